@@ -1,0 +1,38 @@
+# Two commands: `make run` opens the studio, `make test` proves it. Both set up what they need and are quick the second time.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check format dot browser
+
+run: .venv/run dot
+	$(BIN)/python -m streamlit run app/main.py
+
+test: .venv/test dot browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+
+format: .venv/test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/run: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/test: .venv/run tests/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+# Graphviz lays the graph out; without it the app falls back to a simpler picture, so a failure here stops nothing.
+dot:
+	@command -v dot >/dev/null || sh tests/install.sh graphviz || echo "Graphviz is missing: install it for the full picture (https://graphviz.org)"
+
+browser: .venv/test
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| $(BIN)/python -m playwright install chromium || sh tests/install.sh chromium
