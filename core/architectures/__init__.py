@@ -1,0 +1,27 @@
+"""The shapes of network that can be trained, one file each."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from core.registry import Component
+
+if TYPE_CHECKING:
+    from core.network.graph import Graph
+
+Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=64)]
+
+
+class Architecture(Component):
+    """A graph of modules; its options are sizes."""
+
+    @abstractmethod
+    def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
+        """The graph for images of shape (C, H, W), with freshly drawn weights.
+
+        `every_lam`: the controllers hold two values per option, accuracy and cost, so that one network serves every λ.
+        Raises ConfigError where the images do not fit.
+        """

@@ -1,0 +1,58 @@
+"""Cascade: stages from small to large, and after each but the last a controller that stops or goes on (Liu & Deng, section 5).
+
+Stage i has a trunk N1, N3, N5, N7 that the next stage builds on, and a head N2, N4, N6, N8 with a classifier of its own.
+Differs from the paper: with `controller_sees` = "answer" (the default here) a stage's head always runs and the controller judges its
+answer; "features" is the published form, where the controller sees the trunk and picks the head or the next stage.
+Reconstructed: the sizes, which are options; the last stage has a head too.
+"""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+from torch import nn
+
+from core.architectures import Architecture, Widths
+from core.network.builder import Builder
+from core.network.graph import Graph
+from core.network.layers import classifier, conv
+from core.network.node import Gate
+
+
+class Cascade(Architecture):
+    """Early exits: easy images leave after a small stage."""
+
+    name: Literal["cascade"] = "cascade"
+    trunk: Widths = Field((8, 16, 32, 64), description="filters of each stage's trunk convolution; the first three halve the map")
+    head: Widths = Field(
+        (8, 16, 32, 64), description="filters of each stage's head convolution, which halves the map; as many as the trunk has"
+    )
+    controller_sees: Literal["features", "answer"] = Field(
+        "answer",
+        description="features: the trunk's, and one of head and next stage is taken, as published; answer: the head runs and is judged",
+    )
+
+    @model_validator(mode="after")
+    def _as_many(self) -> "Cascade":
+        if len(self.trunk) != len(self.head):
+            raise ValueError(f"trunk has {len(self.trunk)} stages and head {len(self.head)}: give both as many")
+        return self
+
+    def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
+        g = Builder(image, every_lam=every_lam)
+        before, channels = g.input, image[0]
+        go_on: tuple[Gate, ...] = ()
+        for stage, (width, head_width) in enumerate(zip(self.trunk, self.head, strict=True), start=1):
+            trunk = g.add(f"N{2 * stage - 1}", conv(channels, width, stride=2 if stage <= 3 else 1), before, when=go_on)
+            last = stage == len(self.trunk)
+            if self.controller_sees == "features" and not last:
+                stop, further = g.control(f"Q{stage}", trunk, options=("stop", "go on"))
+                go_on = (further,)
+                head = g.add(f"N{2 * stage}", conv(width, head_width, stride=2), trunk, when=stop)
+            else:
+                head = g.add(f"N{2 * stage}", conv(width, head_width, stride=2), trunk)
+            answer = g.add(f"answer {stage}", classifier(head_width, classes), head)
+            if self.controller_sees == "answer" and not last:
+                go_on = g.control(f"Q{stage}", head, answer, options=("stop", "go on"))[1:]
+            g.output(f"y{stage}", nn.Identity(), answer)
+            before, channels = trunk, width
+        return g.build()

@@ -1,0 +1,49 @@
+"""High-low: a controller sends each image down a path of high or of low capacity (Liu & Deng, AAAI 2018, section 5).
+
+Differs from the paper: with `controller_sees` = "answer" (the default here) the low path always runs and the controller judges its
+answer; "features" is the published form, where the controller sees the shared features and picks one of the two.
+Reconstructed: the sizes, which are options.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import nn
+
+from core.architectures import Architecture, Widths
+from core.network.builder import Builder
+from core.network.graph import Graph
+from core.network.layers import classifier, conv, convs
+
+
+class HighLow(Architecture):
+    """One controller, two paths of different capacity."""
+
+    name: Literal["high_low"] = "high_low"
+    stem: int = Field(16, ge=1, le=512, description="filters of the shared first convolution, which halves the image")
+    low: Widths = Field((16, 24), description="filters of the low path's convolutions")
+    high: Widths = Field((32, 64, 64), description="filters of the high path's convolutions")
+    controller_sees: Literal["features", "answer"] = Field(
+        "answer",
+        description="features: the shared ones, and one path is taken, as published; answer: the low path runs first and is judged",
+    )
+
+    def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
+        g = Builder(image, every_lam=every_lam)
+        stem = g.add("stem", conv(image[0], self.stem, stride=2), g.input)
+        low_path, high_path = self._path(self.low), self._path(self.high)
+        if self.controller_sees == "features":
+            take_low, take_high = g.control("Q", stem, options=("low", "high"))
+            low = g.add("low", low_path, stem, when=take_low)
+            g.output("y low", classifier(self.low[-1], classes), low)
+        else:
+            low = g.add("low", low_path, stem)
+            answer = g.add("low answer", classifier(self.low[-1], classes), low)
+            g.output("y low", nn.Identity(), answer)
+            _, take_high = g.control("Q", low, answer, options=("stop", "go on"))
+        high = g.add("high", high_path, stem, when=take_high)
+        g.output("y high", classifier(self.high[-1], classes), high)
+        return g.build()
+
+    def _path(self, widths: tuple[int, ...]) -> nn.Module:
+        return convs(self.stem, *widths, stride=2)

@@ -1,0 +1,26 @@
+"""Plain: a convolutional network without gates, the ordinary one to compare with."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.architectures import Architecture, Widths
+from core.network.builder import Builder
+from core.network.graph import Graph
+from core.network.layers import classifier, conv
+
+
+class Plain(Architecture):
+    """Convolutions one after the other; nothing decides anything."""
+
+    name: Literal["plain"] = "plain"
+    widths: Widths = Field((16, 32, 64), description="filters of each convolution; the first three halve the map")
+
+    def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
+        g = Builder(image)
+        before, channels = g.input, image[0]
+        for depth, width in enumerate(self.widths, start=1):
+            before = g.add(f"N{depth}", conv(channels, width, stride=2 if depth <= 3 else 1), before)
+            channels = width
+        g.output("y", classifier(channels, classes), before)
+        return g.build()

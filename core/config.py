@@ -1,0 +1,61 @@
+"""A choice: everything that one run needs to be repeated."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from core.architectures import Architecture
+from core.datasets import Dataset
+from core.methods import Method
+from core.registry import ConfigError, choose, first_line
+
+
+class Training(BaseModel):
+    """How long, how fast and from which seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(10, ge=1, le=10_000, description="times that every training image is seen")
+    batch_size: int = Field(64, ge=2, le=65_536, description="images per step")
+    learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate of AdamW; it rises, then falls along a cosine")
+    weight_decay: float = Field(1e-2, ge=0, le=1, description="decay of the weights, not of biases, norms and controllers")
+    seed: int = Field(0, ge=0, lt=2**31, description="fixes the first weights, the order of the images and every random choice")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 is faster on processors that have it")
+
+
+class RunConfig(BaseModel):
+    """One run: what is trained, on what, how, and for which λ."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Annotated[SerializeAsAny[Architecture], BeforeValidator(lambda choice: choose("architectures", choice))]
+    dataset: Annotated[SerializeAsAny[Dataset], BeforeValidator(lambda choice: choose("datasets", choice))]
+    method: Annotated[SerializeAsAny[Method], BeforeValidator(lambda choice: choose("methods", choice))]
+    lam: float | None = Field(None, ge=0, le=1, description="λ, from 0 (cheap) to 1 (accurate); none: one network for every λ")
+    training: Training = Training()
+
+    def columns(self) -> dict[str, Any]:
+        """What a store keeps of it."""
+        names = {"architecture": self.architecture.name, "dataset": self.dataset.name, "method": self.method.name}
+        return names | {"config": self.model_dump(mode="json"), "lam": self.lam, "seed": self.training.seed, "epochs": self.training.epochs}
+
+    def command(self) -> str:
+        """The command that trains it: every option that is not as it comes."""
+        words = [f"python -m core train {self.architecture.name} --dataset {self.dataset.name} --method {self.method.name}"]
+        words += [] if self.lam is None else [f"--lam {self.lam:g}"]
+        words += [f"--epochs {self.training.epochs}", f"--seed {self.training.seed}"]
+        for part in ("architecture", "dataset", "method", "training"):
+            chosen = getattr(self, part)
+            for option, value in chosen.model_dump(mode="json", exclude_defaults=True).items():
+                if option not in ("name", "epochs", "seed"):
+                    words.append(f"--set {part}.{option}={json.dumps(value) if not isinstance(value, str) else value}".replace(", ", ","))
+        return " ".join(words)
+
+
+def run_config(**choices: Any) -> RunConfig:
+    """A validated configuration. Raises ConfigError, one line that says which option to mend."""
+    try:
+        return RunConfig.model_validate(choices)
+    except ValidationError as error:
+        raise ConfigError(first_line(error, "configuration").replace("Value error, ", "")) from None

@@ -1,0 +1,62 @@
+"""The images that can be learned from, one file each."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.registry import Component
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+Report = Callable[[str, float], None]  # what is being done, and which share of it is done (0 to 1)
+
+
+class DataError(RuntimeError):
+    """Data that cannot be had or read; its text is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images, (N, C, H, W) uint8, and their classes, (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Three disjoint parts, fixed by the dataset's options alone. The test part is never used to choose anything."""
+
+    train: Split
+    val: Split
+    test: Split
+    classes: tuple[str, ...]
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+
+def unreported(what: str, share: float) -> None:
+    """The report of someone who does not listen."""
+
+
+class Dataset(Component):
+    """Labelled images; its options are sizes, sources and the seed of the split."""
+
+    @abstractmethod
+    def read(self, report: Report = unreported) -> Data:
+        """Read, fetch or make the images, telling `report` how far it is. Raises DataError."""
+
+    def augment(self, images: Tensor, generator: Generator) -> Tensor:
+        """Training images (B, C, H, W), changed at random where the dataset profits from it."""
+        return images

@@ -1,0 +1,44 @@
+"""A graph as plain data: its nodes, edges and costs, for a table, a file or a picture."""
+
+from typing import Any
+
+from core.network.cost import NOT_COUNTED
+from core.network.graph import Graph
+from core.network.route import static_nodes
+
+
+def describe(graph: Graph) -> dict[str, Any]:
+    """Nodes with shapes, parameters and multiply-adds; data edges with defaults; control edges with options; the totals."""
+    nodes = [
+        {
+            "name": node.name,
+            "kind": node.kind,
+            "shape": list(graph.shapes[node.name]),
+            "parameters": 0 if node.kind == "input" else sum(weights.numel() for weights in graph.parts[node.name].parameters()),
+            "macs": graph.macs[node.name],
+            "options": list(node.options),
+        }
+        for node in graph.nodes
+    ]
+    data = [
+        {"source": edge.source, "target": node.name, "kind": "data", "default": edge.default}
+        for node in graph.nodes
+        for edge in node.inputs
+    ]
+    control = [
+        {"source": gate.control, "target": node.name, "kind": "control", "option": graph.by_name[gate.control].options[gate.column]}
+        for node in graph.nodes
+        for gate in node.gates
+    ]
+    static = sum(graph.macs[name] for name in static_nodes(graph, graph.reference))
+    controllers = sum(graph.macs[node.name] for node in graph.controls)
+    return {
+        "nodes": nodes,
+        "edges": data + control,
+        "macs_full": sum(graph.macs.values()),
+        "macs_static": static,
+        "controllers_share": controllers / static if static else 0.0,
+        "every_lam": graph.every_lam,
+        "exchange_rate": float(graph.exchange_rate),
+        "not_counted": list(NOT_COUNTED),
+    }

@@ -1,0 +1,1 @@
+"""What the methods share: losses, set-based metrics, and the calibration of λ."""

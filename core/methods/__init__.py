@@ -1,0 +1,56 @@
+"""How a network learns, one file each."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.registry import Component
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from core.network.graph import Graph
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (B, C, H, W) float, their classes (B,), and which of them are kept back from the modules (B,) bool; these come last."""
+
+    images: Tensor
+    labels: Tensor
+    kept_back: Tensor
+
+    def whole(self, bag: int) -> Batch:
+        """As many images as fill bags of this size."""
+        whole = len(self.labels) // bag * bag
+        return Batch(self.images[:whole], self.labels[:whole], self.kept_back[:whole])
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch on its way to a gradient: `losses` are added up to be minimised; `figures` are only shown."""
+
+    losses: dict[str, Tensor]
+    figures: dict[str, float]
+
+
+class Method(Component):
+    """What turns an architecture's graph into the one to train, and a batch into losses."""
+
+    @property
+    def kept_back(self) -> float:
+        """The share of the training images that only controllers learn from, so that they know what to expect of unseen ones."""
+        return 0.0
+
+    @abstractmethod
+    def prepare(self, graph: Graph) -> Graph:
+        """The graph that is trained: the architecture's own or one derived from it."""
+
+    @abstractmethod
+    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
+        """The losses of one batch; `progress` runs from 0 to 1 over the training."""
+
+    def finish(self, graph: Graph, images: Tensor) -> None:
+        """What is set once, after training, on validation images (N, C, H, W) float."""

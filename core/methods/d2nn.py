@@ -1,0 +1,159 @@
+"""D2NN: controllers trained by Q-learning together with the modules they control (Liu & Deng, AAAI 2018, section 4).
+
+One step, no future: every control node that ran regresses the value of the option taken to the one reward λA + (1−λ)E of its image or,
+for set-based metrics such as F1, of its mini-bag, Σ Q over the bag. Options are explored ε-greedily, ε falling from 1. The modules
+learn from the cross-entropy of the outputs that were produced; a module that a controller sees also gets its gradient, times `mixing`.
+
+Differs from the paper: without a λ one network is trained for every λ: two values per option, the accuracy and the cost to come, and λ is
+drawn afresh for each mini-bag. The exchange rate κ (1 in the paper) makes the whole static network's cost worth κ of accuracy; with every λ
+it follows the training, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
+Differs from the paper, too: a share of the training images is kept from the modules and teaches the controllers alone. On images that it
+has fitted even a small path is always right, and a controller that learns there never sees what the large path is for.
+Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Generator, Tensor
+
+from core.learning.calibration import even_exchange_rate
+from core.learning.losses import classification
+from core.learning.metric import Metric, bag_metric
+from core.methods import Batch, Method, Step
+from core.network.controller import Controller
+from core.network.cost import CostReport, cost
+from core.network.execution import Execution, execute
+from core.network.graph import Graph
+from core.network.policy import Episodes, EpsilonGreedy, Policy
+from core.network.route import costs_to_come, extreme_shares
+from core.network.weighing import reward
+from core.registry import ConfigError
+
+FOLLOWING = 0.1  # how fast κ follows the mean cost share of a batch
+RATES = (1e-4, 10.0)  # between which κ stays
+
+
+class D2NN(Method):
+    """Q-learning of the controllers, cross-entropy for the rest."""
+
+    name: Literal["d2nn"] = "d2nn"
+    metric: Metric = Field("accuracy", description="A in the reward: each image's correctness, or the F1 of a mini-bag")
+    bag: int = Field(1, ge=1, le=1024, description="images per mini-bag; set-based metrics need several, 16 say")
+    exchange_rate: float = Field(
+        0.1, gt=0, le=10, description="κ: how much accuracy the static network's whole cost is worth (1 as published)"
+    )
+    calibrate: bool = Field(True, description="with every λ: choose κ after training, on validation images, so that the slider acts evenly")
+    mixing: float = Field(0.0, ge=0, le=1, description="how much of the controllers' gradient reaches the modules they see")
+    explore: float = Field(0.1, ge=0, le=1, description="share of the training in which every option is taken at random (ε = 1)")
+    settle: float = Field(0.6, ge=0, le=1, description="share of the training after which ε has fallen to its last value")
+    last_epsilon: float = Field(0.05, ge=0, le=1, description="ε at the end")
+    held_out: float = Field(
+        0.15, ge=0, lt=1, description="share of the training images that only the controllers learn from: they are to expect unseen ones"
+    )
+    episodes: float = Field(
+        0.2, ge=0, le=1, description="with every λ: share of the images whose whole way is random, to the end of training"
+    )
+
+    def prepare(self, graph: Graph) -> Graph:
+        """The graph itself, its controllers told what is known of costs. Raises ConfigError where there is nothing to control."""
+        if not graph.controls:
+            raise ConfigError("method d2nn needs an architecture with control nodes: choose high_low or cascade, or method static")
+        graph.exchange_rate.fill_(self.exchange_rate)
+        for control in graph.controls:
+            part = graph.parts[control.name]
+            if isinstance(part, Controller):
+                part.mixing = self.mixing
+                part.looks_on = control is not graph.controls[-1]
+                part.known.copy_(torch.tensor(costs_to_come(graph, control)))
+        return graph
+
+    def epsilon(self, progress: float) -> float:
+        """ε at a point of the training from 0 to 1."""
+        if progress < self.explore:
+            return 1.0
+        falling = (progress - self.explore) / max(self.settle - self.explore, 1e-9)
+        return max(self.last_epsilon, 1.0 - falling * (1.0 - self.last_epsilon))
+
+    @property
+    def kept_back(self) -> float:
+        return self.held_out
+
+    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
+        batch = batch.whole(self.bag)
+        images, labels, bags = batch.images, batch.labels, len(batch.labels) // self.bag
+        if not bags:
+            raise ConfigError(f"a mini-bag of {self.bag} needs batches of at least as many images: raise training.batch_size")
+        lams = torch.rand(bags, generator=generator) if lam is None else torch.full((bags,), lam)
+        lams = lams.to(images.device)  # (bags,)
+        policy = self._exploring(graph, len(images), progress, generator)
+        execution = execute(graph, images, policy, lam=lams.repeat_interleave(self.bag))
+        report = cost(graph, execution)
+        answer = execution.output.detach()
+        predicted = answer.argmax(dim=1)
+        accuracy = bag_metric(self.metric, predicted.view(bags, -1), labels.view(bags, -1), answer.shape[1])  # (bags,)
+        learnt_from = batch.kept_back.view(bags, -1).all(dim=1) if self.held_out else torch.ones_like(accuracy, dtype=torch.bool)  # (bags,)
+        values = self._regression(graph, execution, report, accuracy, lams, learnt_from)
+        share = report.share.float()
+        if graph.every_lam and graph.training:
+            drift = float(share.mean()) - sum(extreme_shares(graph)) / 2
+            graph.exchange_rate.mul_(math.exp(FOLLOWING * drift)).clamp_(*RATES)
+        figures = {"accuracy": float((predicted == labels).float().mean()), "cost share": float(share.mean())}
+        return Step({"classification": classification(execution, labels, ~batch.kept_back), "values": values}, figures)
+
+    def finish(self, graph: Graph, images: Tensor) -> None:
+        if graph.every_lam and self.calibrate:
+            graph.exchange_rate.fill_(even_exchange_rate(graph, images))
+
+    def _exploring(self, graph: Graph, images: int, progress: float, generator: Generator) -> Policy:
+        if not graph.every_lam:
+            return EpsilonGreedy(self.epsilon(progress), generator)
+        explores = torch.rand(images, generator=generator) < max(self.epsilon(progress), self.episodes)
+        return Episodes(explores, torch.rand(images, generator=generator), generator)
+
+    def _regression(
+        self, graph: Graph, execution: Execution, report: CostReport, accuracy: Tensor, lams: Tensor, learnt_from: Tensor
+    ) -> Tensor:
+        """The loss of all values of options taken against the rewards of bags, for the bags (bags,) bool that are learnt from."""
+        bags = len(accuracy)
+        losses = [accuracy.new_zeros(())]
+        for control in graph.controls:
+            ran = execution.ran[control.name]  # (B,)
+            seen = ran.view(bags, -1).any(dim=1) & learnt_from  # bags in which this control node decided at all
+            if not bool(seen.any()):
+                continue
+            rows = ran & seen.repeat_interleave(self.bag)  # (B,)
+            taken = execution.gates[control.name].argmax(dim=1)  # (B,)
+            values = execution.values[control.name]
+            value = values[torch.arange(len(values)), taken] * _column(ran, values)  # (B,) or (B, 2)
+            if values.dim() == 2:
+                rewards = reward(accuracy, report.share.float().view(bags, -1).mean(dim=1), lams, graph.exchange_rate)
+                losses.append(F.mse_loss(value.view(bags, -1).sum(dim=1)[seen], rewards[seen]))
+                continue
+            expected, efficiency = value.unbind(dim=1)
+            losses.append(self._accuracy_loss(expected.view(bags, -1), accuracy, seen))
+            if isinstance(part := graph.parts[control.name], Controller) and part.looks_on:
+                to_come = _later(graph, control.name, execution) / max(report.static, 1)
+                losses.append(F.mse_loss(efficiency[rows], -to_come[rows].float()))
+        return torch.stack(losses).sum()
+
+    def _accuracy_loss(self, expected: Tensor, accuracy: Tensor, seen: Tensor) -> Tensor:
+        """Of expected accuracies (bags, m) against those that came out (bags,)."""
+        if self.metric == "accuracy" and self.bag == 1:
+            likelihood = torch.where(accuracy > 0, expected[:, 0], 1 - expected[:, 0])  # of what came out
+            return -likelihood[seen].clamp(min=1e-6).log().mean()
+        return F.mse_loss(expected.sum(dim=1)[seen], accuracy[seen])
+
+
+def _column(ran: Tensor, values: Tensor) -> Tensor:
+    return ran.to(values.dtype).reshape(-1, *[1] * (values.dim() - 2))
+
+
+def _later(graph: Graph, control: str, execution: Execution) -> Tensor:
+    """Multiply-adds of each image, (B,), in the nodes that come after a control node."""
+    order = [node.name for node in graph.nodes]
+    after = order[order.index(control) + 1 :]
+    return torch.stack([execution.ran[name].to(torch.float64) * graph.macs[name] for name in after]).sum(dim=0)

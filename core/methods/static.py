@@ -1,0 +1,29 @@
+"""Static: one route of an architecture trained as a network of its own, without gates: what a gated network has to beat."""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Generator
+
+from core.learning.losses import classification
+from core.methods import Batch, Method, Step
+from core.network.execution import execute
+from core.network.graph import Graph
+from core.network.policy import Open
+from core.network.route import static_network
+from core.network.validation import columns
+
+
+class Static(Method):
+    """Cross-entropy on a fixed path."""
+
+    name: Literal["static"] = "static"
+    route: tuple[str, ...] = Field((), description="which path, as control=option, one per control node; none: the largest path")
+
+    def prepare(self, graph: Graph) -> Graph:
+        named = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}
+        return static_network(graph, graph.reference | columns(graph.nodes, named))
+
+    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
+        execution = execute(graph, batch.images, Open())
+        return Step({"classification": classification(execution, batch.labels)}, {})

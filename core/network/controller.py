@@ -1,0 +1,53 @@
+"""A control node's module: a small perceptron on what is known of an image so far.
+
+It sees pooled feature maps and, where it is given class scores, their sorted log-probabilities: how sure an earlier answer is.
+Differs from the paper: two values per option, the accuracy and the cost to expect, where one network is to serve every λ.
+Reconstructed: the size and the inputs of the perceptron. There is no batch norm in it: it may be called on one row.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAST = -10.0  # log-probabilities below this say no more than it
+
+
+def summary(seen: Tensor) -> Tensor:
+    """A feature map (B, C, H, W) as its means (B, C); class scores (B, classes) as their sorted log-probabilities (B, classes)."""
+    if seen.dim() == 4:
+        return seen.mean(dim=(2, 3))
+    return seen.log_softmax(dim=1).clamp(min=LEAST).sort(dim=1, descending=True).values
+
+
+class Controller(nn.Module):
+    """Values per option: Q (B, K), or with `every_lam` the accuracy in [0, 1] and the negative cost share (B, K, 2).
+
+    mixing     how much of the gradient of the controller's loss reaches the modules that it sees (0: none)
+    known      (K,) the cost share that is still to come after each option if every later control node takes its cheapest
+    looks_on   whether later control nodes depend on this one's choice: then λ is an input, and what they will add to the cost is learnt
+    """
+
+    def __init__(
+        self, shapes: Sequence[tuple[int, ...]], options: int, *, hidden: int = 32, every_lam: bool = False, mixing: float = 0.0
+    ) -> None:
+        """`shapes`: of the inputs for one image, (C, H, W) or (classes,)."""
+        super().__init__()
+        self.every_lam, self.mixing, self.looks_on = every_lam, mixing, False
+        self.hidden = nn.Linear(sum(shape[0] for shape in shapes) + every_lam, hidden)
+        self.head = nn.Linear(hidden, options * (2 if every_lam else 1))
+        self.known: Tensor
+        self.register_buffer("known", torch.zeros(options))
+
+    def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
+        features = torch.cat([summary(one.float()) for one in seen], dim=1)  # (B, features)
+        features = self.mixing * features + (1 - self.mixing) * features.detach()
+        if not self.every_lam:
+            values: Tensor = self.head(F.relu(self.hidden(features)))  # (B, K)
+            return values
+        assert weight is not None  # the executor has seen to it
+        asked = weight[:, None] if self.looks_on else torch.zeros_like(features[:, :1])  # (B, 1)
+        accuracy, later = self.head(F.relu(self.hidden(torch.cat([features, asked], dim=1)))).chunk(2, dim=1)  # (B, K) each
+        to_come = self.known + F.softplus(later) if self.looks_on else self.known.expand_as(accuracy)
+        return torch.stack([accuracy.sigmoid(), -to_come], dim=2)  # (B, K, 2)

@@ -1,0 +1,51 @@
+"""The pieces of a D2NN graph: data edges, control edges and nodes (Liu & Deng, AAAI 2018, section 3).
+
+Reconstructed: the exact rules of dummy nodes and of nodes with several controllers.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["input", "regular", "control", "dummy", "output"]
+Decision = Literal["one", "each"]
+
+
+class GraphError(ValueError):
+    """A graph that cannot be executed; its text names the node and says what to mend."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A data edge. `default` is what is sent for an image whose source did not run; without one, null is sent."""
+
+    source: str
+    default: float | None = None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A control edge: the column of a control node's gates that opens the node, and scales what it sends."""
+
+    control: str
+    column: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of the graph.
+
+    `options` name a control node's columns, from the cheapest to the dearest. `decides` says how its scores become gates:
+    `"one"` opens the column of the highest score (D2NN), `"each"` opens every column whose score is positive and scales by it (L-Net).
+    """
+
+    name: str
+    kind: Kind
+    inputs: tuple[Edge, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    options: tuple[str, ...] = ()
+    decides: Decision = "one"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of all nodes that have to be done before this one."""
+        return tuple(edge.source for edge in self.inputs) + tuple(gate.control for gate in self.gates)

@@ -1,0 +1,91 @@
+"""Routes through a graph when every control node's choice is known, and the static network that one route is."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from core.network.graph import Graph
+from core.network.layers import Add, Constant
+from core.network.node import Edge, GraphError, Node
+from core.network.validation import conditions
+
+
+def running(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
+    """The names of the nodes that run, in order, when each control node takes the column that `choices` gives it."""
+    runs: set[str] = set()
+    for node in graph.nodes:
+        present = all(edge.default is not None or edge.source in runs for edge in node.inputs)
+        opened = not node.gates or any(g.control in runs and choices[g.control] == g.column for g in node.gates)
+        if present and opened:
+            runs.add(node.name)
+    return tuple(node.name for node in graph.nodes if node.name in runs)
+
+
+def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
+    """The nodes without which a route would not have its answer, in order: its last output and all that feeds it; no control nodes."""
+    runs = running(graph, choices)
+    answer = next((node.name for node in reversed(graph.outputs) if node.name in runs), None)
+    if answer is None:
+        raise GraphError(f"the route {dict(choices)} ends in no output")
+    needed = {answer}
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            needed.update(edge.source for edge in node.inputs if edge.source in runs)
+    return tuple(node.name for node in graph.nodes if node.name in needed)
+
+
+def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Graph:
+    """The network of one route (the reference path without `choices`) as a graph of its own without gates, with copies of the modules.
+
+    A data edge whose source does not run there brings its default: it is left out of a sum if that is zero, and a dummy node otherwise.
+    """
+    kept = static_nodes(graph, graph.reference if choices is None else choices)
+    nodes: list[Node] = []
+    parts: dict[str, nn.Module] = {}
+    for node in (graph.by_name[name] for name in kept):
+        inputs: list[Edge] = []
+        for edge in node.inputs:
+            if edge.source in kept:
+                inputs.append(Edge(edge.source))
+            elif not (edge.default == 0 and isinstance(graph.parts[node.name], Add)):
+                constant = f"{edge.source} = {edge.default:g}".replace(".", "·")
+                if constant not in parts:
+                    nodes.append(Node(constant, "dummy"))
+                    parts[constant] = Constant(torch.full(graph.shapes[edge.source], float(edge.default or 0)))
+                inputs.append(Edge(constant))
+        nodes.append(Node(node.name, node.kind, tuple(inputs)))
+        if node.kind != "input":
+            parts[node.name] = copy.deepcopy(graph.parts[node.name])
+    return Graph(nodes, parts, graph.shapes[graph.input.name])
+
+
+def reaching(graph: Graph, name: str) -> dict[str, int]:
+    """Choices under which a node runs, cheap where they are free. Raises GraphError if there are none."""
+    cheapest = {control.name: 0 for control in graph.controls}
+    for condition in sorted(conditions(graph.nodes)[name], key=len):
+        choices = cheapest | dict(condition)
+        if name in running(graph, choices):
+            return choices
+    raise GraphError(f"no choice of options makes node {name!r} run")
+
+
+def costs_to_come(graph: Graph, control: Node) -> list[float]:
+    """For each option of a control node, the share of the static cost still to come if every later control node takes its cheapest."""
+    before = {node.name for node in graph.nodes[: graph.nodes.index(control) + 1]}
+    static = max(sum(graph.macs[name] for name in static_nodes(graph, graph.reference)), 1)
+    shares = []
+    for column in range(len(control.options)):
+        runs = running(graph, reaching(graph, control.name) | {control.name: column})
+        shares.append(sum(graph.macs[name] for name in runs if name not in before) / static)
+    return shares
+
+
+def extreme_shares(graph: Graph) -> tuple[float, float]:
+    """The cost shares when every control node takes its cheapest, and when every one takes its dearest option."""
+    static = max(sum(graph.macs[name] for name in static_nodes(graph, graph.reference)), 1)
+    cheapest = {node.name: 0 for node in graph.controls}
+    dearest = {node.name: len(node.options) - 1 for node in graph.controls}
+    cheap, dear = (sum(graph.macs[name] for name in running(graph, choices)) / static for choices in (cheapest, dearest))
+    return cheap, dear

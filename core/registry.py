@@ -1,0 +1,62 @@
+"""What can be chosen: architectures, methods and datasets, each one file of its package.
+
+A file `core/architectures/cascade.py` holds one `Component` whose `name` is `"cascade"`; nothing else has to be told of it.
+"""
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+Kind = Literal["architectures", "methods", "datasets"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class ConfigError(ValueError):
+    """A choice or an option that cannot be; its text is one line that says what to mend."""
+
+
+class Component(BaseModel):
+    """One architecture, method or dataset together with its options: frozen, hashable, the same object for form, row and run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+
+
+def names(kind: Kind) -> list[str]:
+    """The names that can be chosen, in alphabetical order. Imports none of them."""
+    package = importlib.import_module(f"core.{kind}")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+@cache
+def component(kind: Kind, name: str) -> type[Component]:
+    """The class behind a name. Raises ConfigError naming the known ones."""
+    if name not in names(kind):
+        raise ConfigError(f"{name!r} is none of the {kind}: choose one of {', '.join(names(kind))}")
+    module = importlib.import_module(f"core.{kind}.{name}")
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Component) and value.__module__ == module.__name__:
+            return value
+    raise ConfigError(f"core/{kind}/{name}.py holds no component: derive a class from core.{kind}'s base class there")
+
+
+def choose(kind: Kind, choice: str | dict[str, Any] | Component) -> Component:
+    """A component from its name, from `{"name": ..., option: value}`, or as it is. Raises ConfigError."""
+    if isinstance(choice, Component):
+        return choice
+    options = {"name": choice} if isinstance(choice, str) else dict(choice)
+    try:
+        return component(kind, str(options.get("name"))).model_validate(options)
+    except ValidationError as error:
+        raise ConfigError(first_line(error, f"{kind[:-1]} {options.get('name')}")) from None
+
+
+def first_line(error: ValidationError, where: str) -> str:
+    """The first fault of a validation error as one line for a person."""
+    fault = error.errors()[0]
+    option = ".".join(str(part) for part in fault["loc"])
+    return f"{where}: {option + ': ' if option else ''}{fault['msg']}"

@@ -1,0 +1,7 @@
+"""What outlives a process: the runs, their curves and their weights. Loads without torch and without streamlit."""
+
+from core.store.database import StoreError
+from core.store.models import Checkpoint, Point, Run, Status
+from core.store.store import Store
+
+__all__ = ["Checkpoint", "Point", "Run", "Status", "Store", "StoreError"]

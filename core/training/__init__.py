@@ -1,0 +1,1 @@
+"""Training as a generator, evaluation, and the process that trains one run."""
