@@ -1,0 +1,97 @@
+"""A folder of one's own pictures, and what can be wrong with it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.datasets import DataError
+from core.datasets.folder import Folder
+
+COLOURS = {"blue": (0, 0, 255), "green": (0, 128, 0), "red": (255, 0, 0)}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three classes of ten pictures of one colour each, in several formats and sizes."""
+    for name, colour in COLOURS.items():
+        (tmp_path / name / "more").mkdir(parents=True)
+        for number in range(10):
+            kind = ("png", "jpg", "bmp", "webp")[number % 4]
+            folder = tmp_path / name / ("more" if number > 7 else "")
+            Image.new("RGB", (20 + 9 * number, 40), colour).save(folder / f"{number}.{kind}")
+    (tmp_path / "red" / ".DS_Store").write_bytes(b"left behind by the system")
+    (tmp_path / ".thumbnails").mkdir()
+    (tmp_path / "notes.txt").write_text("not a class")
+    return tmp_path
+
+
+def fault(dataset: Folder) -> str:
+    with pytest.raises(DataError) as caught:
+        dataset.read()
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_classes_are_the_sub_folders_and_labels_follow(pictures: Path) -> None:
+    shares: list[float] = []
+    data = Folder(path=str(pictures), size=16).read(lambda what, share: shares.append(share))
+    assert data.classes == ("blue", "green", "red")
+    assert data.image == (3, 16, 16)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    for part, expected in ((data.train, 7), (data.val, 1), (data.test, 2)):
+        assert part.labels.bincount().tolist() == [expected] * 3
+        for image, label in zip(part.images, part.labels, strict=True):
+            wanted = torch.tensor(list(COLOURS.values())[label]).float()
+            assert (image.float().mean((1, 2)) - wanted).abs().max() < 6
+
+
+def test_grey_and_the_same_parts_for_the_same_seed(pictures: Path) -> None:
+    one, two, other = (Folder(path=str(pictures), channels=1, seed=seed).read() for seed in (0, 0, 3))
+    assert one.image == (1, 32, 32)
+    assert torch.equal(one.train.images, two.train.images)
+    assert torch.equal(one.test.labels, two.test.labels)
+    assert not torch.equal(one.train.labels, other.train.labels)
+
+
+def test_orientation_alpha_and_sixteen_bits(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise for viewing
+    lying = np.zeros((32, 32, 3), dtype=np.uint8)
+    lying[:, :16] = 255  # white on the left, so on top when turned
+    for number in range(3):
+        Image.fromarray(lying).save(tmp_path / "a" / f"{number}.png", exif=exif)
+    Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "b" / "0.png")
+    for number in (1, 2):
+        Image.fromarray(np.full((32, 32), 65535, dtype=np.uint16)).save(tmp_path / "b" / f"{number}.png")
+    data = Folder(path=str(tmp_path)).read()
+    for part in (data.train, data.val, data.test):
+        upright, white = (part.images[part.labels == label] for label in (0, 1))
+        assert upright[:, :, :16].min() == 255
+        assert upright[:, :, 16:].max() == 0
+        assert white.min() == 255
+
+
+def test_the_offending_file_is_named(pictures: Path) -> None:
+    bad = pictures / "green" / "letter.png"
+    bad.write_text("Dear reader")
+    assert fault(Folder(path=str(pictures))) == f"{bad}: not a picture of a known format; mend or remove it"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    assert str(tmp_path / "none") in fault(Folder(path=str(tmp_path / "none")))
+    assert "set the option `path`" in fault(Folder())
+    file = tmp_path / "file"
+    file.write_text("")
+    assert f"{file}: there is no such folder" in fault(Folder(path=str(file)))
+
+
+def test_too_few_classes_or_pictures(pictures: Path, tmp_path: Path) -> None:
+    assert "two or more classes, and has 0" in fault(Folder(path=str(pictures / "blue" / "more")))
+    (tmp_path / "yellow").mkdir()
+    assert f"{tmp_path / 'yellow'}: needs three pictures or more, one for each part, and has 0" in fault(Folder(path=str(pictures)))

@@ -1,0 +1,246 @@
+"""MNIST and CIFAR-10 from small Parquet files and small archives of the same layout; the real ones where they are at hand."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from core.datasets import Data, DataError
+from core.datasets import cifar10 as cifar10_module
+from core.datasets import mnist as mnist_module
+from core.datasets.cifar10 import Cifar10
+from core.datasets.cluttered_digits import ClutteredDigits
+from core.datasets.mnist import Mnist
+from core.sources.archive import cache_folder
+
+COUNTS = {"train": 60, "test": 30}
+
+
+@pytest.fixture(autouse=True)
+def nothing_at_hand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither data nor cache of the person who runs the tests, but for the test of the real data."""
+    if "real" not in request.node.name:
+        monkeypatch.delenv("GATESCOPE_DATA", raising=False)
+    monkeypatch.setenv("GATESCOPE_CACHE", str(tmp_path / "cache"))
+
+
+def numbered(part: str, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, C, H, W) with their own number in the first pixel (test: from 100), and labels that follow from it."""
+    numbers = np.arange(COUNTS[part]) + (100 if part == "test" else 0)
+    images = np.random.default_rng(len(part)).integers(0, 256, (len(numbers), *shape), dtype=np.uint8)
+    images[:, :, 0, 0] = numbers[:, None]
+    return images, numbers % 10
+
+
+def png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image.transpose(1, 2, 0).squeeze()).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_parquet(file: Path, column: str, images: list[bytes], labels: np.ndarray, names: list[str] | None = None) -> None:
+    pictures = pa.array([{"bytes": image, "path": f"{row}.png"} for row, image in enumerate(images)])
+    table = pa.table({column: pictures, "label": pa.array(labels, pa.int64())})
+    if names:
+        features = {column: {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, file, row_group_size=7)
+
+
+def parquet_folder(root: Path, kind: type[Mnist] | type[Cifar10], names: list[str] | None = None) -> Path:
+    """A small set of the published layout, the training part in two files."""
+    column = "image" if kind is Mnist else "img"
+    folder = root / kind().name
+    for part in COUNTS:
+        images, labels = numbered(part, kind.shape)
+        halves = np.array_split(np.arange(len(images)), 2 if part == "train" else 1)
+        for number, rows in enumerate(halves):
+            file = folder / f"{part}-{number:05d}-of-{len(halves):05d}.parquet"
+            write_parquet(file, column, [png(image) for image in images[rows]], labels[rows], names)
+    return folder
+
+
+def mnist_mirror(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The four MNIST archives, small, behind file:// addresses."""
+    checksums = {}
+    for part, stem in (("train", "train"), ("test", "t10k")):
+        images, labels = numbered(part, Mnist.shape)
+        for kind, array in (("images-idx3", images.squeeze(1)), ("labels-idx1", labels.astype(np.uint8))):
+            sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+            data = gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes())
+            name = f"{stem}-{kind}-ubyte.gz"
+            (root / name).write_bytes(data)
+            checksums[name] = hashlib.md5(data).hexdigest()
+    monkeypatch.setattr(mnist_module, "MIRROR", root.as_uri())
+    monkeypatch.setattr(mnist_module, "MD5", checksums)
+
+
+def cifar10_mirror(root: Path, monkeypatch: pytest.MonkeyPatch, lacks: str = "") -> None:
+    """The CIFAR-10 archive, small, behind a file:// address."""
+    images, labels = numbered("train", Cifar10.shape)
+    batches = {f"data_batch_{i + 1}": (images[rows], labels[rows]) for i, rows in enumerate(np.array_split(np.arange(len(images)), 5))}
+    batches["test_batch"] = numbered("test", Cifar10.shape)
+    file = root / "cifar-10-binary.tar.gz"
+    with tarfile.open(file, "w:gz") as archive:
+        for name, (pictures, classes) in batches.items():
+            data = b"".join(bytes([label]) + picture.tobytes() for picture, label in zip(pictures, classes, strict=True))
+            entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            entry.size = len(data)
+            if name != lacks:
+                archive.addfile(entry, io.BytesIO(data))
+    monkeypatch.setattr(cifar10_module, "URL", file.as_uri())
+    monkeypatch.setattr(cifar10_module, "MD5", hashlib.md5(file.read_bytes()).hexdigest())
+
+
+def provide(how: str, kind: type[Mnist] | type[Cifar10], root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Make a small set available in one of the ways; returns the options that are needed."""
+    if how == "archive":
+        (mnist_mirror if kind is Mnist else cifar10_mirror)(root, monkeypatch)
+        return {}
+    folder = parquet_folder(root, kind)
+    if how == "environment":
+        monkeypatch.setenv("GATESCOPE_DATA", str(root))
+        return {}
+    return {"path": str(folder if how == "path" else root)}
+
+
+def numbers(data: Data) -> dict[str, list[int]]:
+    return {name: getattr(data, name).images[:, 0, 0, 0].tolist() for name in ("train", "val", "test")}
+
+
+@pytest.mark.parametrize("how", ["environment", "path", "parent", "archive"])
+@pytest.mark.parametrize("kind", [Mnist, Cifar10])
+def test_every_source_gives_the_same_data(
+    kind: type[Mnist] | type[Cifar10], how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[str, float]] = []
+    data = kind(val=10, **provide(how, kind, tmp_path, monkeypatch)).read(lambda what, share: heard.append((what, share)))
+    assert heard
+    assert all(0 <= share <= 1 for _, share in heard)
+    assert data.image == kind.shape
+    found = numbers(data)
+    assert sorted(found["train"] + found["val"]) == list(range(60))
+    assert len(found["val"]) == 10
+    assert found["test"] == list(range(100, 130))
+    for name, part in (("train", data.train), ("val", data.val), ("test", data.test)):
+        whole, labels = numbered("test" if name == "test" else "train", kind.shape)
+        rows = np.array(found[name]) - (100 if name == "test" else 0)
+        assert np.array_equal(part.images.numpy(), whole[rows])
+        assert np.array_equal(part.labels.numpy(), labels[rows])
+        assert (part.images.dtype, part.labels.dtype) == (torch.uint8, torch.int64)
+
+
+@pytest.mark.parametrize("kind", [Mnist, Cifar10])
+def test_limit_and_seed(kind: type[Mnist] | type[Cifar10], tmp_path: Path) -> None:
+    path = str(parquet_folder(tmp_path, kind))
+    whole, few, other = (numbers(kind(path=path, val=10, **options).read()) for options in ({}, {"limit": 8}, {"seed": 1}))
+    assert few["train"] == whole["train"][:8]
+    assert few["val"] == whole["val"]
+    assert few["test"] == other["test"] == whole["test"]
+    assert other["val"] != whole["val"]
+
+
+def test_class_names_come_from_the_files_where_they_stand_there(tmp_path: Path) -> None:
+    names = [f"kind {label}" for label in range(10)]
+    named, plain = parquet_folder(tmp_path / "named", Cifar10, names), parquet_folder(tmp_path / "plain", Cifar10)
+    assert Cifar10(path=str(named), val=10).read().classes == tuple(names)
+    assert Cifar10(path=str(plain), val=10).read().classes == Cifar10.class_names
+
+
+def test_a_second_reading_needs_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mnist_mirror(tmp_path, monkeypatch)
+    first = numbers(Mnist(val=10).read())
+    for file in tmp_path.glob("*.gz"):
+        file.unlink()
+    assert numbers(Mnist(val=10).read()) == first
+    assert sorted(file.name for file in cache_folder().iterdir()) == sorted(mnist_module.MD5)
+
+
+@pytest.mark.parametrize("kind", [Mnist, Cifar10])
+def test_without_data_and_connection_one_line_says_what_to_do(
+    kind: type[Mnist] | type[Cifar10], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist_module, "MIRROR", (tmp_path / "nowhere").as_uri())
+    monkeypatch.setattr(cifar10_module, "URL", (tmp_path / "nowhere.tar.gz").as_uri())
+    with pytest.raises(DataError, match=f"set GATESCOPE_DATA to a folder holding {kind().name}/") as caught:
+        kind().read()
+    assert len(str(caught.value).splitlines()) == 1
+    assert not list(cache_folder().iterdir())
+
+
+def test_faulty_files_are_named(tmp_path: Path) -> None:
+    _, labels = numbered("train", Mnist.shape)
+    good = [png(image) for image in numbered("train", Mnist.shape)[0]]
+    small = png(np.zeros((1, 5, 5), dtype=np.uint8))
+
+    def fault(images: list[bytes | None]) -> str:
+        for part in COUNTS:
+            write_parquet(tmp_path / f"{part}-00000-of-00001.parquet", "image", images, labels)
+        with pytest.raises(DataError) as caught:
+            Mnist(path=str(tmp_path), val=10).read()
+        assert len(str(caught.value).splitlines()) == 1
+        return str(caught.value)
+
+    assert "row 17 cannot be read (5×5, not 28×28)" in fault([*good[:17], small, *good[18:]])
+    assert "row 3 cannot be read (not a picture)" in fault([*good[:3], b"text", *good[4:]])
+    assert "row 4 cannot be read (not a picture)" in fault([*good[:4], None, *good[5:]])
+    file = tmp_path / "train-00000-of-00001.parquet"
+    pq.write_table(pa.table({"label": labels}), file)
+    with pytest.raises(DataError, match=f"{file}: needs a struct column"):
+        Mnist(path=str(tmp_path)).read()
+    file.write_bytes(b"no table")
+    with pytest.raises(DataError, match=f"{file}: not a readable Parquet file"):
+        Mnist(path=str(tmp_path)).read()
+    with pytest.raises(DataError, match="mend the option `path`"):
+        Mnist(path=str(tmp_path / "none")).read()
+
+
+def test_too_much_validation(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="leave none of 60"):
+        Mnist(path=str(parquet_folder(tmp_path, Mnist)), val=60).read()
+
+
+def test_faulty_archives_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cifar10_mirror(tmp_path, monkeypatch, lacks="data_batch_3")
+    with pytest.raises(DataError, match=r"lacks data_batch_3\.bin"):
+        Cifar10(val=10).read()
+    for content in (b"", b"\x00\x00\x08\x01\x00\x00\x00\x05abc", b"\x00\x00\x0d\x01\x00\x00\x00\x01a", b"text"):
+        file = tmp_path / "a.gz"
+        file.write_bytes(gzip.compress(content))
+        with pytest.raises(DataError, match="not an IDX file"):
+            mnist_module.read_idx(file)
+
+
+def test_cluttered_digits_from_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test digits are numbered from 100 on and training digits below, so a stray one would show."""
+    parquet_folder(tmp_path, Mnist)
+    monkeypatch.setenv("GATESCOPE_DATA", str(tmp_path))
+    data = ClutteredDigits(source="mnist", canvas=100, fragments=0, train=40, val=10, test=30).read()
+    assert data.image == (1, 100, 100)
+    whole = {name: numbered(name, Mnist.shape)[0] for name in COUNTS}
+    for name, part in (("train", data.train), ("test", data.test)):
+        sums = {int(image.astype(int).sum()): row for row, image in enumerate(whole[name])}
+        rows = [sums[int(image.long().sum())] for image in part.images]  # a key that is not there: not a digit of this part
+        assert [numbered(name, Mnist.shape)[1][row] for row in rows] == part.labels.tolist()
+        assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.skipif(not os.environ.get("GATESCOPE_DATA"), reason="GATESCOPE_DATA is not set")
+@pytest.mark.parametrize("kind", [Mnist, Cifar10])
+def test_real_data(kind: type[Mnist] | type[Cifar10]) -> None:
+    data = kind(limit=1000, val=500).read()
+    assert (len(data.train), len(data.val), len(data.test)) == (1000, 500, 10_000)
+    assert data.classes == kind.class_names
+    assert data.test.labels.bincount(minlength=10).min() > 800
+    assert 20 < data.train.images.float().mean() < 140

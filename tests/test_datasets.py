@@ -1,0 +1,198 @@
+"""The datasets that need no files, and what holds for each of them."""
+
+from itertools import combinations
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils import Bunch
+
+from core.datasets import Data, DataError, Dataset, Split
+from core.datasets import faces as faces_module
+from core.datasets.cluttered_digits import ClutteredDigits
+from core.datasets.digits import Digits
+from core.datasets.faces import Faces
+from core.registry import ConfigError, choose, component, names
+
+SMALL = {"train": 300, "val": 60, "test": 90}
+OWN = [Digits(), Faces(), ClutteredDigits(**SMALL)]  # those that can be had without files or a connection
+
+
+def parts(data: Data) -> dict[str, Split]:
+    return {"train": data.train, "val": data.val, "test": data.test}
+
+
+def same(one: Data, other: Data) -> bool:
+    pairs = zip(parts(one).values(), parts(other).values(), strict=True)
+    return all(torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels) for a, b in pairs)
+
+
+def rows_of(split: Split) -> set[bytes]:
+    return {image.numpy().tobytes() for image in split.images}
+
+
+@pytest.mark.parametrize("name", names("datasets"))
+def test_every_dataset_explains_its_options(name: str) -> None:
+    kind = component("datasets", name)
+    assert issubclass(kind, Dataset)
+    assert kind().name == name
+    assert choose("datasets", kind().model_dump()) == kind()
+    assert len({kind(), kind()}) == 1
+    for option, field in kind.model_fields.items():
+        assert option == "name" or field.description, f"{name}.{option} lacks a description"
+        assert not field.is_required(), f"{name}.{option} lacks a default"
+        if isinstance(field.default, int):
+            assert field.metadata or "Literal" in str(field.annotation), f"{name}.{option} lacks bounds"
+
+
+@pytest.mark.parametrize("dataset", OWN, ids=lambda dataset: dataset.name)
+def test_parts_have_the_promised_types_and_classes(dataset: Dataset) -> None:
+    heard: list[tuple[str, float]] = []
+    data = dataset.read(lambda what, share: heard.append((what, share)))
+    assert all(what and 0 <= share <= 1 for what, share in heard)
+    for part in parts(data).values():
+        assert part.images.dtype == torch.uint8
+        assert part.images.shape == (len(part), *data.image)
+        assert part.labels.shape == (len(part),)
+        assert part.labels.dtype == torch.int64
+        assert set(part.labels.tolist()) == set(range(len(data.classes)))
+        assert part.images.max() > 200
+        assert part.images.is_contiguous()
+
+
+@pytest.mark.parametrize("dataset", OWN, ids=lambda dataset: dataset.name)
+def test_the_seed_fixes_the_parts(dataset: Dataset) -> None:
+    data = dataset.read()
+    torch.manual_seed(99)  # the global state must not matter
+    assert same(data, dataset.read())
+    assert not same(data, dataset.model_copy(update={"seed": 1}).read())
+
+
+def test_digits_are_scikit_learns_all_of_them_once() -> None:
+    data = Digits().read()
+    together = torch.cat([part.images for part in parts(data).values()])
+    assert len(together) == 1797
+    assert data.image == (1, 8, 8)
+    assert (together.min(), together.max()) == (0, 255)
+    assert data.classes == tuple("0123456789")
+    other = torch.cat([part.images for part in parts(Digits(seed=5).read()).values()])
+    assert torch.equal(together.float().sum(0), other.float().sum(0))  # the same images, dealt differently
+
+
+def test_embedded_faces_are_labelled_as_scikit_image_orders_them() -> None:
+    data = Faces().read()
+    assert data.classes == ("background", "face")
+    assert [len(part) for part in parts(data).values()] == [100, 40, 60]
+    known = {image.tobytes() for image in (faces_module.lfw_subset()[:100] * 255).round().astype(np.uint8)}
+    for part in parts(data).values():
+        assert part.labels.float().mean() == 0.5
+        for image, label in zip(part.images, part.labels, strict=True):
+            assert (image.numpy().tobytes() in known) == bool(label)
+
+
+def test_full_faces_are_centres_and_backgrounds_corners(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def fetched(**options: object) -> Bunch:
+        """Pictures whose centre is red and whose rim is blue, each with its number in green."""
+        asked.update(options)
+        pictures = np.zeros((40, 250, 250, 3), dtype=np.float32)
+        pictures[..., 2] = 1
+        pictures[:, 69:181, 69:181] = (1, 0, 0)
+        pictures[..., 1] = np.arange(40)[:, None, None] / 255
+        return Bunch(images=pictures)
+
+    monkeypatch.setattr(faces_module, "fetch_lfw_people", fetched)
+    data = Faces(source="full", pictures=7).read()
+    assert data.image == (3, 112, 112)
+    assert [len(part) for part in parts(data).values()] == [40, 16, 24]
+    assert asked["min_faces_per_person"] == 7
+    seen = []
+    for part in parts(data).values():
+        colours = part.images.float().mean((2, 3))  # (N, 3)
+        assert torch.equal(colours[:, 0] == 255, part.labels == 1)
+        assert (colours[part.labels == 0, 2] > 200).all()
+        numbers = colours[:, 1].round().long()
+        assert sorted(numbers[part.labels == 0].tolist()) == sorted(numbers[part.labels == 1].tolist())  # a picture stays in one part
+        seen.append(set(numbers.tolist()))
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 40
+
+
+def test_full_faces_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(**options: object) -> Bunch:
+        raise URLError("no route\nto host")
+
+    monkeypatch.setattr(faces_module, "fetch_lfw_people", unreachable)
+    with pytest.raises(DataError, match="embedded") as caught:
+        Faces(source="full").read()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_cluttered_digits_without_fragments_hold_one_digit() -> None:
+    data = ClutteredDigits(canvas=60, fragments=0, **SMALL).read()
+    assert data.image == (1, 60, 60)
+    assert [len(part) for part in parts(data).values()] == [300, 60, 90]
+    for image in data.train.images.squeeze(1):
+        rows, columns = (image > 0).nonzero(as_tuple=True)
+        assert 10 <= rows.max() - rows.min() < 24
+        assert 3 <= columns.max() - columns.min() < 24
+
+
+def test_fragments_only_add_ink() -> None:
+    plain, cluttered = (ClutteredDigits(fragments=count, **SMALL).read().val.images for count in (0, 8))
+    assert (cluttered >= plain).all()
+    added = (cluttered > 0).sum((1, 2, 3)) - (plain > 0).sum((1, 2, 3))
+    assert (cluttered > 0).sum() > 1.3 * (plain > 0).sum()
+    assert added.max() <= 8 * 8 * 8
+
+
+def test_digits_reach_every_place_of_the_canvas() -> None:
+    images = ClutteredDigits(canvas=40, fragments=0).read().train.images
+    used = (images > 0).any(0).squeeze(0)
+    assert used[2:-2, 2:-2].all()
+
+
+def test_a_whole_digit_is_learnable_from_a_centred_canvas() -> None:
+    """Labels belong to their images: the nearest class mean on digits that cannot move far is far better than chance."""
+    data = ClutteredDigits(canvas=28, fragments=0, train=2000, val=10, test=400).read()
+    means = torch.stack([data.train.images[data.train.labels == label].float().mean(0) for label in range(10)])
+    nearest = torch.cdist(data.test.images.float().flatten(1), means.flatten(1)).argmin(1)
+    assert (nearest == data.test.labels).float().mean() > 0.6
+
+
+@pytest.mark.parametrize("shades", [(50, 100, 200), (200, 100, 50)])
+def test_parts_are_drawn_from_disjoint_digits(shades: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the digits replaced by flat squares, one shade for each part, no lighter shade strays into another part."""
+
+    def flat(shade: int) -> Split:
+        return Split(torch.full((20, 1, 8, 8), shade, dtype=torch.uint8), torch.arange(20) % 10)
+
+    monkeypatch.setattr(Digits, "read", lambda self, report: Data(*map(flat, shades), tuple("0123456789")))
+    for shade, part in zip(shades, parts(ClutteredDigits(**SMALL).read()).values(), strict=True):
+        lightest = part.images.flatten(1).amax(1)
+        assert lightest.min() >= shade
+        assert lightest.max() < 1.3 * shade  # smooth enlarging overshoots a little at the rim
+
+
+def test_base_digits_of_the_parts_are_disjoint() -> None:
+    base = Digits(seed=3).read()
+    for one, other in combinations(parts(base).values(), 2):
+        assert not rows_of(one) & rows_of(other)
+
+
+def test_more_training_images_leave_the_test_as_it_is() -> None:
+    few, many = (ClutteredDigits(train=count, val=20, test=50).read() for count in (100, 200))
+    assert torch.equal(few.test.images, many.test.images)
+
+
+@pytest.mark.parametrize("options", [{"canvas": 20}, {"fragments": -1}, {"train": 0}, {"source": "letters"}, {"colour": 3}])
+def test_impossible_options_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"cluttered_digits: {next(iter(options))}"):
+        choose("datasets", {"name": "cluttered_digits", **options})
+
+
+@pytest.mark.parametrize(("canvas", "size"), [(28, 16), (28, 2), (100, 16)])
+def test_extreme_sizes(canvas: int, size: int) -> None:
+    data = ClutteredDigits(canvas=canvas, fragment_size=size, fragments=64, train=10, val=10, test=10).read()
+    assert data.image == (1, canvas, canvas)

@@ -1,0 +1,260 @@
+"""Picture files: every kind that people send, and every way in which a file is no picture."""
+
+import io
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.sources.picture import PictureError, read_picture, to_tensor
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that claims a size, with hardly any data behind it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def fault_of(file: Path | bytes | io.BytesIO, **options: str) -> str:
+    """The text of the error, which must be one line."""
+    with pytest.raises(PictureError) as caught:
+        read_picture(file, **options)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_a_path_bytes_and_an_open_file_give_the_same_picture(tmp_path: Path) -> None:
+    values = noise(9, 7)
+    data = encoded(Image.fromarray(values))
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    opened = io.BytesIO(data)
+    opened.read()  # left at its end by whoever looked at it before
+    for file in (path, str(path), data, opened):
+        picture = read_picture(file)
+        assert picture.mode == "RGB"
+        assert np.array_equal(np.asarray(picture), values)
+    assert not opened.closed
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied(orientation: int) -> None:
+    upright = np.zeros((20, 30, 3), dtype=np.uint8)
+    upright[:10, :15] = 255  # white at the top left
+    # how the picture must lie in the file so that the viewer's turn makes it upright
+    undo = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90", 7: "TRANSVERSE", 8: "ROTATE_270"}
+    stored = Image.fromarray(upright)
+    if orientation > 1:
+        stored = stored.transpose(Image.Transpose[undo[orientation]])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for kind in ("PNG", "JPEG", "TIFF", "WEBP"):
+        options = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
+        picture = read_picture(encoded(stored, kind, exif=exif, **options))
+        assert picture.size == (30, 20)
+        assert np.abs(np.asarray(picture).astype(int) - upright).mean() < 3, kind
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_a_broken_orientation_does_not_spoil_a_picture() -> None:
+    values = noise(8, 8)
+    data = encoded(Image.fromarray(values), exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff nonsense")
+    assert np.array_equal(np.asarray(read_picture(data)), values)
+
+
+def test_what_is_transparent_shows_the_background() -> None:
+    layer = Image.new("RGBA", (4, 4), (255, 0, 0, 255))
+    layer.putpixel((0, 0), (0, 0, 0, 0))
+    layer.putpixel((1, 0), (0, 0, 0, 128))
+    white, blue = read_picture(encoded(layer)), read_picture(encoded(layer), background="#0000ff")
+    assert white.getpixel((0, 0)) == (255, 255, 255)
+    assert blue.getpixel((0, 0)) == (0, 0, 255)
+    assert white.getpixel((1, 0)) == (127, 127, 127)
+    assert white.getpixel((2, 2)) == blue.getpixel((2, 2)) == (255, 0, 0)
+
+
+def test_grey_with_alpha() -> None:
+    layer = Image.merge("LA", (Image.new("L", (2, 1), 10), Image.new("L", (2, 1), 255)))
+    layer.putpixel((0, 0), (10, 0))
+    picture = read_picture(encoded(layer))
+    assert [picture.getpixel((x, 0)) for x in range(2)] == [(255,) * 3, (10,) * 3]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_palette_with_a_transparent_colour(kind: str) -> None:
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([10, 20, 30, 200, 100, 50] + [0] * 750)
+    picture.putdata([0, 1])
+    read = read_picture(encoded(picture, kind, transparency=0))
+    assert [read.getpixel((x, 0)) for x in range(2)] == [(255, 255, 255), (200, 100, 50)]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bits_are_scaled(kind: str) -> None:
+    values = np.array([[0, 257, 128 * 257, 65535]], dtype=np.uint16)
+    picture = read_picture(encoded(Image.fromarray(values), kind))
+    assert np.asarray(picture)[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_sixteen_bits_of_the_other_byte_order() -> None:
+    values = np.array([[0, 128 * 257, 65535]], dtype=">u2")
+    picture = Image.frombytes("I;16B", (3, 1), values.tobytes())
+    assert np.asarray(read_picture(encoded(picture, "TIFF")))[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_sixteen_bits_with_a_transparent_grey() -> None:
+    values = np.array([[300, 0]], dtype=np.uint16)
+    data = encoded(Image.fromarray(values))
+    clear = b"tRNS" + struct.pack(">H", 300)
+    chunk = struct.pack(">I", 2) + clear + struct.pack(">I", zlib.crc32(clear))
+    place = data.index(b"IDAT") - 4
+    assert np.asarray(read_picture(data[:place] + chunk + data[place:]))[0, :, 0].tolist() == [255, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 0.5, 1.0], [0, 128, 255]),
+        ([-3.0, 100.0, 255.0], [0, 100, 255]),
+        ([0.0, 5e5, 1e6], [0, 128, 255]),
+        ([np.nan, 0, 0], [0, 0, 0]),
+    ],
+)
+def test_floats_are_scaled(values: list[float], expected: list[int]) -> None:
+    picture = read_picture(encoded(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF"))
+    assert np.asarray(picture)[0, :, 0].tolist() == expected
+
+
+def test_thirty_two_bits_are_scaled_to_their_maximum() -> None:
+    picture = read_picture(encoded(Image.fromarray(np.array([[0, 50_000, 100_000]], dtype=np.int32)), "TIFF"))
+    assert np.asarray(picture)[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_cmyk_grey_and_black_and_white() -> None:
+    cmyk = read_picture(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"))
+    assert cmyk.getpixel((0, 0)) == (255, 0, 0)
+    red, green, blue = read_picture(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95)).getpixel((4, 4))
+    assert red > 245
+    assert max(green, blue) < 10
+    assert read_picture(encoded(Image.new("L", (2, 2), 77))).getpixel((0, 0)) == (77, 77, 77)
+    assert read_picture(encoded(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_large_photograph_is_decoded_smaller() -> None:
+    data = encoded(Image.new("RGB", (4000, 3000), (10, 200, 30)), "JPEG")
+    picture = read_picture(data)
+    assert picture.size == (1000, 750)
+    assert read_picture(data, detail=3000).size == (4000, 3000)
+    assert read_picture(encoded(Image.new("RGB", (600, 700)), "JPEG")).size == (600, 700)
+
+
+def test_only_the_first_frame_of_an_animation() -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    assert read_picture(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)).getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "wrong"),
+    [
+        ("letter.png", b"Dear reader,\nthis is no picture.\n", "not a picture"),
+        ("empty.png", b"", "empty"),
+        ("cut.jpg", encoded(Image.fromarray(noise(64, 64)), "JPEG")[:1500], "damaged"),
+        ("cut.png", encoded(Image.fromarray(noise(64, 64)))[:3000], "damaged"),
+        ("head.png", encoded(Image.fromarray(noise(64, 64)))[:20], ""),
+        ("bomb.png", png_of_size(60_000, 60_000), "too many pixels"),
+        ("large.png", png_of_size(9_000, 9_000), "too many pixels"),
+        ("figure.eps", encoded(Image.new("RGB", (4, 4)), "EPS"), "EPS files are not read"),
+    ],
+)
+def test_no_picture(tmp_path: Path, name: str, data: bytes, wrong: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert fault_of(path).startswith(f"{path}: ")
+    assert wrong in fault_of(path)
+    assert fault_of(data, name=name).startswith(f"{name}: ")
+    opened = io.BytesIO(data)
+    opened.name = name
+    assert fault_of(opened).startswith(f"{name}: ")
+    assert fault_of(data).startswith("the picture: ")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    assert fault_of(tmp_path / "none.png") == f"{tmp_path / 'none.png'}: there is no such file"
+    assert fault_of(tmp_path) == f"{tmp_path}: a folder, not a picture"
+    assert "not a picture" in fault_of(Path("/dev/null"))
+    assert fault_of(b"", name="two\nlines.png").startswith("two lines.png: ")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("seed", range(20))
+def test_damaged_bytes_raise_nothing_else(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
+        data = bytearray(encoded(Image.fromarray(noise(16, 16)), kind))
+        for place in random.integers(0, len(data), 8):
+            data[place] = random.integers(0, 256)
+        with suppress(PictureError):
+            assert read_picture(bytes(data)).mode == "RGB"
+
+
+def test_a_wrong_background_is_the_callers_fault() -> None:
+    with pytest.raises(ValueError, match="unknown color") as caught:
+        read_picture(encoded(Image.new("RGB", (2, 2))), background="no colour")
+    assert not isinstance(caught.value, PictureError)
+
+
+def test_a_picture_of_the_right_size_keeps_its_values() -> None:
+    values = noise(28, 30)
+    tensor = to_tensor(Image.fromarray(values), (3, 28, 30))
+    assert tensor.dtype == torch.uint8
+    assert tensor.is_contiguous()
+    assert np.array_equal(tensor.numpy(), values.transpose(2, 0, 1))
+    grey = noise(28, 30)[..., 0]
+    through_rgb = read_picture(encoded(Image.fromarray(grey)))
+    assert np.array_equal(to_tensor(through_rgb, (1, 28, 30))[0].numpy(), grey)
+
+
+@pytest.mark.parametrize(("width", "height"), [(90, 30), (30, 90)])
+def test_the_centre_is_kept_and_the_sides_cut(width: int, height: int) -> None:
+    values = np.zeros((height, width, 3), dtype=np.uint8)
+    top, left = (height - 30) // 2, (width - 30) // 2
+    values[top : top + 30, left : left + 30] = 255
+    assert to_tensor(Image.fromarray(values), (3, 10, 10)).float().mean() > 250
+    values[:] = 255 - values
+    assert to_tensor(Image.fromarray(values), (3, 10, 10)).float().mean() < 5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
+def test_any_shape_can_be_fitted(size: tuple[int, int]) -> None:
+    assert to_tensor(Image.new("RGB", size, (9, 9, 9)), (3, 32, 32)).unique().tolist() == [9]
+
+
+def test_shrinking_averages_rather_than_picks() -> None:
+    board = ((np.indices((256, 256)).sum(0) % 2) * 255).astype(np.uint8)
+    small = to_tensor(Image.fromarray(board), (1, 16, 16)).float()
+    assert small.std() < 3
+    assert abs(small.mean() - 127.5) < 3
+
+
+def test_channels_other_than_grey_and_colour() -> None:
+    with pytest.raises(ValueError, match="1 or 3 channels"):
+        to_tensor(Image.new("RGB", (4, 4)), (2, 4, 4))
