@@ -1,0 +1,157 @@
+"""The tables: runs, the points of their curves and their checkpoints. Rows are handed out detached: changing one changes no database."""
+
+import math
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import JSON, DateTime, Dialect, Double, ForeignKey, Index, MetaData, String, Text, TypeDecorator, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Status = Literal["queued", "running", "finished", "stopped", "failed"]
+SILENCE = timedelta(seconds=30)  # a running process that has not been heard of for this long is taken for dead
+
+
+def now() -> datetime:
+    """The time, aware of its zone: UTC."""
+    return datetime.now(UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time, UTC going in and coming out, also where the database forgets the zone. Raises ValueError for a naive one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Plain(TypeDecorator[Any]):
+    """JSON. Numbers that JSON has no word for (NaN, infinity) become null, and tuples lists."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return plain(value)
+
+
+def plain(value: Any) -> Any:
+    """The value as it comes back from a JSON column."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Base(DeclarativeBase):
+    # Named constraints: a later migration can then drop them by name on every database.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Run(Base):
+    """One training of one network, or one that ships with the project."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        Index("ix_runs_name", "name", unique=True, sqlite_where=text("deleted IS NULL"), postgresql_where=text("deleted IS NULL")),
+        {"sqlite_autoincrement": True},  # a purged run's id is not given to another: links and weights folders carry it
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    status: Mapped[Status] = mapped_column(String(20), default="queued")
+    reference: Mapped[bool] = mapped_column(default=False)
+    architecture: Mapped[str] = mapped_column(String(100))
+    dataset: Mapped[str] = mapped_column(String(100))
+    method: Mapped[str] = mapped_column(String(100))
+    lam: Mapped[float | None] = mapped_column(Double)
+    seed: Mapped[int]
+    config: Mapped[dict[str, Any]] = mapped_column(Plain)
+    image: Mapped[list[int] | None] = mapped_column(Plain)  # [C, H, W], once the data are known
+    classes: Mapped[list[str] | None] = mapped_column(Plain)
+    epoch: Mapped[float] = mapped_column(Double, default=0.0)  # how far the training is, in epochs
+    epochs: Mapped[int]
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+    started: Mapped[datetime | None] = mapped_column(Instant)  # when its present or last process took it
+    finished: Mapped[datetime | None] = mapped_column(Instant)  # when that process ended, well or not
+    heartbeat: Mapped[datetime | None] = mapped_column(Instant)
+    pid: Mapped[int | None]
+    host: Mapped[str | None] = mapped_column(String(255))
+    stop_requested: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str | None] = mapped_column(Text)
+    figures: Mapped[dict[str, Any]] = mapped_column(Plain, default=dict)
+    notes: Mapped[str] = mapped_column(Text, default="")
+    tags: Mapped[list[str]] = mapped_column(Plain, default=list)
+    deleted: Mapped[datetime | None] = mapped_column(Instant)
+    sweep: Mapped[str | None] = mapped_column(String(200))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it counts as running although its process is gone, or has been silent for 30 s."""
+        if self.status != "running":
+            return False
+        silent = self.heartbeat is None or now() - self.heartbeat > SILENCE
+        return silent or (self.host == socket.gethostname() and self.pid is not None and not alive(self.pid))
+
+    @property
+    def state(self) -> Status | Literal["interrupted"]:
+        """The status as a person should read it."""
+        return "interrupted" if self.interrupted else self.status
+
+    def __repr__(self) -> str:
+        return f"Run(id={self.id}, name={self.name!r}, status={self.status!r})"
+
+
+class Point(Base):
+    """One point of one curve. Its key makes recording it again replace it."""
+
+    __tablename__ = "points"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    epoch: Mapped[float] = mapped_column(Double, primary_key=True)
+    value: Mapped[float | None] = mapped_column(Double)  # null stands for NaN, which not every database can hold
+
+
+class Checkpoint(Base):
+    """Weights at one moment of a run; the tensors are in a file."""
+
+    __tablename__ = "checkpoints"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    epoch: Mapped[int]
+    file: Mapped[str] = mapped_column(Text)  # relative to the weights folder; absolute for weights that ship with the project
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int]  # bytes
+    created: Mapped[datetime] = mapped_column(Instant, default=now)
+
+
+def alive(pid: int) -> bool:
+    """Whether this machine has such a process. Windows offers no harmless question, so there the heartbeat alone decides."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,163 @@
+"""Weights: the files beside the database, and the runs that ship with the project."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import make_url
+
+from core.store import Run, Store, StoreError
+from core.store.weights import Weights
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(f"sqlite:///{tmp_path / 'runs.db'}")
+
+
+def add(store: Store) -> Run:
+    return store.add({}, name=None, architecture="cascade", dataset="faces", method="d2nn", lam=0.6, seed=1, epochs=3)
+
+
+def files(store: Store, run: Run) -> list[str]:
+    return sorted(path.name for path in (store.weights.folder / str(run.id)).iterdir())
+
+
+def test_weights_come_back(store: Store, tmp_path: Path) -> None:
+    run = add(store)
+    assert store.latest(run.id) is None
+    saved = store.save(run.id, 1, b"tensors")
+    checkpoint, path = store.latest(run.id)
+    assert path == tmp_path / "runs.weights" / "1" / "epoch-0001.safetensors"
+    assert path.read_bytes() == b"tensors"
+    assert (checkpoint.id, checkpoint.epoch, checkpoint.size, checkpoint.file) == (saved.id, 1, 7, "1/epoch-0001.safetensors")
+    assert checkpoint.sha256 == hashlib.sha256(b"tensors").hexdigest()
+    assert checkpoint.created.tzinfo is not None
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(saves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([b"", b"one", b"two"])), min_size=1, max_size=6))
+def test_only_the_last_saved_is_kept(store: Store, saves: list[tuple[int, bytes]]) -> None:
+    run, other = add(store), add(store)
+    store.save(other.id, 5, b"other")
+    for epoch, tensors in saves:
+        store.save(run.id, epoch, tensors)
+        checkpoint, path = store.latest(run.id)
+        assert (checkpoint.epoch, path.read_bytes()) == (epoch, tensors)
+        assert files(store, run) == [path.name]
+    assert store.latest(other.id)[1].read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"tensorz")])
+def test_a_missing_or_altered_file_is_no_checkpoint(store: Store, harm: Any) -> None:
+    run = add(store)
+    store.save(run.id, 1, b"tensors")
+    harm(store.latest(run.id)[1])
+    assert store.latest(run.id) is None
+
+
+def test_a_full_disk_is_a_clear_error_and_keeps_the_old(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = add(store)
+    store.save(run.id, 1, b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoreError, match=r"runs\.weights: No space left"):
+            store.save(run.id, 2, b"new")
+    assert store.latest(run.id)[1].read_bytes() == b"old"
+
+
+def test_nothing_is_saved_for_no_run(store: Store) -> None:
+    with pytest.raises(StoreError, match="no run 7"):
+        store.save(7, 1, b"tensors")
+    assert not store.weights.folder.exists()
+
+
+def test_purge_removes_everything_of_one_run(store: Store) -> None:
+    run, other = add(store), add(store)
+    for each in (run, other):
+        store.record(each.id, 1, {"loss": 1.0})
+        store.save(each.id, 1, b"tensors")
+    store.purge(other.id)
+    assert [run.id for run in store.runs()] == [run.id]
+    assert [path.name for path in store.weights.folder.iterdir()] == [str(run.id)]
+    with store.read() as session:
+        rows = [session.connection().exec_driver_sql(f"SELECT run_id FROM {table}").all() for table in ("points", "checkpoints")]
+    assert rows == [[(run.id,)], [(run.id,)]]
+    assert add(store).id > other.id
+
+
+def test_where_the_weights_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GATESCOPE_WEIGHTS", raising=False)
+    assert Store("sqlite:///here.db").weights.folder == tmp_path / "here.weights"
+    assert Weights(make_url("postgresql://host/db")).folder == tmp_path / "runs.weights"
+    monkeypatch.setenv("GATESCOPE_WEIGHTS", str(tmp_path / "big"))
+    assert Weights(make_url("postgresql://host/db")).folder == tmp_path / "big"
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> dict[str, Any]:
+    file = tmp_path / "assets" / "cascade.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(b"shipped")
+    return {
+        "name": "reference/cascade",
+        "config": {"architecture": {"widths": (8, 16)}},
+        "architecture": "cascade",
+        "dataset": "faces",
+        "method": "d2nn",
+        "lam": None,
+        "seed": 0,
+        "epochs": 12,
+        "image": (3, 48, 48),
+        "classes": ("a", "b"),
+        "figures": {"accuracy": 0.9, "loss": float("nan")},
+        "curve": {"loss": [(1.0, 0.5), (2.0, 0.25)]},
+        "file": file,
+        "sha256": hashlib.sha256(b"shipped").hexdigest(),
+    }
+
+
+def test_a_reference_run_is_there_once(store: Store, shipped: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.add_reference(**shipped)
+    assert (run.state, run.reference, run.epoch, run.image, run.classes) == ("finished", True, 12, [3, 48, 48], ["a", "b"])
+    assert store.curve(run.id) == shipped["curve"]
+    assert store.latest(run.id)[1] == shipped["file"]
+    again = Store(store.url)
+    monkeypatch.setattr(again, "write", lambda: pytest.fail("wrote what is there already"))
+    assert again.add_reference(**shipped).id == run.id
+    assert len(store.runs()) == 1
+
+
+def test_a_changed_reference_is_updated_in_place(store: Store, shipped: dict[str, Any]) -> None:
+    run = store.add_reference(**shipped)
+    store.annotate(run.id, notes="mine")
+    store.delete(run.id)
+    shipped["file"].write_bytes(b"better")
+    changed = shipped | {"sha256": hashlib.sha256(b"better").hexdigest(), "figures": {"accuracy": 0.95}, "curve": {"loss": [(1.0, 0.1)]}}
+    assert store.latest(run.id) is None
+    assert store.add_reference(**changed).id == run.id
+    assert store.latest(run.id)[1].read_bytes() == b"better"
+    assert store.curve(run.id) == changed["curve"]
+    (kept,) = store.runs(deleted=True)
+    assert (kept.figures, kept.notes, store.runs()) == ({"accuracy": 0.95}, "mine", [])
+
+
+def test_what_a_reference_refuses(store: Store, shipped: dict[str, Any]) -> None:
+    run = store.add_reference(**shipped)
+    for refused in (lambda: store.claim(run.id), lambda: store.purge(run.id), lambda: store.rename(run.id, "mine")):
+        with pytest.raises(StoreError, match="ships with the project"):
+            refused()
+    with pytest.raises(StoreError, match="must begin with reference/"):
+        store.add_reference(**shipped | {"name": "cascade"})
+    with pytest.raises(StoreError, match="missing"):
+        store.add_reference(**shipped | {"file": "/nowhere.safetensors"})
+    assert shipped["file"].exists()
