@@ -1,0 +1,164 @@
+"""Commands that only look: runs, describe, predict, evaluate."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from core.cli.options import AsJson, Database, Settings, bar, console, millions, opened, print_json, settings
+from core.registry import ConfigError, names
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name; reference/... for those that ship.")]
+Lam = Annotated[float | None, typer.Option(help="λ from 0 (cheap) to 1 (accurate).")]
+
+
+def runs(db: Database = None, as_json: AsJson = False) -> None:
+    """List the runs, newest first."""
+    found = opened(db).runs()
+    if as_json:
+        keys = ("id", "name", "architecture", "dataset", "method", "lam", "seed", "epoch", "epochs", "error", "tags", "notes", "figures")
+        print_json([{key: getattr(run, key) for key in keys} | {"state": run.state, "created": run.created.isoformat()} for run in found])
+        return
+    table = Table("id", "name", "state", "architecture", "dataset", "method", "λ", "epoch", "best test accuracy")
+    for run in found:
+        best = max((row["accuracy"] for row in run.figures.get("test", [])), default=None)
+        epoch, lam = f"{run.epoch:g}/{run.epochs}", "every" if run.lam is None and run.method != "static" else f"{run.lam or '–'}"
+        shown = "–" if best is None else f"{best:.4f}"
+        table.add_row(str(run.id), run.name, run.state, run.architecture, run.dataset, run.method, lam, epoch, shown)
+    console().print(table if found else "no runs yet: `python -m core train cascade --dataset digits` makes one")
+
+
+def predict(
+    run: RunName,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures of any common format.")],
+    lam: Lam = None,
+    force: Annotated[list[str] | None, typer.Option(metavar="NODE=on|off", help="Hold a node's gate open or closed.")] = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a network answers for pictures, and which of its nodes ran for each. Without --lam, λ is the network's own, or 0.5."""
+    from core.inference.model import load_model
+    from core.inference.predict import predict as ask
+    from core.inference.predict import thresholds, timed
+    from core.sources.picture import read_picture, to_tensor
+
+    model = load_model(opened(db), run)
+    asked = 0.5 if lam is None and model.graph.every_lam else lam
+    forced = _forced(force or [])
+    answers: list[dict[str, Any]] = []
+    for file in images:
+        image = to_tensor(read_picture(file), model.image)
+        trace = ask(model, image[None], lam=asked, forced=forced)[0].to_json()
+        seconds = timed(model, image, lam=asked, forced=forced)
+        answers.append(
+            {"run": model.run, "image": str(file)} | trace | {"seconds": seconds, "thresholds": thresholds(model, image, forced)}
+        )
+    if as_json:
+        print_json(answers)
+        return
+    for answer in answers:
+        share = answer["macs"] / answer["macs_static"]
+        sure = answer["probabilities"][answer["label"]]
+        work = f"{millions(answer['macs'])} multiply-adds, {share:.0%} of the static network's"
+        print(f"{answer['image']}: {answer['label']} ({sure:.0%}); {work}; skipped: {', '.join(answer['skipped']) or 'nothing'}")
+
+
+def evaluate(
+    run: RunName,
+    split: Annotated[Literal["val", "test"], typer.Option(help="Which images: val to choose by, test to report.")] = "val",
+    lam: Lam = None,
+    grid: Annotated[int | None, typer.Option(min=2, help="So many values of λ from 0 to 1.")] = None,
+    policy: Annotated[Literal["greedy", "random", "open"], typer.Option(help="How gates are set.")] = "greedy",
+    rate: Annotated[float, typer.Option(min=0, max=1, help="With --policy random: how often the dearer option is taken.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="With --policy random: of its draws.")] = 0,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accuracy, F1, cost and routes on a run's images, at one λ or at several."""
+    import torch
+
+    from core.evaluation import evaluate as measure
+    from core.inference.model import load_model
+    from core.inference.predict import asked_lam
+    from core.network.policy import Greedy, Open, Policy, Random
+
+    model = load_model(opened(db), run)
+    several = grid is not None or (lam is None and model.graph.every_lam)
+    points = grid or 11
+    lams = [asked_lam(model, step / (points - 1)) for step in range(points)] if several else [asked_lam(model, lam)]
+    found: list[dict[str, Any]] = []
+    with bar() as progress:
+        task = progress.add_task("reading", total=1.0)
+        data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
+        part = data.val if split == "val" else data.test
+        progress.update(task, description="evaluating", total=len(part) * len(lams), completed=0)
+        for at in lams:
+            generator = torch.Generator().manual_seed(seed)
+            gates: dict[str, Policy] = {"greedy": Greedy(), "open": Open(), "random": Random(rate, generator)}
+            measured = measure(model.graph, part, lam=at, policy=gates[policy], report=lambda done: progress.advance(task, done))
+            found.append(measured.to_json())
+    if as_json:
+        print_json(found)
+        return
+    table = Table(
+        "λ", "accuracy", "F1", "multiply-adds", "share of static", "routes", title=f"{model.run}: {split} split, {len(part)} images"
+    )
+    for row in found:
+        shares = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
+        shown = "–" if row["lam"] is None else f"{row['lam']:.2f}"
+        cost = f"{row['macs_mean'] / row['macs_static']:.1%}"
+        table.add_row(shown, f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", millions(row["macs_mean"]), cost, shares)
+    console().print(table)
+
+
+def describe(
+    what: Annotated[str, typer.Argument(metavar="RUN|ARCHITECTURE", help="A run, or an architecture to be built for a dataset.")],
+    dataset: Annotated[str, typer.Option(help="For an architecture: whose images.")] = "digits",
+    sets: Settings = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """The graph: its nodes, edges and costs."""
+    from core.description import describe as tell
+    from core.inference.model import load_model
+    from core.registry import choose
+
+    if what in names("architectures"):
+        parts = settings(sets)
+        architecture: Any = choose("architectures", {"name": what} | parts["architecture"])
+        source: Any = choose("datasets", {"name": dataset} | parts["dataset"])
+        data = source.read()
+        graph = architecture.build(data.image, len(data.classes), every_lam=True)
+    else:
+        graph = load_model(opened(db), what).graph
+    told = tell(graph)
+    if as_json:
+        print_json(told)
+        return
+    table = Table("node", "kind", "reads", "opened by", "shape", "parameters", "multiply-adds")
+    for node in told["nodes"]:
+        reads = [e["source"] + (f" (default {e['default']:g})" if e["default"] is not None else "") for e in _into(told, node, "data")]
+        opened_by = [f"{edge['source']}: {edge['option']}" for edge in _into(told, node, "control")]
+        shape = "×".join(map(str, node["shape"]))
+        table.add_row(
+            node["name"], node["kind"], ", ".join(reads), ", ".join(opened_by), shape, f"{node['parameters']:,}", f"{node['macs']:,}"
+        )
+    console().print(table)
+    total, static = millions(told["macs_full"]), millions(told["macs_static"])
+    print(f"all nodes {total}, static network {static} multiply-adds; controllers {told['controllers_share']:.2%} of the static network")
+    print(f"not counted: {', '.join(told['not_counted'])}")
+
+
+def _into(told: dict[str, Any], node: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [edge for edge in told["edges"] if edge["target"] == node["name"] and edge["kind"] == kind]
+
+
+def _forced(pairs: list[str]) -> dict[str, bool]:
+    forced = {}
+    for pair in pairs:
+        node, _, state = pair.rpartition("=")
+        if not node or state not in ("on", "off"):
+            raise ConfigError(f"--force {pair}: write it as NODE=on or NODE=off")
+        forced[node] = state == "on"
+    return forced

@@ -1,0 +1,99 @@
+"""Commands that change the store: train, resume, stop, export, import."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from core.cli.options import AsJson, Database, Settings, bar, console, millions, opened, print_json, settings
+from core.store import Run, Store
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name.")]
+
+
+def train(
+    architecture: Annotated[str, typer.Argument(help="What is trained: high_low, cascade, plain, …")],
+    dataset: Annotated[str, typer.Option(help="What it learns from.")] = "cluttered_digits",
+    method: Annotated[str, typer.Option(help="How it learns.")] = "d2nn",
+    lam: Annotated[float | None, typer.Option(help="λ from 0 (cheap) to 1 (accurate); without it, one network for every λ.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times that every image is seen.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes every random choice.")] = 0,
+    sets: Settings = None,
+    name: Annotated[str | None, typer.Option(help="The run's name; made up without it.")] = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network and keep it as a run. Interrupted by Ctrl-C it can be resumed."""
+    from core.config import run_config
+
+    parts = settings(sets)
+    training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
+    config = run_config(
+        architecture={"name": architecture} | parts["architecture"],
+        dataset={"name": dataset} | parts["dataset"],
+        method={"name": method} | parts["method"],
+        lam=lam,
+        training=training,
+    )
+    store = opened(db)
+    _work(store, store.add(name=name, **config.columns()), as_json)
+
+
+def resume(run: RunName, db: Database = None, as_json: AsJson = False) -> None:
+    """Go on with a run that was stopped, failed or was interrupted, from its last checkpoint."""
+    store = opened(db)
+    _work(store, store.run(run), as_json)
+
+
+def stop(run: RunName, db: Database = None) -> None:
+    """Ask the process that trains a run to stop after its present step."""
+    store = opened(db)
+    asked = store.run(run)
+    store.request_stop(asked.id)
+    print(f"asked run {asked.name} to stop; `python -m core resume {asked.name}` goes on with it")
+
+
+def export_command(
+    run: RunName, file: Annotated[Path, typer.Argument(help="Where to write it; a model card is written beside it.")], db: Database = None
+) -> None:
+    """Write a trained run with its weights as one safetensors file, and a model card beside it."""
+    from core.card import card
+    from core.store.exchange import export_run, read_header
+
+    export_run(opened(db), run, file)
+    file.with_suffix(".md").write_text(card(read_header(file)), encoding="utf-8")
+    print(f"{file} and {file.with_suffix('.md')}")
+
+
+def import_command(
+    file: Annotated[Path, typer.Argument(help="A file written by export.")],
+    name: Annotated[str | None, typer.Option(help="A name other than its own.")] = None,
+    db: Database = None,
+) -> None:
+    """Add an exported run to the store."""
+    from core.store.exchange import import_run
+
+    print(f"imported as {import_run(opened(db), file, name).name}")
+
+
+def _work(store: Store, run: Run, as_json: bool) -> None:
+    from core.training.worker import work
+
+    told = console(errors=True)
+    told.print(f"run {run.id}, [bold]{run.name}[/bold]: Ctrl-C stops it, `python -m core resume {run.name}` goes on")
+    with bar() as progress:
+        task = progress.add_task("starting", total=1.0)
+        done = work(store, run.id, lambda what, share: progress.update(task, description=what, completed=share))
+    if as_json:
+        print_json({"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.curve(done.id)})
+        return
+    if done.status != "finished":
+        told.print(f"stopped at epoch {done.epoch:g} of {done.epochs}")
+        return
+    table = Table("λ", "test accuracy", "test F1", "multiply-adds", "share of static", title=f"{done.name}: test split")
+    for row in done.figures["test"]:
+        lam = "–" if row["lam"] is None else f"{row['lam']:.2f}"
+        share = row["macs_mean"] / row["macs_static"]
+        table.add_row(lam, f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", millions(row["macs_mean"]), f"{share:.1%}")
+    console().print(table)

@@ -1,0 +1,205 @@
+"""What a network answers for an image, which of its nodes ran for it, and where along λ that changes."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.evaluation import normalised
+from core.inference.model import Model
+from core.network.cost import CostReport, cost
+from core.network.execution import Execution, execute
+from core.network.graph import Graph
+from core.network.node import GraphError
+from core.network.policy import Forced, Greedy, Policy
+from core.network.weighing import threshold
+
+STEPS = 101  # positions of the λ slider
+EVERY_LAM = torch.linspace(0, 1, STEPS)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A control node's scores and the options they opened; none of either if it did not run."""
+
+    scores: list[float] | None
+    chosen: str | list[str] | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened to one image at one λ. Costs in multiply-adds; `gates` holds the number each gated node was scaled by, 0 if skipped."""
+
+    lam: float | None
+    label: str
+    probabilities: dict[str, float]
+    executed: list[str]
+    skipped: list[str]
+    controls: dict[str, Decision]
+    gates: dict[str, float]
+    macs: int
+    macs_full: int
+    macs_static: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LamSweep:
+    """One image at all STEPS values of λ from 0 to 1, or at the one λ of a network that serves no other.
+
+    traces      one per stretch of λ along which the same nodes run, the cheapest λ first
+    starts      the step, 0 to STEPS − 1, at which each trace begins
+    scores      {control node: scores at each step}, none where it did not run
+    thresholds  the λ at which the set of running nodes changes
+    reference   the same image along the path of the highest capacity
+    """
+
+    traces: list[Trace]
+    starts: list[int]
+    scores: dict[str, list[list[float] | None]]
+    thresholds: list[float]
+    reference: Trace
+
+
+@torch.no_grad()
+def predict(model: Model, images: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None) -> list[Trace]:
+    """One trace per image (N, C, H, W) uint8. `forced` holds gated nodes open or closed. Raises GraphError."""
+    lam = asked_lam(model, lam)
+    execution = execute(model.graph, normalised(images), holding(model.graph, forced or {}), lam=lam)
+    return _traces(model, execution, [lam] * len(images))
+
+
+@torch.no_grad()
+def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None, repeats: int = 5) -> float:
+    """Seconds for one image (C, H, W) uint8, alone: the median of some executions after a first one that warms up."""
+    x, policy, lam = normalised(image[None]), holding(model.graph, forced or {}), asked_lam(model, lam)
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        execute(model.graph, x, policy, lam=lam)
+        seconds.append(time.perf_counter() - start)
+    return sorted(seconds[1:])[repeats // 2]
+
+
+@torch.no_grad()
+def sweep_lam(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> LamSweep:
+    """One image (C, H, W) uint8 at every λ of the slider. Raises GraphError where nodes are forced that cannot be."""
+    graph, policy = model.graph, holding(model.graph, forced or {})
+    lams = EVERY_LAM.tolist() if graph.every_lam else [model.lam]
+    execution = _at(graph, image, policy, torch.tensor(lams) if graph.every_lam else None)
+    traces = _traces(model, execution, lams)
+    starts = [step for step, trace in enumerate(traces) if step == 0 or not _same_course(trace, traces[step - 1])]
+    scores = {name: [trace.controls[name].scores for trace in traces] for name in execution.scores}
+    along = Forced({name: {column: True} for name, column in graph.reference.items()})
+    reference = _traces(model, _at(graph, image, along, torch.ones(1) if graph.every_lam else None), [lams[-1]])[0]
+    return LamSweep([traces[step] for step in starts], starts, scores, thresholds(model, image, forced), reference)
+
+
+@torch.no_grad()
+def thresholds(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> list[float]:
+    """The values of λ, ascending, at which the nodes that run for an image (C, H, W) change; none for a network of one λ.
+
+    In closed form where one control node of two options decides alone, to 1e-4 by looking closer at the steps of the slider otherwise.
+    """
+    graph, policy = model.graph, holding(model.graph, forced or {})
+    if not graph.every_lam:
+        return []
+    coarse = _at(graph, image, policy, EVERY_LAM)
+    if len(graph.controls) == 1 and len(graph.controls[0].options) == 2 and not forced:
+        crossing = float(threshold(coarse.values[graph.controls[0].name][:1], graph.exchange_rate))
+        return [crossing] if 0 < crossing < 1 else []
+    changes = []
+    for step in _changes(coarse):
+        between = torch.linspace(float(EVERY_LAM[step - 1]), float(EVERY_LAM[step]), STEPS)
+        changes += [float(between[fine]) for fine in _changes(_at(graph, image, policy, between))]
+    return changes
+
+
+def asked_lam(model: Model, lam: float | None) -> float | None:
+    """The λ to execute with: the one asked for, or the one the network was trained for. Raises GraphError where that is another."""
+    if lam is not None and not 0 <= lam <= 1:
+        raise GraphError(f"λ is {lam:g}: it lies between 0 (cheap) and 1 (accurate)")
+    if model.graph.every_lam:
+        if lam is None:
+            raise GraphError(f"{model.run} serves every λ: say which, from 0 (cheap) to 1 (accurate)")
+        return lam
+    if lam is not None and model.lam is not None and lam != model.lam:
+        raise GraphError(f"{model.run} was trained for λ = {model.lam:g} alone and cannot answer for {lam:g}")
+    return model.lam
+
+
+def holding(graph: Graph, forced: Mapping[str, bool]) -> Policy:
+    """The policy that holds nodes open (True) or closed (False) and leaves the rest to the scores. Raises GraphError."""
+    columns: dict[str, dict[int, bool]] = {}
+    for name, held in forced.items():
+        node = graph.by_name.get(name)
+        if node is None or not node.gates:
+            gated = ", ".join(other.name for other in graph.nodes if other.gates) or "none"
+            raise GraphError(f"{name!r} has no gate to force: nodes with a gate are {gated}")
+        for gate in node.gates[:1] if held else node.gates:
+            columns.setdefault(gate.control, {})[gate.column] = held
+    return Forced(columns) if columns else Greedy()
+
+
+def _at(graph: Graph, image: Tensor, policy: Policy, lams: Tensor | None) -> Execution:
+    """One image at several λ in one batch."""
+    x = normalised(image[None]).expand(1 if lams is None else len(lams), *image.shape)
+    return execute(graph, x, policy, lam=lams)
+
+
+def _changes(execution: Execution) -> list[int]:
+    """The rows, from 1, for which other nodes ran than for the row before."""
+    ran = torch.stack(list(execution.ran.values()), dim=1)  # (B, nodes)
+    return [int(row) + 1 for row in (ran[1:] != ran[:-1]).any(dim=1).nonzero()]
+
+
+def _same_course(trace: Trace, other: Trace) -> bool:
+    return (trace.executed, trace.gates) == (other.executed, other.gates)
+
+
+def _traces(model: Model, execution: Execution, lams: list[float | None]) -> list[Trace]:
+    graph, report = model.graph, cost(model.graph, execution)
+    probabilities = execution.output.softmax(dim=1).tolist()  # (B, classes)
+    gates = {node.name: (execution.gate(node) * execution.ran[node.name]).tolist() for node in graph.nodes if node.gates}
+    ran = {name: rows.tolist() for name, rows in execution.ran.items()}
+    scores = {name: rows.tolist() for name, rows in execution.scores.items()}
+    opened = {name: (rows > 0).tolist() for name, rows in execution.gates.items()}
+    return [_trace(model, row, lam, probabilities, gates, ran, scores, opened, report) for row, lam in enumerate(lams)]
+
+
+def _trace(
+    model: Model,
+    row: int,
+    lam: float | None,
+    probabilities: list[list[float]],
+    gates: dict[str, list[float]],
+    ran: dict[str, list[bool]],
+    scores: dict[str, list[list[float]]],
+    opened: dict[str, list[list[bool]]],
+    report: CostReport,
+) -> Trace:
+    likeliest = max(range(len(model.classes)), key=lambda index: probabilities[row][index])
+    controls = {}
+    for control in model.graph.controls:
+        chosen = [option for option, is_open in zip(control.options, opened[control.name][row], strict=True) if is_open]
+        taken = (chosen[0] if len(chosen) == 1 else chosen) if control.decides == "one" else chosen
+        runs = ran[control.name][row]
+        controls[control.name] = Decision(scores[control.name][row] if runs else None, taken if runs else None)
+    return Trace(
+        lam=lam,
+        label=model.classes[likeliest],
+        probabilities=dict(zip(model.classes, probabilities[row], strict=True)),
+        executed=[name for name, rows in ran.items() if rows[row]],
+        skipped=[name for name, rows in ran.items() if not rows[row]],
+        controls=controls,
+        gates={name: rows[row] for name, rows in gates.items()},
+        macs=int(report.used[row]),
+        macs_full=report.full,
+        macs_static=report.static,
+    )

@@ -1,0 +1,139 @@
+"""Training as a generator: it yields how far it is and what can be kept; who listens stores it, draws it or stops.
+
+All that is random in an epoch depends on the seed and the number of the epoch alone. So a training that is resumed after any epoch ends in
+the same weights as one that was never interrupted.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Generator, Tensor
+from torch.optim import AdamW
+
+from core.config import RunConfig
+from core.datasets import Data
+from core.evaluation import Evaluation, evaluate, normalised
+from core.methods import Batch
+from core.network.checkpoint import pack, unpack
+from core.network.graph import Graph
+
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
+FINAL_GRID = tuple(step / 10 for step in range(11))
+LARGEST_GRADIENT = 5.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is: `epoch` counts epochs and their parts; `figures` are points of the curve; `state` comes after each epoch.
+
+    The last one has `final`, the figures of the trained network {"val": [...], "test": [...]}, one object per λ, and the weights alone.
+    """
+
+    epoch: float
+    figures: dict[str, float] = field(default_factory=dict)
+    state: bytes | None = None
+    final: dict[str, list[dict[str, object]]] | None = None
+
+
+def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Graph:
+    """The graph of a configuration with its seed's first weights. Raises ConfigError or GraphError where the choices do not fit."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        graph = config.architecture.build(image, classes, every_lam=config.lam is None)
+        return config.method.prepare(graph)
+
+
+def train(config: RunConfig, data: Data, *, resume: bytes | None = None) -> Iterator[Progress]:
+    """Train from the start, or from a state that an earlier training yielded. Uses a CUDA GPU where there is one."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    options = config.training
+    graph = assemble(config, data.image, len(data.classes)).to(device)
+    optimizer = AdamW(_groups(graph, options.weight_decay), lr=options.learning_rate)
+    batches = max(round(len(data.train) / options.batch_size), 1)
+    steps = batches * options.epochs
+    kept_back = torch.rand(len(data.train), generator=torch.Generator().manual_seed(options.seed)) < config.method.kept_back  # (N,)
+    done = unpack(resume, graph, optimizer) if resume else 0
+    for epoch in range(done // batches, options.epochs):
+        generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
+        torch.manual_seed(options.seed * 1_000_003 + epoch)
+        figures: dict[str, float] = {}
+        graph.train()
+        for batch, apart in _batches(kept_back, batches, generator):
+            for group in optimizer.param_groups:
+                group["lr"] = options.learning_rate * schedule(done / steps)
+            drawn = Batch(_images(config, data, batch, generator).to(device), data.train.labels[batch].to(device), apart.to(device))
+            measured = _step(config, graph, optimizer, drawn, done / steps, generator)
+            done += 1
+            figures |= {name: figures.get(name, 0.0) + value / batches for name, value in measured.items()}
+            yield Progress(done / batches)
+        figures |= _watch(config, graph, data)
+        if epoch + 1 == options.epochs:
+            config.method.finish(graph, normalised(data.val.images).to(device))
+        yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
+    yield Progress(options.epochs, {}, pack(graph), final_figures(graph, config, data))
+
+
+def final_figures(graph: Graph, config: RunConfig, data: Data) -> dict[str, list[dict[str, object]]]:
+    """The trained network on validation and test images, at its λ, or at eleven of them where it serves every λ."""
+    lams: tuple[float | None, ...] = FINAL_GRID if graph.every_lam else (config.lam,)
+    parts = {"val": data.val, "test": data.test}
+    return {part: [evaluate(graph, split, lam=lam).to_json() for lam in lams] for part, split in parts.items()}
+
+
+def _batches(kept_back: Tensor, batches: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """All training images in random order: for each batch their numbers (B,), those kept back last, and which are (B,) bool."""
+    order = torch.randperm(len(kept_back), generator=generator)
+    learnt, apart = (torch.tensor_split(order[kept_back[order] == is_apart], batches) for is_apart in (False, True))
+    for rows in zip(learnt, apart, strict=True):
+        batch = torch.cat(rows)
+        yield batch, kept_back[batch]
+
+
+def _images(config: RunConfig, data: Data, batch: Tensor, generator: Generator) -> Tensor:
+    return normalised(config.dataset.augment(data.train.images[batch], generator))
+
+
+def _step(config: RunConfig, graph: Graph, optimizer: AdamW, batch: Batch, progress: float, generator: Generator) -> dict[str, float]:
+    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=config.training.precision == "bfloat16"):
+        step = config.method.step(graph, batch, config.lam, progress, generator)
+    loss = torch.stack(list(step.losses.values())).sum()
+    if not bool(loss.isfinite()):
+        raise FloatingPointError(f"the loss is {loss.item()}: lower training.learning_rate")
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(graph.parameters(), LARGEST_GRADIENT)
+    optimizer.step()
+    return {f"train {name} loss": float(value.detach()) for name, value in step.losses.items()} | {
+        f"train {k}": v for k, v in step.figures.items()
+    }
+
+
+def _watch(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
+    """The validation points of the curve after an epoch."""
+    figures: dict[str, float] = {}
+    for lam in GRID if graph.every_lam else (config.lam,):
+        seen: Evaluation = evaluate(graph, data.val, lam=lam)
+        at = f" at λ={lam:g}" if graph.every_lam else ""
+        figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.macs_mean / max(seen.macs_static, 1)}
+    return figures
+
+
+def schedule(progress: float) -> float:
+    """The learning rate as a share of the highest: a straight rise, then a cosine down to zero."""
+    if progress < WARM_UP:
+        return max(progress, 1e-3) / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+
+
+def _groups(graph: Graph, decay: float) -> list[dict[str, object]]:
+    """Parameters with and without weight decay: biases, norms and control nodes go without."""
+    controls = {f"parts.{control.name}." for control in graph.controls}
+    decayed: list[torch.nn.Parameter] = []
+    free: list[torch.nn.Parameter] = []
+    for name, parameter in graph.named_parameters():
+        plain = parameter.dim() < 2 or any(name.startswith(prefix) for prefix in controls)
+        (free if plain else decayed).append(parameter)
+    return [{"params": decayed, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]

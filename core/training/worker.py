@@ -1,0 +1,102 @@
+"""The process that trains one run: it takes the run from the store, trains it and keeps what comes of it, and hears when it is to stop."""
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from core.config import run_config
+from core.store import Run, Store
+from core.training.train import Progress, train
+
+ROOT = Path(__file__).parents[2]
+BEAT = 3.0  # seconds between signs of life
+RECORD = 1.0  # seconds between records of how far an epoch is
+
+
+def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambda what, share: None) -> Run:
+    """Train a run in this process to its end, from its latest checkpoint if it has one, or until it is asked to stop.
+
+    `listen` is told what is being done and which share of it is done. Whatever goes wrong is kept in the run's row and raised.
+    """
+    run = store.claim(run_id)
+    stopping = threading.Event()
+    over = threading.Event()
+    pulse = threading.Thread(target=_beat, args=(store, run_id, stopping, over), daemon=True)
+    pulse.start()
+    try:
+        config = run_config(**run.config)
+        data = config.dataset.read(listen)
+        store.describe_data(run_id, data.image, data.classes)
+        latest = store.latest(run_id)
+        recorded = 0.0
+        for progress in train(config, data, resume=latest[1].read_bytes() if latest else None):
+            _keep(store, run_id, progress)
+            if progress.figures or time.monotonic() - recorded > RECORD:
+                store.record(run_id, progress.epoch, progress.figures)
+                recorded = time.monotonic()
+            listen("training", progress.epoch / config.training.epochs)
+            if stopping.is_set() and progress.final is None:
+                store.stop(run_id)
+                break
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            store.stop(run_id)
+        else:
+            store.fail(run_id, error)
+        raise
+    finally:
+        over.set()
+        pulse.join()
+    return store.run(run_id)
+
+
+def start(run_id: int, url: str) -> int:
+    """Start a process of its own for a run, which outlives this one, and return its id. Its output goes to a log in the weights folder."""
+    log = Store(url).weights.folder / f"{run_id}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
+        )
+    return process.pid
+
+
+def _keep(store: Store, run_id: int, progress: Progress) -> None:
+    if progress.state is not None:
+        store.save(run_id, round(progress.epoch), progress.state)
+    if progress.final is not None:
+        store.finish(run_id, progress.final)
+
+
+def _beat(store: Store, run_id: int, stopping: threading.Event, over: threading.Event) -> None:
+    while not over.wait(BEAT):
+        with suppress(Exception):  # a busy database is no reason to give up a training; the next beat may get through
+            if store.beat(run_id):
+                stopping.set()
+
+
+def main() -> None:
+    """The process's entry: `python -m core.training.worker RUN_ID --db URL`."""
+    parser = argparse.ArgumentParser(description="Train one run of the store; started by the app, of use by hand for nothing else.")
+    parser.add_argument("run", type=int)
+    parser.add_argument("--db", default=None)
+    asked = parser.parse_args()
+    if hasattr(os, "nice"):
+        os.nice(10)  # the app stays quick while this one calculates
+    try:
+        work(Store(asked.db), asked.run)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The command line as a person or a script calls it, with real files."""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.cli.main import main
+from core.config import run_config
+from core.store import Store
+
+ROOT = Path(__file__).parents[1]
+PREDICTION = {"run", "image", "lam", "label", "probabilities", "executed", "skipped", "controls", "gates"}
+PREDICTION |= {"macs", "macs_full", "macs_static", "seconds", "thresholds"}
+EVALUATION = {"lam", "n", "accuracy", "f1", "macs_mean", "macs_static", "execution_rates", "routes"}
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command printed and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def call(*words: object) -> Called:
+    """One command, in this process: starting Python and torch anew for each would take most of the time."""
+    out, err = io.StringIO(), io.StringIO()
+    arguments, sys.argv = sys.argv, ["core", *map(str, words)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+        status = 0
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    finally:
+        sys.argv = arguments
+    return Called(status, out.getvalue(), err.getvalue())
+
+
+def told(*words: object) -> object:
+    """What a command prints as JSON. It must succeed."""
+    done = call(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def refused(*words: object) -> str:
+    """The one line that a command complains with."""
+    done = call(*words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with a cascade of faces for every λ, called "faces"."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('cli') / 'runs.db'}"
+    options = ("--dataset", "faces", "--epochs", 3, "--name", "faces", "--seed", 1, "--set", "architecture.trunk=[4,8,8,16]", "--db", url)
+    made = told("train", "cascade", *options)
+    assert isinstance(made, dict)
+    assert made["status"] == "finished"
+    return url
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> dict[str, Path]:
+    """A photograph in the forms in which people have them."""
+    rows, columns = np.mgrid[0:3000, 0:4000]
+    photo = Image.fromarray(np.stack([rows // 12, columns // 16, (rows + columns) // 28], axis=2).astype(np.uint8))
+    rotated = Image.Exif()
+    rotated[0x0112] = 6
+    small = photo.resize((400, 300))
+    deep = Image.fromarray(np.asarray(small.convert("L"), dtype=np.uint16) * 257)
+    forms = {
+        "large.jpg": lambda file: photo.save(file, quality=80),
+        "grey.png": lambda file: small.convert("L").save(file),
+        "alpha.png": lambda file: small.convert("RGBA").save(file),
+        "deep.png": lambda file: deep.save(file),
+        "turned.jpg": lambda file: small.save(file, exif=rotated),
+    }
+    for name, save in forms.items():
+        save(tmp_path / name)
+    return {name: tmp_path / name for name in forms}
+
+
+def test_predict_answers_for_every_form_of_photograph(trained: str, pictures: dict[str, Path]) -> None:
+    answers = told("predict", "faces", *pictures.values(), "--lam", 0.6, "--db", trained)
+    assert isinstance(answers, list)
+    assert [answer["image"] for answer in answers] == [str(file) for file in pictures.values()]
+    for answer in answers:
+        assert answer.keys() == PREDICTION
+        assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+        assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        assert set(answer["executed"]).isdisjoint(answer["skipped"])
+        assert 0 < answer["macs"] <= answer["macs_full"]
+        assert answer["lam"] == 0.6
+        assert {name for name, gate in answer["gates"].items() if gate} <= set(answer["executed"])
+
+
+def test_predict_refuses_what_is_no_picture_in_one_line(trained: str, pictures: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("this is no picture")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "cut.jpg").write_bytes(pictures["large.jpg"].read_bytes()[:5000])
+    for name in ("text.png", "empty.png", "cut.jpg", "missing.png"):
+        assert name in refused("predict", "faces", tmp_path / name, "--lam", 0.5, "--db", trained)
+
+
+def test_force_holds_a_gate_open_or_closed(trained: str, pictures: dict[str, Path]) -> None:
+    at = ("predict", "faces", pictures["grey.png"], "--lam", 0.5, "--db", trained)
+    answers = [told(*at, "--force", f"N3={state}") for state in ("on", "off")]
+    for answer, runs in zip(answers, (True, False), strict=True):
+        assert isinstance(answer, list)
+        assert ("N3" in answer[0]["executed"]) == runs
+        assert (answer[0]["gates"]["N3"] > 0) == runs
+    assert "N1" in refused(*at, "--force", "N1=on")
+    assert "NODE=on" in refused(*at, "--force", "N3")
+
+
+def test_evaluate_gives_one_object_per_lam_and_the_same_twice(trained: str) -> None:
+    command = ("evaluate", "faces", "--split", "test", "--grid", 3, "--db", trained)
+    first = told(*command)
+    assert first == told(*command)
+    assert isinstance(first, list)
+    assert [row["lam"] for row in first] == [0.0, 0.5, 1.0]
+    for row in first:
+        assert row.keys() == EVALUATION
+        assert sum(route["share"] for route in row["routes"]) == pytest.approx(1)
+        assert row["n"] == 60
+    random = told("evaluate", "faces", "--policy", "random", "--lam", 0.5, "--rate", 1.0, "--db", trained)
+    opened = told("evaluate", "faces", "--policy", "open", "--lam", 0.5, "--db", trained)
+    assert isinstance(random, list)
+    assert isinstance(opened, list)
+    assert random[0]["macs_mean"] == opened[0]["macs_mean"]
+
+
+def test_the_same_training_gives_the_same_metrics(trained: str) -> None:
+    options = ("--dataset", "faces", "--method", "d2nn", "--lam", 0.7, "--seed", 0, "--epochs", 2, "--db", trained)
+    first, second = (told("train", "cascade", *options) for _ in range(2))
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert first["figures"] == second["figures"]
+    assert first["curve"] == second["curve"]
+    assert first["id"] != second["id"]
+
+
+def test_runs_and_describe_tell_what_is_there(trained: str) -> None:
+    runs = told("runs", "--db", trained)
+    assert isinstance(runs, list)
+    assert "faces" in [run["name"] for run in runs]
+    for what in (("faces",), ("cascade", "--dataset", "faces")):
+        graph = told("describe", *what, "--db", trained)
+        assert isinstance(graph, dict)
+        assert graph["macs_full"] == sum(node["macs"] for node in graph["nodes"])
+        assert {"source": "Q1", "target": "N3", "kind": "control", "option": "go on"} in graph["edges"]
+
+
+def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[str, Path]) -> None:
+    file, url = tmp_path / "away" / "faces.safetensors", f"sqlite:///{tmp_path / 'other.db'}"
+    assert call("export", "faces", file, "--db", trained).returncode == 0
+    assert "python -m core train cascade --dataset faces" in file.with_suffix(".md").read_text(encoding="utf-8")
+    assert call("import", file, "--db", url).returncode == 0
+    here, there = (told("predict", "faces", pictures["deep.png"], "--lam", 0.5, "--db", db) for db in (trained, url))
+    assert isinstance(here, list)
+    assert isinstance(there, list)
+    assert here[0] | {"seconds": 0} == there[0] | {"seconds": 0}
+    assert Store(url).curve(Store(url).run("faces").id) == Store(trained).curve(Store(trained).run("faces").id)
+    assert "faces" in refused("import", file, "--db", url)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("train", "nonsense"), "choose one of cascade"),
+        (("train", "cascade", "--dataset", "nonsense"), "choose one of"),
+        (("train", "cascade", "--set", "training.epochs=0"), "epochs"),
+        (("train", "cascade", "--set", "epochs=3"), "part.option=value"),
+        (("train", "cascade", "--lam", "1.5"), "lam"),
+        (("train", "plain", "--dataset", "digits"), "control nodes"),
+        (("train", "high_low", "--dataset", "digits", "--method", "static", "--set", 'method.route=["Q=left"]'), "stop, go on"),
+        (("predict", "nobody", "x.png"), "nobody"),
+        (("evaluate", "nobody"), "nobody"),
+        (("describe", "nobody"), "nobody"),
+        (("import", "nothing.safetensors"), "nothing.safetensors"),
+        (("runs", "--db", "nonsense"), "nonsense"),
+    ],
+)
+def test_what_a_user_got_wrong_is_told_in_one_line(words: tuple[str, ...], says: str) -> None:
+    assert says in refused(*words)
+
+
+def test_the_command_of_a_configuration_makes_the_same_configuration(scratch_database: str) -> None:
+    config = run_config(
+        architecture={"name": "high_low", "low": [4], "high": [8, 8]},
+        dataset="digits",
+        method={"name": "static", "route": ["Q=stop"]},
+        training={"epochs": 1, "seed": 3, "batch_size": 512},
+    )
+    words = config.command().removeprefix("python -m core ").split()
+    made = told(*words, "--name", "again")
+    assert isinstance(made, dict)
+    assert Store(scratch_database).run("again").config == config.model_dump(mode="json")
+
+
+def test_the_module_runs_as_a_process_of_its_own(scratch_database: str) -> None:
+    listed = subprocess.run([sys.executable, "-m", "core", "runs", "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert listed.returncode == 0, listed.stderr
+    assert json.loads(listed.stdout) == json.loads(call("runs", "--json").stdout)
+    wrong = subprocess.run([sys.executable, "-m", "core", "runs", "nonsense"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr

@@ -1,0 +1,145 @@
+"""Training repeats itself, goes on where it stopped, and outlives the death of its process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load
+
+from core.config import RunConfig, run_config
+from core.network.checkpoint import CheckpointError, pack, unpack
+from core.store import Store
+from core.training.train import FINAL_GRID, assemble, schedule, train
+from core.training.worker import work
+
+ROOT = Path(__file__).parents[1]
+
+
+def small(**choices: object) -> RunConfig:
+    """A run of seconds."""
+    training = {"epochs": 4, "batch_size": 32} | dict(choices.pop("training", {}))  # type: ignore[call-overload]
+    return run_config(**{"architecture": "cascade", "dataset": "faces", "method": "d2nn", "training": training} | choices)
+
+
+CHOICES = [
+    {},
+    {"lam": 0.7},
+    {"method": {"name": "d2nn", "metric": "f1", "bag": 8}},
+    {"method": "static"},
+    {"architecture": "plain", "method": "static"},
+    {"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5},
+    {"training": {"precision": "bfloat16"}},
+]
+
+
+@pytest.mark.parametrize("choices", CHOICES)
+def test_an_interrupted_training_ends_as_an_undisturbed_one(choices: dict[str, object]) -> None:
+    config = small(**choices)
+    data = config.dataset.read()
+    undisturbed = list(train(config, data))
+    states = [progress.state for progress in undisturbed if progress.state]
+    assert len(states) == config.training.epochs + 1
+    resumed = list(train(config, data, resume=states[1]))
+    first, second = load(states[-1]), load([progress.state for progress in resumed if progress.state][-1])
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+    assert undisturbed[-1].final == resumed[-1].final
+
+
+def test_the_same_seed_gives_the_same_curve_and_another_seed_another_one() -> None:
+    def curve(seed: int) -> list[dict[str, float]]:
+        config = small(training={"seed": seed, "epochs": 2})
+        return [progress.figures for progress in train(config, config.dataset.read()) if progress.figures]
+
+    assert curve(0) == curve(0) != curve(1)
+
+
+def test_final_figures_hold_every_lam_of_the_grid_or_the_one_trained_for() -> None:
+    for config, lams in ((small(), FINAL_GRID), (small(lam=0.7), (0.7,))):
+        final = list(train(config, config.dataset.read()))[-1].final
+        assert final is not None
+        assert [row["lam"] for row in final["test"]] == list(lams)
+        assert [row["n"] for row in final["test"]] == [60] * len(lams)
+
+
+def test_learning_lowers_the_loss() -> None:
+    config = small(dataset="digits", training={"epochs": 3})
+    losses = [p.figures["train classification loss"] for p in train(config, config.dataset.read()) if p.figures]
+    assert losses[-1] < losses[0] * 0.7
+
+
+def test_the_learning_rate_rises_to_one_and_falls_to_nothing() -> None:
+    assert schedule(0.0) < 0.05
+    assert schedule(0.1) == 1.0
+    assert schedule(0.3) > schedule(0.6) > schedule(0.9)
+    assert schedule(1.0) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_diverging_training_says_what_to_do() -> None:
+    config = small(dataset="digits", training={"learning_rate": 10.0})
+    data = config.dataset.read()
+    broken = assemble(config, data.image, len(data.classes))
+    for weights in broken.parameters():
+        weights.data.fill_(torch.inf)
+    state = pack(broken, torch.optim.AdamW(broken.parameters()), 0)
+    with pytest.raises(FloatingPointError, match=r"lower training\.learning_rate"):
+        list(train(config, data, resume=state))
+
+
+def test_weights_of_another_network_are_refused_in_one_line() -> None:
+    digits, faces = (small(dataset=name) for name in ("digits", "faces"))
+    state = pack(assemble(digits, (1, 8, 8), 10))
+    for broken in (state, state[:100], b"", b"no safetensors at all"):
+        with pytest.raises(CheckpointError) as caught:
+            unpack(broken, assemble(faces, (1, 25, 25), 2))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_killed_worker_is_resumed_to_the_same_end(scratch_database: str) -> None:
+    config = small(dataset="digits", training={"epochs": 5})
+    store = Store(scratch_database)
+    disturbed, undisturbed = (store.add(name=name, **config.columns()) for name in ("disturbed", "undisturbed"))
+    command = [sys.executable, "-m", "core.training.worker", str(disturbed.id), "--db", scratch_database]
+    worker = subprocess.Popen(command, cwd=ROOT)
+    deadline = time.monotonic() + 120
+    while (latest := store.latest(disturbed.id)) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert latest is not None, "no checkpoint was written"
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    run = store.run(disturbed.id)
+    assert run.status == "running"
+    assert run.state == "interrupted"
+    resumed = subprocess.run(command, cwd=ROOT, check=False)
+    assert resumed.returncode == 0
+    subprocess.run([*command[:3], str(undisturbed.id), "--db", scratch_database], cwd=ROOT, check=True)
+    first, second = store.run(disturbed.id), store.run(undisturbed.id)
+    assert first.state == second.state == "finished"
+    assert first.figures == second.figures
+    assert store.curve(first.id) == store.curve(second.id)
+
+
+def test_a_run_that_is_asked_to_stop_can_be_resumed(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    run = store.add(name=None, **small(dataset="digits", training={"epochs": 50}).columns())
+    store.request_stop(run.id)
+    stopped = work(store, run.id)
+    assert stopped.state == "stopped"
+    assert stopped.epoch < 50
+
+
+def test_what_goes_wrong_is_kept_in_the_row(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    run = store.add(name=None, **small(dataset={"name": "folder", "path": "no/such/folder"}).columns())
+    with pytest.raises(Exception, match="no/such/folder"):
+        work(store, run.id)
+    failed = store.run(run.id)
+    assert failed.state == "failed"
+    assert failed.error is not None
+    assert "no/such/folder" in failed.error
