@@ -12,7 +12,7 @@ def classification(execution: Execution, labels: Tensor, among: Tensor | None = 
 
     `labels`: (B,). Only images `among` (B,) bool count, all of them without it.
     """
-    losses = []
+    losses = [next(iter(execution.outputs.values())).new_zeros(())]
     for name, output in execution.outputs.items():
         counted = execution.ran[name] if among is None else execution.ran[name] & among
         if bool(counted.any()):

@@ -23,9 +23,9 @@ class Batch:
     kept_back: Tensor
 
     def whole(self, bag: int) -> Batch:
-        """As many images as fill bags of this size."""
-        whole = len(self.labels) // bag * bag
-        return Batch(self.images[:whole], self.labels[:whole], self.kept_back[:whole])
+        """As many of the last images as fill bags of this size."""
+        left_out = len(self.labels) % bag
+        return Batch(self.images[left_out:], self.labels[left_out:], self.kept_back[left_out:])
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Method(Component):
     def kept_back(self) -> float:
         """The share of the training images that only controllers learn from, so that they know what to expect of unseen ones."""
         return 0.0
+
+    @property
+    def group(self) -> int:
+        """How many images are learnt from together: those kept back come to a batch in so many."""
+        return 1
 
     @abstractmethod
     def prepare(self, graph: Graph) -> Graph:

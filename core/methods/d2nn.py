@@ -4,11 +4,15 @@ One step, no future: every control node that ran regresses the value of the opti
 for set-based metrics such as F1, of its mini-bag, Σ Q over the bag. Options are explored ε-greedily, ε falling from 1. The modules
 learn from the cross-entropy of the outputs that were produced; a module that a controller sees also gets its gradient, times `mixing`.
 
-Differs from the paper: without a λ one network is trained for every λ: two values per option, the accuracy and the cost to come, and λ is
-drawn afresh for each mini-bag. The exchange rate κ (1 in the paper) makes the whole static network's cost worth κ of accuracy; with every λ
-it follows the training, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
-Differs from the paper, too: a share of the training images is kept from the modules and teaches the controllers alone. On images that it
-has fitted even a small path is always right, and a controller that learns there never sees what the large path is for.
+Differs from the paper:
+- Without a λ one network is trained for every λ: two values per option, the accuracy and the cost to come, and λ drawn afresh for each
+  mini-bag. A control node then learns only from images whose later decisions were the greedy ones: after others, what came out does not
+  tell what its own choice is worth. The values of a mini-bag are averaged, so that they are on the scale of one image's.
+- The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. With every λ it follows the training, so
+  that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
+- A share of the training images is kept from the modules and teaches the controllers alone. On images that it has fitted even a small path
+  is always right, and a controller that learns there never sees what the large path is for.
+
 Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
 """
 
@@ -16,7 +20,6 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -82,6 +85,10 @@ class D2NN(Method):
     def kept_back(self) -> float:
         return self.held_out
 
+    @property
+    def group(self) -> int:
+        return self.bag
+
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
         batch = batch.whole(self.bag)
         images, labels, bags = batch.images, batch.labels, len(batch.labels) // self.bag
@@ -95,7 +102,7 @@ class D2NN(Method):
         answer = execution.output.detach()
         predicted = answer.argmax(dim=1)
         accuracy = bag_metric(self.metric, predicted.view(bags, -1), labels.view(bags, -1), answer.shape[1])  # (bags,)
-        learnt_from = batch.kept_back.view(bags, -1).all(dim=1) if self.held_out else torch.ones_like(accuracy, dtype=torch.bool)  # (bags,)
+        learnt_from = batch.kept_back.view(bags, -1).any(dim=1) if self.held_out else torch.ones_like(accuracy, dtype=torch.bool)  # (bags,)
         values = self._regression(graph, execution, report, accuracy, lams, learnt_from)
         share = report.share.float()
         if graph.every_lam and graph.training:
@@ -111,8 +118,10 @@ class D2NN(Method):
     def _exploring(self, graph: Graph, images: int, progress: float, generator: Generator) -> Policy:
         if not graph.every_lam:
             return EpsilonGreedy(self.epsilon(progress), generator)
-        explores = torch.rand(images, generator=generator) < max(self.epsilon(progress), self.episodes)
-        return Episodes(explores, torch.rand(images, generator=generator), generator)
+        order = {control.name: number for number, control in enumerate(graph.controls)}
+        explores = torch.rand(images, generator=generator) < max(self.epsilon(progress), self.episodes)  # (B,)
+        until = torch.randint(1, len(order) + 1, (images,), generator=generator) * explores  # (B,)
+        return Episodes(until, torch.rand(images, generator=generator), order, generator)
 
     def _regression(
         self, graph: Graph, execution: Execution, report: CostReport, accuracy: Tensor, lams: Tensor, learnt_from: Tensor
@@ -120,36 +129,38 @@ class D2NN(Method):
         """The loss of all values of options taken against the rewards of bags, for the bags (bags,) bool that are learnt from."""
         bags = len(accuracy)
         losses = [accuracy.new_zeros(())]
-        for control in graph.controls:
+        telling = torch.ones(bags, dtype=torch.bool, device=accuracy.device)  # bags in which all later decisions were the greedy ones
+        for control in reversed(graph.controls):
             ran = execution.ran[control.name]  # (B,)
-            seen = ran.view(bags, -1).any(dim=1) & learnt_from  # bags in which this control node decided at all
-            if not bool(seen.any()):
-                continue
-            rows = ran & seen.repeat_interleave(self.bag)  # (B,)
-            taken = execution.gates[control.name].argmax(dim=1)  # (B,)
-            values = execution.values[control.name]
-            value = values[torch.arange(len(values)), taken] * _column(ran, values)  # (B,) or (B, 2)
+            values, taken = execution.values[control.name], execution.gates[control.name].argmax(dim=1)  # (B, K) or (B, K, 2); (B,)
+            value = values[torch.arange(len(values)), taken]  # (B,) or (B, 2)
+            seen = ran.view(bags, -1).any(dim=1) & learnt_from  # (bags,)
             if values.dim() == 2:
                 rewards = reward(accuracy, report.share.float().view(bags, -1).mean(dim=1), lams, graph.exchange_rate)
-                losses.append(F.mse_loss(value.view(bags, -1).sum(dim=1)[seen], rewards[seen]))
+                losses.append(_squared((value * ran).view(bags, -1).sum(dim=1), rewards, seen))
                 continue
+            seen = seen & telling
             expected, efficiency = value.unbind(dim=1)
-            losses.append(self._accuracy_loss(expected.view(bags, -1), accuracy, seen))
+            losses.append(self._accuracy_loss(expected.view(bags, -1), accuracy, ran.view(bags, -1), seen))
             if isinstance(part := graph.parts[control.name], Controller) and part.looks_on:
                 to_come = _later(graph, control.name, execution) / max(report.static, 1)
-                losses.append(F.mse_loss(efficiency[rows], -to_come[rows].float()))
+                losses.append(_squared(efficiency, -to_come.float(), ran & seen.repeat_interleave(self.bag)))
+            greedy = execution.scores[control.name].argmax(dim=1) == taken
+            telling = telling & (greedy | ~ran).view(bags, -1).all(dim=1)
         return torch.stack(losses).sum()
 
-    def _accuracy_loss(self, expected: Tensor, accuracy: Tensor, seen: Tensor) -> Tensor:
-        """Of expected accuracies (bags, m) against those that came out (bags,)."""
+    def _accuracy_loss(self, expected: Tensor, accuracy: Tensor, ran: Tensor, seen: Tensor) -> Tensor:
+        """Of expected accuracies (bags, m), where the control node ran (bags, m), against those that came out (bags,)."""
         if self.metric == "accuracy" and self.bag == 1:
-            likelihood = torch.where(accuracy > 0, expected[:, 0], 1 - expected[:, 0])  # of what came out
-            return -likelihood[seen].clamp(min=1e-6).log().mean()
-        return F.mse_loss(expected.sum(dim=1)[seen], accuracy[seen])
+            likelihood = torch.where(accuracy > 0, expected[:, 0], 1 - expected[:, 0])[seen]  # of what came out
+            return -likelihood.clamp(min=1e-6).log().mean() if len(likelihood) else accuracy.new_zeros(())
+        means = (expected * ran).sum(dim=1) / ran.sum(dim=1).clamp(min=1)
+        return _squared(means, accuracy, seen)
 
 
-def _column(ran: Tensor, values: Tensor) -> Tensor:
-    return ran.to(values.dtype).reshape(-1, *[1] * (values.dim() - 2))
+def _squared(expected: Tensor, came_out: Tensor, counted: Tensor) -> Tensor:
+    """The mean squared error over the rows that count, zero if none does; all (n,)."""
+    return ((expected - came_out)[counted] ** 2).sum() / counted.sum().clamp(min=1)
 
 
 def _later(graph: Graph, control: str, execution: Execution) -> Tensor:

@@ -104,7 +104,7 @@ def _computed(graph: Graph, node: Node, inputs: Sequence[Tensor], weights: Tenso
     shape, batch = graph.shapes[node.name], len(runs)
     if node.kind == "dummy":
         constant: Tensor = part()
-        return constant.expand(batch, *shape) * _spread(runs, constant)
+        return constant.expand(batch, *shape) * _spread(torch.ones_like(runs) if dense else runs, constant)
     named = {"weight": weights} if node.kind == "control" else {}
     if dense or bool(runs.all()):
         result: Tensor = part(*inputs, **named)

@@ -10,6 +10,13 @@ from core.network.node import GraphError, Node
 from core.network.validation import columns, ordered, validate
 
 
+class Parts(nn.ModuleDict):
+    """The modules of a graph by the names of their nodes, which may be any: torch's own dictionary takes neither "type" nor "train"."""
+
+    def __setitem__(self, name: str, part: nn.Module) -> None:
+        self._modules[name] = part
+
+
 class Graph(nn.Module):
     """A directed acyclic graph of modules, some of which decide whether others run.
 
@@ -34,7 +41,7 @@ class Graph(nn.Module):
         validate(nodes, parts)
         self.nodes: tuple[Node, ...] = ordered(nodes)
         self.by_name: dict[str, Node] = {node.name: node for node in self.nodes}
-        self.parts = nn.ModuleDict(parts)
+        self.parts = Parts(parts)
         dearest = {control.name: len(control.options) - 1 for control in self.controls}
         self.reference: dict[str, int] = dearest | columns(self.nodes, reference or {})
         self.shapes: dict[str, tuple[int, ...]] = {}
@@ -44,14 +51,22 @@ class Graph(nn.Module):
                 self.shapes[node.name], self.macs[node.name] = tuple(image), 0
             else:
                 self.shapes[node.name], self.macs[node.name] = self._measure(node)
+        first = self.outputs[0]
+        for output in self.outputs:
+            if len(self.shapes[output.name]) != 1 or self.shapes[output.name] != self.shapes[first.name]:
+                shapes = f"{first.name!r} sends {self.shapes[first.name]} and {output.name!r} {self.shapes[output.name]}"
+                raise GraphError(f"every output node sends one score per class, but {shapes}: mend their modules")
         self.exchange_rate: Tensor
         self.register_buffer("exchange_rate", torch.tensor(1.0))
 
     def _measure(self, node: Node) -> tuple[tuple[int, ...], int]:
         shapes = [self.shapes[edge.source] for edge in node.inputs]
         shape, macs = measure(self.parts[node.name], shapes, weighed=node.kind == "control", where=f"node {node.name!r}")
-        if node.kind == "control" and shape[:1] != (len(node.options),):
-            raise GraphError(f"control node {node.name!r} has {len(node.options)} options but its module returns {shape}: make them equal")
+        options = len(node.options)
+        if node.kind == "control" and shape not in ((options,), (options, 2)):
+            raise GraphError(
+                f"control node {node.name!r} has {options} options but its module returns {shape}: return one or two values for each"
+            )
         return shape, macs
 
     @property

@@ -74,15 +74,21 @@ class EpsilonGreedy:
 
 @dataclass(frozen=True)
 class Episodes:
-    """Greedy, but images that explore (B,) do so at every control node, each at a rate of its own (B,): so deep nodes are met as well."""
+    """Greedy, but each image first explores as many control nodes as `until` says (B,), at a rate of its own (B,).
 
-    explores: Tensor
+    So deep nodes are met as well; and since all decisions after that many are greedy, what comes out tells what the last explored one is
+    worth. `order` is the number of each control node, from 0.
+    """
+
+    until: Tensor
     rates: Tensor
+    order: Mapping[str, int]
     generator: Generator
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         random = _drawn(control, scores, self.rates, self.generator)
-        return torch.where(self.explores[:, None].to(scores.device), random, Greedy()(control, scores))
+        explores = (self.order[control.name] < self.until)[:, None].to(scores.device)  # (B, 1)
+        return torch.where(explores, random, Greedy()(control, scores))
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class StraightThrough:
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         hard = Greedy()(control, scores)
         soft = scores.sigmoid() if control.decides == "each" else scores.softmax(dim=1)
-        return hard.detach() + soft - soft.detach()
+        return hard.detach() + (soft - soft.detach())  # the bracket is exactly zero
 
 
 @dataclass(frozen=True)
@@ -133,10 +139,11 @@ class Forced:
         allowed = [column for column, held in forced.items() if held] or [k for k in range(scores.shape[1]) if k not in forced]
         if not allowed:
             raise ValueError(f"control node {control.name!r} has no option left: all of {', '.join(control.options)} are forced off")
-        closed = torch.full_like(scores, -torch.inf)
-        closed[:, allowed] = scores[:, allowed]
-        kept = gates[:, allowed].sum(dim=1, keepdim=True) > 0
-        return torch.where(kept, gates, one_hot(closed.argmax(dim=1), scores))
+        best = torch.full_like(scores, -torch.inf)
+        best[:, allowed] = scores[:, allowed]
+        kept = torch.zeros_like(gates)
+        kept[:, allowed] = gates[:, allowed]
+        return torch.where(kept.sum(dim=1, keepdim=True) > 0, kept, one_hot(best.argmax(dim=1), gates))
 
 
 def _drawn(control: Node, scores: Tensor, rates: Tensor, generator: Generator) -> Tensor:

@@ -1,26 +1,33 @@
 """Routes through a graph when every control node's choice is known, and the static network that one route is."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import nn
 
 from core.network.graph import Graph
 from core.network.layers import Add, Constant
-from core.network.node import Edge, GraphError, Node
-from core.network.validation import conditions
+from core.network.node import Edge, Gate, GraphError, Node
+from core.network.validation import way
 
 
 def running(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
-    """The names of the nodes that run, in order, when each control node takes the column that `choices` gives it."""
+    """The names of the nodes that run, in order, when each control node takes the column that `choices` gives it.
+
+    Gates that decide each by its own score are all open.
+    """
     runs: set[str] = set()
     for node in graph.nodes:
         present = all(edge.default is not None or edge.source in runs for edge in node.inputs)
-        opened = not node.gates or any(g.control in runs and choices[g.control] == g.column for g in node.gates)
+        opened = not node.gates or any(g.control in runs and _taken(graph, g, choices) for g in node.gates)
         if present and opened:
             runs.add(node.name)
     return tuple(node.name for node in graph.nodes if node.name in runs)
+
+
+def _taken(graph: Graph, gate: Gate, choices: Mapping[str, int]) -> bool:
+    return graph.by_name[gate.control].decides == "each" or choices[gate.control] == gate.column
 
 
 def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
@@ -29,7 +36,7 @@ def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
     answer = next((node.name for node in reversed(graph.outputs) if node.name in runs), None)
     if answer is None:
         raise GraphError(f"the route {dict(choices)} ends in no output")
-    needed = {answer}
+    needed = {answer, graph.input.name}
     for node in reversed(graph.nodes):
         if node.name in needed:
             needed.update(edge.source for edge in node.inputs if edge.source in runs)
@@ -45,30 +52,32 @@ def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Gr
     nodes: list[Node] = []
     parts: dict[str, nn.Module] = {}
     for node in (graph.by_name[name] for name in kept):
-        inputs: list[Edge] = []
-        for edge in node.inputs:
-            if edge.source in kept:
-                inputs.append(Edge(edge.source))
-            elif not (edge.default == 0 and isinstance(graph.parts[node.name], Add)):
-                constant = f"{edge.source} = {edge.default:g}".replace(".", "·")
-                if constant not in parts:
-                    nodes.append(Node(constant, "dummy"))
-                    parts[constant] = Constant(torch.full(graph.shapes[edge.source], float(edge.default or 0)))
-                inputs.append(Edge(constant))
+        constants = _constants(graph, node, kept)
+        for edge, name in constants.items():
+            if name not in parts:
+                nodes.append(Node(name, "dummy"))
+                parts[name] = Constant(torch.full(graph.shapes[edge.source], float(edge.default or 0)))
+        inputs = (Edge(constants.get(edge, edge.source)) for edge in node.inputs if edge in constants or edge.source in kept)
         nodes.append(Node(node.name, node.kind, tuple(inputs)))
         if node.kind != "input":
             parts[node.name] = copy.deepcopy(graph.parts[node.name])
     return Graph(nodes, parts, graph.shapes[graph.input.name])
 
 
+def _constants(graph: Graph, node: Node, kept: Collection[str]) -> dict[Edge, str]:
+    """The data edges of a node that bring their default on a route, and names for the constants that stand for it there."""
+    absent = [edge for edge in node.inputs if edge.source not in kept]
+    if len(absent) < len(node.inputs) and isinstance(graph.parts[node.name], Add):
+        absent = [edge for edge in absent if edge.default != 0]
+    return {edge: f"{edge.source} = {edge.default!r}".replace(".", "·") for edge in absent}
+
+
 def reaching(graph: Graph, name: str) -> dict[str, int]:
     """Choices under which a node runs, cheap where they are free. Raises GraphError if there are none."""
-    cheapest = {control.name: 0 for control in graph.controls}
-    for condition in sorted(conditions(graph.nodes)[name], key=len):
-        choices = cheapest | dict(condition)
-        if name in running(graph, choices):
-            return choices
-    raise GraphError(f"no choice of options makes node {name!r} run")
+    opened = way(graph.by_name, name)
+    if opened is None:
+        raise GraphError(f"no choice of options makes node {name!r} run")
+    return {control.name: 0 for control in graph.controls} | dict(opened)
 
 
 def costs_to_come(graph: Graph, control: Node) -> list[float]:

@@ -1,12 +1,8 @@
 """What makes a list of nodes a graph that can be executed; every fault is told with the node's name and what to mend."""
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import product
 
 from core.network.node import GraphError, Node
-
-Condition = frozenset[tuple[str, int]]  # columns of control nodes that are open together
-TERMS = 512  # more alternatives than this for one node are not followed: such a node counts as reachable
 
 
 def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
@@ -30,9 +26,9 @@ def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
             raise GraphError(f"node {node.name!r}: " + ("the input has no module" if node.kind == "input" else "it has no module in parts"))
     for stray in set(parts) - set(names):
         raise GraphError(f"parts hold a module {stray!r} that no node uses: add the node or drop the module")
-    reached = conditions(ordered(nodes))
+    ordered(nodes)
     for node in nodes:
-        if node.kind == "output" and not reached[node.name]:
+        if node.kind == "output" and way(by_name, node.name) is None:
             raise GraphError(
                 f"no route reaches the output node {node.name!r}: what it needs never runs together; give one of the edges a default"
             )
@@ -93,31 +89,29 @@ def _cycle(waiting: Sequence[Node]) -> list[str]:
             return path[path.index(path[-1]) :][::-1]
 
 
-def conditions(nodes: Sequence[Node]) -> dict[str, set[Condition]]:
-    """For each of the nodes, given in order, the sets of open columns that make it run: none if nothing can."""
-    decides = {node.name: node.decides for node in nodes}
-    reached: dict[str, set[Condition]] = {}
-    for node in nodes:
-        needed = [reached[edge.source] for edge in node.inputs if edge.default is None]
-        if node.gates:
-            opened = (_both(reached[gate.control], {frozenset({(gate.control, gate.column)})}, decides) for gate in node.gates)
-            needed.append(_minimal(set[Condition]().union(*opened)))
-        reached[node.name] = {frozenset()}
-        for alternatives in needed:
-            reached[node.name] = _both(reached[node.name], alternatives, decides)
-    return reached
+def way(nodes: Mapping[str, Node], name: str) -> set[tuple[str, int]] | None:
+    """The open columns of control nodes that make a node run, the cheaper options first; none if nothing can. The nodes form no cycle."""
 
+    def found(goals: tuple[str, ...], reached: frozenset[str], opened: frozenset[tuple[str, int]]) -> frozenset[tuple[str, int]] | None:
+        if not goals:
+            return opened
+        node, rest = nodes[goals[0]], goals[1:]
+        if node.name in reached:
+            return found(rest, reached, opened)
+        needed = tuple(edge.source for edge in node.inputs if edge.default is None)
+        if not node.gates:
+            return found(needed + rest, reached | {node.name}, opened)
+        for gate in sorted(node.gates, key=lambda gate: gate.column):
+            taken = {column for control, column in opened if control == gate.control}
+            if nodes[gate.control].decides == "one" and taken - {gate.column}:
+                continue
+            further = found((*needed, gate.control, *rest), reached | {node.name}, opened | {(gate.control, gate.column)})
+            if further is not None:
+                return further
+        return None
 
-def _both(left: set[Condition], right: set[Condition], decides: Mapping[str, str]) -> set[Condition]:
-    if len(left) * len(right) > TERMS:
-        return {frozenset()}
-    merged = {a | b for a, b in product(left, right)}
-    possible = {c for c in merged if not any(p != q and p[0] == q[0] and decides[p[0]] == "one" for p in c for q in c)}
-    return _minimal(possible)
-
-
-def _minimal(possible: set[Condition]) -> set[Condition]:
-    return {c for c in possible if not any(other < c for other in possible)}
+    opened = found((name,), frozenset(), frozenset())
+    return None if opened is None else set(opened)
 
 
 def columns(nodes: Sequence[Node], options: Mapping[str, str | int]) -> dict[str, int]:

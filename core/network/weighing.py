@@ -33,7 +33,8 @@ def threshold(values: Tensor, exchange_rate: Tensor) -> Tensor:
     Where the second option is never chosen the answer is above 1; where it always is, 0. At λ = 1 cost has no weight, so an option that
     is more accurate by any margin has its threshold below 1.
     """
-    accuracy, efficiency = (values[:, 1] - values[:, 0]).unbind(-1)  # what the second option gains, and saves (negative: costs)
+    exact = values.double()  # a tiny gain in accuracy has a threshold that single precision rounds to 1
+    accuracy, efficiency = (exact[:, 1] - exact[:, 0]).unbind(-1)  # what the second option gains, and saves (negative: costs)
     cost = -efficiency * exchange_rate
     crossing = cost / (accuracy + cost)
     never = (accuracy <= 0) & (cost >= 0)

@@ -1,0 +1,116 @@
+"""Random small graphs whose arithmetic is exact, so that two ways to the same answer must agree to the last bit.
+
+All weights and values are whole numbers, and every module cuts what it sends off at −3 and 3. Scores are therefore often equal or zero.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from hypothesis import assume
+from hypothesis import strategies as st
+from torch import Generator, Tensor, nn
+
+from core.network.execution import Execution
+from core.network.graph import Graph
+from core.network.layers import Add, Constant
+from core.network.node import Decision, Edge, Gate, GraphError, Node
+from core.network.route import running
+
+WIDTH = 3  # numbers in an image
+CLASSES = 2
+DEFAULTS = (None, None, None, 0.0, 0.0, 2.0, -1.0)
+
+
+class Affine(nn.Module):
+    """A linear map of all inputs side by side and a bias, cut off at −3 and 3."""
+
+    def __init__(self, widths: Sequence[int], width: int, generator: Generator) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randint(-2, 3, (width, sum(widths)), generator=generator).float())
+        self.bias = nn.Parameter(torch.randint(-2, 3, (width,), generator=generator).float())
+
+    def forward(self, *inputs: Tensor, weight: Tensor | None = None) -> Tensor:
+        return F.linear(torch.cat(inputs, dim=1), self.matrix, self.bias).clamp(-3, 3)
+
+
+def images(count: int, seed: int = 0) -> Tensor:
+    """Whole-number images, (count, WIDTH)."""
+    return torch.randint(-3, 4, (count, WIDTH), generator=Generator().manual_seed(seed)).float()
+
+
+@st.composite
+def graphs(draw: st.DrawFn, decides: Sequence[Decision] = ("one", "each")) -> Graph:
+    """A valid graph: its nodes in any order, any of them gated by any controls, and one to three outputs."""
+    generator = Generator().manual_seed(draw(st.integers(0, 9999)))
+    nodes, parts, widths = [Node("x", "input")], dict[str, nn.Module](), {"x": WIDTH}
+    gates: list[Gate] = []
+
+    def data(width: int | None = None) -> tuple[Edge, ...]:
+        sources = [name for name in widths if width in (None, widths[name])]
+        chosen = draw(st.lists(st.sampled_from(sources), min_size=1, max_size=3))
+        return tuple(Edge(source, draw(st.sampled_from(DEFAULTS))) for source in chosen)
+
+    def when() -> tuple[Gate, ...]:
+        return tuple(draw(st.lists(st.sampled_from(gates), max_size=3, unique=True))) if gates else ()
+
+    def affine(inputs: Sequence[Edge], width: int) -> Affine:
+        return Affine([widths[edge.source] for edge in inputs], width, generator)
+
+    kinds = draw(st.lists(st.sampled_from(("regular", "regular", "sum", "control", "control", "dummy")), min_size=1, max_size=8))
+    for index, kind in enumerate(kinds):
+        width = draw(st.sampled_from((2, 3)))
+        if kind == "control":
+            name, inputs = f"Q{index}", data()
+            options = tuple("abcd"[: draw(st.integers(2, 4))])
+            nodes.append(Node(name, "control", inputs, (), options, draw(st.sampled_from(decides))))
+            parts[name] = affine(inputs, len(options))
+            gates += [Gate(name, column) for column in range(len(options))]
+            continue
+        if kind == "dummy":
+            name = f"d{index}"
+            nodes.append(Node(name, "dummy", (), when()))
+            parts[name] = Constant(torch.randint(-3, 4, (width,), generator=generator).float())
+        elif kind == "sum":
+            name, width = f"s{index}", draw(st.sampled_from(sorted(set(widths.values()))))
+            nodes.append(Node(name, "regular", data(width), when()))
+            parts[name] = Add()
+        else:
+            name, inputs = f"n{index}", data()
+            nodes.append(Node(name, "regular", inputs, when()))
+            parts[name] = affine(inputs, width)
+        widths[name] = width
+    for index in range(draw(st.integers(1, 3))):
+        inputs = data()
+        nodes.append(Node(f"y{index}", "output", inputs, when()))
+        parts[f"y{index}"] = affine(inputs, CLASSES)
+    try:
+        return Graph(draw(st.permutations(nodes)), parts, (WIDTH,))
+    except GraphError as error:
+        assume("no route reaches the output node" not in str(error))
+        raise
+
+
+def every_choice(graph: Graph) -> list[dict[str, int]]:
+    """All ways to give each control node one of its columns."""
+    columns = [range(len(control.options)) for control in graph.controls]
+    return [dict(zip((control.name for control in graph.controls), one, strict=True)) for one in product(*columns)]
+
+
+def answers(graph: Graph, choices: Mapping[str, int]) -> bool:
+    """Whether a route ends in an output."""
+    runs = running(graph, choices)
+    return any(node.name in runs for node in graph.outputs)
+
+
+def rows(execution: Execution, kept: Sequence[int]) -> Execution:
+    """The part of an execution that some of its images had."""
+    parts = (execution.outputs, execution.ran, execution.values, execution.scores, execution.gates)
+    return Execution(*({name: tensor[list(kept)] for name, tensor in part.items()} for part in parts))
+
+
+def same(one: Execution, other: Execution) -> bool:
+    """Whether two executions agree to the last bit."""
+    pairs = [(one.outputs, other.outputs), (one.ran, other.ran), (one.scores, other.scores), (one.gates, other.gates)]
+    return all(left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left) for left, right in pairs)

@@ -1,0 +1,206 @@
+"""The pages, driven without a browser: what they show with runs and without, and what a mistake is answered with."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from app import fields, forms, layout
+from core.config import RunConfig, run_config
+from core.registry import KINDS, component, names
+from core.store import Store
+from core.training.worker import work
+
+MAIN = Path(__file__).parents[1] / "app" / "main.py"
+PATIENCE = 90  # seconds; the first run of a page imports torch
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a store with one network for every λ, one for one λ and one without gates."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('app') / 'runs.db'}"
+    store = Store(url)
+    choices = {
+        "every": {"architecture": "cascade", "method": "d2nn"},
+        "one": {"architecture": "high_low", "method": "d2nn", "lam": 0.6},
+        "plain": {"architecture": "plain", "method": "static"},
+    }
+    for name, choice in choices.items():
+        config = run_config(dataset="digits", training={"epochs": 2}, **choice)
+        work(store, store.add(name=name, **config.columns()).id)
+    return url
+
+
+@pytest.fixture
+def app(trained: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("GATESCOPE_DB", trained)
+    return AppTest.from_file(str(MAIN), default_timeout=PATIENCE)
+
+
+def texts(app: AppTest) -> str:
+    return " ".join(str(element.value) for kind in ("caption", "markdown", "info", "error", "title", "header") for element in app.get(kind))
+
+
+def test_explore_shows_the_run_that_the_address_names(app: AppTest) -> None:
+    app.query_params["run"] = "every"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="run").value == "every"
+    assert "As the network sees it (8×8, grey)" in texts(app)
+    assert "Click a node" in texts(app)
+
+
+@pytest.mark.parametrize("name", ["one", "plain"])
+def test_explore_shows_networks_without_a_slider(app: AppTest, name: str) -> None:
+    app.query_params["run"] = name
+    app.run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_explore_says_where_a_run_is_not_there(app: AppTest) -> None:
+    app.query_params["run"] = "gone"
+    app.run()
+    assert "gone" in app.warning[0].value
+    assert not app.exception
+
+
+def test_without_runs_explore_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.references.load_references", lambda store: [])
+    monkeypatch.setattr("app.state.load_references", lambda store: [])
+    app = AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
+    assert not app.exception
+    assert "No network to show yet" in texts(app)
+
+
+def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("this is no database " * 50)
+    monkeypatch.setenv("GATESCOPE_DB", f"sqlite:///{tmp_path / 'text.db'}")
+    app = AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
+    assert not app.exception
+    assert "not a database" in app.error[0].value
+
+
+def test_a_file_that_is_no_picture_is_told_in_one_line(app: AppTest) -> None:
+    app.query_params["run"] = "every"
+    app.run()
+    app.file_uploader(key="upload").upload("notes.png", b"not a picture", "image/png").run()
+    assert not app.exception
+    assert [error.value for error in app.error] == ["notes.png: not a picture of a known format"]
+
+
+def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (300, 200), "white").save(file, "PNG")
+    app.query_params["run"] = "every"
+    app.run()
+    app.file_uploader(key="upload").upload("white.png", file.getvalue(), "image/png").run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_without_dot_there_is_still_a_picture_and_a_slider(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "installed", lambda: False)
+    app.query_params["run"] = "every"
+    app.run()
+    assert not app.exception
+    assert "apt install graphviz" in texts(app)
+    headlines = {app.slider(key="lam").set_value(lam).run().subheader[0].value for lam in (0.0, 1.0)}
+    assert all("modules ran" in headline for headline in headlines)
+    app.selectbox(key="looked-at").select("Q1").run()
+    assert "it decides what runs" in texts(app)
+
+
+def page(app: AppTest, name: str) -> AppTest:
+    app.run()
+    return app.switch_page(f"screens/{name}.py").run()
+
+
+def test_the_form_starts_a_run(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    started: list[int] = []
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: started.append(run_id) or 0)
+    page(app, "train")
+    assert not app.exception
+    app.number_input(key="form-training-epochs").set_value(3)
+    app.text_input(key="form-name").set_value("from the form")
+    app.button(key="start").click().run()
+    assert not app.exception
+    run = Store(trained).run("from the form")
+    assert started == [run.id]
+    assert (run.epochs, run.architecture, run.dataset, run.lam) == (3, "cascade", "digits", None)
+    Store(trained).purge(run.id)
+
+
+def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    started: list[int] = []
+    monkeypatch.setattr("app.progress.start", lambda run_id, url: started.append(run_id) or 0)
+    store = Store(trained)
+    run = store.add(name="to stop", **run_config(architecture="cascade", dataset="digits", method="d2nn").columns())
+    try:
+        page(app, "train")
+        app.button(key=f"stop-{run.id}").click().run()
+        assert store.run(run.id).stop_requested
+        assert app.button(key=f"stop-{run.id}").disabled
+        store.fail(run.id, "the loss is nan")
+        app.run()
+        assert [error.value for error in app.error] == ["the loss is nan"]
+        app.button(key=f"resume-{run.id}").click().run()
+        assert started == [run.id]
+        assert not app.exception
+    finally:
+        store.purge(run.id)
+
+
+def test_choices_that_do_not_fit_are_told_at_the_form(app: AppTest) -> None:
+    page(app, "train")
+    app.text_input(key="form-architectures-cascade-trunk").set_value("8, eight").run()
+    assert "'eight' is no whole number" in texts(app)
+    assert app.button(key="start").disabled
+    app.text_input(key="form-architectures-cascade-trunk").set_value("8, 16").run()
+    assert "give both as many" in texts(app)
+    assert not app.exception
+
+
+def test_a_name_that_is_taken_is_told(app: AppTest) -> None:
+    page(app, "train")
+    app.text_input(key="form-name").set_value("every")
+    app.button(key="start").click().run()
+    assert "is taken" in texts(app)
+
+
+def test_runs_lists_deletes_and_restores(app: AppTest, trained: str) -> None:
+    page(app, "runs")
+    assert not app.exception
+    assert {"every", "one", "plain"} <= set(app.dataframe[0].value["name"])
+    run = Store(trained).run("plain")
+    Store(trained).delete(run.id)
+    app.run()
+    assert "plain" not in set(app.dataframe[0].value["name"])
+    app.button(key=f"restore-{run.id}").click().run()
+    assert "plain" in set(app.dataframe[0].value["name"])
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in names(kind)])
+def test_every_option_of_every_choice_has_a_field(kind: str, name: str) -> None:
+    model = component(kind, name)
+    known = fields.fields(model)
+    assert {field.name for field in known} == set(model.model_fields) - {"name"}
+    for field in known:
+        assert field.help
+        if field.kind == "choice":
+            assert field.default in field.choices
+        if field.kind in ("integer", "number") and field.default is not None:
+            assert field.least is None or field.default >= field.least
+            assert field.most is None or field.default <= field.most
+
+
+@pytest.mark.parametrize("default", [1e-4, 2e-3, 0.05, 0.6, 1.0, 0.0, 10.0])
+def test_a_step_is_no_larger_than_the_value_it_changes(default: float) -> None:
+    assert 0 < forms.step(fields.Field("f", "number", default, "")) <= (default or 1.0)
+
+
+def test_the_form_and_the_configuration_agree() -> None:
+    assert forms.FIRST.keys() == set(KINDS)
+    assert isinstance(run_config(architecture="cascade", dataset="digits", method="d2nn"), RunConfig)

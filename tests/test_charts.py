@@ -1,0 +1,111 @@
+"""Charts, and what is said in words and figures beside them."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from app.charts import curve_chart, grouped, trade_off_chart
+from app.wording import counted, headline, percent
+from core.network.node import Edge, Gate, Node
+
+NODES = (
+    Node("x", "input"),
+    Node("stem", "regular", (Edge("x"),)),
+    Node("Q", "control", (Edge("stem"),), options=("stop", "go on")),
+    Node("more", "regular", (Edge("stem"),), (Gate("Q", 1),)),
+    Node("y", "output", (Edge("stem"),)),
+)
+
+
+@dataclass
+class Decision:
+    chosen: str | list[str] | None
+
+
+@dataclass
+class Trace:
+    label: str
+    executed: list[str]
+    controls: dict[str, Decision]
+    macs: int
+    macs_static: int = 1000
+
+
+FULL = Trace("face", ["x", "stem", "Q", "more", "y"], {"Q": Decision("go on")}, 1010)
+
+
+def test_a_curve_is_split_by_what_it_measures() -> None:
+    curve = {
+        "train task loss": [(1, 2.0)],
+        "train epsilon": [(1, 0.5)],
+        "val accuracy at λ=0.5": [(1, 0.9)],
+        "val cost share at λ=0.5": [(1, 0.4)],
+    }
+    groups = grouped(curve)
+    assert [list(lines) for lines in groups.values()] == [["λ=0.5"], ["λ=0.5"], ["task"]]
+    assert grouped({}) == {}
+
+
+def test_the_lines_of_a_chart_hold_the_points() -> None:
+    figure = curve_chart("Accuracy", {"a": [(1, 0.5), (2, 0.75)], "b": [(1, 0.25)]}, 5, shares=True)
+    assert list(figure.data[0].x) == [1, 2]
+    assert list(figure.data[0].y) == [0.5, 0.75]
+    assert figure.data[0].line.dash != figure.data[1].line.dash
+    assert tuple(figure.layout.xaxis.range) == (0, 5)
+
+
+def test_the_trade_off_shows_work_as_a_share() -> None:
+    rows = [{"lam": lam, "accuracy": 0.9, "macs_mean": 500.0 * lam, "macs_static": 1000} for lam in (0.0, 0.5, 1.0)]
+    accuracy, work = trade_off_chart(rows).data
+    assert list(work.y) == [0.0, 0.25, 0.5]
+    assert list(accuracy.x) == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("macs", "text"),
+    [
+        (0, "0"),
+        (940, "940"),
+        (999.6, "1.00 k"),
+        (12_168, "12.2 k"),
+        (99_960, "100 k"),
+        (999_600, "1.00 M"),
+        (21_500_000, "21.5 M"),
+        (1.24e9, "1.24 G"),
+    ],
+)
+def test_multiply_adds_have_three_figures(macs: float, text: str) -> None:
+    assert counted(macs) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0, "0%"), (0.0001, "under 0.1%"), (0.07, "7.0%"), (0.0997, "10%"), (1.017, "102%")])
+def test_percentages(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_the_headline_says_who_stopped_and_what_it_saved() -> None:
+    early = Trace("face", ["x", "stem", "Q", "y"], {"Q": Decision("stop")}, 120)
+    assert "".join(headline(NODES, early, FULL)) == "Q stopped here: 1 of 2 modules ran, 12% of the work, same answer as the full network."
+    other = Trace("cat", ["x", "stem", "Q", "y"], {"Q": Decision("stop")}, 120)
+    assert headline(NODES, other, FULL)[2] == ", but the full network answers “face”."
+
+
+def test_the_headline_of_the_full_way_and_of_a_network_without_gates() -> None:
+    assert headline(NODES, FULL, FULL)[0] == "Nothing was skipped: "
+    plain = Trace("face", ["x", "stem", "y"], {}, 1000)
+    assert (
+        "".join(headline((NODES[0], NODES[1], NODES[4]), plain, plain))
+        == "No gates here: its one module ran, 100% of the work, as for every image."
+    )
+
+
+def test_the_headline_where_an_option_or_several_were_opened() -> None:
+    control = Node("G", "control", (Edge("stem"),), options=("a", "b", "c"), decides="each")
+    several = Trace("face", ["x", "stem", "G", "y"], {"G": Decision(["a", "c"])}, 700)
+    assert headline((*NODES[:2], control, NODES[4]), several, FULL)[0] == "G opened 2 of 3: "
+    low = (
+        *NODES[:2],
+        Node("Q", "control", (Edge("stem"),), options=("low", "high")),
+        Node("l", "regular", (Edge("stem"),), (Gate("Q", 0),)),
+    )
+    assert headline(low, Trace("face", ["stem", "Q", "l"], {"Q": Decision("low")}, 500), FULL)[0] == "Q took “low”: "

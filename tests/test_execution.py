@@ -1,0 +1,357 @@
+"""The executor against a naive interpreter of the papers' rules, against PyTorch, and against itself asked in other ways."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from graphs import CLASSES, Affine, graphs, images, rows, same
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+from interpreter import Interpretation, all_active, as_scored
+from torch import Tensor, nn
+
+from core.network.builder import Builder
+from core.network.execution import Execution, execute
+from core.network.graph import Graph
+from core.network.layers import Add, Constant, conv
+from core.network.node import Edge, Gate, GraphError, Node
+from core.network.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, StraightThrough
+
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+
+
+class Told(nn.Module):
+    """A control module whose scores are the first numbers of its first input, times `by`."""
+
+    def __init__(self, options: int, by: float = 1.0) -> None:
+        super().__init__()
+        self.options, self.by = options, nn.Parameter(torch.tensor(by))
+
+    def forward(self, seen: Tensor, *others: Tensor, weight: Tensor | None = None) -> Tensor:
+        return seen[:, : self.options] * self.by
+
+
+class Times(nn.Module):
+    """The sum of its inputs times a number."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = nn.Parameter(torch.tensor(by))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.stack(inputs).sum(dim=0) * self.by
+
+
+@settings(quick, max_examples=500)
+@given(graphs(), st.booleans(), st.integers(0, 99))
+def test_random_graphs_agree_with_the_interpreter(graph: Graph, opened: bool, seed: int) -> None:
+    x = images(5, seed)
+    execution = execute(graph, x, Open() if opened else Greedy())
+    answers = execution.output
+    assert list(execution.ran) == [node.name for node in graph.nodes]
+    for row, image in enumerate(x):
+        expected = Interpretation(graph, image, all_active if opened else as_scored)
+        assert {name for name, ran in execution.ran.items() if ran[row]} == {k for k, v in expected.results.items() if v is not None}
+        for node in graph.outputs:
+            result = expected.results[node.name]
+            assert torch.equal(execution.outputs[node.name][row], torch.zeros(CLASSES) if result is None else result)
+        for control in graph.controls:
+            assert execution.gates[control.name][row].tolist() == expected.active(control)
+        answer = expected.answer
+        assert answers[row].isnan().all() if answer is None else torch.equal(answers[row], answer)
+
+
+def skipped_by_null(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return any(not node.gates and not bool(ran[node.name].all()) for node in graph.nodes)
+
+
+def revived_by_default(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return any(bool((ran[node.name] & ~ran[edge.source]).any()) for node in graph.nodes for edge in node.inputs if edge.default)
+
+
+def opened_by_one_of_two(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return any(len({gate.control for gate in node.gates}) > 1 and 0 < int(ran[node.name].sum()) < 5 for node in graph.nodes)
+
+
+def gated_dummy(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return any(node.kind == "dummy" and node.gates and 0 < int(ran[node.name].sum()) < 5 for node in graph.nodes)
+
+
+def several_answers(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return len({tuple(bool(ran[node.name][row]) for node in graph.outputs) for row in range(5)}) > 1
+
+
+def no_answer(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return not bool(torch.stack([ran[node.name] for node in graph.outputs]).any(dim=0).all())
+
+
+def skipped_control(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return any(0 < int(ran[control.name].sum()) < 5 for control in graph.controls)
+
+
+def scaled(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return any(control.decides == "each" and graph.opened_by(control.name, 1) for control in graph.controls)
+
+
+def four_options(graph: Graph, ran: dict[str, Tensor]) -> bool:
+    return any(len(control.options) == 4 and control.decides == "one" for control in graph.controls)
+
+
+CASES = (
+    skipped_by_null,
+    revived_by_default,
+    opened_by_one_of_two,
+    gated_dummy,
+    several_answers,
+    no_answer,
+    skipped_control,
+    scaled,
+    four_options,
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_random_graphs_hold_every_case(case: Callable[[Graph, dict[str, Tensor]], bool]) -> None:
+    searched = settings(quick, max_examples=300, phases=[Phase.generate])
+    graph = find(graphs(), lambda one: case(one, execute(one, images(5), Greedy()).ran), settings=searched)
+    assert case(graph, execute(graph, images(5), Greedy()).ran)
+
+
+@quick
+@given(graphs(), st.sampled_from([Greedy(), Open()]))
+def test_dense_and_single_and_replayed_executions_are_the_same(graph: Graph, policy: Policy) -> None:
+    x = images(6)
+    execution = execute(graph, x, policy)
+    assert same(execution, execute(graph, x, Replay(execution)))
+    assert same(execution, execute(graph, x, Replay(execution), dense=True))
+    assert same(execution, execute(graph, x, policy, dense=True))
+    for row in range(len(x)):
+        single = rows(execution, [row])
+        assert same(single, execute(graph, x[row : row + 1], Replay(single)))
+
+
+@quick
+@given(graphs(), st.permutations(range(6)))
+def test_order_and_company_do_not_matter(graph: Graph, order: list[int]) -> None:
+    x = images(6)
+    assert same(rows(execute(graph, x, Greedy()), order[:4]), execute(graph, x[order[:4]], Greedy()))
+
+
+@quick
+@given(
+    graphs(),
+    st.sampled_from(
+        [
+            lambda generator: Random(0.5, generator),
+            lambda generator: EpsilonGreedy(0.5, generator),
+            lambda generator: Episodes(torch.tensor([1, 0, 2, 3]), torch.tensor([0.2, 0.9, 0.5, 0.7]), defaultdict(int), generator),
+        ]
+    ),
+    st.integers(0, 99),
+)
+def test_seeded_random_gates_of_an_image_do_not_depend_on_its_company(
+    graph: Graph, policy: Callable[[torch.Generator], Policy], seed: int
+) -> None:
+    x, others = images(4), images(4, seed=1)
+    mixed = torch.cat([x[:2], others[2:]])
+    alone, among = (execute(graph, batch, policy(torch.Generator().manual_seed(seed))) for batch in (x, mixed))
+    assert same(rows(alone, [0, 1]), rows(among, [0, 1]))
+
+
+@quick
+@given(graphs())
+def test_what_is_skipped_is_not_computed(graph: Graph) -> None:
+    called: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+
+    def count(name: str, part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        called[name] += len(inputs[0])
+        calls[name] += 1
+
+    computing = [node.name for node in graph.nodes if node.kind not in ("input", "dummy")]
+    for name in computing:
+        graph.parts[name].register_forward_pre_hook(partial(count, name))
+    execution = execute(graph, images(6), Greedy())
+    assert {name: called[name] for name in computing} == {name: int(execution.ran[name].sum()) for name in computing}
+    assert {name: calls[name] for name in computing} == {name: int(execution.ran[name].any()) for name in computing}
+
+
+def test_dense_computes_every_row() -> None:
+    graph = two_branches()
+    called: list[int] = []
+    graph.parts["low"].register_forward_pre_hook(lambda part, inputs: called.append(len(inputs[0])))
+    execution = execute(graph, torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]]), Greedy(), dense=True)
+    assert execution.ran["low"].tolist() == [True, False, False]
+    assert called == [3]
+
+
+def two_branches(low_default: float | None = 0.0, high_default: float | None = 0.0, by: float = 1.0) -> Graph:
+    """x, which says itself whether `low` (times 2) or `high` (times 5) takes it; y adds what comes."""
+    nodes = [
+        Node("x", "input"),
+        Node("Q", "control", (Edge("x"),), (), ("low", "high")),
+        Node("low", "regular", (Edge("x"),), (Gate("Q", 0),)),
+        Node("high", "regular", (Edge("x"),), (Gate("Q", 1),)),
+        Node("y", "output", (Edge("low", low_default), Edge("high", high_default))),
+    ]
+    return Graph(nodes, {"Q": Told(2, by), "low": Times(2.0), "high": Times(5.0), "y": Add()}, (2,))
+
+
+def test_known_answers_with_defaults() -> None:
+    execution = execute(two_branches(0.0, 7.0), torch.tensor([[3.0, 1.0], [1.0, 3.0]]), Greedy())
+    assert execution.ran["low"].tolist() == [True, False]
+    assert execution.ran["high"].tolist() == [False, True]
+    assert execution.output.tolist() == [[6.0 + 7, 2.0 + 7], [5.0, 15.0]]
+
+
+def test_a_missing_default_stops_the_answer() -> None:
+    execution = execute(two_branches(0.0, None), torch.tensor([[3.0, 1.0], [1.0, 3.0]]), Greedy())
+    assert execution.ran["y"].tolist() == [False, True]
+    assert execution.output[0].isnan().all()
+    assert execution.output[1].tolist() == [5.0, 15.0]
+    assert execution.outputs["y"][0].tolist() == [0.0, 0.0]
+
+
+def test_gates_of_their_own_scale_and_the_largest_counts() -> None:
+    nodes = [
+        Node("x", "input"),
+        Node("L", "control", (Edge("x"),), (), ("a", "b"), "each"),
+        Node("both", "regular", (Edge("x"),), (Gate("L", 0), Gate("L", 1))),
+        Node("y", "output", (Edge("both", 0.0),)),
+    ]
+    graph = Graph(nodes, {"L": Told(2), "both": Times(10.0), "y": Add()}, (2,))
+    x = torch.tensor([[2.0, 3.0], [0.5, -1.0], [0.0, -2.0]])
+    for dense in (False, True):
+        execution = execute(graph, x, Greedy(), dense=dense)
+        assert execution.output.tolist() == [[60.0, 90.0], [2.5, -5.0], [0.0, 0.0]]
+        assert execution.ran["both"].tolist() == [True, True, False]
+        assert execution.gate(graph.by_name["both"]).tolist() == [3.0, 0.5, 0.0]
+        assert execution.gate(graph.by_name["y"]).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_skipped_control_node_has_no_active_edge_even_under_open() -> None:
+    nodes = [
+        Node("x", "input"),
+        Node("Q", "control", (Edge("x"),), (), ("stop", "on")),
+        Node("mid", "regular", (Edge("x"),), (Gate("Q", 1),)),
+        Node("R", "control", (Edge("mid"),), (), ("a", "b")),
+        Node("end", "regular", (Edge("x"),), (Gate("R", 0), Gate("R", 1))),
+        Node("y", "output", (Edge("end", -1.0),)),
+    ]
+    graph = Graph(nodes, {"Q": Told(2), "mid": Times(1.0), "R": Told(2), "end": Times(1.0), "y": Add()}, (2,))
+    x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    execution = execute(graph, x, Forced({"Q": {0: True}}, Forced({"R": {1: True}})))
+    assert not execution.ran["R"].any()
+    assert not execution.gates["R"].any()
+    assert execution.output.tolist() == [[-1.0, -1.0]] * 2
+
+
+def test_the_last_output_that_ran_answers() -> None:
+    g = Builder((2,))
+    gates = g.control("Q", g.input, options=("stop", "on"), part=Told(2))
+    g.output("early", Times(1.0), g.input)
+    g.output("late", Times(-1.0), g.input, when=gates[1])
+    execution = execute(g.build(), torch.tensor([[2.0, 1.0], [1.0, 2.0]]), Greedy())
+    assert execution.output.tolist() == [[2.0, 1.0], [-1.0, -2.0]]
+    assert list(execution.outputs) == ["early", "late"]
+
+
+def test_gradients_reach_controllers_of_closed_gates_when_dense() -> None:
+    x = torch.tensor([[3.0, 1.0]])  # low is taken
+    gradients = {}
+    for dense in (True, False):
+        graph = two_branches(by=0.25)
+        execute(graph, x, StraightThrough(), dense=dense).output.sum().backward()
+        gradients[dense] = {name: parameter.grad for name, parameter in graph.named_parameters()}
+    taken = torch.tensor([0.75, 0.25]).softmax(0)
+    slope = taken[0] * taken[1]  # of the softmax; scores move by 3 and 1, the answers are 2·4 and 5·4
+    by_hand = (2 * 4 - 5 * 4) * slope * (3 - 1)
+    assert gradients[True]["parts.Q.by"] == pytest.approx(float(by_hand), rel=1e-5)
+    assert gradients[False]["parts.Q.by"] == pytest.approx(float(2 * 4 * slope * (3 - 1)), rel=1e-5)
+    assert gradients[True]["parts.high.by"] in (None, 0)  # a closed gate is zero: what it closes learns nothing
+    assert gradients[True]["parts.low.by"] == pytest.approx(4.0)
+
+
+def test_gradients_reach_controllers_of_closed_dummies_when_dense() -> None:
+    nodes = [
+        Node("x", "input"),
+        Node("Q", "control", (Edge("x"),), (), ("without", "with")),
+        Node("d", "dummy", (), (Gate("Q", 1),)),
+        Node("y", "output", (Edge("x"), Edge("d", 0.0))),
+    ]
+    graph = Graph(nodes, {"Q": Told(2, 0.25), "d": Constant(torch.tensor([1.0, 2.0])), "y": Add()}, (2,))
+    execution = execute(graph, torch.tensor([[3.0, 1.0]]), StraightThrough(), dense=True)
+    assert execution.output.tolist() == [[3.0, 1.0]]
+    execution.output.sum().backward()
+    taken = torch.tensor([0.75, 0.25]).softmax(0)
+    by_hand = 3 * taken[0] * taken[1] * (1 - 3)  # the dummy's sum is 3; scores move by 1 and 3
+    assert float(graph.parts["Q"].by.grad) == pytest.approx(float(by_hand), rel=1e-5)
+
+
+def test_straight_through_forwards_what_greedy_does() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(200, 2, generator=generator) * 6 - 3
+    graph = two_branches()
+    assert same(execute(graph, x, Greedy()), execute(graph, x, StraightThrough()))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_plain_graph_is_a_sequential(training: bool) -> None:
+    torch.manual_seed(0)
+    layers = [conv(3, 4, stride=2), conv(4, 5), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 2))]
+    g = Builder((3, 8, 8))
+    g.output("y", layers[2], g.add("b", layers[1], g.add("a", layers[0], g.input)))
+    graph, sequential = g.build().train(training), nn.Sequential(*layers).train(training)
+    x = torch.randn(7, 3, 8, 8)
+    for dense in (False, True):
+        assert torch.equal(execute(graph, x, Greedy(), dense=dense).output, sequential(x))
+
+
+def test_the_images_given_are_left_as_they_were() -> None:
+    x = images(6)
+    kept = x.clone()
+    graph = two_branches()
+    execute(graph, x[:, :2], Greedy(), dense=True)
+    assert torch.equal(x, kept)
+
+
+def every_lam_graph() -> Graph:
+    torch.manual_seed(1)
+    g = Builder((2, 4, 4), every_lam=True)
+    gates = g.control("Q", g.input, options=("low", "high"))
+    g.output("y low", nn.Flatten(), g.input, when=gates[0])
+    g.output("y high", nn.Sequential(nn.Flatten(), nn.Linear(32, 32)), g.input, when=gates[1])
+    graph = g.build()
+    graph.parts["Q"].known.copy_(torch.tensor([0.0, 0.3]))
+    return graph.eval()
+
+
+def test_lam_is_needed_where_it_is_used_and_may_differ_per_image() -> None:
+    graph, x = every_lam_graph(), torch.randn(9, 2, 4, 4)
+    with pytest.raises(GraphError, match="say which"):
+        execute(graph, x, Greedy())
+    lams = torch.linspace(0, 1, 9)
+    execution = execute(graph, x, Greedy(), lam=lams)
+    accuracy, efficiency = execution.values["Q"].unbind(-1)
+    assert torch.allclose(execution.scores["Q"], lams[:, None] * accuracy + (1 - lams[:, None]) * efficiency)
+    for row, lam in enumerate(lams.tolist()):
+        single = execute(graph, x[row : row + 1], Greedy(), lam=lam)
+        assert torch.allclose(single.scores["Q"], execution.scores["Q"][row : row + 1], atol=1e-6)
+    assert execution.gates["Q"][0].tolist() == [1.0, 0.0]  # at λ = 0 the cheaper one
+
+
+def test_lam_is_ignored_by_graphs_of_one_lam() -> None:
+    graph, x = two_branches(), torch.tensor([[3.0, 1.0], [1.0, 3.0]])
+    assert same(execute(graph, x, Greedy()), execute(graph, x, Greedy(), lam=0.9))
+
+
+def test_affine_inputs_are_in_the_order_of_the_edges() -> None:
+    part = Affine([2, 2], 2, torch.Generator().manual_seed(3))
+    nodes = [Node("x", "input"), Node("a", "regular", (Edge("x"),)), Node("y", "output", (Edge("a"), Edge("x")))]
+    graph = Graph(nodes, {"a": Times(2.0), "y": part}, (2,))
+    x = torch.tensor([[1.0, -1.0], [3.0, 2.0]])
+    execution: Execution = execute(graph, x, Greedy())
+    assert torch.equal(execution.output, part(2 * x, x))
+    assert not torch.equal(execution.output, part(x, 2 * x))

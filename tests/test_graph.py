@@ -1,0 +1,223 @@
+"""What is no executable graph, and how a person is told of it."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core.network.builder import Builder
+from core.network.execution import execute
+from core.network.graph import Graph
+from core.network.layers import Add, Constant
+from core.network.node import Edge, Gate, GraphError, Node
+from core.network.policy import Open
+
+X, Y = Node("x", "input"), Node("y", "output", (Edge("x"),))
+Q = Node("Q", "control", (Edge("x"),), (), ("low", "high"))
+
+
+class Scores(nn.Module):
+    """A control module with values of a given shape for each image."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, *seen: Tensor, weight: Tensor | None = None) -> Tensor:
+        return seen[0].new_zeros(len(seen[0]), *self.shape)
+
+
+def parts_for(nodes: Sequence[Node]) -> dict[str, nn.Module]:
+    """Modules that fit any node on vectors of two numbers."""
+    made: dict[str, nn.Module] = {}
+    for node in nodes:
+        if node.kind == "control":
+            made[node.name] = Scores(len(node.options))
+        elif node.kind == "dummy":
+            made[node.name] = Constant(torch.zeros(2))
+        elif node.kind != "input":
+            made[node.name] = Add()
+    return made
+
+
+def fault(nodes: Sequence[Node], parts: Mapping[str, nn.Module] | None = None, **more: Mapping[str, str | int]) -> str:
+    """What is said against these nodes: one line."""
+    with pytest.raises(GraphError) as caught:
+        Graph(nodes, parts_for(nodes) if parts is None else parts, (2,), **more)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def regular(name: str, *inputs: str, when: Sequence[Gate] = ()) -> Node:
+    return Node(name, "regular", tuple(map(Edge, inputs)), tuple(when))
+
+
+FAULTS = {
+    "a cycle of data edges": (
+        [X, regular("a", "x", "c"), regular("b", "a"), regular("c", "b"), Y],
+        ["a → b → c → a|b → c → a → b|c → a → b → c", "cycle", "drop"],
+    ),
+    "a cycle of one": ([X, regular("a", "a"), Y], ["a → a", "cycle", "drop"]),
+    "a cycle through a control edge": (
+        [X, regular("a", "x", when=[Gate("Q", 0)]), Node("Q", "control", (Edge("a"),), (), ("low", "high")), Y],
+        ["a → Q → a|Q → a → Q", "cycle", "drop"],
+    ),
+    "a control node that sends data": ([X, Q, regular("a", "Q"), Y], ["'Q'", "mixed outgoing edges", "'a'"]),
+    "a regular node that opens": (
+        [X, Q, regular("a", "x"), regular("b", "x", when=[Gate("a", 0)]), Y],
+        ["'a'", "mixed outgoing edges", "'b'"],
+    ),
+    "an input that opens": ([X, regular("b", "x", when=[Gate("x", 0)]), Y], ["'x'", "mixed outgoing edges", "'b'"]),
+    "a dummy that opens": ([X, Node("d", "dummy"), regular("b", "x", when=[Gate("d", 0)]), Y], ["'d'", "mixed outgoing edges", "'b'"]),
+    "a controlled controller": (
+        [X, Q, Node("R", "control", (Edge("x"),), (Gate("Q", 1),), ("low", "high")), Y],
+        ["'R'", "controlled", "drop its gates"],
+    ),
+    "a controlled input": (
+        [Node("x", "input", (), (Gate("Q", 1),)), Node("Q", "control", (Edge("d"),), (), ("a", "b")), Node("d", "dummy"), Y],
+        ["'x'", "controlled", "drop its gates"],
+    ),
+    "an output that is read": ([X, Y, regular("a", "y")], ["'a'", "'y'", "outputs end a route"]),
+    "an edge from nowhere": ([X, regular("a", "z"), Y], ["'a'", "'z'", "add it or mend the name"]),
+    "a gate from nowhere": ([X, regular("a", "x", when=[Gate("Z", 0)]), Y], ["'a'", "'Z'", "add it or mend the name"]),
+    "a column too many": ([X, Q, regular("a", "x", when=[Gate("Q", 2)]), Y], ["'a'", "'Q'", "2 options", "column 2"]),
+    "a column below zero": ([X, Q, regular("a", "x", when=[Gate("Q", -1)]), Y], ["'a'", "'Q'", "2 options", "column -1"]),
+    "a regular node without input": ([X, regular("a"), Y], ["'a'", "no input", "dummy"]),
+    "a control node without input": ([X, Node("Q", "control", (), (), ("a", "b")), Y], ["'Q'", "no input"]),
+    "an output without input": ([X, Node("y", "output")], ["'y'", "no input"]),
+    "a dummy with inputs": ([X, Node("d", "dummy", (Edge("x"),)), Y], ["dummy node 'd'", "takes no data", "drop its inputs"]),
+    "an input with inputs": ([Node("x", "input", (Edge("d"),)), Node("d", "dummy"), Y], ["input node 'x'", "takes no data"]),
+    "a control node without options": ([X, Node("Q", "control", (Edge("x"),)), Y], ["'Q'", "options"]),
+    "a regular node with options": ([X, Node("a", "regular", (Edge("x"),), (), ("p", "q")), Y], ["'a'", "options"]),
+    "no input": ([Node("d", "dummy"), Node("y", "output", (Edge("d"),))], ["one input node", "0"]),
+    "two inputs": ([X, Node("z", "input"), Y], ["one input node", "2", "x", "z"]),
+    "no output": ([X, regular("a", "x")], ["no output node", "add one"]),
+    "a name twice": ([X, regular("a", "x"), regular("a", "x"), Y], ["'a'", "twice", "name of its own"]),
+    "an empty name": ([X, regular("", "x"), Y], ["''", "empty"]),
+    "a name with a dot": ([X, regular("a.b", "x"), Y], ["'a.b'", "dot"]),
+    "an output that no route reaches": (
+        [X, Q, regular("a", "x", when=[Gate("Q", 0)]), regular("b", "x", when=[Gate("Q", 1)]), Node("y", "output", (Edge("a"), Edge("b")))],
+        ["no route", "'y'", "default"],
+    ),
+    "an output behind a gate that its own input closes": (
+        [X, Q, regular("a", "x", when=[Gate("Q", 0)]), Node("y", "output", (Edge("a"),), (Gate("Q", 1),))],
+        ["no route", "'y'", "default"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_faults_name_the_node_and_what_to_mend(case: str) -> None:
+    nodes, said = FAULTS[case]
+    text = fault(nodes)
+    for words in said:
+        assert any(word in text for word in words.split("|")), text
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_faults_are_found_in_any_order_of_the_nodes(case: str) -> None:
+    nodes = FAULTS[case][0]
+    assert fault(nodes[::-1], parts_for(nodes))
+
+
+def test_modules_and_nodes_belong_together() -> None:
+    nodes = [X, regular("a", "x"), Y]
+    assert "'a'" in (text := fault(nodes, {"y": Add()}))
+    assert "no module" in text
+    assert "'extra'" in (text := fault(nodes, {"a": Add(), "y": Add(), "extra": Add()}))
+    assert "drop the module" in text
+    assert "'x'" in (text := fault(nodes, {"a": Add(), "y": Add(), "x": Add()}))
+    assert "no module" in text
+
+
+def test_shapes_that_do_not_fit_are_told_with_the_node() -> None:
+    nodes = [X, regular("a", "x"), Node("y", "output", (Edge("a"),))]
+    text = fault(nodes, {"a": nn.Linear(2, 3), "y": nn.Linear(4, 2)})
+    assert "'y'" in text
+    assert "(3,)" in text
+    text = fault([X, regular("a", "x"), Node("y", "output", (Edge("a"), Edge("x")))], {"a": nn.Linear(2, 3), "y": Add()})
+    assert "'y'" in text
+    assert "(3,), (2,)" in text
+    assert "'a'" in fault([X, regular("a", "x", "x"), Y], {"a": nn.Linear(2, 2), "y": Add()})  # takes one tensor, not two
+
+
+@pytest.mark.parametrize("shape", [(3,), (1,), (3, 2), (), (2, 3), (2, 1), (2, 2, 2)])
+def test_a_control_module_returns_one_or_two_values_per_option(shape: tuple[int, ...]) -> None:
+    text = fault([X, Q, Y], {"Q": Scores(*shape), "y": Add()})
+    assert "'Q'" in text
+    assert "2 options" in text
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 2)])
+def test_values_of_one_or_of_every_lam(shape: tuple[int, ...]) -> None:
+    graph = Graph([X, Q, Y], {"Q": Scores(*shape), "y": Add()}, (2,))
+    assert graph.every_lam == (len(shape) == 2)
+
+
+def test_outputs_agree_about_the_number_of_classes() -> None:
+    text = fault([X, Y, Node("z", "output", (Edge("x"),))], {"y": nn.Linear(2, 2), "z": nn.Linear(2, 3)})
+    assert "'z'" in text or "'y'" in text
+
+
+@pytest.mark.parametrize("name", ["type", "values", "half", "train", "keys", "double", "a b", "ε", "1"])
+def test_any_name_without_a_dot_will_do(name: str) -> None:
+    graph = Graph([X, regular(name, "x"), Node("y", "output", (Edge(name),))], {name: nn.Linear(2, 2), "y": Add()}, (2,))
+    x = torch.ones(1, 2)
+    assert torch.equal(execute(graph, x, Open()).output, graph.parts[name](x))
+
+
+def test_nodes_are_put_in_an_order_in_which_they_can_run() -> None:
+    nodes = [Node("y", "output", (Edge("b"),)), regular("b", "a", when=[Gate("Q", 1)]), Q, regular("a", "x"), regular("c", "x"), X]
+    graph = Graph(nodes, parts_for(nodes), (2,))
+    assert [node.name for node in graph.nodes] == ["x", "Q", "a", "b", "y", "c"]
+    assert graph.input is X
+    assert [node.name for node in graph.outputs] == ["y"]
+    assert graph.controls == (Q,)
+    assert graph.opened_by("Q", 1) == ("b",)
+    assert graph.opened_by("Q", 0) == ()
+
+
+def test_a_default_makes_an_output_reachable() -> None:
+    low, high = regular("a", "x", when=[Gate("Q", 0)]), regular("b", "x", when=[Gate("Q", 1)])
+    for edges in ((Edge("a", 0.0), Edge("b")), (Edge("a"), Edge("b", 1.0)), (Edge("a", 0.0), Edge("b", 0.0))):
+        nodes = [X, Q, low, high, Node("y", "output", edges)]
+        assert Graph(nodes, parts_for(nodes), (2,)).shapes["y"] == (2,)
+
+
+def test_both_columns_may_be_open_where_each_decides_for_itself() -> None:
+    each = Node("Q", "control", (Edge("x"),), (), ("p", "q"), "each")
+    nodes = [X, each, regular("a", "x", when=[Gate("Q", 0)]), regular("b", "a", when=[Gate("Q", 1)]), Node("y", "output", (Edge("b"),))]
+    assert Graph(nodes, parts_for(nodes), (2,)).shapes["y"] == (2,)
+
+
+def test_the_reference_is_the_dearest_option_unless_it_is_said() -> None:
+    nodes, parts = [X, Q, Y], parts_for([X, Q, Y])
+    assert Graph(nodes, parts, (2,)).reference == {"Q": 1}
+    assert Graph(nodes, parts, (2,), {"Q": "low"}).reference == {"Q": 0}
+    assert Graph(nodes, parts, (2,), {"Q": 0}).reference == {"Q": 0}
+    assert "low, high" in fault(nodes, parts, reference={"Q": "middle"})
+    assert "'Q'" in fault(nodes, parts, reference={"Q": 2})
+    assert "Q" in (text := fault(nodes, parts, reference={"R": 0}))
+    assert "'R'" in text
+
+
+def test_the_builder_tells_faults_where_they_are_written() -> None:
+    g = Builder((2,))
+    g.add("a", nn.Linear(2, 3), g.input)
+    with pytest.raises(GraphError, match=r"'b'.*'z'"):
+        g.add("b", nn.Linear(2, 3), "z")
+    with pytest.raises(GraphError, match="'a' is there twice"):
+        g.add("a", nn.Linear(2, 3), g.input)
+    with pytest.raises(GraphError, match="'b'"):
+        g.add("b", nn.Linear(2, 3), "a")
+    g.output("y", nn.Linear(3, 2), Edge("a"))
+    gates = g.control("Q", "a", options=("low", "mid", "high"), part=Scores(3))
+    assert gates == (Gate("Q", 0), Gate("Q", 1), Gate("Q", 2))
+    d = g.dummy("d", torch.tensor([1.0, 2.0]), when=gates[1:])
+    g.output("z", Add(), d)
+    graph = g.build({"Q": "mid"})
+    assert [node.name for node in graph.nodes] == ["x", "a", "y", "Q", "d", "z"]
+    assert graph.by_name["d"] == Node("d", "dummy", (), gates[1:])
+    assert graph.reference == {"Q": 1}
+    assert graph.shapes == {"x": (2,), "a": (3,), "y": (2,), "Q": (3,), "d": (2,), "z": (2,)}

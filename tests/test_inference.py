@@ -1,0 +1,117 @@
+"""What the app and the command line ask of a trained network."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from core.config import run_config
+from core.inference.model import Model, load_model
+from core.inference.predict import STEPS, holding, predict, sweep_lam, thresholds, timed
+from core.network.node import GraphError
+from core.store import Store, StoreError
+from core.training.worker import work
+
+IMAGES = torch.randint(0, 256, (12, 1, 25, 25), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def fresh(architecture: object = "cascade", lam: float | None = None, method: object = "d2nn", exchange_rate: float = 0.02) -> Model:
+    """A network that has learnt nothing yet, with controllers that are far from indifferent, so that routes differ."""
+    config = run_config(architecture=architecture, dataset="faces", method=method, lam=lam)
+    torch.manual_seed(5)
+    graph = config.method.prepare(config.architecture.build((1, 25, 25), 2, every_lam=lam is None)).eval().requires_grad_(False)
+    for control in graph.controls:
+        for weights in graph.parts[control.name].parameters():
+            weights.mul_(4)
+    graph.exchange_rate.fill_(exchange_rate)
+    return Model("fresh", config, graph, (1, 25, 25), ("background", "face"))
+
+
+@pytest.mark.parametrize("architecture", ["cascade", "high_low", {"name": "high_low", "controller_sees": "features"}])
+def test_thresholds_are_where_brute_force_finds_the_route_to_change(architecture: object) -> None:
+    model = fresh(architecture)
+    lams = torch.linspace(0, 1, 1001).tolist()
+    changes = 0
+    for image in IMAGES:
+        courses = [predict(model, image[None], lam=lam)[0].executed for lam in lams[::5]]
+        brute = [lams[5 * step] for step in range(1, len(courses)) if courses[step] != courses[step - 1]]
+        found = thresholds(model, image)
+        changes += len(found)
+        assert len(found) == len(brute)
+        for threshold, after in zip(found, brute, strict=True):
+            assert after - 0.0051 <= threshold <= after + 1e-4
+    assert changes > 0, "no image changes its route: the test shows nothing"
+
+
+def test_the_sweep_says_at_each_step_what_predict_says() -> None:
+    model = fresh()
+    sweep = sweep_lam(model, IMAGES[0])
+    assert sweep.starts[0] == 0
+    assert len(sweep.starts) == len(sweep.traces) > 1
+    for step in range(STEPS):
+        trace = next(t for start, t in zip(reversed(sweep.starts), reversed(sweep.traces), strict=True) if start <= step)
+        alone = predict(model, IMAGES[:1], lam=step / (STEPS - 1))[0]
+        assert (alone.executed, alone.label, alone.macs) == (trace.executed, trace.label, trace.macs)
+        assert alone.probabilities == pytest.approx(trace.probabilities, abs=1e-5)
+        for name, decision in alone.controls.items():
+            scores = sweep.scores[name][step]
+            assert (decision.scores is None) == (scores is None)
+            if scores is not None:
+                assert decision.scores == pytest.approx(scores, abs=1e-5)
+
+
+def test_forced_gates_are_held_at_every_lam() -> None:
+    model = fresh()
+    for held in (True, False):
+        for trace in sweep_lam(model, IMAGES[0], {"N3": held}).traces:
+            assert ("N3" in trace.executed) == held
+    assert thresholds(model, IMAGES[0], {"N3": False}) == []
+
+
+def test_what_cannot_be_asked_is_refused() -> None:
+    every, one = fresh(), fresh(lam=0.3)
+    for model, lam, says in ((every, None, "every λ"), (every, 1.5, "between 0"), (one, 0.7, "trained for λ = 0.3")):
+        with pytest.raises(GraphError, match=says):
+            predict(model, IMAGES[:1], lam=lam)
+    with pytest.raises(GraphError, match="N3, N5, N7"):
+        holding(every.graph, {"N1": True})
+
+
+def test_a_network_of_one_lam_has_one_trace_and_no_thresholds() -> None:
+    sweep = sweep_lam(fresh(lam=0.3), IMAGES[0])
+    assert len(sweep.traces) == 1
+    assert sweep.traces[0].lam == 0.3
+    assert sweep.thresholds == []
+
+
+def test_a_network_without_gates_runs_all_at_its_full_cost() -> None:
+    sweep = sweep_lam(fresh("plain", method="static"), IMAGES[0])
+    trace = sweep.traces[0]
+    assert trace.skipped == []
+    assert trace.gates == {}
+    assert trace.macs == trace.macs_full == trace.macs_static
+
+
+def test_the_reference_path_is_the_static_networks() -> None:
+    model = fresh()
+    reference = sweep_lam(model, IMAGES[0]).reference
+    assert "y4" in reference.executed
+    assert reference.macs == reference.macs_full
+
+
+def test_timing_gives_a_positive_time() -> None:
+    assert 0 < timed(fresh(), IMAGES[0], lam=0.5) < 60
+
+
+def test_a_stored_run_answers_as_the_network_that_was_trained(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    config = run_config(architecture="high_low", dataset="digits", method="d2nn", training={"epochs": 1, "batch_size": 128})
+    run = store.add(name="digits", **config.columns())
+    with pytest.raises(StoreError, match="no weights yet"):
+        load_model(store, "digits")
+    work(store, run.id)
+    first, second = load_model(store, "digits"), load_model(store, run.id)
+    images = config.dataset.read().test.images[:20]
+    assert predict(first, images, lam=0.4) == predict(second, images, lam=0.4)
+    assert replace(first, graph=second.graph) == second
+    assert len({trace.label for trace in predict(first, images, lam=0.4)}) > 1

@@ -1,0 +1,63 @@
+"""What can be chosen is found by its file alone, and what cannot be is told in one line."""
+
+import pytest
+
+from core.config import run_config
+from core.registry import KINDS, Component, ConfigError, Kind, choose, component, names
+
+EVERYTHING = [(kind, name) for kind in KINDS for name in names(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERYTHING)
+def test_every_file_is_a_component_that_explains_its_options(kind: Kind, name: str) -> None:
+    options = component(kind, name).model_fields
+    assert options["name"].default == name
+    for option, field in options.items():
+        assert option == "name" or field.description, option
+    assert component(kind, name).__doc__
+
+
+@pytest.mark.parametrize(("kind", "name"), [pair for pair in EVERYTHING if pair[1] != "folder"])
+def test_every_component_survives_json_and_serves_as_a_key(kind: Kind, name: str) -> None:
+    chosen = choose(kind, name)
+    again = choose(kind, chosen.model_dump(mode="json"))
+    assert chosen == again
+    assert {chosen: 1}[again] == 1
+    assert choose(kind, chosen) is chosen
+
+
+def test_components_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        choose("architectures", "cascade").name = "other"
+
+
+@pytest.mark.parametrize(
+    ("choices", "says"),
+    [
+        ({"architecture": "nothing"}, "cascade, high_low, plain"),
+        ({"dataset": {"name": "digits", "nothing": 1}}, "nothing"),
+        ({"lam": 2}, "lam"),
+        ({"training": {"epochs": 0}}, "epochs"),
+        ({"architecture": {"name": "cascade", "trunk": [4], "head": [4, 4]}}, "give both as many"),
+    ],
+)
+def test_wrong_choices_are_told_in_one_line(choices: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        run_config(**({"architecture": "cascade", "dataset": "digits", "method": "d2nn"} | choices))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_new_file_can_be_chosen_at_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    import core.architectures
+
+    folder = tmp_path / "more"  # type: ignore[operator]
+    folder.mkdir()
+    (folder / "fresh_one.py").write_text(
+        "from typing import Literal\nfrom core.registry import Component\n\n"
+        "class FreshOne(Component):\n    name: Literal['fresh_one'] = 'fresh_one'\n    width: int = 3\n"
+    )
+    monkeypatch.setattr(core.architectures, "__path__", [*core.architectures.__path__, str(folder)])
+    assert "fresh_one" in names("architectures")
+    chosen = choose("architectures", {"name": "fresh_one", "width": 5})
+    assert isinstance(chosen, Component)
+    assert chosen.model_dump() == {"name": "fresh_one", "width": 5}
