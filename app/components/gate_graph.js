@@ -1,0 +1,266 @@
+// Draws the view of one image and lights it for the slider's λ. Nothing here asks the server, but for a click on a node.
+// Every text comes from a model or a person, so it is only ever set as textContent or as an attribute.
+
+const SVG = "http://www.w3.org/2000/svg";
+const REMEMBERED = "gatescope.lam";
+const FIRST = 50; // where the slider stands before it was ever moved
+const ROOM = { width: 560, height: 336 }; // a smaller graph is not enlarged beyond this
+const SMALLEST = 0.72; // below this scale the graph scrolls sideways instead of shrinking
+const LINES = 3; // options listed below a control node
+const HEADER = 18; // height of a line of small text
+
+const pages = new WeakMap(); // of each mounted component, its elements and where it stands
+
+const element = (name, attributes = {}, ...children) => {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+};
+
+const shape = (name, attributes = {}, text) => {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+};
+
+const remembered = () => {
+  const kept = Number.parseInt(sessionStorage.getItem(REMEMBERED) ?? "", 10);
+  return Number.isInteger(kept) ? Math.min(Math.max(kept, 0), 100) : FIRST;
+};
+
+function mount(root) {
+  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: remembered() };
+  page.before = element("span");
+  page.figures = element("em");
+  page.after = element("span");
+  page.headline = element("h2", { class: "headline", "aria-live": "polite" }, page.before, page.figures, page.after);
+  page.lam = element("output", { class: "lam" });
+  page.slider = element("input", { type: "range", min: 0, max: 100, step: 1, "aria-label": "λ: from 0, cheapest, to 1, most accurate" });
+  page.ticks = element("div", { class: "ticks", "aria-hidden": "true" });
+  const ends = element("div", { class: "ends" }, ...["0 · cheapest", "", "most accurate · 1"].map((text) => element("span", {}, text)));
+  page.marks = ends.children[1];
+  page.note = element("p", { class: "cap" });
+  page.canvas = element("div", { class: "canvas" });
+  const control = element("div", { class: "slider" }, page.slider, page.ticks);
+  const graph = element("section", { class: "card graph", "aria-label": "Network" }, page.lam, control, ends, page.note, page.canvas, legend());
+  page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
+  root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer));
+  page.slider.addEventListener("input", () => {
+    page.step = Number(page.slider.value);
+    sessionStorage.setItem(REMEMBERED, String(page.step));
+    light(page);
+  });
+  page.watcher = new ResizeObserver(() => settle(page));
+  page.watcher.observe(root);
+  return page;
+}
+
+function legend() {
+  const entries = [["ran", "ran"], ["skipped", "skipped"], ["decides", "decides"], ["bar", "bar: its part of the static network’s work"]];
+  return element("div", { class: "legend", "aria-hidden": "true" }, ...entries.map(([name, text]) => element("span", {}, element("i", { class: name }), text)));
+}
+
+function draw(page) {
+  const { layout } = page.data;
+  const svg = shape("svg", { role: "group", "aria-label": "Graph of the network’s modules" });
+  page.edges = layout.edges.map((edge) => drawEdge(edge));
+  page.nodes = new Map(layout.nodes.map((node) => [node.name, { node, group: drawNode(page, node) }]));
+  page.choices = [];
+  svg.append(...page.edges.map((one) => one.group), ...[...page.nodes.values()].map((one) => one.group), ...drawChoices(page, layout));
+  page.canvas.replaceChildren(svg);
+}
+
+// Fits the graph to the room there is: a small one is not blown up, a large one scrolls before its letters get too small.
+function frame(page) {
+  const { layout } = page.data;
+  const svg = page.canvas.firstElementChild;
+  const width = Math.max(layout.width + 12, Math.min(ROOM.width, page.canvas.clientWidth));
+  const height = Math.max(layout.height + 12 + HEADER, ROOM.height);
+  svg.setAttribute("viewBox", `${(layout.width - width) / 2} ${(layout.height + HEADER - height) / 2} ${width} ${height}`);
+  svg.style.minWidth = `${Math.round(width * SMALLEST)}px`;
+  svg.style.minHeight = `${Math.round(height * SMALLEST)}px`;
+}
+
+function drawEdge(edge) {
+  const group = shape("g", { class: `edge ${edge.kind}` });
+  group.append(shape("path", { d: edge.path }), shape("polygon", { points: edge.arrow }));
+  if (edge.ring) {
+    const ring = shape("circle", { cx: edge.ring.x, cy: edge.ring.y, r: edge.ring.r });
+    ring.append(shape("title", {}, `if ${edge.source} did not run, ${edge.default} is sent`));
+    group.append(ring);
+  }
+  return { edge, group };
+}
+
+function outline(node, margin) {
+  const [w, h] = [node.w / 2 + margin, node.h / 2 + margin];
+  if (node.kind === "control") {
+    const [dx, dy] = [w + margin * 0.6, h + margin * 0.6];
+    return shape("polygon", { points: `${node.x},${node.y - dy} ${node.x + dx},${node.y} ${node.x},${node.y + dy} ${node.x - dx},${node.y}` });
+  }
+  if (node.kind === "input" || node.kind === "output") return shape("ellipse", { cx: node.x, cy: node.y, rx: w, ry: h });
+  return shape("rect", { x: node.x - w, y: node.y - h, width: 2 * w, height: 2 * h, rx: 8 + margin });
+}
+
+function drawNode(page, node) {
+  const group = shape("g", { class: `node ${node.kind}`, "data-node": node.name, tabindex: 0, role: "button" });
+  const [body, halo] = [outline(node, 0), outline(node, 4)];
+  body.classList.add("shape");
+  halo.classList.add("halo");
+  const costly = node.kind === "regular";
+  group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 : 4) }, node.text));
+  if (costly) {
+    const bar = { x: node.x - node.w / 2 + 9, y: node.y + 9, height: 5, rx: 2.5 };
+    const full = node.w - 18;
+    group.append(shape("rect", { ...bar, width: full, class: "room" }));
+    if (node.macs > 0) group.append(shape("rect", { ...bar, width: Math.min(Math.max(full * node.share, 2), full), class: "cost" }));
+  }
+  group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds`));
+  const select = () => {
+    page.selected = page.selected === node.name ? null : node.name;
+    page.send("selected", page.selected);
+    light(page);
+  };
+  group.addEventListener("click", select);
+  group.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    select();
+  });
+  return group;
+}
+
+// The options of each control node with their scores: on its control edge, or below the node where there is no room or no edge.
+function drawChoices(page, layout) {
+  const texts = [];
+  const add = (control, options, label, x, y) => {
+    const text = shape("text", { class: "small choice", x, y });
+    page.choices.push({ control: control.name, columns: options.map((option) => control.options.indexOf(option)), options, label, text });
+    texts.push(text);
+  };
+  for (const control of layout.nodes.filter((node) => node.kind === "control")) {
+    const edges = layout.edges.filter((edge) => edge.source === control.name && edge.at);
+    for (const edge of edges) add(control, edge.options, edge.label, edge.at[0], edge.at[1] + 4);
+    const others = control.options.filter((option) => !edges.some((edge) => edge.options.includes(option)));
+    others.slice(0, LINES).forEach((option, line) => add(control, [option], option, control.x, control.y + control.h / 2 + 17 + 13 * line));
+  }
+  return texts;
+}
+
+function stretchAt(data, step) {
+  let index = 0;
+  while (index + 1 < data.starts.length && data.starts[index + 1] <= step) index += 1;
+  return data.stretches[index];
+}
+
+function say(page, stretch) {
+  [page.before.textContent, page.figures.textContent, page.after.textContent] = stretch.headline;
+}
+
+function light(page) {
+  const { data } = page;
+  const step = data.every_lam ? page.step : 0;
+  const stretch = stretchAt(data, step);
+  const ran = new Set(stretch.ran);
+  const answering = data.layout.nodes.filter((node) => node.kind === "output" && ran.has(node.name)).map((node) => node.name);
+  const last = stretch.ran.filter((name) => answering.includes(name)).at(-1);
+  say(page, stretch);
+  page.lam.textContent = data.every_lam ? `λ = ${(step / 100).toFixed(2)}` : data.lam === null ? "" : `λ = ${data.lam}`;
+  page.slider.setAttribute("aria-valuetext", page.lam.textContent);
+  page.slider.style.setProperty("--filled", `calc(9px + (100% - 18px) * ${Number(page.slider.value) / 100})`);
+  for (const [name, { node, group }] of page.nodes) {
+    const on = ran.has(name);
+    group.classList.toggle("on", on);
+    group.classList.toggle("answers", name === last);
+    group.classList.toggle("selected", name === page.selected);
+    group.setAttribute("aria-pressed", String(name === page.selected));
+    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}, ${node.cost} multiply-adds`);
+  }
+  for (const { edge, group } of page.edges) {
+    const taken = edge.kind === "control" ? edge.options.some((option) => stretch.taken[edge.source].includes(option)) : ran.has(edge.source);
+    const arrives = edge.kind === "control" || ran.has(edge.target);
+    group.classList.toggle("on", taken && arrives);
+    group.classList.toggle("sent", edge.default !== null && !taken && arrives);
+  }
+  for (const { control, columns, options, label, text } of page.choices) {
+    const row = data.scores[control]?.[step];
+    text.textContent = row && columns.length === 1 ? `${label} ${row[columns[0]].toFixed(2)}` : label;
+    text.classList.toggle("on", options.some((option) => stretch.taken[control].includes(option)));
+  }
+  answer(page, stretch);
+}
+
+function answer(page, stretch) {
+  const bar = (share, name = "bar") => {
+    const inner = element("i");
+    inner.style.width = `${Math.min(share, 1) * 100}%`;
+    return element("div", { class: name }, inner);
+  };
+  const row = (left, right, tag = "span") => element("div", { class: "row" }, element(tag, { title: left }, left), element("span", {}, right));
+  const cap = (text, name = "cap") => element("p", { class: name }, text);
+  const { static: whole } = page.data;
+  page.answer.replaceChildren(
+    cap("Answer"),
+    element("div", { class: "label", title: stretch.label }, stretch.label),
+    ...stretch.probabilities.flatMap(([name, share, text]) => [row(name, text), bar(share)]),
+    cap("Work, in multiply-adds", "cap work"),
+    row("this image", stretch.macs, "b"),
+    bar(stretch.bar),
+    row("static network", whole.macs),
+    bar(whole.bar, "bar static"),
+    element("div", { class: "share" }, element("b", {}, stretch.share), " of the static network"),
+  );
+}
+
+// Room for the longest headline from the start, so that nothing below it moves with λ.
+function settle(page) {
+  if (!page.data) return;
+  page.headline.style.minHeight = "0";
+  let most = 0;
+  for (const stretch of page.data.stretches) {
+    say(page, stretch);
+    most = Math.max(most, page.headline.offsetHeight);
+  }
+  page.headline.style.minHeight = `${most}px`;
+  frame(page);
+  light(page);
+}
+
+function show(page) {
+  const { data, slider } = page;
+  page.root.classList.toggle("plain", !data.gated);
+  page.root.classList.toggle("still", data.gated && !data.every_lam);
+  slider.disabled = !data.every_lam;
+  slider.value = String(data.every_lam ? page.step : Math.round((data.lam ?? 0) * 100));
+  page.note.textContent = data.every_lam
+    ? ""
+    : data.gated
+      ? `This network was trained for λ = ${data.lam} alone. One trained for every λ lets you move it.`
+      : "A network without gates: every image takes the same way, whatever λ.";
+  const count = data.thresholds.length;
+  page.marks.textContent = count ? "marks: where this image’s route changes" : "this image takes one way at every λ";
+  page.ticks.replaceChildren(...data.thresholds.map((lam) => {
+    const tick = element("i", { title: `λ = ${lam.toFixed(2)}` });
+    tick.style.left = `calc(9px + (100% - 18px) * ${lam})`;
+    return tick;
+  }));
+  const drawn = JSON.stringify(data.layout);
+  if (drawn !== page.drawn) {
+    page.drawn = drawn;
+    if (!data.layout.nodes.some((node) => node.name === page.selected)) page.selected = null;
+    draw(page);
+  }
+  settle(page);
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  const root = parentElement.querySelector(".gate-graph");
+  const page = pages.get(root) ?? mount(root);
+  pages.set(root, page);
+  page.data = data;
+  page.send = setStateValue;
+  show(page);
+  return () => page.watcher.disconnect();
+}

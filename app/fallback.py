@@ -1,0 +1,33 @@
+"""Explore without `dot`: Streamlit's own Graphviz draws in the browser; it can be lit, but neither clicked nor moved without the server."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.diagram import source
+from app.wording import counted, headline, percent
+from core.network.node import Node
+
+if TYPE_CHECKING:
+    from core.inference.predict import LamSweep
+
+
+def static_graph(nodes: Sequence[Node], sweep: "LamSweep", every_lam: bool) -> str | None:
+    """Draws it with a λ slider; returns the node chosen for a closer look."""
+    step = round(100 * st.slider("λ: from 0, cheapest, to 1, most accurate", 0.0, 1.0, 0.5, 0.01, key="lam")) if every_lam else 0
+    trace = sweep.traces[max(index for index, start in enumerate(sweep.starts) if start <= step)]
+    st.subheader("".join(headline(nodes, trace, sweep.reference)))
+    graph, answer = st.columns([0.75, 0.25])
+    graph.graphviz_chart(source(nodes, executed=trace.executed), width="stretch")
+    answer.metric("Answer", trace.label)
+    answer.metric(
+        "Work, in multiply-adds", counted(trace.macs), f"static network {counted(trace.macs_static)}", delta_color="off", delta_arrow="off"
+    )
+    answer.caption(f"{percent(trace.macs / max(trace.macs_static, 1))} of the static network’s work")
+    st.info(
+        "Graphviz’s `dot` is not installed, so this is the simple picture. For one that moves with λ and can be clicked, install it: "
+        "`apt install graphviz`, `brew install graphviz`, or graphviz.org/download on Windows; then reload.",
+        icon=":material/info:",
+    )
+    return st.selectbox("A closer look at", [node.name for node in nodes], index=None, key="looked-at")

@@ -1,0 +1,98 @@
+"""The options of a pydantic model as a form has to know them: what kind of value, which bounds, which help. Loads without streamlit."""
+
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+FieldKind = Literal["integer", "number", "flag", "choice", "text", "list"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option. `least` and `most` are bounds of a number; `choices` those of a choice; a list holds whole numbers or texts."""
+
+    name: str
+    kind: FieldKind
+    default: Any
+    help: str
+    optional: bool = False
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[Any, ...] = ()
+    whole: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name for a person."""
+        return self.name.replace("_", " ").capitalize()
+
+
+def fields(model: type[BaseModel]) -> list[Field]:
+    """The options of a model, in its order, without its name."""
+    return [_field(name, info) for name, info in model.model_fields.items() if name != "name"]
+
+
+def parsed(field: Field, text: str) -> list[Any]:
+    """What a person wrote into a list: items between commas or spaces. Raises ValueError naming what is no whole number."""
+    items = text.replace(",", " ").split()
+    if not field.whole:
+        return items
+    for item in items:
+        if not item.lstrip("+-").isdecimal():
+            raise ValueError(f"{field.title}: {item!r} is no whole number")
+    return [int(item) for item in items]
+
+
+def _field(name: str, info: FieldInfo) -> Field:
+    inner, optional = _without_none(info.annotation)
+    inner, more = _bare(inner)
+    bounds = [*info.metadata, *more]
+    least = next((float(one.ge) for one in bounds if isinstance(one, Ge)), None)
+    most = next((float(one.le) for one in bounds if isinstance(one, Le)), None)
+    above = next((float(one.gt) for one in bounds if isinstance(one, Gt)), None)
+    below = next((float(one.lt) for one in bounds if isinstance(one, Lt)), None)
+    kind, choices, whole = _kind(inner)
+    if kind == "integer":  # a form's bounds are themselves allowed
+        least = least if above is None else above + 1
+        most = most if below is None else below - 1
+    help_line = info.description or ""
+    return Field(
+        name,
+        kind,
+        info.default,
+        help_line,
+        optional,
+        least if least is not None else above,
+        most if most is not None else below,
+        choices,
+        whole,
+    )
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        inner = [one for one in get_args(annotation) if one is not type(None)]
+        return inner[0], len(inner) < len(get_args(annotation))
+    return annotation, False
+
+
+def _bare(annotation: Any) -> tuple[Any, list[Any]]:
+    """A type without what is annotated to it, and that."""
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        return inner, more
+    return annotation, []
+
+
+def _kind(annotation: Any) -> tuple[FieldKind, tuple[Any, ...], bool]:
+    if get_origin(annotation) is Literal:
+        return "choice", get_args(annotation), False
+    if get_origin(annotation) in (tuple, list):
+        return "list", (), _bare(get_args(annotation)[0])[0] is int
+    if annotation is bool:
+        return "flag", (), False
+    return ("integer" if annotation is int else "number" if annotation is float else "text"), (), False

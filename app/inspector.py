@@ -1,0 +1,87 @@
+"""What a node of the graph is, in a few lines, for the one that was clicked."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.diagram import opening
+from app.wording import counted, percent
+from core.network.node import Node
+
+if TYPE_CHECKING:
+    from core.inference.predict import LamSweep
+
+KINDS = {
+    "input": "the image",
+    "regular": "a module",
+    "control": "a control node: it decides what runs",
+    "dummy": "a dummy node: it sends a constant",
+    "output": "an output; an image’s answer is that of the last one that ran",
+}
+
+
+def inspect(
+    nodes: Sequence[Node],
+    shapes: Mapping[str, tuple[int, ...]],
+    macs: Mapping[str, int],
+    parameters: Mapping[str, int],
+    sweep: "LamSweep",
+    selected: str | None,
+) -> None:
+    """Draws it; without a selected node, a hint."""
+    by_name = {node.name: node for node in nodes}
+    node = by_name.get(selected or "")
+    with st.container(border=True):
+        if node is None:
+            st.caption("Click a node of the graph to see what it is and what opens it.")
+            return
+        share = macs[node.name] / max(sweep.reference.macs_static, 1)
+        st.markdown(f"**{_plain(node.name)}** · {KINDS[node.kind]}")
+        figures = {
+            "Sends": "×".join(map(str, shapes[node.name])),
+            "Parameters": f"{parameters.get(node.name, 0):,}",
+            "Multiply-adds": counted(macs[node.name]),
+            "Of the static network": percent(share),
+        }
+        for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
+            column.metric(title, value)
+        st.caption("  \n".join(_plain(line) for line in _lines(node, by_name, sweep)))
+
+
+def _lines(node: Node, nodes: Mapping[str, Node], sweep: "LamSweep") -> list[str]:
+    """What it reads, what opens it, what it opens, and for which λ it runs on this image."""
+    lines = []
+    if node.inputs:
+        reads = [edge.source + ("" if edge.default is None else f" (or {edge.default:g} where that did not run)") for edge in node.inputs]
+        lines.append(f"Reads {', '.join(reads)}.")
+    gates = [f"{control} takes {' or '.join(f'“{option}”' for option in options)}" for control, options in opening(node, nodes).items()]
+    if gates:
+        lines.append(f"Runs where {', or '.join(gates)}.")
+    for column, option in enumerate(node.options):
+        opened = [other.name for other in nodes.values() if any((g.control, g.column) == (node.name, column) for g in other.gates)]
+        lines.append(f"“{option}” opens {', '.join(opened) or 'nothing'}.")
+    lines.append(_when(node.name, sweep))
+    return lines
+
+
+def _when(name: str, sweep: "LamSweep") -> str:
+    """For which λ a node runs on the image."""
+    ran = [name in trace.executed for trace in sweep.traces]
+    if len(set(ran)) == 1:
+        every = " at every λ" if len(sweep.traces) > 1 else ""
+        return f"For this image it runs{every}." if ran[0] else f"For this image it is skipped{every}."
+    ends = [*sweep.starts[1:], 101]
+    spans: list[list[int]] = []
+    for start, end, runs in zip(sweep.starts, ends, ran, strict=True):
+        if runs and spans and spans[-1][1] == start - 1:
+            spans[-1][1] = end - 1
+        elif runs:
+            spans.append([start, end - 1])
+    told = [f"from λ = {first / 100:.2f}" + (f" to {last / 100:.2f}" if last < 100 else " on") for first, last in spans]
+    return f"For this image it runs {' and '.join(told)}."
+
+
+def _plain(text: str) -> str:
+    """Text with nothing in it that Markdown would act on: names come from users."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~$<>:" else letter for letter in text)

@@ -1,0 +1,37 @@
+"""The app: `streamlit run app/main.py`, from any folder."""
+
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parents[1])
+if ROOT not in sys.path:  # `streamlit run` puts this file's own folder there alone
+    sys.path.insert(0, ROOT)
+
+import streamlit as st  # noqa: E402
+
+from app import state  # noqa: E402
+from core.store import StoreError  # noqa: E402
+
+APP = Path(__file__).resolve().parent
+PAGES = APP / "screens"  # a folder called "pages" would be served without this file, by Streamlit's older rule
+
+
+def main() -> None:
+    st.set_page_config(page_title="Gatescope", page_icon=str(APP / "icon.svg"), layout="wide")
+    st.logo(str(APP / "icon.svg"), size="large")
+    st.html(APP / "style.css")
+    pages = [
+        st.Page(PAGES / "explore.py", title="Explore", icon=":material/travel_explore:", default=True),
+        st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:", url_path="train"),
+        st.Page(PAGES / "runs.py", title="Runs", icon=":material/list:", url_path="runs"),
+    ]
+    page = st.navigation(pages)
+    try:
+        state.store()
+    except StoreError as error:
+        st.error(str(error), icon=":material/database_off:")
+        st.stop()
+    page.run()
+
+
+main()

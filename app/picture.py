@@ -1,0 +1,88 @@
+"""The image that the network is asked about: a sample of its dataset, or a picture of the user's."""
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from PIL import Image
+
+from app import state
+from core.datasets import DataError
+from core.registry import ConfigError
+from core.store import Run
+
+if TYPE_CHECKING:
+    from core.inference.model import Model
+    from core.inference.predict import Tensor
+
+SHOWN = 384  # pixels a side at which an image is shown
+THUMBNAIL = 48
+
+
+def choose_image(run: Run, sha256: str, model: "Model") -> "Tensor | None":
+    """Shows the image as the network sees it, and what else there is to choose; none before there is an image. (C, H, W) uint8."""
+    channels, height, width = model.image
+    st.caption(f"As the network sees it ({width}×{height}{', grey' if channels == 1 else ''})")
+    frame = st.container()
+    sampled = _sample(run, sha256)
+    uploaded = _upload(model)
+    image = uploaded if uploaded is not None and (st.session_state.get("source") == "upload" or sampled is None) else sampled
+    if image is not None:
+        with frame:
+            st.image(enlarged(image), width="stretch")
+    return image
+
+
+def enlarged(image: "Tensor", side: int = SHOWN) -> Image.Image:
+    """An image (C, H, W) uint8 in whole steps up to about `side` pixels, each of its pixels a square."""
+    values = image.permute(1, 2, 0).numpy()  # (H, W, C)
+    picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
+    times = max(side // max(picture.size), 1)
+    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+
+
+def data_url(image: "Tensor") -> str:
+    """An image as a data URL."""
+    file = io.BytesIO()
+    enlarged(image, THUMBNAIL).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _sample(run: Run, sha256: str) -> "Tensor | None":
+    """The sample that is chosen; none where the dataset cannot be had."""
+    try:
+        labels, images = state.samples(run.config["dataset"])
+        first = state.telling(run, sha256)
+    except (DataError, ConfigError, OSError) as error:
+        st.caption(f"No samples: {error}")
+        return None
+    chosen = st.pills(
+        "Samples",
+        range(len(labels)),
+        format_func=lambda index: f"![{labels[index]}]({data_url(images[index])})",
+        default=first,
+        required=True,
+        key=f"sample-{run.id}",
+        on_change=_prefer,
+        args=("sample",),
+    )
+    return images[first if chosen is None else chosen]
+
+
+def _upload(model: "Model") -> "Tensor | None":
+    from core.sources.picture import PictureError, read_picture, to_tensor
+
+    file = st.file_uploader("Your own picture", key="upload", on_change=_prefer, args=("upload",))
+    if file is None:
+        return None
+    try:
+        return to_tensor(read_picture(file.getvalue(), name=file.name), model.image)
+    except PictureError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return None
+
+
+def _prefer(source: str) -> None:
+    """Remembers where the image comes from: what was touched last."""
+    st.session_state["source"] = source

@@ -1,0 +1,84 @@
+"""Explore: an image, the graph lit by what ran for it, and λ."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import layout, state
+from app.components.gate_graph import gate_graph
+from app.fallback import static_graph
+from app.inspector import inspect
+from app.picture import choose_image
+from app.view import view_of
+from app.wording import lam_name
+from core.registry import ConfigError
+from core.store import Run, StoreError
+
+if TYPE_CHECKING:
+    from core.inference.model import Model
+    from core.inference.predict import Tensor
+
+
+def page() -> None:
+    """The whole page."""
+    run = _chosen_run()
+    if run is None:
+        st.title("No network to show yet")
+        st.write("Train one first: a small network on handwritten digits takes less than a minute.")
+        st.page_link("screens/train.py", label="Train a network", icon=":material/model_training:")
+        return
+    try:
+        sha256 = state.weights(run)
+        if sha256 is None:
+            raise StoreError(f"run {run.name} has no weights yet: let it train for an epoch")
+        model = state.model(run, sha256)
+    except (StoreError, ConfigError, ValueError, RuntimeError) as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    left, right = st.columns([0.2, 0.8], gap="medium")
+    with left:
+        image = choose_image(run, sha256, model)
+    with right:
+        if image is None:
+            st.info("Upload a picture to see which parts of the network it needs.", icon=":material/image:")
+        else:
+            _network(run, sha256, model, image)
+
+
+def _chosen_run() -> Run | None:
+    """The run picker: the one that the address asks for, else the first reference run, else the newest that has weights."""
+    runs = [run for run in state.store().runs() if run.status == "finished" or run.epoch >= 1]
+    runs.sort(key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
+    if not runs:
+        return None
+    names = [run.name for run in runs]
+    asked = st.query_params.get("run")
+    if asked is not None and asked not in names:
+        st.warning(f"There is no trained run called {asked!r}; here is another.", icon=":material/search_off:")
+    detail = {run.name: f"{run.name} · {lam_name(run.lam) if run.method != 'static' else 'static'}" for run in runs}
+    name = st.selectbox(
+        "Run",
+        names,
+        index=names.index(asked) if asked in names else 0,
+        format_func=lambda name: detail[name],
+        key="run",
+        label_visibility="collapsed",
+        width=420,
+    )
+    return runs[names.index(name)]
+
+
+@st.fragment
+def _network(run: Run, sha256: str, model: "Model", image: "Tensor") -> None:
+    """The lit graph, and below it the node that was clicked."""
+    sweep = state.swept(run, sha256, image)
+    graph = model.graph
+    if layout.installed():
+        placed = layout.lay_out(graph.nodes, graph.macs, sweep.reference.macs_static)
+        selected = gate_graph(view_of(graph.nodes, placed, sweep, model.lam, graph.every_lam), key="gate_graph")
+    else:
+        selected = static_graph(graph.nodes, sweep, graph.every_lam)
+    inspect(graph.nodes, graph.shapes, graph.macs, state.parameters(model), sweep, selected)
+
+
+page()

@@ -1,0 +1,131 @@
+"""Runs: all of them in a table; one of them with its curves, figures and what can be done with it."""
+
+import pandas as pd
+import streamlit as st
+
+from app import state
+from app.charts import trade_off_chart
+from app.progress import curves
+from app.wording import counted, lam_name
+from core.store import Run, StoreError
+
+COLUMNS = {
+    "accuracy": st.column_config.NumberColumn("Test accuracy", format="percent", help="at the λ above, or at the run’s own"),
+    "work": st.column_config.ProgressColumn(
+        "Work", format="percent", min_value=0, max_value=1.25, help="mean share of the static network’s"
+    ),
+    "created": st.column_config.DatetimeColumn("Created", format="D MMM YYYY, HH:mm"),
+}
+
+
+def page() -> None:
+    """The whole page."""
+    st.header("Runs")
+    runs = state.store().runs()
+    if runs:
+        lam = st.select_slider("Figures at λ", [step / 10 for step in range(11)], 0.5, key="figures-lam", width=420)
+        _selected(runs, lam)
+    else:
+        st.info("No runs yet.")
+        st.page_link("screens/train.py", label="Train a network", icon=":material/model_training:")
+    _deleted()
+
+
+def table(runs: list[Run], lam: float) -> pd.DataFrame:
+    """The runs as rows. Of a run for every λ, accuracy and work are those at `lam`; of the others those at their own."""
+    return pd.DataFrame([_row(run, lam) for run in runs])
+
+
+def _row(run: Run, lam: float) -> dict[str, object]:
+    figures = figures_at(run, lam)
+    return {
+        "name": run.name,
+        "state": run.state,
+        "architecture": run.architecture,
+        "dataset": run.dataset,
+        "method": run.method,
+        "λ": "none" if run.method == "static" else lam_name(run.lam).removeprefix("λ = "),
+        "epochs": f"{int(run.epoch)} of {run.epochs}" if run.epoch < run.epochs else str(run.epochs),
+        "accuracy": figures["accuracy"] if figures else None,
+        "work": figures["macs_mean"] / max(figures["macs_static"], 1) if figures else None,
+        "created": run.created,
+    }
+
+
+def figures_at(run: Run, lam: float) -> dict[str, float] | None:
+    """A run's test figures at the λ nearest to one; none before it is finished."""
+    rows = run.figures.get("test") or []
+    return min(rows, key=lambda row: abs((row["lam"] if row["lam"] is not None else lam) - lam), default=None)
+
+
+def _selected(runs: list[Run], lam: float) -> None:
+    event = st.dataframe(
+        table(runs, lam), hide_index=True, on_select="rerun", selection_mode="single-row", column_config=COLUMNS, key="runs-table"
+    )
+    rows = event.selection.rows
+    if not rows or rows[0] >= len(runs):
+        st.caption("Select a row to see its curves and figures.")
+        return
+    _details(runs[rows[0]])
+
+
+def _details(run: Run) -> None:
+    st.subheader(run.name, divider="gray")
+    if run.error:
+        st.error(run.error, icon=":material/error:")
+    open_it, delete, _ = st.columns([0.2, 0.2, 0.6])
+    with open_it:
+        st.page_link("screens/explore.py", label="Open in Explore", icon=":material/travel_explore:", query_params={"run": run.name})
+    with delete, st.popover("Delete…", icon=":material/delete:"):
+        st.write("It leaves the list; you can restore it below.")
+        if st.button("Delete it", type="primary", key=f"delete-{run.id}"):
+            _do(state.store().delete, run)
+    chart, figures = st.columns(2, gap="large")
+    with chart:
+        curves(run)
+    with figures:
+        _figures(run)
+
+
+def _figures(run: Run) -> None:
+    rows = run.figures.get("test") or []
+    if not rows:
+        st.caption("Figures on the test images come when the run is finished.")
+        return
+    if len(rows) > 1:
+        st.plotly_chart(trade_off_chart(rows), key=f"trade-off-{run.id}", config={"displayModeBar": False})
+    told = pd.DataFrame(
+        {
+            "λ": ["own" if row["lam"] is None else f"{row['lam']:g}" for row in rows],
+            "accuracy": [f"{row['accuracy']:.1%}" for row in rows],
+            "F1": [f"{row['f1']:.3f}" for row in rows],
+            "multiply-adds": [counted(row["macs_mean"]) for row in rows],
+            "static": [counted(row["macs_static"]) for row in rows],
+            "images": [row["n"] for row in rows],
+        }
+    )
+    st.dataframe(told, hide_index=True, key=f"figures-{run.id}")
+
+
+def _deleted() -> None:
+    gone = state.store().runs(deleted=True)
+    if not gone:
+        return
+    with st.expander(f"Deleted ({len(gone)})"):
+        for run in gone:
+            name, button = st.columns([0.8, 0.2])
+            name.text(run.name)
+            if button.button("Restore", key=f"restore-{run.id}"):
+                _do(state.store().restore, run)
+
+
+def _do(action, run: Run) -> None:
+    try:
+        action(run.id)
+    except StoreError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.rerun()
+
+
+page()

@@ -1,0 +1,98 @@
+"""What the pages share and keep: the store, loaded networks, sample images and what was computed for an image."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from core.references import load_references
+from core.store import Run, Store
+
+if TYPE_CHECKING:
+    from core.inference.model import Model
+    from core.inference.predict import LamSweep, Tensor
+
+SAMPLES = 8  # stills to choose from
+MODELS = 4  # networks kept in memory
+SWEEPS = 64  # images whose views are kept in memory
+
+
+def store() -> Store:
+    """The store that the environment's GATESCOPE_DB names, or the project's own, with the runs that ship with the project in it."""
+    return _store(os.environ.get("GATESCOPE_DB"))
+
+
+@st.cache_resource(show_spinner="Opening the runs…")
+def _store(url: str | None) -> Store:
+    opened = Store(url)
+    load_references(opened)
+    return opened
+
+
+def weights(run: Run) -> str | None:
+    """Which weights a run has now; none before its first epoch is over."""
+    latest = store().latest(run.id)
+    return latest[0].sha256 if latest else None
+
+
+def model(run: Run, sha256: str) -> "Model":
+    """A run's network with these weights. Raises StoreError, ConfigError or CheckpointError, one line each."""
+    return _model(store().url, run.id, sha256)
+
+
+@st.cache_resource(max_entries=MODELS, show_spinner="Loading the network…")
+def _model(url: str, run_id: int, sha256: str) -> "Model":
+    from core.inference.model import load_model
+
+    return load_model(store(), run_id)
+
+
+def samples(dataset: Mapping[str, Any]) -> tuple[list[str], "Tensor"]:
+    """The classes of a few test images, as different as can be, and the images, (N, C, H, W) uint8. Raises ConfigError or DataError."""
+    return _samples(json.dumps(dataset, sort_keys=True))
+
+
+@st.cache_resource(max_entries=MODELS, show_spinner="Fetching sample images…")
+def _samples(dataset: str) -> tuple[list[str], "Tensor"]:
+    from core.registry import choose
+
+    data = choose("datasets", json.loads(dataset)).read()
+    rows: dict[int, list[int]] = {}
+    for row, label in enumerate(data.test.labels.tolist()):
+        rows.setdefault(label, []).append(row)
+    chosen = [rows[label][turn] for turn in range(SAMPLES) for label in sorted(rows) if turn < len(rows[label])][:SAMPLES]
+    return [data.classes[label] for label in data.test.labels[chosen].tolist()], data.test.images[chosen]
+
+
+def telling(run: Run, sha256: str) -> int:
+    """The first of a run's samples that takes one way where λ is low and another where it is high; the first of all if none does."""
+    return _telling(store().url, run.id, sha256, model(run, sha256), samples(run.config["dataset"])[1])
+
+
+@st.cache_resource(max_entries=SWEEPS, show_spinner=False)
+def _telling(url: str, run_id: int, sha256: str, _model: "Model", _images: "Tensor") -> int:
+    from core.inference.predict import predict
+
+    if not _model.graph.every_lam:
+        return 0
+    low, high = (predict(_model, _images, lam=lam) for lam in (0.1, 0.9))
+    return next((index for index, (one, other) in enumerate(zip(low, high, strict=True)) if one.executed != other.executed), 0)
+
+
+def swept(run: Run, sha256: str, image: "Tensor") -> "LamSweep":
+    """One image at every λ, computed once for each network and image."""
+    return _swept(store().url, run.id, sha256, image.numpy().tobytes(), model(run, sha256), image)
+
+
+@st.cache_resource(max_entries=SWEEPS, show_spinner=False)
+def _swept(url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _image: "Tensor") -> "LamSweep":
+    from core.inference.predict import sweep_lam
+
+    return sweep_lam(_model, _image)
+
+
+def parameters(model: "Model") -> dict[str, int]:
+    """How many parameters each node has."""
+    return {name: sum(values.numel() for values in part.parameters()) for name, part in model.graph.parts.items()}

@@ -1,0 +1,18 @@
+"""Colours: one for what runs, one for what decides, none for what is skipped.
+
+The pages take theirs, light and dark, from `.streamlit/config.toml` beside this file; these serve charts and Graphviz's pictures.
+"""
+
+LIGHT = {
+    "ink": "#1b2430",
+    "soft": "#6b7686",
+    "line": "#d9dee6",
+    "paper": "#ffffff",
+    "run": "#0f766e",
+    "run_wash": "#d7f0ec",
+    "gate": "#d97706",
+    "gate_wash": "#fdeccf",
+}
+
+# Hues for lines that have to be told apart, on light and on dark paper.
+LINES = ("#0d9488", "#d97706", "#6366f1", "#be185d", "#64748b")

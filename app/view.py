@@ -1,0 +1,62 @@
+"""What the browser is sent about one image: the picture of the graph and a view of it for every λ, once, as plain data.
+
+Loads without torch and without streamlit.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from app.layout import Layout
+from app.wording import counted, headline, percent
+from core.network.node import Node
+
+if TYPE_CHECKING:
+    from core.inference.predict import LamSweep, Trace
+
+TOP = 5  # classes that the answer shows
+DECIMALS = 3
+
+View = dict[str, Any]
+
+
+def view_of(nodes: Sequence[Node], layout: Layout, sweep: "LamSweep", lam: float | None, every_lam: bool) -> View:
+    """Everything that the component draws. `lam` is the one λ of a network that serves no other."""
+    static = max(sweep.reference.macs_static, 1)
+    widest = max(sweep.reference.macs, static, *(trace.macs for trace in sweep.traces))
+    return {
+        "layout": layout | {"nodes": [node | {"cost": counted(node["macs"])} for node in layout["nodes"]]},
+        "every_lam": every_lam,
+        "gated": any(node.kind == "control" for node in nodes),
+        "lam": lam,
+        "starts": sweep.starts,
+        "thresholds": sweep.thresholds,
+        "scores": {name: [_rounded(row) for row in rows] for name, rows in sweep.scores.items()},
+        "static": {"macs": counted(static), "bar": static / widest},
+        "stretches": [_stretch(nodes, trace, sweep.reference, widest) for trace in sweep.traces],
+    }
+
+
+def _stretch(nodes: Sequence[Node], trace: "Trace", reference: "Trace", widest: int) -> View:
+    """What is shown along the λ at which an image takes one way."""
+    before, figures, after = headline(nodes, trace, reference)
+    ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
+    answered = all(math.isfinite(share) for _, share in ranked)
+    return {
+        "headline": [before, figures, after],
+        "ran": trace.executed,
+        "taken": {name: _listed(decision.chosen) for name, decision in trace.controls.items()},
+        "label": trace.label if answered else "no answer",
+        "probabilities": [[name, share, percent(share)] for name, share in ranked] if answered else [],
+        "macs": counted(trace.macs),
+        "bar": trace.macs / widest,
+        "share": percent(trace.macs / max(trace.macs_static, 1)),
+    }
+
+
+def _listed(chosen: str | list[str] | None) -> list[str]:
+    return [chosen] if isinstance(chosen, str) else list(chosen or [])
+
+
+def _rounded(row: list[float] | None) -> list[float] | None:
+    return None if row is None else [round(value, DECIMALS) for value in row]

@@ -1,0 +1,60 @@
+"""What happened to an image, in words and figures for a person. Loads without torch and without streamlit."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.network.node import Node
+
+if TYPE_CHECKING:
+    from core.inference.predict import Trace
+
+
+def counted(macs: float) -> str:
+    """Multiply-adds with three figures: "940", "12.2 k", "21.5 M", "1.24 G"."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if macs >= 0.9995 * size:
+            value = macs / size
+            return f"{value:.2f} {unit}" if value < 9.995 else f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+    return f"{macs:.0f}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, with one decimal below 10%."""
+    if share <= 0:
+        return "0%"
+    return "under 0.1%" if share < 0.0005 else f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+
+
+def lam_name(lam: float | None) -> str:
+    """What a network was trained for."""
+    return "every λ" if lam is None else f"λ = {lam:g}"
+
+
+def headline(nodes: Sequence[Node], trace: "Trace", reference: "Trace") -> tuple[str, str, str]:
+    """What just happened to the image: how it came to it, the figures to stress, and how the answer compares with the full network's."""
+    modules = {node.name for node in nodes if node.kind in ("regular", "dummy")}
+    ran = len(modules & set(trace.executed))
+    work = percent(trace.macs / max(trace.macs_static, 1))
+    if not any(node.kind == "control" for node in nodes):
+        every = "its one module" if len(modules) == 1 else f"all {len(modules)} modules"
+        return "No gates here: ", f"{every} ran, {work} of the work", ", as for every image."
+    figures = f"{ran} of {len(modules)} modules ran, {work} of the work"
+    if set(trace.executed) == set(reference.executed):
+        return ("Nothing was skipped: " if ran == len(modules) else "The full way: "), figures, ", decisions included."
+    same = trace.label == reference.label
+    tail = ", same answer as the full network." if same else f", but the full network answers “{reference.label}”."
+    return _turning_point(nodes, trace), figures, tail
+
+
+def _turning_point(nodes: Sequence[Node], trace: "Trace") -> str:
+    """Which control node spoke last, and what it said."""
+    spoken = [node for node in nodes if node.kind == "control" and trace.controls[node.name].chosen is not None]
+    if not spoken:
+        return "No gate was asked: "
+    last = spoken[-1]
+    chosen = trace.controls[last.name].chosen
+    if not isinstance(chosen, str):
+        return f"{last.name} opened {len(chosen or [])} of {len(last.options)}: "
+    column = last.options.index(chosen)
+    opens = any((gate.control, gate.column) == (last.name, column) for node in nodes for gate in node.gates)
+    return f"{last.name} took “{chosen}”: " if opens else f"{last.name} stopped here: "

@@ -1,0 +1,105 @@
+"""The app as a person has it: a server of its own on a scratch database, and a real browser."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from core.config import run_config
+from core.store import Store
+from core.training.worker import work
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+PATIENCE = 90  # seconds until a server must answer, and a page show what it should
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+expect.set_options(timeout=PATIENCE * 1000)
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a store with a small trained cascade for every λ, called "digits"."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'runs.db'}"
+    store = Store(url)
+    config = run_config(architecture="cascade", dataset="digits", method="d2nn", training={"epochs": 6})
+    work(store, store.add(name="digits", **config.columns()).id)
+    return url
+
+
+@pytest.fixture(scope="session")
+def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, served from a folder that is not the project's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("elsewhere")
+    command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.port", str(port), "--server.headless", "true"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=os.environ | {"GATESCOPE_DB": database})
+    address = f"http://localhost:{port}"
+    try:
+        _wait(f"{address}/_stcore/health", process, folder / "log")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.2)
+    pytest.fail(f"the app does not answer: {log.read_text()}")
+
+
+def chromium() -> str | None:
+    """The browser: GATESCOPE_CHROMIUM, else the system's, else (none) Playwright's own."""
+    known = ("/usr/bin/chromium", "/usr/bin/chromium-browser")
+    return os.environ.get("GATESCOPE_CHROMIUM") or next((path for path in known if shutil.which(path)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console complained about; filled by `page`."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    """An empty tab; the test fails if the console reports an error in it."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    tab = context.new_page()
+    tab.set_default_timeout(PATIENCE * 1000)
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
+    tab.on("console", listen)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    yield tab
+    context.close()
+    assert complaints == []
