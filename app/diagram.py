@@ -12,13 +12,13 @@ import graphviz
 
 from app.theme import LIGHT
 from core.network.node import Edge, Node
+from core.notation import SHADED, SHAPES
 
 Style = Literal["rows", "TB", "LR"]
 
 LETTER = 7.2  # width of a letter of a node's name in pixels, generously
 LONGEST = 20  # letters of a name that are shown
 POINTS = 72.0  # per inch, Graphviz's unit of node sizes
-SHAPES = {"input": "ellipse", "output": "ellipse", "regular": "box", "control": "diamond", "dummy": "box"}
 
 
 def shown(name: str) -> str:
@@ -117,7 +117,7 @@ def _ink(lit: bool) -> dict[str, str]:
 
 def _paint(node: Node, lit: bool, *, plain: bool) -> dict[str, str]:
     """Colour and line of a node; `plain` without saying what ran."""
-    shaded = node.kind in ("output", "dummy")
+    shaded = node.kind in SHADED
     rounded = ["rounded"] if node.kind == "regular" else []
     if not lit:
         return {"style": ",".join(["dashed", *rounded]), "color": LIGHT["soft"], "fontcolor": LIGHT["soft"]}

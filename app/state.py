@@ -44,8 +44,9 @@ def model(run: Run, sha256: str) -> "Model":
 
 @st.cache_resource(max_entries=MODELS, show_spinner="Loading the network…")
 def _model(url: str, run_id: int, sha256: str) -> "Model":
-    from core.inference.model import load_model
+    from core.inference.model import load_model, use_one_thread
 
+    use_one_thread()
     return load_model(store(), run_id)
 
 

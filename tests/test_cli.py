@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,6 +63,13 @@ def refused(*words: object) -> str:
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(lines) == 1, done.stderr
     return lines[0]
+
+
+def told_nodes(run: str, url: str) -> list[object]:
+    """The nodes of a run's graph."""
+    graph = told("describe", run, "--db", url)
+    assert isinstance(graph, dict)
+    return list(graph["nodes"])
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +173,15 @@ def test_runs_and_describe_tell_what_is_there(trained: str) -> None:
         assert isinstance(graph, dict)
         assert graph["macs_full"] == sum(node["macs"] for node in graph["nodes"])
         assert {"source": "Q1", "target": "N3", "kind": "control", "option": "go on"} in graph["edges"]
+
+
+def test_describe_writes_graphviz_source_that_dot_takes(trained: str) -> None:
+    source = call("describe", "faces", "--dot", "--db", trained).stdout
+    assert '"Q1" -> "N3" [style=dashed label="go on"]' in source
+    assert '"Q1" [shape=diamond]' in source
+    if shutil.which("dot"):
+        drawn = subprocess.run(["dot", "-Tplain"], input=source, capture_output=True, text=True, check=True).stdout
+        assert sum(line.startswith("node ") for line in drawn.splitlines()) == len(told_nodes("faces", trained))
 
 
 def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[str, Path]) -> None:

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, Settings, bar, console, millions, opened, print_json, settings
+from core.notation import dot_source
 from core.registry import ConfigError, names
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name; reference/... for those that ship.")]
@@ -116,6 +117,7 @@ def describe(
     what: Annotated[str, typer.Argument(metavar="RUN|ARCHITECTURE", help="A run, or an architecture to be built for a dataset.")],
     dataset: Annotated[str, typer.Option(help="For an architecture: whose images.")] = "digits",
     sets: Settings = None,
+    dot: Annotated[bool, typer.Option("--dot", help="Print Graphviz source instead.")] = False,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
@@ -132,6 +134,9 @@ def describe(
         graph = architecture.build(data.image, len(data.classes), every_lam=True)
     else:
         graph = load_model(opened(db), what).graph
+    if dot:
+        print(dot_source(graph.nodes))
+        return
     told = tell(graph)
     if as_json:
         print_json(told)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from core.config import RunConfig, run_config
 from core.network.checkpoint import unpack
 from core.network.graph import Graph
@@ -22,6 +24,11 @@ class Model:
     def lam(self) -> float | None:
         """The λ it was trained for; none if it serves every λ or has no gates."""
         return self.config.lam
+
+
+def use_one_thread() -> None:
+    """For a process that answers people while others train: on a busy machine a second thread waits for the first and makes all slower."""
+    torch.set_num_threads(1)
 
 
 def load_model(store: Store, id_or_name: int | str) -> Model:
