@@ -67,7 +67,7 @@ def evaluate(
         costs = cost(graph, execution)
         static = costs.static
         used.append(costs.used.cpu())
-        predicted.append(execution.output.argmax(dim=1).cpu())
+        predicted.append(execution.predicted.cpu())
         names = list(execution.ran)
         ran = torch.stack(list(execution.ran.values()), dim=1).cpu()  # (B, nodes)
         patterns, repeats = torch.unique(ran, dim=0, return_counts=True)

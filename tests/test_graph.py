@@ -12,6 +12,7 @@ from core.network.graph import Graph
 from core.network.layers import Add, Constant
 from core.network.node import Edge, Gate, GraphError, Node
 from core.network.policy import Open
+from core.network.validation import ordered, validate
 
 X, Y = Node("x", "input"), Node("y", "output", (Edge("x"),))
 Q = Node("Q", "control", (Edge("x"),), (), ("low", "high"))
@@ -176,6 +177,16 @@ def test_nodes_are_put_in_an_order_in_which_they_can_run() -> None:
     assert graph.controls == (Q,)
     assert graph.opened_by("Q", 1) == ("b",)
     assert graph.opened_by("Q", 0) == ()
+
+
+@pytest.mark.parametrize(("depth", "reach"), [(60, 60), (1500, 1)])
+def test_wide_and_deep_graphs_are_valid(depth: int, reach: int) -> None:
+    nodes = [X]
+    for number in range(depth):
+        nodes.append(regular(f"n{number}", *(node.name for node in nodes[-reach:])))
+    nodes.append(Node("y", "output", (Edge(nodes[-1].name),)))
+    validate(nodes, [node.name for node in nodes[1:]])
+    assert ordered(nodes) == tuple(nodes)
 
 
 def test_a_default_makes_an_output_reachable() -> None:

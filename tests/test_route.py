@@ -1,5 +1,7 @@
 """Routes: which nodes run when every choice is known, and the network that a route alone is."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 from graphs import answers, every_choice, graphs, images
@@ -12,7 +14,7 @@ from core.network.graph import Graph
 from core.network.layers import Add
 from core.network.node import Edge, Gate, GraphError, Node
 from core.network.policy import Forced, Open
-from core.network.route import costs_to_come, extreme_shares, reaching, running, static_network, static_nodes
+from core.network.route import costs_to_come, reaching, running, static_network, static_nodes
 
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 MOST = 48  # routes that are tried for one graph
@@ -29,21 +31,27 @@ class Told(nn.Module):
         return seen[:, : self.options]
 
 
-def along(choices: dict[str, int]) -> Forced:
-    return Forced({name: {column: True} for name, column in choices.items()})
+def along(choices: Mapping[str, int]) -> Forced:
+    """One option of each control node of the choices; all others open."""
+    return Forced({name: {column: True} for name, column in choices.items()}, Open())
+
+
+def along_one_of_many(graph: Graph, choices: Mapping[str, int]) -> Forced:
+    """The same where some control nodes decide each of their gates: these are all open."""
+    return along({control.name: choices[control.name] for control in graph.controls if control.decides == "one"})
 
 
 @quick
-@given(graphs(decides=("one",)))
+@given(graphs())
 def test_what_runs_on_a_route_is_what_runs_in_an_execution(graph: Graph) -> None:
     for choices in every_choice(graph)[:MOST]:
-        execution = execute(graph, images(2), along(choices))
+        execution = execute(graph, images(2), along_one_of_many(graph, choices))
         assert running(graph, choices) == tuple(name for name, ran in execution.ran.items() if ran.all())
         assert all(ran.all() or not ran.any() for ran in execution.ran.values())
 
 
 @quick
-@given(graphs(decides=("one",)))
+@given(graphs())
 def test_the_network_of_a_route_answers_as_the_route_does(graph: Graph) -> None:
     routes = [choices for choices in every_choice(graph)[:MOST] if answers(graph, choices)]
     assume(routes)
@@ -52,7 +60,7 @@ def test_the_network_of_a_route_answers_as_the_route_does(graph: Graph) -> None:
         static = static_network(graph, choices)
         assert not static.controls
         assert not any(node.gates for node in static.nodes)
-        assert torch.equal(execute(static, x, Open()).output, execute(graph, x, along(choices)).output)
+        assert torch.equal(execute(static, x, Open()).output, execute(graph, x, along_one_of_many(graph, choices)).output)
         kept = set(static_nodes(graph, choices))
         assert kept <= set(running(graph, choices))
         assert kept <= set(static.by_name)
@@ -138,7 +146,7 @@ def test_floating_point_routes_agree(mode: bool) -> None:
 
 
 @quick
-@given(graphs(decides=("one",)))
+@given(graphs())
 def test_reaching_finds_a_way_wherever_there_is_one(graph: Graph) -> None:
     routes = every_choice(graph)
     assume(len(routes) <= MOST)
@@ -212,7 +220,6 @@ def test_costs_to_come_by_hand() -> None:
     static = 12 + 40 + 20
     assert costs_to_come(graph, graph.by_name["Q"]) == pytest.approx([6 / static, (6 + 12 + 8) / static])
     assert costs_to_come(graph, graph.by_name["R"]) == pytest.approx([8 / static, (8 + 40 + 20) / static])
-    assert extreme_shares(graph) == pytest.approx((6 / static, (6 + 12 + 8 + 40 + 20) / static))
     assert static_nodes(graph, graph.reference) == ("x", "a", "b", "y2")
     assert static_nodes(graph, {"Q": 0, "R": 0}) == ("x", "y0")
     assert reaching(graph, "b") == {"Q": 1, "R": 1}

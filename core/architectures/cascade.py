@@ -14,7 +14,7 @@ from torch import nn
 from core.architectures import Architecture, Widths
 from core.network.builder import Builder
 from core.network.graph import Graph
-from core.network.layers import classifier, conv
+from core.network.layers import classifier, convs
 from core.network.node import Gate
 
 
@@ -22,10 +22,9 @@ class Cascade(Architecture):
     """Early exits: easy images leave after a small stage."""
 
     name: Literal["cascade"] = "cascade"
-    trunk: Widths = Field((8, 16, 32, 64), description="filters of each stage's trunk convolution; the first three halve the map")
-    head: Widths = Field(
-        (8, 16, 32, 64), description="filters of each stage's head convolution, which halves the map; as many as the trunk has"
-    )
+    trunk: Widths = Field((8, 16, 32, 64), description="filters of each stage's trunk; the first three halve the map")
+    head: Widths = Field((8, 16, 32, 64), description="filters of each stage's head, which halves the map; as many as the trunk has")
+    depth: int = Field(1, ge=1, le=8, description="convolutions in each trunk and in each head")
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
         description="features: the trunk's, and one of head and next stage is taken, as published; answer: the head runs and is judged",
@@ -42,14 +41,14 @@ class Cascade(Architecture):
         before, channels = g.input, image[0]
         go_on: tuple[Gate, ...] = ()
         for stage, (width, head_width) in enumerate(zip(self.trunk, self.head, strict=True), start=1):
-            trunk = g.add(f"N{2 * stage - 1}", conv(channels, width, stride=2 if stage <= 3 else 1), before, when=go_on)
+            trunk = g.add(f"N{2 * stage - 1}", convs(channels, *[width] * self.depth, stride=2 if stage <= 3 else 1), before, when=go_on)
             last = stage == len(self.trunk)
             if self.controller_sees == "features" and not last:
                 stop, further = g.control(f"Q{stage}", trunk, options=("stop", "go on"))
                 go_on = (further,)
-                head = g.add(f"N{2 * stage}", conv(width, head_width, stride=2), trunk, when=stop)
+                head = g.add(f"N{2 * stage}", convs(width, *[head_width] * self.depth, stride=2), trunk, when=stop)
             else:
-                head = g.add(f"N{2 * stage}", conv(width, head_width, stride=2), trunk)
+                head = g.add(f"N{2 * stage}", convs(width, *[head_width] * self.depth, stride=2), trunk)
             answer = g.add(f"answer {stage}", classifier(head_width, classes), head)
             if self.controller_sees == "answer" and not last:
                 go_on = g.control(f"Q{stage}", head, answer, options=("stop", "go on"))[1:]

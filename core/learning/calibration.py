@@ -3,6 +3,7 @@
 A choice depends on λ and κ only through the weight of accuracy λ / (λ + (1−λ)κ): a trained network can take any κ without being changed.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from core.network.graph import Graph
 from core.network.policy import Greedy
 
 RATES = torch.logspace(-4, 1, 101)
-ODDS = torch.logspace(-6, 6, 97)  # λ / (1−λ) at κ = 1
+ODDS = torch.logspace(-5, 5, 41)  # λ / (1−λ) at κ = 1
 
 
 def even_exchange_rate(graph: Graph, images: Tensor) -> float:
@@ -21,10 +22,10 @@ def even_exchange_rate(graph: Graph, images: Tensor) -> float:
     lams = torch.linspace(0, 1, 11)
     steps = []
     for rate in RATES:
-        odds = (lams / (1 - lams) / rate).clamp(float(ODDS[0]), float(ODDS[-1])).log()
-        at = torch.searchsorted(ODDS.log(), odds).clamp(max=len(ODDS) - 1)
-        steps.append(shares[at].diff().abs().max())
-    return float(RATES[torch.stack(steps).argmin()])
+        odds = (lams / (1 - lams) / rate).clamp(float(ODDS[0]), float(ODDS[-1]))
+        between = np.interp(odds.log(), ODDS.log(), shares)  # (lams,)
+        steps.append(abs(np.diff(between)).max())
+    return float(RATES[int(np.argmin(steps))])
 
 
 @torch.no_grad()

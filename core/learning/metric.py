@@ -13,10 +13,11 @@ Metric = Literal["accuracy", "f1"]
 
 
 def bag_metric(metric: Metric, predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """The metric of each bag, (bags,) in [0, 1], for predicted and true classes (bags, m)."""
+    """The metric of each bag, (bags,) in [0, 1], for predicted (−1 for no answer) and true classes (bags, m)."""
     if metric == "accuracy":
         return (predicted == labels).float().mean(dim=1)
-    guessed, true = F.one_hot(predicted, classes), F.one_hot(labels, classes)  # (bags, m, classes)
+    true = F.one_hot(labels, classes)  # (bags, m, classes)
+    guessed = F.one_hot(predicted.clamp(min=0), classes) * (predicted >= 0)[:, :, None]
     hits = (guessed * true).sum(dim=1)  # (bags, classes)
     either = guessed.sum(dim=1) + true.sum(dim=1)
     f1 = torch.where(either > 0, 2 * hits / either.clamp(min=1), torch.ones_like(hits, dtype=torch.float32))

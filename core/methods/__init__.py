@@ -57,5 +57,5 @@ class Method(Component):
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
         """The losses of one batch; `progress` runs from 0 to 1 over the training."""
 
-    def finish(self, graph: Graph, images: Tensor) -> None:
-        """What is set once, after training, on validation images (N, C, H, W) float."""
+    def adjust(self, graph: Graph, images: Tensor) -> None:
+        """What is set without gradients, before each epoch on training images, at last on validation images (N, C, H, W) float."""

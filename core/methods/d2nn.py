@@ -8,15 +8,14 @@ Differs from the paper:
 - Without a λ one network is trained for every λ: two values per option, the accuracy and the cost to come, and λ drawn afresh for each
   mini-bag. A control node then learns only from images whose later decisions were the greedy ones: after others, what came out does not
   tell what its own choice is worth. The values of a mini-bag are averaged, so that they are on the scale of one image's.
-- The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. With every λ it follows the training, so
-  that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
+- The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. With every λ it is set anew before
+  each epoch, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
 - A share of the training images is kept from the modules and teaches the controllers alone. On images that it has fitted even a small path
   is always right, and a controller that learns there never sees what the large path is for.
 
 Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
 """
 
-import math
 from typing import Literal
 
 import torch
@@ -32,12 +31,9 @@ from core.network.cost import CostReport, cost
 from core.network.execution import Execution, execute
 from core.network.graph import Graph
 from core.network.policy import Episodes, EpsilonGreedy, Policy
-from core.network.route import costs_to_come, extreme_shares
+from core.network.route import costs_to_come
 from core.network.weighing import reward
 from core.registry import ConfigError
-
-FOLLOWING = 0.1  # how fast κ follows the mean cost share of a batch
-RATES = (1e-4, 10.0)  # between which κ stays
 
 
 class D2NN(Method):
@@ -49,7 +45,7 @@ class D2NN(Method):
     exchange_rate: float = Field(
         0.1, gt=0, le=10, description="κ: how much accuracy the static network's whole cost is worth (1 as published)"
     )
-    calibrate: bool = Field(True, description="with every λ: choose κ after training, on validation images, so that the slider acts evenly")
+    calibrate: bool = Field(True, description="with every λ: set κ so that the slider acts evenly, at last on validation images")
     mixing: float = Field(0.0, ge=0, le=1, description="how much of the controllers' gradient reaches the modules they see")
     explore: float = Field(0.1, ge=0, le=1, description="share of the training in which every option is taken at random (ε = 1)")
     settle: float = Field(0.6, ge=0, le=1, description="share of the training after which ε has fallen to its last value")
@@ -99,19 +95,15 @@ class D2NN(Method):
         policy = self._exploring(graph, len(images), progress, generator)
         execution = execute(graph, images, policy, lam=lams.repeat_interleave(self.bag))
         report = cost(graph, execution)
-        answer = execution.output.detach()
-        predicted = answer.argmax(dim=1)
-        accuracy = bag_metric(self.metric, predicted.view(bags, -1), labels.view(bags, -1), answer.shape[1])  # (bags,)
+        predicted, classes = execution.predicted, execution.output.shape[1]
+        accuracy = bag_metric(self.metric, predicted.view(bags, -1), labels.view(bags, -1), classes)  # (bags,)
         learnt_from = batch.kept_back.view(bags, -1).any(dim=1) if self.held_out else torch.ones_like(accuracy, dtype=torch.bool)  # (bags,)
         values = self._regression(graph, execution, report, accuracy, lams, learnt_from)
         share = report.share.float()
-        if graph.every_lam and graph.training:
-            drift = float(share.mean()) - sum(extreme_shares(graph)) / 2
-            graph.exchange_rate.mul_(math.exp(FOLLOWING * drift)).clamp_(*RATES)
         figures = {"accuracy": float((predicted == labels).float().mean()), "cost share": float(share.mean())}
         return Step({"classification": classification(execution, labels, ~batch.kept_back), "values": values}, figures)
 
-    def finish(self, graph: Graph, images: Tensor) -> None:
+    def adjust(self, graph: Graph, images: Tensor) -> None:
         if graph.every_lam and self.calibrate:
             graph.exchange_rate.fill_(even_exchange_rate(graph, images))
 
@@ -119,9 +111,10 @@ class D2NN(Method):
         if not graph.every_lam:
             return EpsilonGreedy(self.epsilon(progress), generator)
         order = {control.name: number for number, control in enumerate(graph.controls)}
-        explores = torch.rand(images, generator=generator) < max(self.epsilon(progress), self.episodes)  # (B,)
-        until = torch.randint(1, len(order) + 1, (images,), generator=generator) * explores  # (B,)
-        return Episodes(until, torch.rand(images, generator=generator), order, generator)
+        bags = images // self.bag  # explored as a whole: one greedy bag tells more than many with a random choice in each
+        explores = torch.rand(bags, generator=generator) < max(self.epsilon(progress), self.episodes)  # (bags,)
+        until = torch.randint(1, len(order) + 1, (bags,), generator=generator) * explores  # (bags,)
+        return Episodes(until.repeat_interleave(self.bag), torch.rand(images, generator=generator), order, generator)
 
     def _regression(
         self, graph: Graph, execution: Execution, report: CostReport, accuracy: Tensor, lams: Tensor, learnt_from: Tensor

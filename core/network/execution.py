@@ -42,6 +42,12 @@ class Execution:
             answer = torch.where(self.ran[name][:, None], output, answer)
         return answer
 
+    @property
+    def predicted(self) -> Tensor:
+        """The likeliest class of each image, (B,); −1 where there is no answer."""
+        answer = self.output.detach()
+        return torch.where(answer.isnan().any(dim=1), -1, answer.argmax(dim=1))
+
     def gate(self, node: Node) -> Tensor:
         """The number by which each image's result of a node is scaled, (B,): the largest of its control edges, one without any."""
         if not node.gates:

@@ -89,12 +89,3 @@ def costs_to_come(graph: Graph, control: Node) -> list[float]:
         runs = running(graph, reaching(graph, control.name) | {control.name: column})
         shares.append(sum(graph.macs[name] for name in runs if name not in before) / static)
     return shares
-
-
-def extreme_shares(graph: Graph) -> tuple[float, float]:
-    """The cost shares when every control node takes its cheapest, and when every one takes its dearest option."""
-    static = max(sum(graph.macs[name] for name in static_nodes(graph, graph.reference)), 1)
-    cheapest = {node.name: 0 for node in graph.controls}
-    dearest = {node.name: len(node.options) - 1 for node in graph.controls}
-    cheap, dear = (sum(graph.macs[name] for name in running(graph, choices)) / static for choices in (cheapest, dearest))
-    return cheap, dear

@@ -91,27 +91,24 @@ def _cycle(waiting: Sequence[Node]) -> list[str]:
 
 def way(nodes: Mapping[str, Node], name: str) -> set[tuple[str, int]] | None:
     """The open columns of control nodes that make a node run, the cheaper options first; none if nothing can. The nodes form no cycle."""
-
-    def found(goals: tuple[str, ...], reached: frozenset[str], opened: frozenset[tuple[str, int]]) -> frozenset[tuple[str, int]] | None:
+    untried: list[tuple[tuple[str, ...], frozenset[str], frozenset[tuple[str, int]]]] = [((name,), frozenset(), frozenset())]
+    while untried:
+        goals, reached, opened = untried.pop()  # what must still run, what will, and the columns that this takes
         if not goals:
-            return opened
-        node, rest = nodes[goals[0]], goals[1:]
+            return set(opened)
+        node, rest = nodes[goals[-1]], goals[:-1]
         if node.name in reached:
-            return found(rest, reached, opened)
-        needed = tuple(edge.source for edge in node.inputs if edge.default is None)
+            untried.append((rest, reached, opened))
+            continue
+        reached |= {node.name}
+        goals = rest + tuple(edge.source for edge in node.inputs if edge.default is None and edge.source not in reached)
         if not node.gates:
-            return found(needed + rest, reached | {node.name}, opened)
-        for gate in sorted(node.gates, key=lambda gate: gate.column):
+            untried.append((goals, reached, opened))
+        for gate in sorted(node.gates, key=lambda gate: -gate.column):  # the cheapest is put on top
             taken = {column for control, column in opened if control == gate.control}
-            if nodes[gate.control].decides == "one" and taken - {gate.column}:
-                continue
-            further = found((*needed, gate.control, *rest), reached | {node.name}, opened | {(gate.control, gate.column)})
-            if further is not None:
-                return further
-        return None
-
-    opened = found((name,), frozenset(), frozenset())
-    return None if opened is None else set(opened)
+            if nodes[gate.control].decides == "each" or taken <= {gate.column}:
+                untried.append(((*goals, gate.control), reached, opened | {(gate.control, gate.column)}))
+    return None
 
 
 def columns(nodes: Sequence[Node], options: Mapping[str, str | int]) -> dict[str, int]:

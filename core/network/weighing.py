@@ -28,10 +28,10 @@ def scores(values: Tensor, lam: Tensor | None, exchange_rate: Tensor) -> Tensor:
 
 
 def threshold(values: Tensor, exchange_rate: Tensor) -> Tensor:
-    """The λ (B,) above which the second of two options is chosen, from values (B, 2, 2) that do not depend on λ.
+    """The λ (B,) at which the choice between two options changes, from values (B, 2, 2) that do not depend on λ.
 
-    Where the second option is never chosen the answer is above 1; where it always is, 0. At λ = 1 cost has no weight, so an option that
-    is more accurate by any margin has its threshold below 1.
+    Above it the more accurate option is chosen, the second where that is the dearer one too. Where the second is never chosen the answer is
+    above 1; where it always is, 0. At λ = 1 cost has no weight, so a dearer option that is more accurate by any margin has it below 1.
     """
     exact = values.double()  # a tiny gain in accuracy has a threshold that single precision rounds to 1
     accuracy, efficiency = (exact[:, 1] - exact[:, 0]).unbind(-1)  # what the second option gains, and saves (negative: costs)

@@ -23,6 +23,7 @@ WARM_UP = 0.1  # share of the steps in which the learning rate rises
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
 FINAL_GRID = tuple(step / 10 for step in range(11))
 LARGEST_GRADIENT = 5.0
+ADJUSTED_ON = 256  # training images
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None) -> Iter
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
         figures: dict[str, float] = {}
+        if epoch:
+            config.method.adjust(graph.eval(), _adjusted_on(data, kept_back).to(device))
         graph.train()
         for batch, apart in _batches(kept_back, batches, config.method.group, generator):
             for group in optimizer.param_groups:
@@ -71,7 +74,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None) -> Iter
             yield Progress(done / batches)
         figures |= _watch(config, graph, data)
         if epoch + 1 == options.epochs:
-            config.method.finish(graph, normalised(data.val.images).to(device))
+            config.method.adjust(graph.eval(), normalised(data.val.images).to(device))
         yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
     yield Progress(options.epochs, {}, pack(graph), final_figures(graph, config, data))
 
@@ -91,6 +94,12 @@ def _batches(kept_back: Tensor, batches: int, group: int, generator: Generator) 
     for number, rows in enumerate(learnt):
         batch = torch.cat([rows, *groups[len(groups) * number // batches : len(groups) * (number + 1) // batches]])
         yield batch, kept_back[batch]
+
+
+def _adjusted_on(data: Data, kept_back: Tensor) -> Tensor:
+    """Some training images, those that the modules do not know if there are any."""
+    among = data.train.images[kept_back] if bool(kept_back.any()) else data.train.images
+    return normalised(among[:ADJUSTED_ON])
 
 
 def _images(config: RunConfig, data: Data, batch: Tensor, generator: Generator) -> Tensor:
