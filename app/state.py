@@ -59,12 +59,8 @@ def samples(dataset: Mapping[str, Any]) -> tuple[list[str], "Tensor"]:
 def _samples(dataset: str) -> tuple[list[str], "Tensor"]:
     from core.registry import choose
 
-    data = choose("datasets", json.loads(dataset)).read()
-    rows: dict[int, list[int]] = {}
-    for row, label in enumerate(data.test.labels.tolist()):
-        rows.setdefault(label, []).append(row)
-    chosen = [rows[label][turn] for turn in range(SAMPLES) for label in sorted(rows) if turn < len(rows[label])][:SAMPLES]
-    return [data.classes[label] for label in data.test.labels[chosen].tolist()], data.test.images[chosen]
+    stills, classes = choose("datasets", json.loads(dataset)).samples(SAMPLES)
+    return [classes[label] for label in stills.labels.tolist()], stills.images
 
 
 def telling(run: Run, sha256: str) -> int:

@@ -244,3 +244,15 @@ def test_real_data(kind: type[Mnist] | type[Cifar10]) -> None:
     assert data.classes == kind.class_names
     assert data.test.labels.bincount(minlength=10).min() > 800
     assert 20 < data.train.images.float().mean() < 140
+
+
+def test_samples_fetch_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mirror").mkdir()
+    cifar10_mirror(tmp_path / "mirror", monkeypatch)
+    with pytest.raises(DataError, match="cifar10 is not on this machine"):
+        Cifar10(val=10).samples(4)
+    monkeypatch.setenv("GATESCOPE_DATA", str(parquet_folder(tmp_path / "data", Cifar10)))
+    stills, classes = Cifar10(val=10).samples(12)
+    assert len(classes) == 10
+    assert sorted(set(stills.labels.tolist())) == list(range(10))
+    assert stills.images[:, 0, 0, 0].tolist() == [100 + row for row in range(12)]

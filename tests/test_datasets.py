@@ -196,3 +196,16 @@ def test_impossible_options_are_refused(options: dict[str, object]) -> None:
 def test_extreme_sizes(canvas: int, size: int) -> None:
     data = ClutteredDigits(canvas=canvas, fragment_size=size, fragments=64, train=10, val=10, test=10).read()
     assert data.image == (1, canvas, canvas)
+
+
+@pytest.mark.parametrize("name", ["digits", "faces", "cluttered_digits"])
+def test_samples_are_test_images_of_different_classes(name: str) -> None:
+    dataset = choose("datasets", name)
+    data = dataset.read()
+    stills, classes = dataset.samples(8)
+    assert classes == data.classes
+    assert len(stills) == 8
+    assert len(set(stills.labels.tolist())) == min(8, len(classes))
+    for image, label in zip(stills.images, stills.labels, strict=True):
+        rows = (data.test.images == image).flatten(1).all(dim=1)
+        assert data.test.labels[rows].tolist() == [label] * int(rows.sum()) != []

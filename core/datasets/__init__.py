@@ -50,12 +50,26 @@ def unreported(what: str, share: float) -> None:
     """The report of someone who does not listen."""
 
 
+def varied(labels: list[int], count: int) -> list[int]:
+    """The rows of the first image of each class, then of the second of each, and so on, `count` in all."""
+    rows: dict[int, list[int]] = {}
+    for row, label in enumerate(labels):
+        rows.setdefault(label, []).append(row)
+    return [rows[label][turn] for turn in range(count) for label in sorted(rows) if turn < len(rows[label])][:count]
+
+
 class Dataset(Component):
     """Labelled images; its options are sizes, sources and the seed of the split."""
 
     @abstractmethod
     def read(self, report: Report = unreported) -> Data:
         """Read, fetch or make the images, telling `report` how far it is. Raises DataError."""
+
+    def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
+        """A few test images of as many classes as can be, and the names of all classes. Fetches nothing. Raises DataError."""
+        data = self.read()
+        rows = varied(data.test.labels.tolist(), count)
+        return Split(data.test.images[rows], data.test.labels[rows]), data.classes
 
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
         """Training images (B, C, H, W), changed at random where the dataset profits from it."""

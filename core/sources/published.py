@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from core.datasets import Data, DataError, Dataset, Report, Split, unreported
+from core.datasets import Data, DataError, Dataset, Report, Split, unreported, varied
 from core.sources import parquet
 from core.sources.split import held_out
 
@@ -68,10 +68,17 @@ class Published(Dataset):
             classes,
         )
 
+    def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
+        parts = self._at_hand()
+        if parts is None:
+            raise DataError(f"{self.name} is not on this machine: {self.advice}")
+        rows = torch.tensor(varied(parts[1].labels.tolist(), count))
+        return self._split(parts[1], rows, unreported), parts[1].classes or self.class_names
+
     def _split(self, part: Rows, rows: Tensor, report: Report) -> Split:
         return Split(part.images(rows, self.shape, report), part.labels[rows])
 
-    def _at_hand(self) -> tuple[Rows, Rows] | None:
+    def _at_hand(self) -> tuple[parquet.EncodedRows, parquet.EncodedRows] | None:
         """The parts from Parquet files, where there are any. Raises DataError where `path` names none."""
         root = self.path or os.environ.get("GATESCOPE_DATA", "")
         folders = [Path(root).expanduser() / self.name, Path(root).expanduser()] if self.path else [Path(root) / self.name]
