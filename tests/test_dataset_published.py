@@ -251,7 +251,7 @@ def test_samples_fetch_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     cifar10_mirror(tmp_path / "mirror", monkeypatch)
     with pytest.raises(DataError, match="cifar10 is not on this machine"):
         Cifar10(val=10).samples(4)
-    monkeypatch.setenv("GATESCOPE_DATA", str(parquet_folder(tmp_path / "data", Cifar10)))
+    monkeypatch.setenv("GATESCOPE_DATA", str(parquet_folder(tmp_path / "data", Cifar10).parent))
     stills, classes = Cifar10(val=10).samples(12)
     assert len(classes) == 10
     assert sorted(set(stills.labels.tolist())) == list(range(10))
