@@ -1,0 +1,105 @@
+"""What a gated network has to beat, measured on the same network and the same images.
+
+Random gates at the same mean cost; the best mix of the network's own fixed routes; for cascades, a threshold on the confidence of each
+exit, which needs no controllers. (Static networks trained on their own are runs of method static.)
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import torch
+from torch import Generator, Tensor
+
+from core.datasets import Split
+from core.evaluation import BATCH, Evaluation, evaluate, normalised
+from core.front import Point
+from core.network.execution import execute
+from core.network.graph import Graph
+from core.network.node import GraphError
+from core.network.policy import Forced, Open, Random
+from core.network.route import running, static_nodes
+
+Report = Callable[[int], None]  # is told how many more images are done
+
+ROUTES = 256  # more fixed routes than this are not all tried
+RATES = tuple(step / 10 for step in range(11))
+THRESHOLDS = tuple(1 - 10 ** (-step / 5) for step in range(21))  # of confidence, from 0 to 0.9999
+
+
+def unheard(images: int) -> None:
+    """The report of someone who does not listen."""
+
+
+def point(seen: Evaluation) -> Point:
+    """The point of an evaluation: cost as a share of the static network's."""
+    return Point(seen.macs_mean / max(seen.macs_static, 1), seen.accuracy)
+
+
+def gated_front(graph: Graph, split: Split, lams: Sequence[float | None], report: Report = unheard) -> list[Point]:
+    """The network itself at several λ."""
+    return [point(evaluate(graph, split, lam=lam, report=report)) for lam in lams]
+
+
+def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unheard) -> list[Point]:
+    """Gates that do not look at the image, at the rates RATES of taking the dearer option."""
+    policies = [Random(rate, Generator().manual_seed(seed)) for rate in RATES]
+    return [point(evaluate(graph, split, lam=0.5, policy=policy, report=report)) for policy in policies]
+
+
+def routes_front(graph: Graph, split: Split, report: Report = unheard) -> list[Point]:
+    """Each of the network's fixed routes for all images. Raises GraphError where there are more than ROUTES combinations of options."""
+    choices = routes(graph)
+    policies = [Forced({name: {column: True} for name, column in choice.items()}) for choice in choices]
+    return [point(evaluate(graph, split, lam=0.5, policy=policy, report=report)) for policy in policies]
+
+
+def routes(graph: Graph) -> list[dict[str, int]]:
+    """The choices of every route that differs in what runs. Raises GraphError where there are more than ROUTES combinations of options."""
+    columns = [range(len(control.options)) for control in graph.controls]
+    combinations = 1
+    for options in columns:
+        combinations *= len(options)
+    if combinations > ROUTES:
+        raise GraphError(f"this network has {combinations} combinations of options; at most {ROUTES} are tried one by one")
+    every = (dict(zip((control.name for control in graph.controls), taken, strict=True)) for taken in product(*columns))
+    return list({running(graph, choice): choice for choice in every}.values())
+
+
+@torch.no_grad()
+def confidence_front(graph: Graph, split: Split) -> list[Point]:
+    """A cascade that leaves at the first exit whose likeliest class is likely enough, at each of THRESHOLDS; no controllers are run.
+
+    Raises GraphError for a graph whose control nodes are not one after the other, each deciding to stop or to go on.
+    """
+    graph.eval()
+    costs = _exit_costs(graph)
+    device = graph.exchange_rate.device
+    sure, right = [], []
+    for images, labels in zip(torch.split(split.images, BATCH), torch.split(split.labels, BATCH), strict=True):
+        execution = execute(graph, normalised(images.to(device)), Open(), lam=0.5)
+        answers = torch.stack(list(execution.outputs.values()), dim=1).softmax(dim=2).cpu()  # (B, exits, classes)
+        sure.append(answers.amax(dim=2))
+        right.append(answers.argmax(dim=2) == labels[:, None])
+    return [_left(torch.cat(sure), torch.cat(right), costs, threshold) for threshold in THRESHOLDS]
+
+
+def _left(sure: Tensor, right: Tensor, costs: Tensor, threshold: float) -> Point:
+    """The point at one threshold: confidence and correctness (N, exits), costs of leaving at each exit (exits,)."""
+    leaves = sure >= threshold
+    leaves[:, -1] = True
+    exits = leaves.int().argmax(dim=1)  # (N,) the first
+    return Point(float(costs[exits].mean()), float(right.gather(1, exits[:, None]).float().mean()))
+
+
+def _exit_costs(graph: Graph) -> Tensor:
+    """The cost shares of leaving at each exit, (exits,), controllers not counted."""
+    names = [control.name for control in graph.controls]
+    exits = [output.name for output in graph.outputs]
+    static = max(sum(graph.macs[name] for name in static_nodes(graph, graph.reference)), 1)
+    shares = []
+    for stop in range(len(graph.outputs)):
+        runs = running(graph, {name: int(number < stop) for number, name in enumerate(names)})
+        if [name for name in runs if name in exits] != exits[: stop + 1]:
+            raise GraphError("only a cascade, whose control nodes stop or go on one after the other, can leave by confidence")
+        shares.append(sum(graph.macs[name] for name in runs if name not in names) / static)
+    return torch.tensor(shares, dtype=torch.float64)

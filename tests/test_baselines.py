@@ -1,0 +1,89 @@
+"""What a gated network has to beat, against figures worked out by hand."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core.baselines import RATES, THRESHOLDS, confidence_front, gated_front, random_front, routes, routes_front
+from core.config import run_config
+from core.datasets import Split
+from core.network.builder import Builder
+from core.network.controller import Controller
+from core.network.graph import Graph
+from core.network.node import GraphError
+
+
+class Exit(nn.Module):
+    """Answers 1 with a confidence that a channel of the image holds; costs a linear layer of some width that changes nothing."""
+
+    def __init__(self, channel: int, width: int) -> None:
+        super().__init__()
+        self.channel, self.idle = channel, nn.Linear(1, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        score = x[:, self.channel].mean(dim=(1, 2))
+        return torch.stack([torch.zeros_like(score), score * 10], dim=1) + 0 * self.idle(score[:, None]).sum()
+
+
+class Told(nn.Module):
+    """Goes on where the third channel is positive."""
+
+    def forward(self, x: Tensor, *, weight: Tensor | None) -> Tensor:
+        value = x[:, 2].mean(dim=(1, 2))
+        return torch.stack([torch.zeros_like(value), value], dim=1)
+
+
+def two_exits() -> Graph:
+    g = Builder((3, 1, 1))
+    g.output("early", Exit(0, 10), g.input)
+    _, on = g.control("Q", g.input, options=("stop", "go on"), part=Told())
+    g.output("late", Exit(1, 90), g.input, when=on)
+    return g.build()
+
+
+def images(rows: list[tuple[int, int, int]]) -> Split:
+    """All of class 1; brightness above 127 is a positive channel."""
+    return Split(torch.tensor(rows, dtype=torch.uint8)[:, :, None, None], torch.ones(len(rows), dtype=torch.long))
+
+
+# The early exit is sure and right, unsure and wrong, unsure and wrong, sure and wrong; the late one is always right.
+ROWS = [(255, 255, 0), (120, 255, 255), (110, 255, 255), (0, 255, 0)]
+
+
+def test_the_fronts_of_a_toy() -> None:
+    graph, split = two_exits(), images(ROWS)
+    share = {"early": 10 / 90, "both": 100 / 90}
+    gated = gated_front(graph, split, [None])[0]
+    assert (gated.cost, gated.accuracy) == (pytest.approx((share["early"] + share["both"]) / 2), 0.75)
+    fixed = routes_front(graph, split)
+    assert [(point.cost, point.accuracy) for point in fixed] == [(pytest.approx(share["early"]), 0.25), (pytest.approx(share["both"]), 1.0)]
+    confident = confidence_front(graph, split)
+    assert len(confident) == len(THRESHOLDS)
+    assert (confident[0].cost, confident[0].accuracy) == (pytest.approx(share["early"]), 0.25)
+    most = max(confident, key=lambda point: point.accuracy)
+    assert most.accuracy == 0.75  # the early exit is sure of itself where it is wrong, too
+
+
+def test_random_gates_run_from_the_cheapest_to_the_dearest_and_repeat_themselves() -> None:
+    graph, split = two_exits(), images(ROWS * 200)
+    front = random_front(graph, split)
+    assert front == random_front(graph, split) != random_front(graph, split, seed=1)
+    assert [point.cost for point in front] == sorted(point.cost for point in front)
+    for rate, point in zip(RATES, front, strict=True):
+        assert point.accuracy == pytest.approx(0.25 + 0.75 * rate, abs=0.06)
+
+
+@pytest.mark.parametrize(("architecture", "count"), [("cascade", 4), ("chain", 8), ("hierarchy", 4), ("high_low", 2)])
+def test_routes_are_those_that_differ(architecture: str, count: int) -> None:
+    config = run_config(architecture=architecture, dataset="digits", method="d2nn")
+    assert len(routes(config.architecture.build((1, 32, 32), 10))) == count
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    many = run_config(architecture={"name": "chain", "links": [2] * 9}, dataset="digits", method="d2nn")
+    with pytest.raises(GraphError, match="512 combinations"):
+        routes(many.architecture.build((1, 32, 32), 10))
+    hierarchy = run_config(architecture="hierarchy", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10)
+    assert isinstance(hierarchy.parts["Q1"], Controller)
+    with pytest.raises(GraphError, match="only a cascade"):
+        confidence_front(hierarchy, Split(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(2, dtype=torch.long)))
