@@ -1,0 +1,77 @@
+"""ResNet cascade: early exits on a CIFAR ResNet of depth 6n + 2 (Liu & Deng, AAAI 2018, section 5; He et al., CVPR 2016, section 4.2).
+
+Three groups of n residual blocks of 16, 32 and 64 filters. After each of some blocks an exit answers, and a controller that sees the
+exit's features and its answer decides whether to go on.
+Differs from the paper: the controllers judge an answer, where those of the paper see features alone.
+Reconstructed: where the exits are and what they are made of. A shortcut that changes the shape drops every other pixel and pads channels.
+"""
+
+from typing import Annotated, Literal
+
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from core.architectures import Architecture
+from core.network.builder import Builder
+from core.network.graph import Graph
+from core.network.layers import Norm, classifier, conv
+from core.network.node import Gate
+
+GROUPS = (16, 32, 64)  # filters
+
+
+class Residual(nn.Module):
+    """Two 3×3 convolutions with batch norm, and what came in added: (B, channels, H, W) to (B, filters, H / stride, W / stride)."""
+
+    def __init__(self, channels: int, filters: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = conv(channels, filters, stride)
+        self.second = nn.Sequential(nn.Conv2d(filters, filters, 3, padding=1, bias=False), Norm(filters))
+        self.stride, self.more = stride, filters - channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        short = x if self.stride == 1 else x[:, :, :: self.stride, :: self.stride]
+        if self.more:
+            short = F.pad(short, (0, 0, 0, 0, self.more // 2, self.more - self.more // 2))
+        return F.relu(self.second(self.first(x)) + short)
+
+
+class ResNetCascade(Architecture):
+    """Easy images leave a ResNet before its end."""
+
+    name: Literal["resnet_cascade"] = "resnet_cascade"
+    n: int = Field(3, ge=1, le=18, description="blocks per group; the depth is 6n + 2")
+    exits: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (2, 4, 6), description="after which of the 3n blocks images may leave, ascending"
+    )
+
+    @model_validator(mode="after")
+    def _inside(self) -> "ResNetCascade":
+        if list(self.exits) != sorted(set(self.exits)) or (self.exits and self.exits[-1] >= 3 * self.n):
+            raise ValueError(f"exits must ascend and lie before the last of the {3 * self.n} blocks, not {list(self.exits)}")
+        return self
+
+    def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
+        g = Builder(image, every_lam=every_lam)
+        before, channels = g.add("stem", conv(image[0], GROUPS[0]), g.input), GROUPS[0]
+        go_on: tuple[Gate, ...] = ()
+        for block in range(1, 3 * self.n + 1):
+            filters = GROUPS[(block - 1) // self.n]
+            before = g.add(f"block {block}", Residual(channels, filters, 2 if filters > channels else 1), before, when=go_on)
+            channels, go_on = filters, ()
+            if block in self.exits:
+                exit_number = self.exits.index(block) + 1
+                features = g.add(f"exit {exit_number}", _head(channels), before)
+                answer = g.add(f"answer {exit_number}", classifier(GROUPS[-1], classes), features)
+                go_on = g.control(f"Q{exit_number}", features, answer, options=("stop", "go on"))[1:]
+                g.output(f"y{exit_number}", nn.Identity(), answer)
+        g.output("y", classifier(channels, classes), before)
+        return g.build()
+
+
+def _head(channels: int) -> nn.Module:
+    """An exit's features: convolutions of stride 2 until there are as many filters as at the end of the network."""
+    steps = [filters for filters in GROUPS if filters > channels] or [GROUPS[-1]]
+    widths = [channels, *steps]
+    return nn.Sequential(*(conv(widths[i], widths[i + 1], stride=2) for i in range(len(steps))))
