@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from core.cli import inspecting, running
+from core.cli import inspecting, running, sweeping
 from core.datasets import DataError
 from core.registry import ConfigError
 from core.store import StoreError
@@ -17,7 +17,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (running.train, running.resume, running.stop, inspecting.runs, inspecting.describe, inspecting.predict, inspecting.evaluate):
+COMMANDS = (
+    *(running.train, running.resume, running.stop, sweeping.sweep),
+    *(inspecting.runs, inspecting.describe, inspecting.predict, inspecting.evaluate, sweeping.baselines),
+)
+for command in COMMANDS:
     app.command()(command)
 app.command("export")(running.export_command)
 app.command("import")(running.import_command)

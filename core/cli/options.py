@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from core.config import RunConfig, run_config
 from core.registry import ConfigError
 from core.store import Store
 
@@ -41,6 +42,20 @@ def settings(pairs: list[str] | None) -> dict[str, dict[str, Any]]:
         except ValueError:
             parts[part][option] = value
     return parts
+
+
+def configuration(
+    architecture: str, dataset: str, method: str, lam: float | None, epochs: int | None, seed: int, pairs: list[str] | None
+) -> RunConfig:
+    """The configuration that a command's options ask for. Raises ConfigError."""
+    parts = settings(pairs)
+    return run_config(
+        architecture={"name": architecture} | parts["architecture"],
+        dataset={"name": dataset} | parts["dataset"],
+        method={"name": method} | parts["method"],
+        lam=lam,
+        training={"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"],
+    )
 
 
 def console(*, errors: bool = False) -> Console:

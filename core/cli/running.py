@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from core.cli.options import AsJson, Database, Settings, bar, console, millions, opened, print_json, settings
+from core.cli.options import AsJson, Database, Settings, bar, configuration, console, millions, opened, print_json
 from core.store import Run, Store
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name.")]
@@ -25,17 +25,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a network and keep it as a run. Interrupted by Ctrl-C it can be resumed."""
-    from core.config import run_config
-
-    parts = settings(sets)
-    training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
-    config = run_config(
-        architecture={"name": architecture} | parts["architecture"],
-        dataset={"name": dataset} | parts["dataset"],
-        method={"name": method} | parts["method"],
-        lam=lam,
-        training=training,
-    )
+    config = configuration(architecture, dataset, method, lam, epochs, seed, sets)
     store = opened(db)
     _work(store, store.add(name=name, **config.columns()), as_json)
 

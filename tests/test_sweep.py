@@ -1,0 +1,53 @@
+"""Runs that belong together."""
+
+import os
+
+from core.config import run_config
+from core.store import Store
+from core.training.sweep import enlist, planned, sweep
+
+CONFIG = run_config(
+    architecture={"name": "cascade", "trunk": [2, 2], "head": [2, 2]}, dataset="faces", method="d2nn", training={"epochs": 1}
+)
+
+
+def test_a_plan_has_every_lam_with_every_seed() -> None:
+    plans = planned(CONFIG, [None, 0.5], [0, 3])
+    assert [(plan.lam, plan.training.seed) for plan in plans] == [(None, 0), (0.5, 0), (None, 3), (0.5, 3)]
+    assert all(plan.architecture == CONFIG.architecture and plan.training.epochs == 1 for plan in plans)
+
+
+def test_a_sweep_goes_on_with_what_is_not_finished(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    first = enlist(store, planned(CONFIG, [0.3, 0.6], [0]), "both")
+    assert [run.name for run in first] == ["both/0.3/0", "both/0.6/0"]
+    for standing in sweep(store, first[:1], 1):
+        last = standing
+    assert [run.state for run in last] == ["finished"]
+    wider = enlist(store, planned(CONFIG, [0.3, 0.6, None], [0]), "both")
+    assert [run.id for run in wider[:2]] == [run.id for run in first]
+    finished = store.run(first[0].id).finished
+    for standing in sweep(store, wider, 2):
+        last = standing
+    assert [run.state for run in last] == ["finished"] * 3
+    assert {run.sweep for run in last} == {"both"}
+    assert store.run(first[0].id).finished == finished
+
+
+def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    long = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 5000})})
+    runs = enlist(store, planned(long, [0.5], [0]), "long")
+    standing = sweep(store, runs, 1)
+    for now in standing:
+        if now[0].state == "running":
+            process = now[0].pid
+            break
+    standing.close()
+    assert process is not None
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        process = None
+    assert process is None
+    assert store.run(runs[0].id).state == "interrupted"
