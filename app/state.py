@@ -64,7 +64,7 @@ def _samples(dataset: str) -> tuple[list[str], "Tensor"]:
 
 
 def telling(run: Run, sha256: str) -> int:
-    """The first of a run's samples that takes one way where λ is low and another where it is high; the first of all if none does."""
+    """The first of the samples that takes the most different routes along λ."""
     return _telling(store().url, run.id, sha256, model(run, sha256), samples(run.config["dataset"])[1])
 
 
@@ -74,8 +74,11 @@ def _telling(url: str, run_id: int, sha256: str, _model: "Model", _images: "Tens
 
     if not _model.graph.every_lam:
         return 0
-    low, high = (predict(_model, _images, lam=lam) for lam in (0.1, 0.9))
-    return next((index for index, (one, other) in enumerate(zip(low, high, strict=True)) if one.executed != other.executed), 0)
+    courses = zip(
+        *([tuple(trace.executed) for trace in predict(_model, _images, lam=lam)] for lam in (0.1, 0.3, 0.5, 0.7, 0.9)), strict=True
+    )
+    changes = [len(set(course)) for course in courses]
+    return changes.index(max(changes))
 
 
 def swept(run: Run, sha256: str, image: "Tensor") -> "LamSweep":
