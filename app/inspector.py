@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.diagram import opening
-from app.wording import counted, percent
+from app.wording import counted, percent, plain
 from core.network.node import Node
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def inspect(
             st.caption("Click a node of the graph to see what it is and what opens it.")
             return
         share = macs[node.name] / max(sweep.reference.macs_static, 1)
-        st.markdown(f"**{_plain(node.name)}** · {KINDS[node.kind]}")
+        st.markdown(f"**{plain(node.name)}** · {KINDS[node.kind]}")
         figures = {
             "Sends": "×".join(map(str, shapes[node.name])),
             "Parameters": f"{parameters.get(node.name, 0):,}",
@@ -46,7 +46,7 @@ def inspect(
         }
         for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
             column.metric(title, value)
-        st.caption("  \n".join(_plain(line) for line in _lines(node, by_name, sweep)))
+        st.caption("  \n".join(plain(line) for line in _lines(node, by_name, sweep)))
 
 
 def _lines(node: Node, nodes: Mapping[str, Node], sweep: "LamSweep") -> list[str]:
@@ -80,8 +80,3 @@ def _when(name: str, sweep: "LamSweep") -> str:
             spans.append([start, end - 1])
     told = [f"from λ = {first / 100:.2f}" + (f" to {last / 100:.2f}" if last < 100 else " on") for first, last in spans]
     return f"For this image it runs {' and '.join(told)}."
-
-
-def _plain(text: str) -> str:
-    """Text with nothing in it that Markdown would act on: names come from users."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~$<>:" else letter for letter in text)

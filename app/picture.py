@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from app import state
+from app.wording import plain
 from core.datasets import DataError
 from core.registry import ConfigError
 from core.store import Run
@@ -60,7 +61,7 @@ def _sample(run: Run, sha256: str) -> "Tensor | None":
     chosen = st.pills(
         "Samples",
         range(len(labels)),
-        format_func=lambda index: f"![{labels[index]}]({data_url(images[index])})",
+        format_func=lambda index: f"![{plain(labels[index])}]({data_url(images[index])})",
         default=first,
         required=True,
         key=f"sample-{run.id}",

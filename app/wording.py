@@ -58,3 +58,8 @@ def _turning_point(nodes: Sequence[Node], trace: "Trace") -> str:
     column = last.options.index(chosen)
     opens = any((gate.control, gate.column) == (last.name, column) for node in nodes for gate in node.gates)
     return f"{last.name} took “{chosen}”: " if opens else f"{last.name} stopped here: "
+
+
+def plain(text: str) -> str:
+    """Text with nothing in it that Markdown would act on: names come from users."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~$<>:" else letter for letter in text)

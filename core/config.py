@@ -1,9 +1,10 @@
 """A choice: everything that one run needs to be repeated."""
 
 import json
+import shlex
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from core.architectures import Architecture
 from core.datasets import Dataset
@@ -35,6 +36,14 @@ class RunConfig(BaseModel):
     lam: float | None = Field(None, ge=0, le=1, description="λ, from 0 (cheap) to 1 (accurate); none: one network for every λ")
     training: Training = Training()
 
+    @model_validator(mode="after")
+    def _fitting(self) -> "RunConfig":
+        if self.method.decides and not self.architecture.decides:
+            raise ValueError(f"{self.architecture.name} has no control nodes for method {self.method.name}: choose method static")
+        if self.lam is not None and not self.method.decides:
+            raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
+        return self
+
     def columns(self) -> dict[str, Any]:
         """What a store keeps of it."""
         names = {"architecture": self.architecture.name, "dataset": self.dataset.name, "method": self.method.name}
@@ -43,13 +52,14 @@ class RunConfig(BaseModel):
     def command(self) -> str:
         """The command that trains it: every option that is not as it comes."""
         words = [f"python -m core train {self.architecture.name} --dataset {self.dataset.name} --method {self.method.name}"]
-        words += [] if self.lam is None else [f"--lam {self.lam:g}"]
+        words += [] if self.lam is None else [f"--lam {self.lam!r}"]
         words += [f"--epochs {self.training.epochs}", f"--seed {self.training.seed}"]
         for part in ("architecture", "dataset", "method", "training"):
             chosen = getattr(self, part)
             for option, value in chosen.model_dump(mode="json", exclude_defaults=True).items():
                 if option not in ("name", "epochs", "seed"):
-                    words.append(f"--set {part}.{option}={json.dumps(value) if not isinstance(value, str) else value}".replace(", ", ","))
+                    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+                    words.append(f"--set {shlex.quote(f'{part}.{option}={text}')}")
         return " ".join(words)
 
 

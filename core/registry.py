@@ -10,11 +10,13 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.errors import UserError
+
 Kind = Literal["architectures", "methods", "datasets"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A choice or an option that cannot be; its text is one line that says what to mend."""
 
 

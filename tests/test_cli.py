@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -134,6 +135,10 @@ def test_force_holds_a_gate_open_or_closed(trained: str, pictures: dict[str, Pat
         assert ("N3" in answer[0]["executed"]) == runs
         assert (answer[0]["gates"]["N3"] > 0) == runs
     assert "N1" in refused(*at, "--force", "N1=on")
+    deep = told(*at, "--force", "N7=on")
+    assert isinstance(deep, list)
+    assert "N7" in deep[0]["executed"]
+    assert "cannot be kept" in refused(*at, "--force", "N7=on", "--force", "N3=off")
     assert "NODE=on" in refused(*at, "--force", "N3")
 
 
@@ -184,6 +189,27 @@ def test_describe_writes_graphviz_source_that_dot_takes(trained: str) -> None:
         assert sum(line.startswith("node ") for line in drawn.splitlines()) == len(told_nodes("faces", trained))
 
 
+def test_names_are_printed_as_they_are(scratch_database: str) -> None:
+    options = (
+        "--dataset",
+        "faces",
+        "--epochs",
+        1,
+        "--set",
+        "architecture.trunk=[2]",
+        "--set",
+        "architecture.head=[2]",
+        "--method",
+        "static",
+    )
+    assert call("train", "cascade", *options, "--name", "a[/b] [red]c").returncode == 0
+    assert "a[/b] [red]c" in call("runs").stdout
+
+
+def test_grid_asks_for_several_lams(trained: str) -> None:
+    assert "--grid" in refused("evaluate", "faces", "--grid", 3, "--lam", 0.3, "--db", trained)
+
+
 def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[str, Path]) -> None:
     file, url = tmp_path / "away" / "faces.safetensors", f"sqlite:///{tmp_path / 'other.db'}"
     assert call("export", "faces", file, "--db", trained).returncode == 0
@@ -206,6 +232,8 @@ def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[
         (("train", "cascade", "--set", "epochs=3"), "part.option=value"),
         (("train", "cascade", "--lam", "1.5"), "lam"),
         (("train", "plain", "--dataset", "digits"), "control nodes"),
+        (("train", "plain", "--dataset", "digits", "--method", "static", "--lam", "0.5"), "no λ"),
+        (("train", "cascade", "--dataset", "faces", "--set", "method.bag=200"), "too few"),
         (("train", "high_low", "--dataset", "digits", "--method", "static", "--set", 'method.route=["Q=left"]'), "stop, go on"),
         (("predict", "nobody", "x.png"), "nobody"),
         (("evaluate", "nobody"), "nobody"),
@@ -225,7 +253,7 @@ def test_the_command_of_a_configuration_makes_the_same_configuration(scratch_dat
         method={"name": "static", "route": ["Q=stop"]},
         training={"epochs": 1, "seed": 3, "batch_size": 512},
     )
-    words = config.command().removeprefix("python -m core ").split()
+    words = shlex.split(config.command())[3:]
     made = told(*words, "--name", "again")
     assert isinstance(made, dict)
     assert Store(scratch_database).run("again").config == config.model_dump(mode="json")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.sources.split import held_out, stratified
+from core.sources.split import by_name, held_out, stratified
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -30,3 +30,16 @@ def test_held_out_rows_do_not_move_with_the_limit() -> None:
     few, also = held_out(100, 20, 7, 4)
     assert torch.equal(kept, also)
     assert torch.equal(few, train[:7])
+
+
+def test_names_decide_the_part_whatever_is_added() -> None:
+    names = [f"class{row % 3}/{row}.png" for row in range(600)]
+    labels = torch.arange(600) % 3
+    few, many = (by_name(names[:count], labels[:count], (0.7, 0.1, 0.2), 0) for count in (400, 600))
+    for before, after in zip(few, many, strict=True):
+        assert set(before.tolist()) <= set(after.tolist())
+    assert sorted(torch.cat(many).tolist()) == list(range(600))
+    for part, share in zip(many, (0.7, 0.1, 0.2), strict=True):
+        assert len(part) == pytest.approx(600 * share, rel=0.25)
+    assert {len(part) for part in by_name(names[:9], labels[:9], (0.7, 0.1, 0.2), 3)} == {3}
+    assert not torch.equal(many[2], by_name(names, labels, (0.7, 0.1, 0.2), 1)[2])

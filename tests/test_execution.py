@@ -355,3 +355,18 @@ def test_affine_inputs_are_in_the_order_of_the_edges() -> None:
     execution: Execution = execute(graph, x, Greedy())
     assert torch.equal(execution.output, part(2 * x, x))
     assert not torch.equal(execution.output, part(x, 2 * x))
+
+
+def test_what_a_closed_module_gives_does_not_matter_when_dense() -> None:
+    class Log(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.log()
+
+    g = Builder((3,))
+    first, second = g.control("Q", g.input, options=("a", "b"), part=Told(2))
+    a, b = g.add("a", nn.Identity(), g.input, when=first), g.add("b", Log(), g.input, when=second)
+    g.output("y", Add(), Edge(a, 0.0), Edge(b, 0.0))
+    graph, x = g.build(), torch.tensor([[-1.0, -2.0, -3.0], [0.0, 1.0, 2.0]])
+    selective, dense = (execute(graph, x, Greedy(), dense=dense) for dense in (False, True))
+    assert torch.equal(selective.output[0], x[0])
+    assert torch.equal(selective.output, dense.output)

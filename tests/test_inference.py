@@ -68,6 +68,13 @@ def test_forced_gates_are_held_at_every_lam() -> None:
     assert thresholds(model, IMAGES[0], {"N3": False}) == []
 
 
+def test_nodes_that_exclude_each_other_cannot_be_forced_together() -> None:
+    graph = fresh({"name": "high_low", "controller_sees": "features"}).graph
+    for forced, says in (({"low": True, "high": True}, "cannot run together"), ({"low": False, "high": False}, "forced off")):
+        with pytest.raises(GraphError, match=says):
+            holding(graph, forced)
+
+
 def test_what_cannot_be_asked_is_refused() -> None:
     every, one = fresh(), fresh(lam=0.3)
     for model, lam, says in ((every, None, "every λ"), (every, 1.5, "between 0"), (one, 0.7, "trained for λ = 0.3")):

@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from torch import Generator, Tensor, nn
 from torch.optim import Adam
 
+from core.config import run_config
 from core.learning.calibration import ODDS, RATES, cost_curve, even_exchange_rate
 from core.learning.losses import classification
 from core.learning.metric import bag_metric
@@ -417,10 +418,10 @@ def test_a_controller_of_every_lam_knows_the_cost_and_bounds_the_accuracy() -> N
 
 
 def test_methods_refuse_what_they_cannot_train() -> None:
-    g = Builder((3, 1, 1))
-    g.output("y", Path(3, 0, 4), g.input)
     with pytest.raises(ConfigError, match="control nodes"):
-        D2NN().prepare(g.build())
+        run_config(architecture="plain", dataset="digits", method="d2nn")
+    with pytest.raises(ConfigError, match="no λ"):
+        run_config(architecture="cascade", dataset="digits", method="static", lam=0.5)
 
 
 def test_static_trains_the_route_that_is_named() -> None:

@@ -34,7 +34,7 @@ def test_components_cannot_be_changed() -> None:
 @pytest.mark.parametrize(
     ("choices", "says"),
     [
-        ({"architecture": "nothing"}, "cascade, high_low, plain"),
+        ({"architecture": "nothing"}, "choose one of cascade"),
         ({"dataset": {"name": "digits", "nothing": 1}}, "nothing"),
         ({"lam": 2}, "lam"),
         ({"training": {"epochs": 0}}, "epochs"),

@@ -6,7 +6,7 @@ import streamlit as st
 from app import state
 from app.charts import trade_off_chart
 from app.progress import curves
-from app.wording import counted, lam_name
+from app.wording import counted, lam_name, plain
 from core.store import Run, StoreError
 
 COLUMNS = {
@@ -70,7 +70,7 @@ def _selected(runs: list[Run], lam: float) -> None:
 
 
 def _details(run: Run) -> None:
-    st.subheader(run.name, divider="gray")
+    st.subheader(plain(run.name), divider="gray")
     if run.error:
         st.error(run.error, icon=":material/error:")
     open_it, delete, _ = st.columns([0.2, 0.2, 0.6])

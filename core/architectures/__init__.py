@@ -18,6 +18,11 @@ Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_l
 class Architecture(Component):
     """A graph of modules; its options are sizes."""
 
+    @property
+    def decides(self) -> bool:
+        """Whether it has control nodes."""
+        return True
+
     @abstractmethod
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         """The graph for images of shape (C, H, W), with freshly drawn weights.

@@ -16,6 +16,10 @@ class Plain(Architecture):
     name: Literal["plain"] = "plain"
     widths: Widths = Field((16, 32, 64), description="filters of each convolution; the first three halve the map")
 
+    @property
+    def decides(self) -> bool:
+        return False
+
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image)
         before, channels = g.input, image[0]

@@ -21,13 +21,26 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
         keys = ("id", "name", "architecture", "dataset", "method", "lam", "seed", "epoch", "epochs", "error", "tags", "notes", "figures")
         print_json([{key: getattr(run, key) for key in keys} | {"state": run.state, "created": run.created.isoformat()} for run in found])
         return
-    table = Table("id", "name", "state", "architecture", "dataset", "method", "λ", "epoch", "best test accuracy")
+    table = Table("id", "name", "state", "architecture", "dataset", "method", "λ", "epoch", "test accuracy", "at the λ best on val")
     for run in found:
-        best = max((row["accuracy"] for row in run.figures.get("test", [])), default=None)
-        epoch, lam = f"{run.epoch:g}/{run.epochs}", "every" if run.lam is None and run.method != "static" else f"{run.lam or '–'}"
-        shown = "–" if best is None else f"{best:.4f}"
-        table.add_row(str(run.id), run.name, run.state, run.architecture, run.dataset, run.method, lam, epoch, shown)
-    console().print(table if found else "no runs yet: `python -m core train cascade --dataset digits` makes one")
+        lam = "every" if run.lam is None and run.method != "static" else "–" if run.lam is None else f"{run.lam:g}"
+        best = _best_by_validation(run.figures)
+        shown = ("–", "–") if best is None else (f"{best['accuracy']:.4f}", "–" if best["lam"] is None else f"{best['lam']:g}")
+        epoch = f"{run.epoch:g}/{run.epochs}"
+        table.add_row(str(run.id), run.name, run.state, run.architecture, run.dataset, run.method, lam, epoch, *shown)
+    if found:
+        console().print(table)
+    else:
+        print("no runs yet: `python -m core train cascade --dataset digits` makes one")
+
+
+def _best_by_validation(figures: dict[str, Any]) -> dict[str, Any] | None:
+    """The test figures at the λ of the best validation accuracy: the test part chooses nothing."""
+    if not figures.get("val") or not figures.get("test"):
+        return None
+    chosen = max(range(len(figures["val"])), key=lambda row: figures["val"][row]["accuracy"])
+    best: dict[str, Any] = figures["test"][chosen]
+    return best
 
 
 def predict(
@@ -48,13 +61,12 @@ def predict(
     asked = 0.5 if lam is None and model.graph.every_lam else lam
     forced = _forced(force or [])
     answers: list[dict[str, Any]] = []
-    for file in images:
-        image = to_tensor(read_picture(file), model.image)
-        trace = ask(model, image[None], lam=asked, forced=forced)[0].to_json()
-        seconds = timed(model, image, lam=asked, forced=forced)
-        answers.append(
-            {"run": model.run, "image": str(file)} | trace | {"seconds": seconds, "thresholds": thresholds(model, image, forced)}
-        )
+    with bar() as progress:
+        for file in progress.track(images, description="asking"):
+            image = to_tensor(read_picture(file), model.image)
+            trace = ask(model, image[None], lam=asked, forced=forced)[0].to_json()
+            times = {"seconds": timed(model, image, lam=asked, forced=forced), "thresholds": thresholds(model, image, forced)}
+            answers.append({"run": model.run, "image": str(file)} | trace | times)
     if as_json:
         print_json(answers)
         return
@@ -85,7 +97,9 @@ def evaluate(
     from core.network.policy import Greedy, Open, Policy, Random
 
     model = load_model(opened(db), run)
-    several = grid is not None or (lam is None and model.graph.every_lam)
+    if grid is not None and (lam is not None or not model.graph.every_lam):
+        raise ConfigError("--grid asks for several values of λ: leave --lam out, and take a run that serves every λ")
+    several = lam is None and model.graph.every_lam
     points = grid or 11
     lams = [asked_lam(model, step / (points - 1)) for step in range(points)] if several else [asked_lam(model, lam)]
     found: list[dict[str, Any]] = []
@@ -130,8 +144,9 @@ def describe(
         parts = settings(sets)
         architecture: Any = choose("architectures", {"name": what} | parts["architecture"])
         source: Any = choose("datasets", {"name": dataset} | parts["dataset"])
-        data = source.read()
-        graph = architecture.build(data.image, len(data.classes), every_lam=True)
+        stills, classes = source.samples(1)
+        channels, height, width = stills.images.shape[1:]
+        graph = architecture.build((channels, height, width), len(classes), every_lam=True)
     else:
         graph = load_model(opened(db), what).graph
     if dot:
@@ -152,6 +167,8 @@ def describe(
     console().print(table)
     total, static = millions(told["macs_full"]), millions(told["macs_static"])
     print(f"all nodes {total}, static network {static} multiply-adds; controllers {told['controllers_share']:.2%} of the static network")
+    if told["every_lam"]:
+        print(f"exchange rate κ {told['exchange_rate']:.3g}: the static network's whole cost is worth so much accuracy")
     print(f"not counted: {', '.join(told['not_counted'])}")
 
 

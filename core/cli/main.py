@@ -1,12 +1,13 @@
 """The commands together, and the one place where a user's error becomes one line and exit status 2."""
 
+import io
 import sys
 
 import typer
 
 from core.cli import inspecting, running, sweeping
 from core.datasets import DataError
-from core.registry import ConfigError
+from core.errors import UserError
 from core.store import StoreError
 
 app = typer.Typer(
@@ -29,13 +30,12 @@ app.command("import")(running.import_command)
 
 def main() -> None:
     """Run one command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")  # Windows would refuse a λ where the output goes to a file
     try:
         app()
-    except (ConfigError, DataError, StoreError, FloatingPointError) as error:
-        _complain(error)
-    except ValueError as error:  # GraphError, PictureError, CheckpointError: their modules load torch, so they are known by name
-        if type(error).__name__ not in ("GraphError", "PictureError", "CheckpointError"):
-            raise
+    except (UserError, DataError, StoreError, FloatingPointError) as error:
         _complain(error)
     except KeyboardInterrupt:
         sys.exit(130)

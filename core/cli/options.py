@@ -60,13 +60,13 @@ def configuration(
 
 def console(*, errors: bool = False) -> Console:
     """Where people read: the terminal at its width, a file or pipe at a width that cuts no table."""
-    there = Console(stderr=errors, highlight=False)
-    return there if there.is_terminal else Console(stderr=errors, highlight=False, width=160)
+    there = Console(stderr=errors, highlight=False, markup=False)
+    return there if there.is_terminal else Console(stderr=errors, highlight=False, markup=False, width=160)
 
 
 def bar() -> Progress:
     """A progress bar on standard error, so that standard output holds results alone."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
     return Progress(*columns, console=console(errors=True), transient=True)
 
 

@@ -71,7 +71,7 @@ def _work(store: Store, run: Run, as_json: bool) -> None:
     from core.training.worker import work
 
     told = console(errors=True)
-    told.print(f"run {run.id}, [bold]{run.name}[/bold]: Ctrl-C stops it, `python -m core resume {run.name}` goes on")
+    told.print(f"run {run.id}, {run.name}: Ctrl-C stops it, `python -m core resume {run.name}` goes on")
     with bar() as progress:
         task = progress.add_task("starting", total=1.0)
         done = work(store, run.id, lambda what, share: progress.update(task, description=what, completed=share))

@@ -10,13 +10,16 @@ from torch import Tensor
 
 from core.datasets import Data, DataError, Dataset, Report, Split, unreported
 from core.sources.picture import PictureError, read_picture, to_tensor
-from core.sources.split import stratified
+from core.sources.split import by_name
 
 PARTS = (0.7, 0.1, 0.2)
 
 
 class Folder(Dataset):
-    """Pictures in sub-folders that name their classes: 70% to train on, 10% for validation, 20% for the test."""
+    """Pictures in sub-folders that name their classes: about 70% to train on, 10% for validation, 20% for the test.
+
+    A picture's name decides its part, so that pictures that are added later move no other from one part to another.
+    """
 
     name: Literal["folder"] = "folder"
     path: str = Field("", description="folder that holds one sub-folder of pictures for each class")
@@ -29,7 +32,8 @@ class Folder(Dataset):
         counts = torch.tensor([len(pictures) for pictures in files.values()])
         labels = torch.arange(len(files)).repeat_interleave(counts)  # (N,)
         images = self._images([file for pictures in files.values() for file in pictures], report)
-        train, val, test = (Split(images[rows], labels[rows]) for rows in stratified(labels, PARTS, self.seed))
+        names = [f"{file.parent.name}/{file.name}" for pictures in files.values() for file in pictures]
+        train, val, test = (Split(images[rows], labels[rows]) for rows in by_name(names, labels, PARTS, self.seed))
         return Data(train, val, test, tuple(files))
 
     def _files(self) -> dict[str, list[Path]]:

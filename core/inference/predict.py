@@ -15,6 +15,7 @@ from core.network.execution import Execution, execute
 from core.network.graph import Graph
 from core.network.node import GraphError
 from core.network.policy import Forced, Greedy, Policy
+from core.network.validation import way
 from core.network.weighing import threshold
 
 STEPS = 101  # positions of the λ slider
@@ -135,15 +136,29 @@ def asked_lam(model: Model, lam: float | None) -> float | None:
 
 
 def holding(graph: Graph, forced: Mapping[str, bool]) -> Policy:
-    """The policy that holds nodes open (True) or closed (False) and leaves the rest to the scores. Raises GraphError."""
-    columns: dict[str, dict[int, bool]] = {}
-    for name, held in forced.items():
-        node = graph.by_name.get(name)
-        if node is None or not node.gates:
-            gated = ", ".join(other.name for other in graph.nodes if other.gates) or "none"
+    """The policy that makes nodes run (True), with all that they need, or keeps them from it (False), and leaves the rest to the scores.
+
+    Raises GraphError naming what can be held, or what cannot be held together.
+    """
+    for name in forced:
+        if name not in graph.by_name or not graph.by_name[name].gates:
+            gated = ", ".join(node.name for node in graph.nodes if node.gates) or "none"
             raise GraphError(f"{name!r} has no gate to force: nodes with a gate are {gated}")
-        for gate in node.gates[:1] if held else node.gates:
-            columns.setdefault(gate.control, {})[gate.column] = held
+    running = [name for name, held in forced.items() if held]
+    opened = way(graph.by_name, *running)
+    if opened is None:
+        raise GraphError(f"{' and '.join(running)} cannot run together: no choice of options opens all that they need")
+    columns: dict[str, dict[int, bool]] = {}
+    for control, column in opened:
+        columns.setdefault(control, {})[column] = True
+    for name in (name for name, held in forced.items() if not held):
+        for gate in graph.by_name[name].gates:
+            if columns.setdefault(gate.control, {}).setdefault(gate.column, False):
+                raise GraphError(f"{name!r} cannot be kept from running: it shares its gate with {', '.join(running)}")
+    for control, held_columns in columns.items():
+        node = graph.by_name[control]
+        if node.decides == "one" and not any(held_columns.values()) and len(held_columns) == len(node.options):
+            raise GraphError(f"every option of {control!r} is forced off: leave it one of {', '.join(node.options)}")
     return Forced(columns) if columns else Greedy()
 
 

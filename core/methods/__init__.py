@@ -40,6 +40,11 @@ class Method(Component):
     """What turns an architecture's graph into the one to train, and a batch into losses."""
 
     @property
+    def decides(self) -> bool:
+        """Whether it trains control nodes."""
+        return True
+
+    @property
     def kept_back(self) -> float:
         """The share of the training images that only controllers learn from, so that they know what to expect of unseen ones."""
         return 0.0

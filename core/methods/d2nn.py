@@ -11,7 +11,7 @@ Differs from the paper:
 - The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. With every λ it is set anew before
   each epoch, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
 - A share of the training images is kept from the modules and teaches the controllers alone. On images that it has fitted even a small path
-  is always right, and a controller that learns there never sees what the large path is for.
+  is always right, and a controller that learns there never sees what the large path is for. (Batch norm sees these images, without labels.)
 
 Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
 """
@@ -58,9 +58,7 @@ class D2NN(Method):
     )
 
     def prepare(self, graph: Graph) -> Graph:
-        """The graph itself, its controllers told what is known of costs. Raises ConfigError where there is nothing to control."""
-        if not graph.controls:
-            raise ConfigError("method d2nn needs an architecture with control nodes: choose high_low or cascade, or method static")
+        """The graph itself, its controllers told what is known of costs."""
         graph.exchange_rate.fill_(self.exchange_rate)
         for control in graph.controls:
             part = graph.parts[control.name]

@@ -20,6 +20,10 @@ class Static(Method):
     name: Literal["static"] = "static"
     route: tuple[str, ...] = Field((), description="which path, as control=option, one per control node; none: the largest path")
 
+    @property
+    def decides(self) -> bool:
+        return False
+
     def prepare(self, graph: Graph) -> Graph:
         named = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}
         return static_network(graph, graph.reference | columns(graph.nodes, named))

@@ -6,10 +6,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.optim import Optimizer
 
+from core.errors import UserError
 from core.network.graph import Graph
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """Weights that do not belong to the network; the text is one line."""
 
 

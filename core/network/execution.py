@@ -80,6 +80,8 @@ def execute(graph: Graph, x: Tensor, policy: Policy, *, lam: Tensor | float | No
             done.gates[node.name] = policy(node, done.scores[node.name]) * _spread(present, done.scores[node.name])
         else:
             result = _computed(graph, node, inputs, None, done.ran[node.name], dense)
+            if dense:  # what did not run may have given anything, and zero times infinity is not zero
+                result = torch.where(_spread(done.ran[node.name], result).bool() | result.isfinite(), result, 0.0)
             if opening is not None or dense:
                 result = result * _spread(present if opening is None else opening * present, result)
             (done.outputs if node.kind == "output" else sent)[node.name] = result

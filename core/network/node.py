@@ -6,11 +6,13 @@ Reconstructed: the exact rules of dummy nodes and of nodes with several controll
 from dataclasses import dataclass
 from typing import Literal
 
+from core.errors import UserError
+
 Kind = Literal["input", "regular", "control", "dummy", "output"]
 Decision = Literal["one", "each"]
 
 
-class GraphError(ValueError):
+class GraphError(UserError):
     """A graph that cannot be executed; its text names the node and says what to mend."""
 
 

@@ -89,9 +89,9 @@ def _cycle(waiting: Sequence[Node]) -> list[str]:
             return path[path.index(path[-1]) :][::-1]
 
 
-def way(nodes: Mapping[str, Node], name: str) -> set[tuple[str, int]] | None:
-    """The open columns of control nodes that make a node run, the cheaper options first; none if nothing can. The nodes form no cycle."""
-    untried: list[tuple[tuple[str, ...], frozenset[str], frozenset[tuple[str, int]]]] = [((name,), frozenset(), frozenset())]
+def way(nodes: Mapping[str, Node], *names: str) -> set[tuple[str, int]] | None:
+    """The open columns of control nodes that make nodes run together, the cheaper options first; none if nothing can. There is no cycle."""
+    untried: list[tuple[tuple[str, ...], frozenset[str], frozenset[tuple[str, int]]]] = [(names, frozenset(), frozenset())]
     while untried:
         goals, reached, opened = untried.pop()  # what must still run, what will, and the columns that this takes
         if not goals:

@@ -13,12 +13,14 @@ import torch
 from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from core.errors import UserError
+
 MOST_PIXELS = 64_000_000  # decoded at once; 192 MB as RGB
 PROGRAMS = {"EPS", "WMF"}  # decoding these would start another program on bytes that a stranger sent
 DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}  # Pillow's modes of more than 8 bits
 
 
-class PictureError(ValueError):
+class PictureError(UserError):
     """A file that cannot be had as a picture; its text is one line that names the file and what is wrong with it."""
 
 
@@ -126,7 +128,8 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     Integers are taken to reach 65535. Floats are taken to reach the first of 1, 255 and 65535 that holds them all. Whatever is
     larger still is scaled to its own maximum.
     """
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float64)).clip(min=0)  # (H, W)
+    kind = np.float32 if picture.mode.startswith("I;16") else np.float64  # exact for 16 bits in half the memory
+    values = np.nan_to_num(np.asarray(picture, dtype=kind)).clip(min=0)  # (H, W)
     highest = float(values.max(initial=0))
     scales = (1.0, 255.0, 65535.0) if picture.mode == "F" else (65535.0,)
     top = next((scale for scale in scales if highest <= scale), highest)

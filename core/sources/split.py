@@ -1,5 +1,7 @@
 """How images are divided into parts: by a seed, each image in one part only."""
 
+import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -22,6 +24,27 @@ def stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list[Tenso
             part.append(chosen)
     merged = [torch.cat(part) for part in parts]
     return [part[torch.randperm(len(part), generator=generator)] for part in merged]
+
+
+def by_name(names: Sequence[str], labels: Tensor, shares: Sequence[float], seed: int) -> list[Tensor]:
+    """Rows (N,) divided into parts, each row by a hash of its name: what is added later moves no other row.
+
+    Every class with at least as many rows as there are parts is in each; only to that end rows are moved, from the part that has most.
+    """
+    places = [int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") / 2**64 for name in names]
+    bounds = list(accumulate(share / sum(shares) for share in shares))[:-1]
+    parts: list[list[int]] = [[] for _ in shares]
+    for label in sorted(set(labels.tolist())):
+        rows = sorted((labels == label).nonzero().squeeze(1).tolist(), key=places.__getitem__)
+        chosen: list[list[int]] = [[] for _ in shares]
+        for row in rows:
+            chosen[bisect_right(bounds, places[row])].append(row)
+        while len(rows) >= len(shares) and not all(chosen):
+            next(part for part in chosen if not part).append(max(chosen, key=len).pop())
+        for part, more in zip(parts, chosen, strict=True):
+            part += more
+    generator = Generator().manual_seed(seed)
+    return [torch.tensor(part, dtype=torch.int64)[torch.randperm(len(part), generator=generator)] for part in parts]
 
 
 def held_out(count: int, held: int, limit: int | None, seed: int) -> tuple[Tensor, Tensor]:

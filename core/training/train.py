@@ -18,6 +18,7 @@ from core.evaluation import Evaluation, evaluate, normalised
 from core.methods import Batch
 from core.network.checkpoint import pack, unpack
 from core.network.graph import Graph
+from core.registry import ConfigError
 
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
@@ -55,7 +56,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None) -> Iter
     optimizer = AdamW(_groups(graph, options.weight_decay), lr=options.learning_rate)
     batches = max(round(len(data.train) / options.batch_size), 1)
     steps = batches * options.epochs
-    kept_back = torch.rand(len(data.train), generator=torch.Generator().manual_seed(options.seed)) < config.method.kept_back  # (N,)
+    kept_back = _kept_back(len(data.train), config)  # (N,)
     done = unpack(resume, graph, optimizer) if resume else 0
     for epoch in range(done // batches, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
@@ -84,6 +85,17 @@ def final_figures(graph: Graph, config: RunConfig, data: Data) -> dict[str, list
     lams: tuple[float | None, ...] = FINAL_GRID if graph.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
     return {part: [evaluate(graph, split, lam=lam).to_json() for lam in lams] for part, split in parts.items()}
+
+
+def _kept_back(count: int, config: RunConfig) -> Tensor:
+    """Which training images only the controllers learn from, (count,) bool. Raises ConfigError where too few would be left."""
+    method = config.method
+    kept = max(round(method.kept_back * count), method.group) if method.kept_back else 0
+    if kept >= count:
+        raise ConfigError(f"{count} training images are too few to keep {kept} for controllers: take more, or a smaller method.bag")
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[torch.randperm(count, generator=Generator().manual_seed(config.training.seed))[:kept]] = True
+    return chosen
 
 
 def _batches(kept_back: Tensor, batches: int, group: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
