@@ -22,6 +22,7 @@ class Training(BaseModel):
     learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate of AdamW; it rises, then falls along a cosine")
     weight_decay: float = Field(1e-2, ge=0, le=1, description="decay of the weights, not of biases, norms and controllers")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the first weights, the order of the images and every random choice")
+    start: str = Field("", description="file of an exported run whose weights the nodes of the same name begin with; none: drawn at random")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 is faster on processors that have it")
 
 

@@ -1,4 +1,5 @@
-"""The papers' rules of execution once more: one image at a time, in plain recursion, written from papers.md §1 and from nothing in core.
+"""The papers' rules of execution once more: one image at a time, in plain recursion, written from the paper (Liu & Deng, section 3)
+and from nothing in core.
 
 A node is skipped if it has incoming control edges and none of them is active, or if one of its inputs is null. A skipped node sends null
 or, along a data edge with a default value, that value. Of a control node's outgoing edges the one with the highest score is active (the

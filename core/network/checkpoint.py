@@ -24,12 +24,28 @@ def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0) -> byt
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> int:
-    """Puts a state into a graph and its optimiser and returns the number of steps done. Raises CheckpointError where they do not fit."""
+def begin_with(state: bytes, graph: Graph) -> int:
+    """Puts the weights of another network into nodes of the same name and shape; returns how many. Raises CheckpointError if none."""
+    given = _read(state)
+    own = graph.state_dict()
+    fitting = {name: given[f"graph.{name}"] for name in own if f"graph.{name}" in given and given[f"graph.{name}"].shape == own[name].shape}
+    nodes = {name.split(".")[1] for name in fitting if name.startswith("parts.")}
+    if not nodes:
+        raise CheckpointError("these weights have no node of the same name and shape as this network's")
+    graph.load_state_dict({name: tensor for name, tensor in fitting.items() if name.startswith("parts.")}, strict=False)
+    return len(nodes)
+
+
+def _read(state: bytes) -> dict[str, Tensor]:
     try:
-        tensors = load(state)
+        return load(state)
     except SafetensorError as error:
         raise CheckpointError(f"this is no safetensors file: {error}") from error
+
+
+def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> int:
+    """Puts a state into a graph and its optimiser and returns the number of steps done. Raises CheckpointError where they do not fit."""
+    tensors = _read(state)
     weights = {name.removeprefix("graph."): tensor for name, tensor in tensors.items() if name.startswith("graph.")}
     try:
         graph.load_state_dict(weights)

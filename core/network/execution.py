@@ -1,4 +1,4 @@
-"""The executor: which nodes run for which images, and what comes out (papers.md §1; Liu & Deng, section 3).
+"""The executor: which nodes run for which images, and what comes out (Liu & Deng, AAAI 2018, section 3).
 
 In topological order, a node is skipped if it has control edges and none of them is open, or if one of its inputs is null. A skipped node
 sends null, or along a data edge with a default that value. What is skipped is not computed: the rows for which a node runs are gathered,

@@ -7,6 +7,7 @@ the same weights as one that was never interrupted.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
@@ -16,7 +17,7 @@ from core.config import RunConfig
 from core.datasets import Data
 from core.evaluation import Evaluation, evaluate, normalised
 from core.methods import Batch
-from core.network.checkpoint import pack, unpack
+from core.network.checkpoint import begin_with, pack, unpack
 from core.network.graph import Graph
 from core.registry import ConfigError
 
@@ -57,6 +58,8 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None) -> Iter
     batches = max(round(len(data.train) / options.batch_size), 1)
     steps = batches * options.epochs
     kept_back = _kept_back(len(data.train), config)  # (N,)
+    if options.start and not resume:
+        begin_with(_bytes(options.start), graph)
     done = unpack(resume, graph, optimizer) if resume else 0
     for epoch in range(done // batches, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
@@ -85,6 +88,13 @@ def final_figures(graph: Graph, config: RunConfig, data: Data) -> dict[str, list
     lams: tuple[float | None, ...] = FINAL_GRID if graph.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
     return {part: [evaluate(graph, split, lam=lam).to_json() for lam in lams] for part, split in parts.items()}
+
+
+def _bytes(file: str) -> bytes:
+    try:
+        return Path(file).expanduser().read_bytes()
+    except OSError as error:
+        raise ConfigError(f"training.start: {file} cannot be read ({error.strerror})") from None
 
 
 def _kept_back(count: int, config: RunConfig) -> Tensor:

@@ -1,0 +1,51 @@
+"""Weights that one network begins with because another has learnt them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.config import RunConfig, run_config
+from core.network.checkpoint import CheckpointError, begin_with, pack
+from core.registry import ConfigError
+from core.training.train import assemble, train
+
+SMALL = {"name": "resnet_cascade", "n": 1, "exits": [1]}
+
+
+def resnet(method: str, seed: int) -> RunConfig:
+    """A tiny ResNet with one exit, or without."""
+    return run_config(architecture=SMALL, dataset="faces", method=method, training={"epochs": 1, "seed": seed})
+
+
+def test_a_cascade_begins_with_a_static_network() -> None:
+    static, cascade = (assemble(resnet(method, seed), (1, 25, 25), 2) for method, seed in (("static", 0), ("d2nn", 1)))
+    before = {name: tensor.clone() for name, tensor in cascade.state_dict().items()}
+    taken = begin_with(pack(static), cascade)
+    assert taken == len([node for node in static.nodes if node.kind != "input"])
+    after = cascade.state_dict()
+    learnt = {name: tensor for name, tensor in static.state_dict().items() if name.startswith("parts.")}
+    for name, tensor in learnt.items():
+        assert torch.equal(after[name], tensor), name
+    for name in after.keys() - learnt.keys():
+        assert torch.equal(after[name], before[name]), name
+
+
+def test_a_network_without_a_common_node_is_refused() -> None:
+    plain = assemble(run_config(architecture="plain", dataset="faces", method="static"), (1, 25, 25), 2)
+    with pytest.raises(CheckpointError, match="no node of the same name"):
+        begin_with(pack(plain), assemble(run_config(architecture="high_low", dataset="faces", method="d2nn"), (1, 25, 25), 2))
+
+
+def test_training_begins_with_a_file(tmp_path: Path) -> None:
+    config = resnet("d2nn", 0)
+    data = config.dataset.read()
+    learnt = assemble(resnet("static", 5), data.image, 2)
+    (tmp_path / "learnt.safetensors").write_bytes(pack(learnt))
+    start = {"start": str(tmp_path / "learnt.safetensors")}
+    begun = config.model_copy(update={"training": config.training.model_copy(update=start)})
+    ends = [[progress.final for progress in train(one, data)][-1] for one in (config, begun, begun)]
+    assert ends[0] != ends[1] == ends[2]
+    missing = config.model_copy(update={"training": config.training.model_copy(update={"start": "nowhere"})})
+    with pytest.raises(ConfigError, match="nowhere"):
+        next(train(missing, data))
