@@ -1,10 +1,9 @@
-"""The options of a pydantic model as a form has to know them: what kind of value, which bounds, which help. Loads without streamlit."""
+"""The options of a pydantic model as a form has to know them: what kind of value, which choices, which help. Loads without streamlit."""
 
 import types
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -13,15 +12,13 @@ FieldKind = Literal["integer", "number", "flag", "choice", "text", "list"]
 
 @dataclass(frozen=True)
 class Field:
-    """One option. `least` and `most` are bounds of a number; `choices` those of a choice; a list holds whole numbers or texts."""
+    """One option. `choices` those of a choice; a list holds whole numbers or texts."""
 
     name: str
     kind: FieldKind
     default: Any
     help: str
     optional: bool = False
-    least: float | None = None
-    most: float | None = None
     choices: tuple[Any, ...] = ()
     whole: bool = False
 
@@ -49,28 +46,9 @@ def parsed(field: Field, text: str) -> list[Any]:
 
 def _field(name: str, info: FieldInfo) -> Field:
     inner, optional = _without_none(info.annotation)
-    inner, more = _bare(inner)
-    bounds = [*info.metadata, *more]
-    least = next((float(one.ge) for one in bounds if isinstance(one, Ge)), None)
-    most = next((float(one.le) for one in bounds if isinstance(one, Le)), None)
-    above = next((float(one.gt) for one in bounds if isinstance(one, Gt)), None)
-    below = next((float(one.lt) for one in bounds if isinstance(one, Lt)), None)
+    inner, _ = _bare(inner)
     kind, choices, whole = _kind(inner)
-    if kind == "integer":  # a form's bounds are themselves allowed
-        least = least if above is None else above + 1
-        most = most if below is None else below - 1
-    help_line = info.description or ""
-    return Field(
-        name,
-        kind,
-        info.default,
-        help_line,
-        optional,
-        least if least is not None else above,
-        most if most is not None else below,
-        choices,
-        whole,
-    )
+    return Field(name, kind, info.default, info.description or "", optional, choices, whole)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

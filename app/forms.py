@@ -53,7 +53,10 @@ def configuration() -> RunConfig | None:
 
 
 def draw(field: Field, where: str) -> Any:
-    """One option's widget; returns its value. Raises ValueError for a list that cannot be read."""
+    """One option's widget; returns its value. Raises ValueError for a list that cannot be read.
+
+    Numbers have no bounds here: the browser would put another in place of one out of bounds, without a word. The configuration refuses it.
+    """
     key, title, hint = f"form-{where}-{field.name}", field.title, field.help or None
     match field.kind:
         case "flag":
@@ -61,12 +64,9 @@ def draw(field: Field, where: str) -> Any:
         case "choice":
             return st.selectbox(title, field.choices, index=field.choices.index(field.default), help=hint, key=key)
         case "integer":
-            least, most = (None if bound is None else int(bound) for bound in (field.least, field.most))
-            return st.number_input(title, least, most, field.default, 1, help=hint, key=key, placeholder="none")
+            return st.number_input(title, None, None, field.default, 1, help=hint, key=key, placeholder="none")
         case "number":
-            return st.number_input(
-                title, field.least, field.most, field.default, step(field), format="%g", help=hint, key=key, placeholder="none"
-            )
+            return st.number_input(title, None, None, field.default, step(field), format="%g", help=hint, key=key, placeholder="none")
         case "list":
             return parsed(field, st.text_input(title, ", ".join(map(str, field.default)), help=hint, key=key))
         case _:

@@ -26,12 +26,14 @@ def choose_image(run: Run, sha256: str, model: "Model") -> "Tensor | None":
     channels, height, width = model.image
     st.caption(f"As the network sees it ({width}×{height}{', grey' if channels == 1 else ''})")
     frame = st.container()
-    sampled = _sample(run, sha256)
+    label, sampled = _sample(run, sha256)
     uploaded = _upload(model)
     image = uploaded if uploaded is not None and (st.session_state.get("source") == "upload" or sampled is None) else sampled
     if image is not None:
         with frame:
-            st.image(enlarged(image), width="stretch")
+            st.image(
+                enlarged(image), width="stretch", caption="your picture" if image is uploaded else f"a test image of class {plain(label)}"
+            )
     return image
 
 
@@ -50,14 +52,14 @@ def data_url(image: "Tensor") -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _sample(run: Run, sha256: str) -> "Tensor | None":
-    """The sample that is chosen; none where the dataset cannot be had."""
+def _sample(run: Run, sha256: str) -> tuple[str, "Tensor | None"]:
+    """The class of the sample that is chosen, and the sample; none where the dataset cannot be had."""
     try:
         labels, images = state.samples(run.config["dataset"])
         first = state.telling(run, sha256)
     except (DataError, ConfigError, OSError) as error:
         st.caption(f"No samples: {error}")
-        return None
+        return "", None
     chosen = st.pills(
         "Samples",
         range(len(labels)),
@@ -68,7 +70,8 @@ def _sample(run: Run, sha256: str) -> "Tensor | None":
         on_change=_prefer,
         args=("sample",),
     )
-    return images[first if chosen is None else chosen]
+    shown = first if chosen is None else chosen
+    return labels[shown], images[shown]
 
 
 def _upload(model: "Model") -> "Tensor | None":

@@ -1,5 +1,6 @@
 """A run as it trains: how far it is, its curves, and what can be done about it."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import streamlit as st
@@ -55,13 +56,17 @@ def _moving(run: Run) -> bool:
     return run.state not in DONE or starting
 
 
+def _stop(run_id: int) -> None:
+    with suppress(StoreError):  # it ended just before the click
+        state.store().request_stop(run_id)
+
+
 def _buttons(run: Run) -> None:
     """What can be done about the run in its state."""
     lost = run.state == "queued" and now() - run.created > PATIENCE  # its process never came to claim it
     if run.state in ("queued", "running") and not lost:
-        label = "Stopping after this batch…" if run.stop_requested else "Stop"
-        stop = {"on_click": state.store().request_stop, "args": (run.id,)}
-        st.button(label, key=f"stop-{run.id}", icon=":material/stop:", disabled=run.stop_requested, **stop)
+        label = "Stopping…" if run.stop_requested else "Stop"
+        st.button(label, key=f"stop-{run.id}", icon=":material/stop:", disabled=run.stop_requested, on_click=_stop, args=(run.id,))
     elif run.state == "finished":
         st.page_link("screens/explore.py", label="Open in Explore", icon=":material/travel_explore:", query_params={"run": run.name})
     elif (lost or not _moving(run)) and st.button("Start again" if lost else "Resume", key=f"resume-{run.id}", icon=":material/resume:"):

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from core.store import Run, Store
-from core.store.exchange import KEPT, read_header
+from core.store.exchange import read_header
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "reference"
 
@@ -14,7 +14,6 @@ def load_references(store: Store, folder: Path = SHIPPED) -> list[Run]:
     runs = []
     for file in sorted(folder.glob("*.safetensors")):
         told = read_header(file)
-        columns = {column: told[column] for column in KEPT}
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        runs.append(store.add_reference(f"reference/{file.stem}", curve=told["curve"], file=file, sha256=digest, **columns))
+        runs.append(store.add_reference(f"reference/{file.stem}", curve=told.curve, file=file, sha256=digest, **told.columns()))
     return runs

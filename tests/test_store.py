@@ -224,6 +224,19 @@ def test_the_course_of_a_run(store: Store) -> None:
     assert store.beat(run.id) is True
 
 
+def test_what_neither_waits_nor_trains_cannot_be_stopped(store: Store) -> None:
+    run = add(store)
+    for end, said in (
+        (lambda: store.stop(run.id), "is stopped"),
+        (lambda: store.fail(run.id, "no"), "is failed"),
+        (lambda: store.finish(run.id, {}), "is finished"),
+    ):
+        end()
+        with pytest.raises(StoreError, match=f"{said}: there is nothing to stop"):
+            store.request_stop(run.id)
+        assert not store.run(run.id).stop_requested
+
+
 def test_a_wish_to_stop_reaches_a_process_that_is_still_starting(store: Store) -> None:
     run = add(store)
     store.request_stop(run.id)
@@ -241,7 +254,9 @@ def test_deleting_stops_a_run_and_keeps_it_from_being_claimed(store: Store) -> N
     assert store.claim(run.id).stop_requested is False
 
 
-@pytest.mark.parametrize("method", ["claim", "request_stop", "stop", "delete", "restore", "purge", "annotate", "curve", "latest"])
+@pytest.mark.parametrize(
+    "method", ["claim", "request_stop", "stop", "delete", "restore", "purge", "annotate", "curve", "latest", "read_weights"]
+)
 def test_methods_name_the_run_they_miss(store: Store, method: str) -> None:
     with pytest.raises(StoreError, match="no run 7"):
         getattr(store, method)(7)

@@ -123,7 +123,7 @@ from sqlalchemy import event
 store = Store(url)
 die = lambda *args, **options: os._exit(9)
 {}
-store.save(1, 1, b'new')  # the same epoch again: the case in which a file could be lost
+store.save(1, 1, b'new', figures={{'loss': 2.0}})  # the same epoch again: the case in which a file could be lost
 print('survived')
 """
     stores, processes = [], []
@@ -131,13 +131,63 @@ print('survived')
         (tmp_path / str(number)).mkdir()
         store = Store(f"sqlite:///{tmp_path / str(number) / 'runs.db'}")
         store.add({}, name=None, architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=1)
-        store.save(1, 1, b"old")
+        store.save(1, 1, b"oldest")
+        store.save(1, 1, b"old", figures={"loss": 1.0})
         stores.append(store)
         processes += together(code.format(death), store.url, count=1)
     for store, process, (death, counts) in zip(stores, processes, DEATHS.values(), strict=True):
         output, error = process.communicate(timeout=20)
         assert (process.returncode, output, error) == (9, "", ""), death
         assert store.latest(1)[1].read_bytes() == (b"new" if counts else b"old"), death
+        assert store.curve(1) == {"loss": [(1.0, 2.0 if counts else 1.0)]}, death
         store.save(1, 2, b"newest")
         checkpoint, path = store.latest(1)
-        assert (checkpoint.epoch, [file.read_bytes() for file in path.parent.iterdir()]) == (2, [b"newest"]), death
+        left = {file.read_bytes() for file in path.parent.iterdir()}
+        assert (checkpoint.epoch, left) == (2, {b"newest", b"new" if counts else b"old"}), death
+
+
+def test_a_crash_while_finishing_leaves_the_checkpoint_or_the_finished_run(tmp_path: Path) -> None:
+    code = """
+import os, pathlib
+from sqlalchemy import event
+store = Store(url)
+store.claim(1)
+store.save(1, 2, b'state', figures={{'loss': 1.0}}, seconds=5)
+die = lambda *args, **options: os._exit(9)
+{}
+store.finish(1, {{'accuracy': 0.9}}, weights=b'weights', epoch=2)
+print('survived')
+"""
+    stores, processes = [], []
+    for number, (death, _) in enumerate(DEATHS.values()):
+        (tmp_path / str(number)).mkdir()
+        stores.append(Store(f"sqlite:///{tmp_path / str(number) / 'runs.db'}"))
+        stores[-1].add({}, name=None, architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=2)
+        processes += together(code.format(death), stores[-1].url, count=1)
+    for store, process, (death, counts) in zip(stores, processes, DEATHS.values(), strict=True):
+        output, error = process.communicate(timeout=20)
+        assert (process.returncode, output, error) == (9, "", ""), death
+        run = store.run(1)
+        found = (run.state, run.figures, store.read_weights(1)[1])
+        assert found == (("finished", {"accuracy": 0.9}, b"weights") if counts else ("interrupted", {}, b"state")), death
+        assert (run.epoch, run.seconds, store.curve(1)) == (2, 5, {"loss": [(2.0, 1.0)]}), death
+
+
+def test_weights_can_be_read_while_another_process_saves(url: str) -> None:
+    store = Store(url)
+    store.add({}, name=None, architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=1)
+    store.save(1, 0, b"0" * 100_000)
+    code = """
+store = Store(url)
+print('saving', flush=True)
+for epoch in range(1, 150): store.save(1, epoch, str(epoch % 10).encode() * 100_000)
+store.finish(1, {}, weights=b'last')
+"""
+    (process,) = together(code, url, count=1)
+    assert process.stdout.readline() == "saving\n"
+    while process.poll() is None:
+        checkpoint, tensors = store.read_weights(1)
+        assert tensors in (b"last", str(checkpoint.epoch % 10).encode() * 100_000)
+        assert store.latest(1) is not None
+    outputs([process])
+    assert store.read_weights(1)[1] == b"last"

@@ -1,5 +1,6 @@
 """The schema: migrated and declared are the same, and a failed migration leaves nothing behind."""
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -19,7 +20,7 @@ MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "0003", "0002"
 
 def upgrade():
     {}
@@ -35,13 +36,13 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Adds a second migration, whose upgrade is the given code, to a copy of the migrations and makes it the one in use."""
+def another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Adds one more migration, whose upgrade is the given code, to a copy of the migrations and makes it the one in use."""
 
     def install(code: str) -> None:
         copy = tmp_path / "100% migrations"
         shutil.copytree(database.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / "versions" / "0002_second.py").write_text(MIGRATION.format(code))
+        (copy / "versions" / "0003_another.py").write_text(MIGRATION.format(code))
         monkeypatch.setattr(database, "MIGRATIONS", copy)
 
     return install
@@ -55,7 +56,7 @@ def schema(file: Path) -> dict[str, str]:
     """The statements that would make the database, without Alembic's table."""
     with closing(sqlite3.connect(file)) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'")
-        return {name: " ".join(sql.split()) for name, sql in rows}
+        return {name: re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.split())) for name, sql in rows}
 
 
 def version(file: Path) -> str:
@@ -104,24 +105,38 @@ def test_opening_again_changes_nothing(file: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("fault", ["op.execute('SELECT nonsense')", "raise RuntimeError('nonsense')"])
 @pytest.mark.parametrize("empty", [True, False])
-def test_a_failed_migration_leaves_no_trace(file: Path, second: Any, fault: str, empty: bool) -> None:
+def test_a_failed_migration_leaves_no_trace(file: Path, another: Any, fault: str, empty: bool) -> None:
     if not empty:
         some_run(opened(file))
     before = schema(file) if not empty else {}
-    second(f"op.create_table('half', sa.Column('id', sa.Integer)); op.drop_table('points'); {fault}")
+    another(f"op.create_table('half', sa.Column('id', sa.Integer)); op.drop_table('points'); {fault}")
     with pytest.raises((StoreError, RuntimeError), match="nonsense"):
         opened(file)
     assert schema(file) == before
-    assert empty or version(file) == "0001"
+    assert empty or version(file) == "0002"
 
 
-def test_a_later_migration_keeps_what_refers_to_a_changed_table(file: Path, second: Any) -> None:
+def test_a_later_migration_keeps_what_refers_to_a_changed_table(file: Path, another: Any) -> None:
     run = some_run(opened(file))
-    second("\n    with op.batch_alter_table('runs', recreate='always') as runs: runs.add_column(sa.Column('colour', sa.Text))")
+    another("\n    with op.batch_alter_table('runs', recreate='always') as runs: runs.add_column(sa.Column('colour', sa.Text))")
     store = opened(file)
     assert "colour" in schema(file)["runs"]
-    assert version(file) == "0002"
+    assert version(file) == "0003"
     assert store.curve(run) == {"loss": [(1.0, 0.5)]}
+
+
+def test_a_database_of_the_first_schema_is_upgraded_with_its_runs(file: Path) -> None:
+    with database.connect(database.locate(f"sqlite:///{file}")).begin() as connection:
+        database.migrate(connection, "0001")
+        columns = {"name": "'old'", "status": "'stopped'", "architecture": "'a'", "dataset": "'b'", "method": "'c'", "config": "'{}'"}
+        columns |= {"reference": "0", "seed": "0", "epoch": "2", "epochs": "3", "created": "'2026-01-01 00:00:00'", "stop_requested": "0"}
+        columns |= {"figures": "'{}'", "notes": "''", "tags": "'[]'"}
+        connection.execute(text(f"INSERT INTO runs ({', '.join(columns)}) VALUES ({', '.join(columns.values())})"))
+    (run,) = opened(file).runs()
+    assert (run.name, run.epoch, run.seconds, run.machine) == ("old", 2, 0, None)
+    with database.connect(database.locate(f"sqlite:///{file}")).begin() as connection:
+        database.migrate(connection, "base")
+    assert not {"runs", "points", "checkpoints"} & schema(file).keys()
 
 
 def test_a_newer_schema_is_refused(file: Path) -> None:

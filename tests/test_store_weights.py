@@ -41,14 +41,17 @@ def test_weights_come_back(store: Store, tmp_path: Path) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(saves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([b"", b"one", b"two"])), min_size=1, max_size=6))
-def test_only_the_last_saved_is_kept(store: Store, saves: list[tuple[int, bytes]]) -> None:
+def test_the_last_two_saved_are_kept(store: Store, saves: list[tuple[int, bytes]]) -> None:
     run, other = add(store), add(store)
     store.save(other.id, 5, b"other")
+    before: set[str] = set()
     for epoch, tensors in saves:
         store.save(run.id, epoch, tensors)
         checkpoint, path = store.latest(run.id)
         assert (checkpoint.epoch, path.read_bytes()) == (epoch, tensors)
-        assert files(store, run) == [path.name]
+        assert store.read_weights(run.id)[1] == tensors
+        assert set(files(store, run)) == before | {path.name}
+        before = {path.name}
     assert store.latest(other.id)[1].read_bytes() == b"other"
 
 
@@ -58,6 +61,84 @@ def test_a_missing_or_altered_file_is_no_checkpoint(store: Store, harm: Any) -> 
     store.save(run.id, 1, b"tensors")
     harm(store.latest(run.id)[1])
     assert store.latest(run.id) is None
+    assert store.read_weights(run.id) is None
+    store.save(run.id, 2, b"second")
+    store.save(run.id, 3, b"third")
+    harm(store.latest(run.id)[1])
+    assert store.read_weights(run.id)[1] == b"second"
+
+
+def test_weights_that_are_replaced_while_they_are_read_are_looked_up_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = add(store)
+    store.save(run.id, 1, b"first")
+    read, turns = Weights.read, iter(range(2, 6, 2))
+
+    def late(weights: Weights, file: str, sha256: str) -> bytes | None:
+        for epoch in next(turns, 9), 9:
+            Store(store.url).save(run.id, epoch, f"epoch {epoch}".encode())
+        return read(weights, file, sha256)
+
+    monkeypatch.setattr(Weights, "read", late)
+    checkpoint, tensors = store.read_weights(run.id)
+    assert (checkpoint.epoch, tensors) == (9, b"epoch 9")
+
+
+def test_a_file_that_cannot_be_removed_is_removed_another_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process", str(path))
+
+    run = add(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", opened)
+        for epoch in range(4):
+            store.save(run.id, epoch, b"tensors")
+        store.finish(run.id, {}, weights=b"last")
+    assert store.read_weights(run.id)[1] == b"last"
+    assert len(files(store, run)) == 5
+    store.save(run.id, 9, b"again")
+    assert len(files(store, run)) == 2
+
+
+def test_only_checkpoints_are_ever_removed(store: Store) -> None:
+    run = add(store)
+    store.save(run.id, 1, b"tensors")
+    folder = store.weights.folder / str(run.id)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "my.safetensors").write_text("mine too")
+    (folder / "epoch-0007.123.partial").write_text("left by a process that was killed")
+    store.finish(run.id, {}, weights=b"last", epoch=3)
+    assert files(store, run) == ["epoch-0003.safetensors", "my.safetensors", "notes.txt"]
+
+
+def test_a_checkpoint_and_its_points_are_kept_together_or_not_at_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.claim(add(store).id, "a machine")
+    store.save(run.id, 1, b"one", figures={"loss": 0.5}, seconds=2.5)
+    monkeypatch.setattr("core.store.checkpoints.put", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        store.save(run.id, 2, b"two", figures={"loss": 0.25}, seconds=2.5)
+    with pytest.raises(ZeroDivisionError):
+        store.finish(run.id, {"accuracy": 1.0}, weights=b"last")
+    left = store.run(run.id)
+    assert (left.state, left.epoch, left.seconds, left.machine, left.figures) == ("running", 1, 2.5, "a machine", {})
+    assert (store.curve(run.id), store.read_weights(run.id)[1]) == ({"loss": [(1.0, 0.5)]}, b"one")
+
+
+def test_the_time_of_all_processes_adds_up(store: Store) -> None:
+    run = add(store)
+    for machine, told in (("one", "one"), ("one", "one"), ("another", "several machines"), ("one", "several machines")):
+        assert store.claim(run.id, machine).machine == told
+        store.save(run.id, 1, b"tensors", seconds=1.5)
+        store.stop(run.id)
+    assert store.run(run.id).seconds == 6
+
+
+def test_a_process_that_was_given_up_does_not_replace_its_successors_weights(store: Store) -> None:
+    run = store.claim(add(store).id)
+    store.save(run.id, 2, b"the successor's")
+    with store.write() as session:
+        session.get_one(Run, run.id).host = "another-computer"
+    store.finish(run.id, {"late": 1}, weights=b"late", epoch=3)
+    assert (store.run(run.id).status, store.read_weights(run.id)[1]) == ("running", b"the successor's")
 
 
 def test_a_full_disk_is_a_clear_error_and_keeps_the_old(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,9 +179,25 @@ def test_where_the_weights_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GATESCOPE_WEIGHTS", raising=False)
     assert Store("sqlite:///here.db").weights.folder == tmp_path / "here.weights"
-    assert Weights(make_url("postgresql://host/db")).folder == tmp_path / "runs.weights"
+    folders = [Weights(make_url(f"sqlite:///{name}")).folder.name for name in ("runs.db", "runs.sqlite4", "runs", "runs.sqlite4.db")]
+    assert folders == ["runs.weights", "runs.sqlite4.weights", "runs..weights", "runs.sqlite4.db.weights"]
+    mine, same, other = (
+        Weights(make_url(f"postgresql://{who}@host/db{more}")).folder
+        for who, more in (("me:a", ""), ("me:b", "?password=c"), ("you:a", ""))
+    )
+    assert mine == same != other
+    assert (mine.parent, mine.name[:10], mine.suffix, len(mine.stem)) == (tmp_path, "gatescope-", ".weights", 18)
     monkeypatch.setenv("GATESCOPE_WEIGHTS", str(tmp_path / "big"))
     assert Weights(make_url("postgresql://host/db")).folder == tmp_path / "big"
+
+
+def test_databases_of_one_stem_leave_each_other_alone(tmp_path: Path) -> None:
+    stores = [Store(f"sqlite:///{tmp_path / name}") for name in ("runs.db", "runs.sqlite4", "runs.sqlite", "runs")]
+    for turn in range(3):
+        for number, store in enumerate(stores):
+            run = add(store) if turn == 0 else store.run(1)
+            store.save(run.id, turn, bytes([number, turn]))
+    assert [store.read_weights(1)[1] for store in stores] == [bytes([number, 2]) for number in range(4)]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from core.config import RunConfig, run_config
 from core.network.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
 from core.training.train import FINAL_GRID, assemble, schedule, train
-from core.training.worker import work
+from core.training.worker import machine, work
 
 ROOT = Path(__file__).parents[1]
 
@@ -123,6 +123,56 @@ def test_a_killed_worker_is_resumed_to_the_same_end(scratch_database: str) -> No
     assert first.state == second.state == "finished"
     assert first.figures == second.figures
     assert store.curve(first.id) == store.curve(second.id)
+
+
+def test_a_worker_killed_while_it_finishes_is_resumed_to_the_same_end(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    runs = [
+        store.add(name=name, **small(dataset="digits", training={"epochs": 2}).columns()) for name in ("killed", "other", "undisturbed")
+    ]
+    for run, killed in zip(runs, ("Store.finish", "Weights.keep", ""), strict=True):
+        code = """
+import os, signal, sys
+from core.store import Store
+from core.store.weights import Weights
+from core.training.worker import work
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+"""
+        code += f"{killed} = die\n" if killed else ""
+        command = [sys.executable, "-c", code + f"work(Store({scratch_database!r}), {run.id})"]
+        ended = subprocess.run(command, cwd=ROOT, check=False).returncode
+        assert ended == (-signal.SIGKILL if killed else 0)
+        if killed:
+            assert store.run(run.id).state == "interrupted"
+            assert len(store.curve(run.id)["val accuracy at λ=0"]) == (2 if killed == "Store.finish" else 1)
+            before = store.run(run.id).seconds
+            assert work(store, run.id).seconds >= before > 0
+    last, first, undisturbed = (store.run(run.id) for run in runs)
+    assert last.state == first.state == undisturbed.state == "finished"
+    assert last.figures == first.figures == undisturbed.figures
+    assert store.curve(last.id) == store.curve(first.id) == store.curve(undisturbed.id)
+    assert [store.read_weights(run.id)[0].sha256 for run in runs[:2]] == [store.read_weights(runs[2].id)[0].sha256] * 2
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_processes(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    run = store.add(name=None, **small(dataset="digits", training={"epochs": 3}).columns())
+    save, told = store.save, []
+
+    def stopping(run_id: int, epoch: int, tensors: bytes, **more: float) -> None:
+        save(run_id, epoch, tensors, **more | {"seconds": 100.0})
+        told.append(more["seconds"])
+        if epoch < 3:
+            raise KeyboardInterrupt
+
+    store.save = stopping
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            work(store, run.id)
+        assert store.run(run.id).state == "stopped"
+    done = work(store, run.id)
+    assert (done.state, done.seconds, done.machine) == ("finished", 300.0, machine())
+    assert min(told) > 0
 
 
 def test_a_run_that_is_asked_to_stop_can_be_resumed(scratch_database: str) -> None:

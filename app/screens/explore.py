@@ -46,7 +46,7 @@ def page() -> None:
 
 
 def _chosen_run() -> Run | None:
-    """The run picker: the one that the address asks for, else the first reference run, else the newest that has weights."""
+    """The run picker: the one that the address asks for, else the liveliest of those that ship, else of all."""
     runs = [run for run in state.store().runs() if run.status == "finished" or run.epoch >= 1]
     runs.sort(key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
     if not runs:
@@ -59,13 +59,20 @@ def _chosen_run() -> Run | None:
     name = st.selectbox(
         "Run",
         names,
-        index=names.index(asked) if asked in names else 0,
+        index=names.index(asked) if asked in names else names.index(max(runs, key=_liveliness).name),
         format_func=lambda name: detail[name],
         key="run",
         label_visibility="collapsed",
         width=420,
     )
     return runs[names.index(name)]
+
+
+def _liveliness(run: Run) -> tuple[bool, float]:
+    """How much of a run's graph some images light and others do not: what a newcomer should see first, of those that ship."""
+    rates = [list(row["execution_rates"].values()) for row in run.figures.get("test", [])]
+    along = list(zip(*rates, strict=True))  # per node, along λ
+    return run.reference, sum(max(node) - min(node) for node in along) / max(len(along), 1)
 
 
 @st.fragment

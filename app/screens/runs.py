@@ -1,5 +1,7 @@
 """Runs: all of them in a table; one of them with its curves, figures and what can be done with it."""
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
@@ -60,7 +62,12 @@ def figures_at(run: Run, lam: float) -> dict[str, float] | None:
 
 def _selected(runs: list[Run], lam: float) -> None:
     event = st.dataframe(
-        table(runs, lam), hide_index=True, on_select="rerun", selection_mode="single-row", column_config=COLUMNS, key="runs-table"
+        table(runs, lam),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config=COLUMNS,
+        key=f"runs-table-{'-'.join(str(run.id) for run in runs)}",  # another list, another selection: it is kept by row number
     )
     rows = event.selection.rows
     if not rows or rows[0] >= len(runs):
@@ -76,10 +83,11 @@ def _details(run: Run) -> None:
     open_it, delete, _ = st.columns([0.2, 0.2, 0.6])
     with open_it:
         st.page_link("screens/explore.py", label="Open in Explore", icon=":material/travel_explore:", query_params={"run": run.name})
-    with delete, st.popover("Delete…", icon=":material/delete:"):
-        st.write("It leaves the list; you can restore it below.")
+    with delete, st.popover("Delete…", icon=":material/delete:", key=f"delete-popover-{run.id}"):
+        stops = " Its training stops." if run.state == "running" else ""
+        st.write(f"**{plain(run.name)}** leaves the list.{stops} It can be restored at the end of this page.")
         if st.button("Delete it", type="primary", key=f"delete-{run.id}"):
-            _do(state.store().delete, run)
+            _do(state.store().delete, run, "is deleted; it can be restored at the end of the page")
     chart, figures = st.columns(2, gap="large")
     with chart:
         curves(run)
@@ -116,15 +124,16 @@ def _deleted() -> None:
             name, button = st.columns([0.8, 0.2])
             name.text(run.name)
             if button.button("Restore", key=f"restore-{run.id}"):
-                _do(state.store().restore, run)
+                _do(state.store().restore, run, "is back")
 
 
-def _do(action, run: Run) -> None:
+def _do(action: Callable[[int], Run], run: Run, done: str) -> None:
     try:
         action(run.id)
     except StoreError as error:
         st.error(str(error), icon=":material/error:")
         return
+    st.toast(f"{plain(run.name)} {done}.", icon=":material/check:")
     st.rerun()
 
 

@@ -74,7 +74,10 @@ def predict(
         share = answer["macs"] / answer["macs_static"]
         sure = answer["probabilities"][answer["label"]]
         work = f"{millions(answer['macs'])} multiply-adds, {share:.0%} of the static network's"
-        print(f"{answer['image']}: {answer['label']} ({sure:.0%}); {work}; skipped: {', '.join(answer['skipped']) or 'nothing'}")
+        print(f"{answer['image']}: {answer['label']} ({sure:.0%}); {work}")
+        print(f"  ran: {', '.join(answer['executed'])}; skipped: {', '.join(answer['skipped']) or 'nothing'}")
+        if answer["thresholds"]:
+            print(f"  its route changes at λ = {', '.join(f'{threshold:.3f}' for threshold in answer['thresholds'])}")
 
 
 def evaluate(

@@ -45,14 +45,16 @@ def stop(run: RunName, db: Database = None) -> None:
 
 
 def export_command(
-    run: RunName, file: Annotated[Path, typer.Argument(help="Where to write it; a model card is written beside it.")], db: Database = None
+    run: RunName,
+    file: Annotated[Path, typer.Argument(help="Where to write it, NAME.safetensors; a model card, NAME.md, is written beside it.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    db: Database = None,
 ) -> None:
     """Write a trained run with its weights as one safetensors file, and a model card beside it."""
     from core.card import card
-    from core.store.exchange import export_run, read_header
+    from core.store.exchange import export_run
 
-    export_run(opened(db), run, file)
-    file.with_suffix(".md").write_text(card(read_header(file)), encoding="utf-8")
+    export_run(opened(db), run, file, describe=card, force=force)
     print(f"{file} and {file.with_suffix('.md')}")
 
 
@@ -61,10 +63,16 @@ def import_command(
     name: Annotated[str | None, typer.Option(help="A name other than its own.")] = None,
     db: Database = None,
 ) -> None:
-    """Add an exported run to the store."""
-    from core.store.exchange import import_run
+    """Add an exported run to the store. One whose weights do not fit its configuration is refused."""
+    from core.config import run_config
+    from core.network.checkpoint import unpack
+    from core.store.exchange import Header, import_run
+    from core.training.train import assemble
 
-    print(f"imported as {import_run(opened(db), file, name).name}")
+    def fits(header: Header, weights: bytes) -> None:
+        unpack(weights, assemble(run_config(**header.config), header.image, len(header.classes)))
+
+    print(f"imported as {import_run(opened(db), file, name, check=fits).name}")
 
 
 def _work(store: Store, run: Run, as_json: bool) -> None:

@@ -53,7 +53,7 @@ def baselines(
 ) -> None:
     """What a gated network has to beat on its own modules: random gates, its fixed routes and, for cascades, a confidence threshold."""
     from core.baselines import RATES, ROUTES, confidence_front, gated_front, random_front, routes, routes_front
-    from core.front import mean_difference
+    from core.front import hull, mean_difference
     from core.inference.model import load_model
     from core.network.node import GraphError
 
@@ -85,6 +85,10 @@ def baselines(
     for name, gain in gains.items():
         table.add_row(name, f"{100 * gain:+.2f}")
     console().print(table)
+    costs = [point.cost for point in hull(fronts["gated"])]
+    print(
+        f"its own front runs from {costs[0]:.1%} to {costs[-1]:.1%}; beyond, its best accuracy is compared with what the others reach there"
+    )
     if not tried:
         print(f"fixed routes were left out: there are more than {ROUTES} combinations of options")
     if gains["random gates"] <= 0:

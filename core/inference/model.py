@@ -34,11 +34,11 @@ def use_one_thread() -> None:
 def load_model(store: Store, id_or_name: int | str) -> Model:
     """The network of a run with its latest weights. Raises StoreError, ConfigError or CheckpointError, one line each."""
     run = store.run(id_or_name)
-    latest = store.latest(run.id)
+    latest = store.read_weights(run.id)
     if latest is None or run.image is None or run.classes is None:
         raise StoreError(f"run {run.name} has no weights yet: let it train for an epoch")
     config = run_config(**run.config)
     channels, height, width = run.image
     graph = config.method.prepare(config.architecture.build((channels, height, width), len(run.classes), every_lam=config.lam is None))
-    unpack(latest[1].read_bytes(), graph)
+    unpack(latest[1], graph)
     return Model(run.name, config, graph.eval().requires_grad_(False), (channels, height, width), tuple(run.classes))

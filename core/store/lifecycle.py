@@ -13,14 +13,17 @@ from core.store.catalogue import Catalogue, found
 from core.store.database import StoreError, one_line
 from core.store.models import Point, Run, Status, now
 
+SEVERAL = "several machines"  # what a run was trained on that changed its machine
+
 
 class Lifecycle(Catalogue):
     """The runs of a database while they train. Every method that takes a run raises StoreError if there is no such run."""
 
-    def claim(self, run_id: int) -> Run:
+    def claim(self, run_id: int, machine: str | None = None) -> Run:
         """Makes this process the one that trains the run, from its beginning or onwards from where it stood.
 
-        A wish to stop that came before the first claim is kept, since the process may only just be starting; older ones are forgotten.
+        `machine` says in words what it is trained on. A wish to stop that came before the first claim is kept, since the process may only
+        just be starting; older ones are forgotten.
         Raises StoreError if another live process trains it, or if it is finished, deleted or ships with the project.
         """
         with self.write() as session:
@@ -33,6 +36,7 @@ class Lifecycle(Catalogue):
             run.stop_requested = run.stop_requested and run.status == "queued"
             run.status, run.pid, run.host, run.error = "running", os.getpid(), socket.gethostname(), None
             run.started, run.finished, run.heartbeat = now(), None, now()
+            run.machine = machine if not run.seconds or run.machine == machine else SEVERAL
         return run
 
     def beat(self, run_id: int) -> bool:
@@ -45,9 +49,12 @@ class Lifecycle(Catalogue):
             return run.stop_requested
 
     def request_stop(self, run_id: int) -> None:
-        """Asks the run's process to stop; it learns of it at its next `beat`."""
+        """Asks the run's process to stop; it learns of it at its next `beat`. Raises StoreError if the run neither waits nor trains."""
         with self.write() as session:
-            found(session, run_id).stop_requested = True
+            run = found(session, run_id)
+            if run.status not in ("queued", "running"):
+                raise StoreError(f"run {run.name} is {run.status}: there is nothing to stop")
+            run.stop_requested = True
 
     def describe_data(self, run_id: int, image: Sequence[int], classes: Sequence[str]) -> None:
         """Keeps what the data turned out to be: the images' [C, H, W] and the names of the classes."""
@@ -55,25 +62,20 @@ class Lifecycle(Catalogue):
             run = found(session, run_id)
             run.image, run.classes = list(image), list(classes)
 
-    def finish(self, run_id: int, figures: Mapping[str, Any]) -> None:
-        """Ends a run that is trained, with its final figures. Nothing here ends what another process trains or has finished."""
-        self._end(run_id, "finished", figures=dict(figures))
-
     def stop(self, run_id: int) -> None:
-        """Ends a run before its time; it can be claimed again."""
-        self._end(run_id, "stopped")
+        """Ends a run before its time; it can be claimed again. Nothing here ends what another process trains or has finished."""
+        with self.write() as session:
+            end(session, run_id, "stopped")
 
     def fail(self, run_id: int, error: object) -> None:
         """Ends a run that went wrong, with one line of what did; it can be claimed again."""
-        self._end(run_id, "failed", error=one_line(error))
+        with self.write() as session:
+            end(session, run_id, "failed", error=one_line(error))
 
     def record(self, run_id: int, epoch: float, figures: Mapping[str, float]) -> None:
         """Adds one point to each named curve, or replaces the one at the same epoch; the run then stands at this epoch."""
         with self.write() as session:
-            found(session, run_id).epoch = float(epoch)
-            at_epoch = (Point.run_id == run_id, Point.epoch == float(epoch), Point.name.in_(figures))
-            session.execute(delete(Point).where(*at_epoch))
-            draw(session, run_id, ((name, epoch, value) for name, value in figures.items()))
+            mark(session, found(session, run_id), epoch, figures)
 
     def curve(self, run_id: int) -> dict[str, list[tuple[float, float]]]:
         """Each curve's (epoch, value), in the order of the epochs."""
@@ -84,14 +86,24 @@ class Lifecycle(Catalogue):
                 lines.setdefault(point.name, []).append((point.epoch, math.nan if point.value is None else point.value))
         return lines
 
-    def _end(self, run_id: int, status: Status, **columns: Any) -> None:
-        with self.write() as session:
-            run = found(session, run_id)
-            if run.state in ("running", "finished") and not mine(run):
-                return  # this process was taken for dead, say while the computer slept, and another went on with the run
-            run.status, run.finished, run.stop_requested = status, now(), False
-            for column, value in columns.items():
-                setattr(run, column, value)
+
+def end(session: Session, run_id: int, status: Status, **columns: Any) -> Run | None:
+    """Ends a run, and returns it if it was this process's to end."""
+    run = found(session, run_id)
+    if run.state in ("running", "finished") and not mine(run):
+        return None  # this process was taken for dead, say while the computer slept, and another went on with the run
+    run.status, run.finished, run.stop_requested = status, now(), False
+    for column, value in columns.items():
+        setattr(run, column, value)
+    return run
+
+
+def mark(session: Session, run: Run, epoch: float, figures: Mapping[str, float]) -> None:
+    """Puts a run at an epoch and adds the curves' points there, in place of earlier ones."""
+    run.epoch = float(epoch)
+    at_epoch = (Point.run_id == run.id, Point.epoch == float(epoch), Point.name.in_(figures))
+    session.execute(delete(Point).where(*at_epoch))
+    draw(session, run.id, ((name, epoch, value) for name, value in figures.items()))
 
 
 def mine(run: Run) -> bool:

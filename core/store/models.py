@@ -101,6 +101,8 @@ class Run(Base):
     tags: Mapped[list[str]] = mapped_column(Plain, default=list)
     deleted: Mapped[datetime | None] = mapped_column(Instant)
     sweep: Mapped[str | None] = mapped_column(String(200))
+    seconds: Mapped[float] = mapped_column(Double, default=0.0, server_default=text("0"))  # of training up to its last checkpoint
+    machine: Mapped[str | None] = mapped_column(String(255))  # what it was trained on
 
     @property
     def interrupted(self) -> bool:

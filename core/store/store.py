@@ -1,73 +1,46 @@
-"""The store: the runs of the database together with their weights, and the runs that ship with the project."""
+"""The store: the runs of the database together with their weights, and the runs that come trained: imported or with the project."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select
 
-from core.store.catalogue import REFERENCE, found
+from core.store.catalogue import REFERENCE, checked_name
+from core.store.checkpoints import Checkpoints
 from core.store.database import StoreError
-from core.store.lifecycle import Lifecycle, draw, mine
+from core.store.lifecycle import draw
 from core.store.models import Base, Checkpoint, Point, Run, now, plain
-from core.store.weights import Weights, file_errors
 
 Curve = Mapping[str, Sequence[tuple[float, float]]]  # of each name, its (epoch, value)
 
 
-class Store(Lifecycle):
+class Store(Checkpoints):
     """The runs, their curves and their weights. Safe to use from several threads and processes at once.
 
     Every method that takes a run raises StoreError if there is no such run. Runs and checkpoints are handed out detached: as they were.
     """
 
-    def __init__(self, url: str | None = None) -> None:
-        """Opens, and makes or upgrades where needed. Without `url`: the environment's GATESCOPE_DB, else runs.db at the project's root.
+    def add_trained(self, name: str, columns: Mapping[str, Any], *, curve: Curve, tensors: bytes) -> Run:
+        """A finished run that was trained elsewhere, with its curve and its weights: all of it is added or nothing.
 
-        Raises StoreError if the database cannot be opened or is newer than this code.
+        `columns` are those of `Run` that describe it. Raises StoreError if the name is taken or cannot be one, or a file cannot be written.
         """
-        super().__init__(url)
-        self.weights = Weights(self.location)
-
-    def save(self, run_id: int, epoch: int, tensors: bytes) -> Checkpoint:
-        """Keeps the weights, a safetensors file's bytes, in place of earlier ones. A crash on the way leaves those usable.
-
-        Raises StoreError if the file cannot be written.
-        """
-        self.run(run_id)
-        with file_errors(self.weights.folder):
-            file = self.weights.write(run_id, epoch, tensors)
-        sha256 = hashlib.sha256(tensors).hexdigest()
-        checkpoint = Checkpoint(run_id=run_id, epoch=epoch, file=file, sha256=sha256, size=len(tensors))
         with self.write(durable=True) as session:
-            found(session, run_id)
-            session.execute(delete(Checkpoint).where(Checkpoint.run_id == run_id))
-            session.add(checkpoint)
-        with file_errors(self.weights.folder):
-            self.weights.keep(run_id, file)
-        return checkpoint
-
-    def latest(self, run_id: int) -> tuple[Checkpoint, Path] | None:
-        """The newest checkpoint whose file is whole, and where it lies; none if there is no such file."""
-        with self.read() as session:
-            found(session, run_id)
-            checkpoints = list(session.scalars(select(Checkpoint).where(Checkpoint.run_id == run_id).order_by(Checkpoint.id.desc())))
-        with file_errors(self.weights.folder):
-            whole = (item for item in checkpoints if self.weights.intact(item.file, item.sha256))
-            return next(((item, self.weights.path(item.file)) for item in whole), None)
-
-    def purge(self, run_id: int) -> None:
-        """Removes a run for good, with its curve and its files. Raises StoreError if it is being trained or ships with the project."""
-        with self.write() as session:
-            run = found(session, run_id)
-            if run.reference:
-                raise StoreError(f"run {run.name} ships with the project and would come back: delete it instead")
-            if run.state == "running" and not mine(run):
-                raise StoreError(f"run {run.name} is being trained: stop it first")
-            session.delete(run)
-        with file_errors(self.weights.folder):
-            self.weights.remove(run_id)
+            run = Run(name=checked_name(session, name), status="finished", finished=now(), epoch=float(columns["epochs"]), **columns)
+            session.add(run)
+            session.flush()
+            try:
+                session.add(self._written(run.id, run.epochs, tensors))
+                draw(session, run.id, points_of(curve))
+                session.flush()
+            except BaseException:
+                with suppress(OSError):
+                    self.weights.remove(run.id)  # as long as no other process can be given this id
+                raise
+            session.refresh(run)
+        return run
 
     def add_reference(
         self,
@@ -86,6 +59,8 @@ class Store(Lifecycle):
         curve: Curve,
         file: Path | str,
         sha256: str,
+        seconds: float = 0.0,
+        machine: str | None = None,
     ) -> Run:
         """A finished run that ships with the project. Changes nothing if it is there as described, also where the user deleted it.
 
@@ -105,6 +80,8 @@ class Store(Lifecycle):
             "image": list(image),
             "classes": list(classes),
             "figures": dict(figures),
+            "seconds": float(seconds),
+            "machine": machine,
         }
         weights = {"file": str(path), "sha256": sha256, "size": path.stat().st_size, "epoch": epochs}
         return self._put_reference(name, columns, weights, curve)
@@ -124,9 +101,14 @@ class Store(Lifecycle):
             for table in (Checkpoint, Point):
                 session.execute(delete(table).where(table.run_id == run.id))
             session.add(Checkpoint(run_id=run.id, **weights))
-            draw(session, run.id, ((line, epoch, value) for line, points in curve.items() for epoch, value in points))
+            draw(session, run.id, points_of(curve))
             session.refresh(run)
         return run
+
+
+def points_of(curve: Curve) -> Iterator[tuple[str, float, float]]:
+    """All points of all curves, (name, epoch, value)."""
+    return ((line, epoch, value) for line, points in curve.items() for epoch, value in points)
 
 
 def same(row: Base | None, columns: Mapping[str, Any]) -> bool:

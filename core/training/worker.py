@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -11,9 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import torch
+
 from core.config import run_config
 from core.store import Run, Store
-from core.training.train import Progress, train
+from core.training.train import train
 
 ROOT = Path(__file__).parents[2]
 BEAT = 3.0  # seconds between signs of life
@@ -25,7 +28,7 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
 
     `listen` is told what is being done and which share of it is done. Whatever goes wrong is kept in the run's row and raised.
     """
-    run = store.claim(run_id)
+    run = store.claim(run_id, machine())
     stopping = threading.Event()
     over = threading.Event()
     pulse = threading.Thread(target=_beat, args=(store, run_id, stopping, over), daemon=True)
@@ -34,13 +37,18 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
         config = run_config(**run.config)
         data = config.dataset.read(listen)
         store.describe_data(run_id, data.image, data.classes)
-        latest = store.latest(run_id)
-        recorded = 0.0
-        for progress in train(config, data, resume=latest[1].read_bytes() if latest else None):
-            _keep(store, run_id, progress)
-            if progress.figures or time.monotonic() - recorded > RECORD:
-                store.record(run_id, progress.epoch, progress.figures)
-                recorded = time.monotonic()
+        latest = store.read_weights(run_id)
+        recorded = saved = time.monotonic()
+        for progress in train(config, data, resume=latest[1] if latest else None):
+            epoch, instant = progress.epoch, time.monotonic()
+            if progress.final is not None:
+                store.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))
+            elif progress.state is not None:
+                store.save(run_id, round(epoch), progress.state, figures=progress.figures, seconds=instant - saved)
+                saved = instant
+            elif progress.figures or instant - recorded > RECORD:
+                store.record(run_id, epoch, progress.figures)
+                recorded = instant
             listen("training", progress.epoch / config.training.epochs)
             if stopping.is_set() and progress.final is None:
                 store.stop(run_id)
@@ -69,11 +77,10 @@ def start(run_id: int, url: str) -> int:
     return process.pid
 
 
-def _keep(store: Store, run_id: int, progress: Progress) -> None:
-    if progress.state is not None:
-        store.save(run_id, round(progress.epoch), progress.state)
-    if progress.final is not None:
-        store.finish(run_id, progress.final)
+def machine() -> str:
+    """What is trained on, in words."""
+    processor = f"{platform.machine() or 'unknown processor'}, {os.cpu_count()} cores"
+    return f"{processor}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else processor
 
 
 def _beat(store: Store, run_id: int, stopping: threading.Event, over: threading.Event) -> None:

@@ -1,0 +1,250 @@
+"""A run as one file: what is exported comes back whole, and what is broken leaves nothing behind."""
+
+import contextlib
+import io
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from core.card import card
+from core.cli.main import main
+from core.config import run_config
+from core.references import SHIPPED, load_references
+from core.store import Run, Store, StoreError
+from core.store.exchange import export_run, import_run, read_header
+from core.training.worker import machine, work
+
+CONFIG = {"architecture": "high_low", "dataset": "digits", "method": "d2nn", "training": {"epochs": 1, "batch_size": 256}}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with one trained run, called "small"."""
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('exchange') / 'runs.db'}")
+    work(store, store.add(name="small", **run_config(**CONFIG, lam=0.25).columns()).id)
+    return store
+
+
+@pytest.fixture
+def file(trained: Store, tmp_path: Path) -> Path:
+    """The run, exported."""
+    export_run(trained, "small", tmp_path / "small.safetensors", describe=card)
+    return tmp_path / "small.safetensors"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(f"sqlite:///{tmp_path / 'other.db'}")
+
+
+def call(*words: object) -> tuple[int, str]:
+    """How a command ends, and what it complains about."""
+    err = io.StringIO()
+    arguments, sys.argv = sys.argv, ["core", *map(str, words)]
+    try:
+        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+            main()
+    except SystemExit as ended:
+        return int(ended.code or 0), err.getvalue()
+    finally:
+        sys.argv = arguments
+    return 0, err.getvalue()
+
+
+def changed(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes what an exported file tells of its run."""
+    with safe_open(file, framework="numpy") as opened:
+        told = json.loads(opened.metadata()["gatescope"])
+    change(told)
+    save_file(load_file(file), file, metadata={"gatescope": json.dumps(told)})
+
+
+def empty(store: Store) -> bool:
+    """Whether a store has neither a run nor a file."""
+    left = list(store.weights.folder.rglob("*")) if store.weights.folder.exists() else []
+    return not [run for run in store.runs() if not run.reference] and not left
+
+
+def test_a_run_comes_back_as_it_was(trained: Store, file: Path, other: Store) -> None:
+    here, there = trained.run("small"), import_run(other, file)
+    kept = ("name", "config", "architecture", "dataset", "method", "lam", "seed", "epochs", "epoch", "image", "classes", "figures")
+    for column in (*kept, "status", "seconds", "machine"):
+        assert getattr(there, column) == getattr(here, column), column
+    assert there.machine == machine()
+    assert other.curve(there.id) == trained.curve(here.id)
+    first, second = (load_file(store.latest(run.id)[1]) for store, run in ((trained, here), (other, there)))
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    with pytest.raises(StoreError, match="'small' is taken"):
+        import_run(other, file)
+    again = import_run(other, file, "again")
+    export_run(other, "again", file.with_name("again.safetensors"))
+    assert read_header(file.with_name("again.safetensors")) == read_header(file).model_copy(update={"name": "again"})
+    assert other.read_weights(again.id)[1] == file.read_bytes()
+
+
+def test_a_curve_with_a_gap_travels(trained: Store, other: Store, tmp_path: Path) -> None:
+    copied = import_run(other, exported(trained, tmp_path))
+    other.record(copied.id, 1, {"odd": math.nan})
+    export_run(other, copied.id, tmp_path / "odd.safetensors")
+    back = import_run(other, tmp_path / "odd.safetensors", "odd")
+    assert repr(other.curve(back.id)) == repr(other.curve(copied.id))
+
+
+def exported(store: Store, folder: Path) -> Path:
+    """The run, exported without a card."""
+    export_run(store, "small", folder / "plain.safetensors")
+    return folder / "plain.safetensors"
+
+
+def test_nothing_is_overwritten_unasked(trained: Store, file: Path) -> None:
+    for path, left in ((file, file.with_suffix(".md")), (file.with_suffix(".md"), file)):
+        path.write_text("precious")
+        left.unlink()
+        status, said = call("export", "small", file, "--db", trained.url)
+        assert (status, f"{path} is there already" in said, "--force" in said) == (2, True, True)
+        assert (path.read_text(), left.exists()) == ("precious", False)
+        assert call("export", "small", file, "--force", "--db", trained.url)[0] == 0
+        assert read_header(file).name == "small"
+        assert file.with_suffix(".md").read_text(encoding="utf-8").startswith("# small\n")
+
+
+def test_the_name_of_an_exported_file_ends_in_safetensors(trained: Store, tmp_path: Path) -> None:
+    for name in ("small", "small.md", "small.safetensor"):
+        status, said = call("export", "small", tmp_path / name, "--db", trained.url)
+        assert (status, ".safetensors" in said, said.count("\n")) == (2, True, 1)
+    assert not list(tmp_path.glob("small*"))
+
+
+def test_a_full_disk_leaves_the_files_that_were_there(trained: Store, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = file.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"cannot be written: No space left on device$"):
+        export_run(trained, "small", file, describe=card, force=True)
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in file.parent.glob("small*")) == ["small.md", "small.safetensors"]
+
+
+def test_a_damaged_run_is_not_exported(trained: Store, file: Path, other: Store, tmp_path: Path) -> None:
+    run = import_run(other, file)
+    other.latest(run.id)[1].write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="lost its weights"):
+        export_run(other, run.id, tmp_path / "new.safetensors")
+    odd = other.add_trained("odd", read_header(file).columns(), curve={}, tensors=b"no safetensors")
+    with pytest.raises(StoreError, match="cannot be read") as caught:
+        export_run(other, odd.id, tmp_path / "new.safetensors")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new.safetensors").exists()
+
+
+FAULTS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "curve": lambda told: told.pop("curve"),
+    "classes": lambda told: told.pop("classes"),
+    "image": lambda told: told.update(image=[1, 8]),
+    "figures.test": lambda told: told["figures"].pop("test"),
+    "figures.val.0.accuracy": lambda told: told["figures"]["val"][0].pop("accuracy"),
+    "epochs": lambda told: told.update(epochs="many"),
+    "name": lambda told: told.update(name=None),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_header_that_lacks_something_is_refused_before_anything_is_kept(file: Path, other: Store, fault: str) -> None:
+    changed(file, FAULTS[fault])
+    status, said = call("import", file, "--db", other.url)
+    assert (status, fault in said, said.count("\n")) == (2, True, 1)
+    assert empty(other)
+
+
+def test_weights_that_do_not_fit_are_refused_before_anything_is_kept(file: Path, other: Store) -> None:
+    def wider(told: dict[str, Any]) -> None:
+        told["config"]["architecture"]["stem"] += 8
+
+    whole = file.read_bytes()
+    for harm in (
+        lambda: changed(file, wider),
+        lambda: changed(file, lambda told: told["classes"].append("one more")),
+        lambda: changed(file, lambda told: told["config"].update(dataset="nonsense")),
+        lambda: file.write_bytes(whole[:-100]),
+        lambda: file.write_bytes(b"nothing"),
+    ):
+        file.write_bytes(whole)
+        harm()
+        status, said = call("import", file, "--db", other.url)
+        assert (status, said.count("\n"), said[:6]) == (2, 1, "error:")
+        assert empty(other)
+    file.write_bytes(whole)
+    assert call("import", file, "--db", other.url) == (0, "")
+
+
+def test_what_goes_wrong_on_the_way_leaves_nothing_behind(file: Path, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name, broken, said in (("os.fsync", full, "No space left"), ("core.store.store.draw", lambda *_: 1 / 0, "division")):
+        with monkeypatch.context() as patch:
+            patch.setattr(name, broken)
+            with pytest.raises((StoreError, ZeroDivisionError), match=said):
+                import_run(other, file)
+        assert empty(other)
+    with pytest.raises(StoreError, match="bare numbers"):
+        import_run(other, file, "12")
+    assert empty(other)
+
+
+def test_a_run_that_ships_with_the_project_comes_back_under_another_name(other: Store, tmp_path: Path) -> None:
+    file = tmp_path / "copy.safetensors"
+    load_references(other)
+    export_run(other, "reference/high-low-digits", file)
+    status, said = call("import", file, "--db", other.url)
+    assert (status, "--name" in said) == (2, True)
+    assert call("import", file, "--name", "mine", "--db", other.url)[0] == 0
+
+
+def test_files_that_were_exported_before_are_still_read(file: Path, other: Store) -> None:
+    def old(told: dict[str, Any]) -> None:
+        del told["machine"], told["exchange_rate"]
+        told["seconds"] = 90.0
+
+    rate = read_header(file).exchange_rate
+    changed(file, old)
+    told = read_header(file)
+    assert (told.seconds, told.machine, told.exchange_rate) == (90.0, None, rate)
+    assert rate == float(load_file(file)["graph.exchange_rate"])
+    lines = card(told).splitlines()
+    assert "- Time to train: 1.5 minutes" in lines
+    run = import_run(other, file)
+    assert (run.seconds, run.machine) == (90.0, None)
+    references: list[Run] = load_references(other)
+    assert len(references) == len(list(SHIPPED.glob("*.safetensors"))) > 0
+    assert all(run.seconds > 60 for run in references)
+
+
+def test_the_card_tells_what_the_header_tells(file: Path) -> None:
+    told = read_header(file).model_copy(update={"seconds": 150.0, "machine": "x86_64, 2 cores", "exchange_rate": 0.0341})
+    lines = card(told).splitlines()
+    assert "- Time to train: 2.5 minutes on x86_64, 2 cores" in lines
+    assert "- Exchange rate κ: 0.0341 (what the static network's whole cost is worth in accuracy)" in lines
+    assert sum(line.startswith("| 0.25 | ") for line in lines) == 2
+    assert "Time" not in card(told.model_copy(update={"seconds": 0.0}))
+    shutil.copy(SHIPPED / "high-low-digits-static.safetensors", file)
+    assert "κ" not in card(read_header(file))
+
+
+def test_stopping_what_does_not_train_is_refused(trained: Store) -> None:
+    status, said = call("stop", "small", "--db", trained.url)
+    assert (status, said) == (2, "error: run small is finished: there is nothing to stop\n")
