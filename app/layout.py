@@ -17,7 +17,7 @@ Layout = dict[str, Any]
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-ROOM = (660.0, 560.0)  # pixels that a layout is fitted into
+ROOM = (660.0, 480.0)  # pixels that a layout is fitted into
 LARGEST = 1.25  # a small graph is enlarged no further
 DOTS = 16  # points of a line that a label should not cover
 LABEL = 14.0  # height of a control edge's label, in pixels
