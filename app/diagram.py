@@ -17,6 +17,8 @@ from core.notation import SHADED, SHAPES
 Style = Literal["rows", "TB", "LR"]
 
 LETTER = 7.2  # width of a letter of a node's name in pixels, generously
+MANY = 4  # options of one control edge
+CHANNEL = "channel "  # how the options begin that are gates inside a module
 LONGEST = 20  # letters of a name that are shown
 POINTS = 72.0  # per inch, Graphviz's unit of node sizes
 
@@ -35,7 +37,7 @@ def size(node: Node) -> tuple[float, float]:
         case "control":
             return max(58.0, text * 1.5 + 30), 56.0
         case _:
-            return max(78.0, text + 20), 46.0
+            return max(78.0, text + 20), 46.0 if node.channels is None else 58.0
 
 
 def opening(node: Node, nodes: Mapping[str, Node]) -> dict[str, list[str]]:
@@ -43,6 +45,8 @@ def opening(node: Node, nodes: Mapping[str, Node]) -> dict[str, list[str]]:
     options: dict[str, list[str]] = {}
     for gate in node.gates:
         options.setdefault(gate.control, []).append(nodes[gate.control].options[gate.column])
+    if node.channels:
+        options.setdefault(node.channels.control, []).extend(nodes[node.channels.control].options[node.channels.columns])
     return options
 
 
@@ -86,7 +90,10 @@ def source(nodes: Sequence[Node], style: Style = "rows", *, labelled: bool = Tru
 
 
 def short(options: Sequence[str]) -> str:
-    """The options of a control edge as its label."""
+    """The options of a control edge as its label; many are told by their number."""
+    if len(options) > MANY:
+        alone = [option for option in options if not option.startswith(CHANNEL)]
+        return " + ".join([*map(shown, alone[:2]), f"{len(options) - len(alone)} channels"])
     return " / ".join(shown(option) for option in options[:2]) + (" …" if len(options) > 2 else "")
 
 

@@ -1,11 +1,12 @@
 """Forms made from the configuration: the registry says what can be chosen, each choice's fields say what can be set."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from app.fields import Field, fields, parsed
-from core.config import RunConfig, Training, run_config
+from core.config import RunConfig, Training, read_lams, read_seeds, run_config
 from core.registry import ConfigError, Kind, component, names
 
 FIRST = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
@@ -13,21 +14,35 @@ TITLES = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Me
 FORESEEN = ("epochs", "seed")  # options of the training that stand open; the rest is folded away
 
 
-def configuration() -> RunConfig | None:
-    """The form; none, with one line that says why, as long as it does not make a run."""
+EVERY, ONE, SEVERAL = "one network for every λ", "one λ", "a sweep"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the form asks for: one run, or where there are several λ and seeds a sweep. A λ of none is one network for every λ."""
+
+    config: RunConfig
+    lams: tuple[float | None, ...] = ()
+    seeds: tuple[int, ...] = ()
+    statics: bool = False
+
+
+def plan() -> Plan | None:
+    """The form; none, with one line that says why, as long as it makes no run."""
     chosen: dict[str, Any] = {}
     for column, kind in zip(st.columns(3), TITLES, strict=True):
         with column:
             chosen[kind] = _choose(kind)
     every = st.segmented_control(
         "λ: how accuracy and cost are weighed",
-        ["one network for every λ", "one λ"],
-        default="one network for every λ",
+        [EVERY, ONE, SEVERAL],
+        default=EVERY,
         required=True,
         key="form-lam-choice",
-        help="One network for every λ serves the slider. One λ is the published way: a network for each.",
+        help="One network for every λ serves the slider. One λ is the published way: a network for each. A sweep trains several runs.",
     )
-    lam = st.slider("λ", 0.0, 1.0, 0.6, 0.05, key="form-lam", help="0: cost alone counts · 1: accuracy alone") if every == "one λ" else None
+    lam = st.slider("λ", 0.0, 1.0, 0.6, 0.05, key="form-lam", help="0: cost alone counts · 1: accuracy alone") if every == ONE else None
+    lams, seeds, statics = _several() if every == SEVERAL else ("", "", False)
     training_fields = {field.name: field for field in fields(Training)}
     training = {}
     for column, name in zip(st.columns(len(FORESEEN)), FORESEEN, strict=True):
@@ -40,16 +55,30 @@ def configuration() -> RunConfig | None:
     try:
         if problems:
             raise ConfigError(problems[0])
-        return run_config(
+        config = run_config(
             architecture={"name": chosen["architectures"], **options["architectures"]},
             dataset={"name": chosen["datasets"], **options["datasets"]},
             method={"name": chosen["methods"], **options["methods"]},
             lam=lam,
             training=training,
         )
+        if every != SEVERAL:
+            return Plan(config)
+        return Plan(config, read_lams(lams), read_seeds(seeds), statics)
     except ConfigError as error:
         st.error(str(error), icon=":material/error:")
         return None
+
+
+def _several() -> tuple[str, str, bool]:
+    """The fields of a sweep: its λ, its seeds, and whether static networks are trained beside it."""
+    left, right = st.columns(2)
+    lams = left.text_input(
+        "λ of the sweep", "every, 0.2, 0.4, 0.6, 0.8", key="form-lams", help="with commas; “every” is one network for every λ"
+    )
+    seeds = right.text_input("Seeds of the sweep", "0", key="form-seeds", help="with commas; each λ is trained with each seed")
+    statics = st.toggle("Also train every path as a static network", False, key="form-statics", help="what a gated network has to beat")
+    return lams, seeds, statics
 
 
 def draw(field: Field, where: str) -> Any:

@@ -12,6 +12,7 @@ from core.network.node import Node
 if TYPE_CHECKING:
     from core.inference.predict import LamSweep
 
+LISTED = 4  # options of a control node that are told one by one
 KINDS = {
     "input": "the image",
     "regular": "a module",
@@ -58,9 +59,12 @@ def _lines(node: Node, nodes: Mapping[str, Node], sweep: "LamSweep") -> list[str
     gates = [f"{control} takes {' or '.join(f'“{option}”' for option in options)}" for control, options in opening(node, nodes).items()]
     if gates:
         lines.append(f"Runs where {', or '.join(gates)}.")
-    for column, option in enumerate(node.options):
+    if node.channels:
+        lines.append(f"{node.channels.count} channels inside it have gates of their own, which {node.channels.control} sets.")
+    for column, option in enumerate(node.options[:LISTED]):
         opened = [other.name for other in nodes.values() if any((g.control, g.column) == (node.name, column) for g in other.gates)]
-        lines.append(f"“{option}” opens {', '.join(opened) or 'nothing'}.")
+        if opened or node.decides == "one":
+            lines.append(f"“{option}” opens {', '.join(opened) or 'nothing'}.")
     lines.append(_when(node.name, sweep))
     return lines
 

@@ -21,6 +21,7 @@ ROOM = (660.0, 480.0)  # pixels that a layout is fitted into
 LARGEST = 1.25  # a small graph is enlarged no further
 DOTS = 16  # points of a line that a label should not cover
 LABEL = 14.0  # height of a control edge's label, in pixels
+CELLS = 40  # of a strip of channels, at most
 SCORE = 5  # letters of a score beside an option
 ALONG = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)  # places on an edge where its label may go, the best first
 
@@ -68,7 +69,14 @@ def _drawn(nodes: Sequence[Node], style: Style) -> Layout:
 def _node(node: Node, middle: Point) -> dict[str, Any]:
     width, height = size(node)
     place = {"x": round(middle[0], 1), "y": round(middle[1], 1), "w": round(width, 1), "h": height}
-    return {"name": node.name, "text": shown(node.name), "kind": node.kind, "options": list(node.options), **place}
+    return {"name": node.name, "text": shown(node.name), "kind": node.kind, "options": list(node.options), "cells": cells(node), **place}
+
+
+def cells(node: Node) -> int:
+    """How many cells the strip of a node's channels has: one per channel, or where they are many one for several."""
+    if node.channels is None:
+        return 0
+    return -(-node.channels.count // -(-node.channels.count // CELLS))
 
 
 def _edge(tail: Node, head: Node, item: Mapping[str, Any], height: float) -> dict[str, Any]:

@@ -23,6 +23,7 @@ def main() -> None:
     pages = [
         st.Page(PAGES / "explore.py", title="Explore", icon=":material/travel_explore:", default=True),
         st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:", url_path="train"),
+        st.Page(PAGES / "sweep.py", title="λ sweep", icon=":material/show_chart:", url_path="sweep"),
         st.Page(PAGES / "runs.py", title="Runs", icon=":material/list:", url_path="runs"),
     ]
     page = st.navigation(pages)

@@ -3,10 +3,13 @@
 from contextlib import suppress
 from datetime import timedelta
 
+import pandas as pd
 import streamlit as st
 
 from app import state
 from app.charts import curve_chart, grouped
+from app.wording import percent, plain
+from core.report import warnings
 from core.store import Run, StoreError
 from core.store.models import now
 from core.training.worker import start
@@ -32,6 +35,21 @@ def curves(run: Run) -> None:
         st.plotly_chart(chart, key=f"curve-{run.id}-{title}", config={"displayModeBar": False})
 
 
+def warn(run: Run) -> None:
+    """What a reader of a run's figures should know, with the shares of routes that show it."""
+    for sentence in warnings(run):
+        st.warning(f"{plain(run.name)}: {plain(sentence)}", icon=":material/warning:")
+    if told := run.figures.get("collapsed"):
+        routes = pd.DataFrame([route for control in told for route in control["routes"]]).drop_duplicates(["lam", "share"])
+        with st.expander("Routes that show it"):
+            shown = {
+                "λ": routes["lam"],
+                "share of validation images": routes["share"].map(percent),
+                "what ran": routes["nodes"].map(", ".join),
+            }
+            st.dataframe(pd.DataFrame(shown), hide_index=True, key=f"collapsed-{run.id}")
+
+
 def _drawn(run_id: int, moving: bool) -> None:
     store = state.store()
     try:
@@ -44,6 +62,7 @@ def _drawn(run_id: int, moving: bool) -> None:
     if run.error:
         st.error(run.error, icon=":material/error:")
     _buttons(run)
+    warn(run)
     curves(run)
     if moving and not _moving(run):
         st.rerun()

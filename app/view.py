@@ -7,21 +7,24 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.layout import Layout
+from app.layout import Layout, cells
 from app.wording import counted, headline, percent
 from core.network.node import Node
 
 if TYPE_CHECKING:
     from core.inference.predict import LamSweep, Trace
 
+FULL = 2.0  # a scale from which on a channel's cell is of the full colour
 TOP = 5  # classes that the answer shows
 DECIMALS = 3
 
 View = dict[str, Any]
 
 
-def view_of(nodes: Sequence[Node], layout: Layout, sweep: "LamSweep", lam: float | None, every_lam: bool) -> View:
-    """Everything that the component draws. `lam` is the one λ of a network that serves no other."""
+def view_of(
+    nodes: Sequence[Node], layout: Layout, sweep: "LamSweep", lam: float | None, every_lam: bool, asked: float | None = None
+) -> View:
+    """Everything that the component draws. `lam` is the one λ of a network that serves no other; `asked` where the slider is to begin."""
     static = max(sweep.reference.macs_static, 1)
     widest = max(sweep.reference.macs, static, *(trace.macs for trace in sweep.traces))
     return {
@@ -29,6 +32,7 @@ def view_of(nodes: Sequence[Node], layout: Layout, sweep: "LamSweep", lam: float
         "every_lam": every_lam,
         "gated": any(node.kind == "control" for node in nodes),
         "lam": lam,
+        "asked": asked,
         "starts": sweep.starts,
         "thresholds": sweep.thresholds,
         "scores": {name: [_rounded(row) for row in rows] for name, rows in sweep.scores.items()},
@@ -45,6 +49,7 @@ def _stretch(nodes: Sequence[Node], trace: "Trace", reference: "Trace", widest: 
     return {
         "headline": [before, figures, after],
         "ran": trace.executed,
+        "cells": {node.name: _strip(trace.gates[node.name], cells(node)) for node in nodes if node.channels},
         "taken": {name: _listed(decision.chosen) for name, decision in trace.controls.items()},
         "label": trace.label if answered else "no answer",
         "probabilities": [[name, share, percent(share)] for name, share in ranked] if answered else [],
@@ -52,6 +57,14 @@ def _stretch(nodes: Sequence[Node], trace: "Trace", reference: "Trace", widest: 
         "bar": trace.macs / widest,
         "share": percent(trace.macs / max(trace.macs_static, 1)),
     }
+
+
+def _strip(gates: float | list[float], count: int) -> str:
+    """The channels of a node as so many digits: 0 where all of a cell's are closed, else 1 to 9 by the mean of their scales."""
+    values = gates if isinstance(gates, list) else [gates]
+    step = -(-len(values) // count)
+    means = [sum(some) / len(some) for some in (values[start : start + step] for start in range(0, len(values), step))]
+    return "".join("0" if mean <= 0 else str(min(9, 1 + round(8 * mean / FULL))) for mean in means)
 
 
 def _listed(chosen: str | list[str] | None) -> list[str]:

@@ -1,10 +1,11 @@
 """What a gated network has to beat, measured on the same network and the same images.
 
-Random gates at the same mean cost; the best mix of the network's own fixed routes; for cascades, a threshold on the confidence of each
-exit, which needs no controllers. (Static networks trained on their own are runs of method static.)
+Its own largest path for all images; random gates at the same mean cost; the best mix of its own fixed routes; for cascades, a threshold on
+the confidence of each exit, which needs no controllers. (Static networks trained on their own are runs of method static.)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import product
 
 import torch
@@ -21,7 +22,7 @@ from core.network.route import running, static_nodes
 
 Report = Callable[[int], None]  # is told how many more images are done
 
-ROUTES = 256  # more fixed routes than this are not all tried
+ROUTES = 64  # networks of more combinations of options are not tried route by route
 RATES = tuple(step / 10 for step in range(11))
 THRESHOLDS = tuple(1 - 10 ** (-step / 5) for step in range(21))  # of confidence, from 0 to 0.9999
 
@@ -35,9 +36,21 @@ def point(seen: Evaluation) -> Point:
     return Point(seen.macs_mean / max(seen.macs_static, 1), seen.accuracy)
 
 
-def gated_front(graph: Graph, split: Split, lams: Sequence[float | None], report: Report = unheard) -> list[Point]:
-    """The network itself at several λ."""
-    return [point(evaluate(graph, split, lam=lam, report=report)) for lam in lams]
+def baselines(graph: Graph, split: Split, report: Report = unheard) -> dict[str, list[Point]]:
+    """All that a network with control nodes has to beat, by name; without those that cannot be had of it."""
+    fronts = {"full path": [_along(graph, split, graph.reference, report)], "random gates": random_front(graph, split, 0, report)}
+    with suppress(GraphError):
+        fronts["fixed routes"] = routes_front(graph, split, report)
+    with suppress(GraphError):
+        fronts["confidence"] = confidence_front(graph, split)
+    return fronts
+
+
+def passes(graph: Graph) -> int:
+    """How many times `baselines` looks at every image of a split, and tells so."""
+    with suppress(GraphError):
+        return 1 + len(RATES) + len(routes(graph))
+    return 1 + len(RATES)
 
 
 def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unheard) -> list[Point]:
@@ -48,9 +61,13 @@ def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unh
 
 def routes_front(graph: Graph, split: Split, report: Report = unheard) -> list[Point]:
     """Each of the network's fixed routes for all images. Raises GraphError where there are more than ROUTES combinations of options."""
-    choices = routes(graph)
-    policies = [Forced({name: {column: True} for name, column in choice.items()}) for choice in choices]
-    return [point(evaluate(graph, split, lam=0.5, policy=policy, report=report)) for policy in policies]
+    return [_along(graph, split, choice, report) for choice in routes(graph)]
+
+
+def _along(graph: Graph, split: Split, choice: Mapping[str, int], report: Report) -> Point:
+    """One route for all images; gates that decide each by itself are all open."""
+    policy = Forced({name: {column: True} for name, column in choice.items() if graph.by_name[name].decides == "one"}, Open())
+    return point(evaluate(graph, split, lam=0.5, policy=policy, report=report))
 
 
 def routes(graph: Graph) -> list[dict[str, int]]:
@@ -95,6 +112,8 @@ def _exit_costs(graph: Graph) -> Tensor:
     """The cost shares of leaving at each exit, (exits,), controllers not counted."""
     names = [control.name for control in graph.controls]
     exits = [output.name for output in graph.outputs]
+    if len(exits) < 2 or any(control.decides == "each" for control in graph.controls):
+        raise GraphError("only a cascade, which has several exits, can leave by confidence")
     static = max(sum(graph.macs[name] for name in static_nodes(graph, graph.reference)), 1)
     shares = []
     for stop in range(len(graph.outputs)):

@@ -22,7 +22,9 @@ class Training(BaseModel):
     learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate of AdamW; it rises, then falls along a cosine")
     weight_decay: float = Field(1e-2, ge=0, le=1, description="decay of the weights, not of biases, norms and controllers")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the first weights, the order of the images and every random choice")
-    start: str = Field("", description="file of an exported run whose weights the nodes of the same name begin with; none: drawn at random")
+    start: str = Field(
+        "", description="file whose weights it begins with: an exported run, or published .safetensors or .pth; none: random ones"
+    )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 is faster on processors that have it")
 
 
@@ -39,8 +41,13 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fitting(self) -> "RunConfig":
-        if self.method.decides and not self.architecture.decides:
+        there, trained = self.architecture.decides, self.method.decides
+        if trained and not there:
             raise ValueError(f"{self.architecture.name} has no control nodes for method {self.method.name}: choose method static")
+        if trained and there != trained:
+            how = {"one": "pick one of several options", "each": "open each gate by itself"}
+            shape, method = self.architecture.name, self.method.name
+            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains those that {how[trained]}")
         if self.lam is not None and not self.method.decides:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self
@@ -62,6 +69,29 @@ class RunConfig(BaseModel):
                     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
                     words.append(f"--set {shlex.quote(f'{part}.{option}={text}')}")
         return " ".join(words)
+
+
+def read_lams(text: str) -> tuple[float | None, ...]:
+    """Values of λ with commas between them; "every" is one network for every λ, as none. Raises ConfigError."""
+    try:
+        return tuple(None if word == "every" else float(word) for word in _words(text, "λ"))
+    except ValueError as error:
+        raise ConfigError(f"λ is neither a number nor 'every': {error}") from None
+
+
+def read_seeds(text: str) -> tuple[int, ...]:
+    """Seeds with commas between them. Raises ConfigError."""
+    try:
+        return tuple(int(word) for word in _words(text, "seed"))
+    except ValueError as error:
+        raise ConfigError(f"a seed is no whole number: {error}") from None
+
+
+def _words(text: str, what: str) -> list[str]:
+    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not words:
+        raise ConfigError(f"give at least one {what}")
+    return words
 
 
 def run_config(**choices: Any) -> RunConfig:

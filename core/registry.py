@@ -14,6 +14,7 @@ from core.errors import UserError
 
 Kind = Literal["architectures", "methods", "datasets"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Decides = Literal["one", "each"] | None  # how control nodes decide: for one of several options, or for each by itself
 
 
 class ConfigError(UserError):

@@ -153,6 +153,53 @@ def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPa
         store.purge(run.id)
 
 
+def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("core.training.worker.start_sweep", lambda name, url: started.append(name) or 0)
+    page(app, "train")
+    app.segmented_control(key="form-lam-choice").set_value("a sweep").run()
+    app.text_input(key="form-lams").set_value("every, 0.4")
+    app.text_input(key="form-seeds").set_value("0, 1")
+    app.text_input(key="form-name").set_value("several")
+    app.button(key="start").click().run()
+    assert not app.exception
+    store = Store(trained)
+    runs = [run for run in store.runs() if run.sweep == "several"]
+    try:
+        assert started == ["several"]
+        assert sorted(run.name for run in runs) == ["several/0.4/0", "several/0.4/1", "several/every/0", "several/every/1"]
+        page(app, "sweep")
+        app.button(key="stop-sweep-several").click().run()
+        assert {run.state for run in store.runs() if run.sweep == "several"} == {"stopped"}
+        app.button(key="go-on-several").click().run()
+        assert not app.exception
+        assert started == ["several", "several"]
+    finally:
+        for run in runs:
+            store.purge(run.id)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"), [("lams", "0.2, many", "'many'"), ("seeds", "0.5", "'0.5'"), ("lams", "2", "less than")]
+)
+def test_a_sweep_that_cannot_be_is_told_at_the_form(app: AppTest, field: str, text: str, told: str) -> None:
+    page(app, "train")
+    app.segmented_control(key="form-lam-choice").set_value("a sweep").run()
+    app.text_input(key=f"form-{field}").set_value(text).run()
+    app.button(key="start").click().run() if not app.button(key="start").disabled else None
+    assert told in texts(app)
+    assert not app.exception
+
+
+def test_the_sweep_page_shows_the_networks_that_the_address_names(app: AppTest) -> None:
+    app.query_params["show"] = ["every", "one"]
+    app.run()
+    app.switch_page("screens/sweep.py").run()
+    assert not app.exception
+    assert app.multiselect(key="shown").value
+    assert "A line is the front" in texts(app)
+
+
 def test_choices_that_do_not_fit_are_told_at_the_form(app: AppTest) -> None:
     page(app, "train")
     app.text_input(key="form-architectures-cascade-trunk").set_value("8, eight").run()

@@ -1,6 +1,7 @@
 """What holds for every architecture there is; a new one is tested by being there."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise, product
 from typing import Any, get_args
@@ -77,8 +78,8 @@ def test_skipping_rows_changes_no_answer(name: str, every_lam: bool) -> None:
         assert all(torch.equal(dense.ran[node], execution.ran[node]) for node in execution.ran)
         for row in range(5):
             gates = {control: each[row : row + 1] for control, each in execution.gates.items()}
-            held = Forced({control: {int(each.argmax()): True} for control, each in gates.items() if each.any()})
-            single = execute(graph, x[row : row + 1], held, lam=0.5)
+            held = replace(execution, gates=gates)
+            single = execute(graph, x[row : row + 1], Replay(held), lam=0.5)
             assert torch.allclose(single.output[0], execution.output[row], atol=1e-5)
 
 
@@ -95,6 +96,8 @@ def test_controllers_are_cheap(name: str, image: tuple[int, int, int]) -> None:
 @on_images
 def test_options_run_from_the_cheapest_to_the_dearest(name: str, image: tuple[int, int, int]) -> None:
     graph = built(name, image)
+    if any(control.decides == "each" for control in graph.controls):
+        return  # their options are gates beside each other
     ends = ({control.name: (0, len(control.options) - 1)[end] for control in graph.controls} for end in (0, 1))
     cheapest, dearest = (sum(graph.macs[node] for node in running(graph, end)) for end in ends)
     assert cheapest < dearest if graph.controls else cheapest == dearest
@@ -153,7 +156,7 @@ def test_two_builds_share_nothing_and_repeat_with_the_seed(name: str) -> None:
     one, again, other = fresh(3), fresh(3), fresh(4)
     assert all(torch.equal(one[key], again[key]) for key in one)
     assert any(not torch.equal(one[key], other[key]) for key in one)
-    assert not {tensor.data_ptr() for tensor in one.values()} & {tensor.data_ptr() for tensor in again.values()}
+    assert not {tensor.data_ptr() for tensor in one.values()} & {tensor.data_ptr() for tensor in again.values()} - {0}  # of empty ones
 
 
 @everywhere

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.baselines import RATES, THRESHOLDS, confidence_front, gated_front, random_front, routes, routes_front
+from core.baselines import RATES, THRESHOLDS, baselines, confidence_front, passes, point, random_front, routes, routes_front
 from core.config import run_config
 from core.datasets import Split
+from core.evaluation import evaluate
 from core.network.builder import Builder
 from core.network.controller import Controller
 from core.network.graph import Graph
@@ -53,7 +54,7 @@ ROWS = [(255, 255, 0), (120, 255, 255), (110, 255, 255), (0, 255, 0)]
 def test_the_fronts_of_a_toy() -> None:
     graph, split = two_exits(), images(ROWS)
     share = {"early": 10 / 90, "both": 100 / 90}
-    gated = gated_front(graph, split, [None])[0]
+    gated = point(evaluate(graph, split))
     assert (gated.cost, gated.accuracy) == (pytest.approx((share["early"] + share["both"]) / 2), 0.75)
     fixed = routes_front(graph, split)
     assert [(point.cost, point.accuracy) for point in fixed] == [(pytest.approx(share["early"]), 0.25), (pytest.approx(share["both"]), 1.0)]
@@ -68,9 +69,9 @@ def test_random_gates_run_from_the_cheapest_to_the_dearest_and_repeat_themselves
     graph, split = two_exits(), images(ROWS * 200)
     front = random_front(graph, split)
     assert front == random_front(graph, split) != random_front(graph, split, seed=1)
-    assert [point.cost for point in front] == sorted(point.cost for point in front)
-    for rate, point in zip(RATES, front, strict=True):
-        assert point.accuracy == pytest.approx(0.25 + 0.75 * rate, abs=0.06)
+    assert [reached.cost for reached in front] == sorted(reached.cost for reached in front)
+    for rate, reached in zip(RATES, front, strict=True):
+        assert reached.accuracy == pytest.approx(0.25 + 0.75 * rate, abs=0.06)
 
 
 @pytest.mark.parametrize(("architecture", "count"), [("cascade", 4), ("chain", 8), ("hierarchy", 4), ("high_low", 2)])
@@ -87,3 +88,14 @@ def test_what_cannot_be_compared_is_refused() -> None:
     assert isinstance(hierarchy.parts["Q1"], Controller)
     with pytest.raises(GraphError, match="only a cascade"):
         confidence_front(hierarchy, Split(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(2, dtype=torch.long)))
+
+
+def test_baselines_are_named_and_tell_of_every_image_they_look_at() -> None:
+    graph, split, told = two_exits(), images(ROWS), []
+    fronts = baselines(graph, split, told.append)
+    assert list(fronts) == ["full path", "random gates", "fixed routes", "confidence"]
+    assert fronts["full path"] == [fronts["fixed routes"][-1]]
+    assert sum(told) == passes(graph) * len(split)
+    many = run_config(architecture={"name": "chain", "links": [2] * 7}, dataset="digits", method="d2nn")
+    without = many.architecture.build((1, 32, 32), 10)
+    assert passes(without) == passes(graph) - 2

@@ -210,6 +210,18 @@ def test_grid_asks_for_several_lams(trained: str) -> None:
     assert "--grid" in refused("evaluate", "faces", "--grid", 3, "--lam", 0.3, "--db", trained)
 
 
+def test_targets_are_met_in_the_mean_and_refused_out_of_reach(trained: str) -> None:
+    shares = [row["macs_mean"] / row["macs_static"] for row in told("evaluate", "faces", "--split", "val", "--db", trained)]
+    middle = (min(shares) + max(shares)) / 2
+    (row,) = told("evaluate", "faces", "--split", "val", "--targets", middle, "--db", trained)
+    assert row.keys() == EVALUATION | {"target"}
+    assert row["target"] == pytest.approx(middle)
+    assert row["macs_mean"] / row["macs_static"] == pytest.approx(middle, abs=max(shares) - min(shares))
+    assert "out of reach" in refused("evaluate", "faces", "--targets", 0.001, "--db", trained)
+    assert "no number" in refused("evaluate", "faces", "--targets", "half", "--db", trained)
+    assert "give it alone" in refused("evaluate", "faces", "--targets", 0.5, "--lam", 0.3, "--db", trained)
+
+
 def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[str, Path]) -> None:
     file, url = tmp_path / "away" / "faces.safetensors", f"sqlite:///{tmp_path / 'other.db'}"
     assert call("export", "faces", file, "--db", trained).returncode == 0
@@ -266,3 +278,22 @@ def test_the_module_runs_as_a_process_of_its_own(scratch_database: str) -> None:
     wrong = subprocess.run([sys.executable, "-m", "core", "runs", "nonsense"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
+
+
+def test_a_report_tells_gains_and_compares_with_static_networks(trained: str) -> None:
+    told_alone = told("report", "faces", "--db", trained)
+    assert isinstance(told_alone, dict)
+    assert (told_alone["run"], told_alone["seeds"], told_alone["against"], told_alone["split"]) == ("faces", [1], [], "test")
+    names = list(told_alone["figures"])
+    assert any(name.startswith("gain over random gates") for name in names)
+    assert any(name.startswith("gain over confidence") for name in names)
+    assert all(figure["deviation"] is None for figure in told_alone["figures"].values())
+    told("train", "cascade", "--dataset", "faces", "--method", "static", "--epochs", 1, "--name", "whole", "--db", trained)
+    against = told("report", "faces", "--against", "whole", "--split", "val", "--db", trained)
+    assert isinstance(against, dict)
+    assert (against["against"], against["split"]) == (["whole"], "val")
+    assert {"highest accuracy of theirs", "its cost"} <= against["figures"].keys()
+    table = call("report", "faces", "--db", trained)
+    assert table.returncode == 0
+    assert "seed 1 alone" in table.stdout
+    assert "holds no gated network" in refused("report", "whole", "--db", trained)

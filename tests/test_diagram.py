@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from app import layout
-from app.diagram import LONGEST, shown, source
-from core.network.node import Edge, Gate, Node
+from app.diagram import LONGEST, opening, short, shown, source
+from app.view import _strip
+from core.network.node import ChannelGate, Edge, Gate, Node
 from core.registry import choose, names
 
 DRAWN = pytest.mark.skipif(not layout.installed(), reason="needs Graphviz's dot")
@@ -115,3 +116,34 @@ def test_a_cascade_is_laid_out_in_rows_and_a_chain_is_no_strip() -> None:
 def test_it_loads_without_streamlit_and_without_torch(module: str) -> None:
     code = f"import sys, app.{module}; assert not {{'streamlit', 'torch'}} & set(sys.modules), 'loaded'"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=layout.__file__.rsplit("/app/", 1)[0])
+
+
+def gated_channels(count: int) -> tuple[Node, ...]:
+    """A block with a gate of its own and gates of its channels."""
+    options = ("block", *(f"channel {number}" for number in range(1, count + 1)))
+    return (
+        Node("x", "input"),
+        Node("Q", "control", (Edge("x"),), options=options, decides="each"),
+        Node("block", "regular", (Edge("x"),), (Gate("Q", 0),), channels=ChannelGate("Q", 1, count)),
+        Node("y", "output", (Edge("x"), Edge("block", 0.0))),
+    )
+
+
+@DRAWN
+@pytest.mark.parametrize(("count", "cells"), [(3, 3), (40, 40), (41, 21), (128, 32)])
+def test_a_node_has_a_cell_for_its_channels_or_for_several(count: int, cells: int) -> None:
+    nodes = gated_channels(count)
+    placed = layout.lay_out(nodes, dict.fromkeys((node.name for node in nodes), 100), 100)
+    assert {node["name"]: node["cells"] for node in placed["nodes"]} == {"x": 0, "Q": 0, "block": cells, "y": 0}
+    assert len(_strip([1.0] * count, cells)) == cells
+
+
+def test_a_strip_tells_closed_channels_from_open_ones_and_small_scales_from_large() -> None:
+    assert _strip([0.0, 0.01, 1.0, 2.0, 7.0], 5) == "01599"
+    assert _strip([0.0, 0.0, 0.0, 2.0], 2) == "05"
+
+
+def test_many_channels_are_told_by_their_number() -> None:
+    nodes = {node.name: node for node in gated_channels(16)}
+    assert short(opening(nodes["block"], nodes)["Q"]) == "block + 16 channels"
+    assert short(["low", "high"]) == "low / high"

@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from core.config import run_config
+from core.evaluation import normalised
 from core.inference.model import Model, load_model
 from core.inference.predict import STEPS, holding, predict, sweep_lam, thresholds, timed
+from core.network.execution import execute
 from core.network.node import GraphError
+from core.network.policy import Greedy
 from core.store import Store, StoreError
 from core.training.worker import work
 
@@ -27,7 +30,7 @@ def fresh(architecture: object = "cascade", lam: float | None = None, method: ob
     return Model("fresh", config, graph, (1, 25, 25), ("background", "face"))
 
 
-@pytest.mark.parametrize("architecture", ["cascade", "high_low", {"name": "high_low", "controller_sees": "features"}])
+@pytest.mark.parametrize("architecture", ["cascade", "high_low", {"name": "high_low", "controller_sees": "features", "stem": 8}])
 def test_thresholds_are_where_brute_force_finds_the_route_to_change(architecture: object) -> None:
     model = fresh(architecture)
     lams = torch.linspace(0, 1, 1001).tolist()
@@ -106,13 +109,29 @@ def test_the_reference_path_is_the_static_networks() -> None:
     assert reference.macs == reference.macs_full
 
 
+def test_a_node_with_gates_inside_tells_the_scale_of_each_channel() -> None:
+    shape = {"name": "lc_resnet", "depth": 8, "width": 4}
+    model = fresh(shape, method="lcnet")
+    for control in model.graph.controls:
+        torch.nn.init.normal_(model.graph.parts[control.name].head.weight)
+    execution = execute(model.graph, normalised(IMAGES[:6]), Greedy(), lam=0.4)
+    for row, trace in enumerate(predict(model, IMAGES[:6], lam=0.4)):
+        assert trace.gates.keys() == {"block 1-1", "block 2-1", "block 3-1"}
+        for name, told in trace.gates.items():
+            gates = execution.gates[f"Q{name.removeprefix('block ')}"][row]
+            assert told == pytest.approx((gates[0] * gates[1:]).tolist())
+            assert any(told) or name in trace.skipped or not gates[1:].any()
+    alone = fresh(shape | {"channels": False}, method="lcnet")
+    assert predict(alone, IMAGES[:1], lam=0.4)[0].gates == pytest.approx({f"block {group}-1": 4.0 for group in (1, 2, 3)})
+
+
 def test_timing_gives_a_positive_time() -> None:
     assert 0 < timed(fresh(), IMAGES[0], lam=0.5) < 60
 
 
 def test_a_stored_run_answers_as_the_network_that_was_trained(scratch_database: str) -> None:
     store = Store(scratch_database)
-    config = run_config(architecture="high_low", dataset="digits", method="d2nn", training={"epochs": 1, "batch_size": 128})
+    config = run_config(architecture="high_low", dataset="digits", method="d2nn", training={"epochs": 3, "batch_size": 64})
     run = store.add(name="digits", **config.columns())
     with pytest.raises(StoreError, match="no weights yet"):
         load_model(store, "digits")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 from torch import Generator, Tensor, nn
 from torch.optim import Adam
 
@@ -22,11 +22,13 @@ from core.methods import Batch
 from core.methods.d2nn import D2NN
 from core.methods.static import Static
 from core.network.builder import Builder
+from core.network.checkpoint import pack, unpack
 from core.network.controller import Controller
-from core.network.cost import cost
+from core.network.cost import cost, spent
 from core.network.execution import Execution, execute
 from core.network.graph import Graph
-from core.network.policy import Greedy
+from core.network.policy import Greedy, Open, Replay
+from core.network.timing import seconds
 from core.network.weighing import reward
 from core.registry import ConfigError
 
@@ -175,6 +177,47 @@ def test_mini_bags_of_every_lam_weigh_accuracy_as_single_images_do() -> None:
     assert [agreement(graph, lam, 1.0) >= 0.98 for lam in LAMS] == [True] * 3
 
 
+SECONDS = {"x": 0.0, "Q": 0.0, "y0": 9e-3, "y1": 1e-3, "y2": 5e-3}  # the path of the fewest multiply-adds is the slowest
+
+
+@pytest.mark.parametrize("every_lam", [False, True])
+def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.MonkeyPatch, every_lam: bool) -> None:
+    monkeypatch.setattr("core.methods.d2nn.seconds", lambda graph, batch: SECONDS)
+    method = D2NN(efficiency="seconds", exchange_rate=1.0, calibrate=False, held_out=ALL)
+    graph = method.prepare(three_paths(every_lam))
+    method.begin(graph, 32)
+    again = three_paths(every_lam)
+    unpack(pack(graph), again)  # what was measured is kept with the weights
+    assert again.prices.tolist() == list(SECONDS.values())
+    images, _ = marked(2000, Generator().manual_seed(1))
+    execution = execute(graph, images, Replay(execute(graph, images, Open(), lam=0.4)), lam=0.4)
+    assert spent(graph, execution).tolist() == pytest.approx([3.0] * 2000)
+    monkeypatch.setattr(D2NN, "prepare", lambda self, graph: graph)  # so that the prices stay
+    learnt = execute(trained(graph, method, marked, None if every_lam else 0.4), images, Greedy(), lam=0.4)
+    right = (images.flatten(1) > 0).float()  # (N, paths)
+    best = (0.4 * right - 0.6 * torch.tensor([1.8, 0.2, 1.0])).argmax(dim=1)
+    assert best.unique().tolist() == [1]
+    assert float((learnt.gates["Q"].argmax(dim=1) == best).float().mean()) >= 0.98
+
+
+def test_seconds_are_measured_for_every_node_that_computes() -> None:
+    taken = seconds(three_stages(), 4)
+    assert taken.pop("x") == 0.0
+    assert all(0 < value < 1 for value in taken.values())
+
+
+def test_some_images_take_the_full_path_whatever_is_learnt() -> None:
+    graph = three_stages(every_lam=True)
+    method = D2NN(calibrate=False, full_path=0.3, episodes=0.0, held_out=ALL)
+    method.prepare(graph)
+    torch.nn.init.constant_(graph.parts["Q1"].head.bias, 0.0)
+    graph.exchange_rate.fill_(1e6)  # nothing is worth its cost
+    batch = batch_of(*marked(3000, Generator().manual_seed(1)))
+    share = method.step(graph, batch, None, 1.0, Generator().manual_seed(0)).figures["cost share"]
+    least, most = shares_of_ways(graph, torch.empty(0), 3)[[0, 2]].tolist()
+    assert share == pytest.approx(least + 0.335 * (most - least), abs=0.05)  # ε is 0.05 still
+
+
 DOUBTFUL, POSITIVE = 0.25, 0.45  # the share of doubtful images, and of positive ones among them; all others are negative
 
 
@@ -231,8 +274,10 @@ def test_bag_metrics_are_those_of_scikit_learn(drawn: tuple[int, int, int, int])
     predicted, labels = (torch.randint(classes, (count, size), generator=generator) for _ in range(2))
     average = "binary" if classes == 2 else "macro"
     pairs = list(zip(labels.numpy(), predicted.numpy(), strict=True))
-    expected = [f1_score(true, said, average=average, zero_division=1.0) for true, said in pairs]
-    assert bag_metric("f1", predicted, labels, classes).tolist() == pytest.approx(expected, abs=1e-6)
+    for metric, score in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
+        empty = [float(classes == 2 and not (true == 1).any() and not (said == 1).any()) for true, said in pairs]
+        expected = [score(true, said, average=average, zero_division=none) for (true, said), none in zip(pairs, empty, strict=True)]
+        assert bag_metric(metric, predicted, labels, classes).tolist() == pytest.approx(expected, abs=1e-6), metric
     accuracies = [accuracy_score(true, said) for true, said in pairs]
     assert bag_metric("accuracy", predicted, labels, classes).tolist() == pytest.approx(accuracies, abs=1e-6)
 
@@ -247,6 +292,8 @@ def test_classification_is_the_mean_of_each_output_that_was_produced() -> None:
     assert float(classification(execution, labels)) == pytest.approx(of_a + of_b, rel=1e-6)
     among = torch.tensor([True, False, True])
     assert float(classification(execution, labels, among)) == pytest.approx(math.log(1 + math.exp(-1.0)), rel=1e-6)
+    overruled = (math.log(1 + math.exp(-1.0)) + 0.3 * math.log(1 + math.exp(-2.0))) / 2  # b answers for the second image
+    assert float(classification(execution, labels, early=0.3)) == pytest.approx(overruled + of_b, rel=1e-6)
 
 
 def test_epsilon_starts_at_one_falls_and_ends() -> None:
@@ -307,12 +354,12 @@ def test_the_cost_curve_is_what_is_executed() -> None:
 
 def test_adjusting_sets_the_rate_only_where_it_is_asked_for() -> None:
     graph, images = front(0.1)
-    D2NN(calibrate=False).adjust(graph, images)
+    D2NN(calibrate=False).adjust(graph, images, final=True)
     assert float(graph.exchange_rate) == 1.0
-    D2NN().adjust(graph, images)
+    D2NN().adjust(graph, images, final=False)
     assert 0.05 < float(graph.exchange_rate) < 0.2
     plain = three_paths()
-    D2NN().adjust(plain, marked(8, Generator().manual_seed(0))[0])
+    D2NN().adjust(plain, marked(8, Generator().manual_seed(0))[0], final=True)
     assert float(plain.exchange_rate) == 1.0
 
 

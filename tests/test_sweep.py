@@ -4,7 +4,7 @@ import os
 
 from core.config import run_config
 from core.store import Store
-from core.training.sweep import enlist, planned, sweep
+from core.training.sweep import enlist, planned, static_paths, sweep
 
 CONFIG = run_config(
     architecture={"name": "cascade", "trunk": [2, 2], "head": [2, 2]}, dataset="faces", method="d2nn", training={"epochs": 1}
@@ -15,6 +15,13 @@ def test_a_plan_has_every_lam_with_every_seed() -> None:
     plans = planned(CONFIG, [None, 0.5], [0, 3])
     assert [(plan.lam, plan.training.seed) for plan in plans] == [(None, 0), (0.5, 0), (None, 3), (0.5, 3)]
     assert all(plan.architecture == CONFIG.architecture and plan.training.epochs == 1 for plan in plans)
+
+
+def test_every_path_is_planned_as_a_static_network_of_its_own(scratch_database: str) -> None:
+    plans = static_paths(CONFIG, [0, 1])
+    assert [(plan.method.name, plan.lam, plan.training.seed) for plan in plans] == [("static", None, seed) for seed in (0, 0, 1, 1)]
+    runs = enlist(Store(scratch_database), plans[:2], "all")
+    assert [run.name for run in runs] == ["all/static stop/0", "all/static go on/0"]
 
 
 def test_a_sweep_goes_on_with_what_is_not_finished(scratch_database: str) -> None:

@@ -66,6 +66,32 @@ def test_final_figures_hold_every_lam_of_the_grid_or_the_one_trained_for() -> No
         assert final is not None
         assert [row["lam"] for row in final["test"]] == list(lams)
         assert [row["n"] for row in final["test"]] == [60] * len(lams)
+        assert list(final["baselines"]) == ["val", "test"]
+        for fronts in final["baselines"].values():
+            assert list(fronts) == ["full path", "random gates", "fixed routes", "confidence"]
+
+
+def test_the_evaluation_at_the_end_tells_how_far_it_is() -> None:
+    told: list[tuple[str, float]] = []
+    config = small()
+    for _ in train(config, config.dataset.read(), report=lambda what, share: told.append((what, share))):
+        pass
+    assert {what for what, _ in told} == {"evaluating"}
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+
+
+def test_a_network_that_does_not_decide_is_told_in_its_row() -> None:
+    dear = {"name": "d2nn", "exchange_rate": 10.0, "settle": 0.5}  # nothing is worth its cost
+    config = small(lam=0.5, method=dear, training={"epochs": 12, "learning_rate": 0.03})
+    progress = list(train(config, config.dataset.read()))
+    assert progress[-1].final is not None
+    told = progress[-1].final["collapsed"]
+    assert [control["control"] for control in told] == ["Q1"]
+    assert set(told[0]["rates"].values()) == {0.0}
+    assert told[0]["routes"][0]["share"] == pytest.approx(1)
+    assert [p.figures["val collapsed control nodes"] for p in progress if p.figures][-1] == 1.0
 
 
 def test_learning_lowers_the_loss() -> None:

@@ -110,9 +110,15 @@ function drawNode(page, node) {
   body.classList.add("shape");
   halo.classList.add("halo");
   const costly = node.kind === "regular";
-  group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 : 4) }, node.text));
+  const up = node.cells ? 8 : 0;
+  group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 - up : 4) }, node.text));
+  for (let cell = 0; cell < node.cells; cell += 1) {
+    const width = (node.w - 18) / node.cells;
+    const at = { x: node.x - node.w / 2 + 9 + cell * width, y: node.y + 13, width: width * 0.86, height: 9 };
+    group.append(shape("rect", { ...at, class: "cell" }));
+  }
   if (costly) {
-    const bar = { x: node.x - node.w / 2 + 9, y: node.y + 9, height: 5, rx: 2.5 };
+    const bar = { x: node.x - node.w / 2 + 9, y: node.y + 9 - up, height: 5, rx: 2.5 };
     const full = node.w - 18;
     group.append(shape("rect", { ...bar, width: full, class: "room" }));
     if (node.macs > 0) group.append(shape("rect", { ...bar, width: Math.min(Math.max(full * node.share, 2), full), class: "cost" }));
@@ -159,6 +165,9 @@ function say(page, stretch) {
   [page.before.textContent, page.figures.textContent, page.after.textContent] = stretch.headline;
 }
 
+// How much of its colour a cell has: none where its channels are closed, else more for a larger scale.
+const shade = (level) => (level === "0" ? 0 : 0.35 + (0.65 * Number(level)) / 9);
+
 function light(page) {
   const { data } = page;
   const step = data.every_lam ? page.step : 0;
@@ -176,12 +185,17 @@ function light(page) {
     group.classList.toggle("answers", name === last);
     group.classList.toggle("selected", name === page.selected);
     group.setAttribute("aria-pressed", String(name === page.selected));
-    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}, ${node.cost} multiply-adds`);
+    const strip = stretch.cells[name] ?? "";
+    const open = [...strip].filter((level) => level !== "0").length;
+    const channels = strip && on ? `, ${Math.round((100 * open) / strip.length)}% of its channels open` : "";
+    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}, ${node.cost} multiply-adds${channels}`);
+    group.querySelectorAll(".cell").forEach((cell, index) => cell.style.setProperty("--level", String(on ? shade(strip[index]) : 0)));
   }
   for (const { edge, group } of page.edges) {
     const taken = edge.kind === "control" ? edge.options.some((option) => stretch.taken[edge.source].includes(option)) : ran.has(edge.source);
     const arrives = edge.kind === "control" || ran.has(edge.target);
-    group.classList.toggle("on", taken && arrives);
+    const within = edge.kind === "data" || edge.options.length === 1 || ran.has(edge.target); // gates inside a node that is skipped open nothing
+    group.classList.toggle("on", taken && arrives && within);
     group.classList.toggle("sent", edge.default !== null && !taken && arrives);
   }
   for (const { control, columns, options, label, text } of page.choices) {
@@ -261,6 +275,8 @@ export default function ({ data, parentElement, setStateValue }) {
   pages.set(root, page);
   page.data = data;
   page.send = setStateValue;
+  if (data.asked !== null && data.asked !== page.asked) page.step = Math.round(100 * data.asked);
+  page.asked = data.asked;
   show(page);
   return () => page.watcher.disconnect();
 }

@@ -14,6 +14,8 @@ from app.wording import lam_name
 from core.registry import ConfigError
 from core.store import Run, StoreError
 
+MANY = 300  # test images
+
 if TYPE_CHECKING:
     from core.inference.model import Model
     from core.inference.predict import Tensor
@@ -68,11 +70,24 @@ def _chosen_run() -> Run | None:
     return runs[names.index(name)]
 
 
-def _liveliness(run: Run) -> tuple[bool, float]:
-    """How much of a run's graph some images light and others do not: what a newcomer should see first, of those that ship."""
+def _liveliness(run: Run) -> tuple[bool, bool, float]:
+    """How much of a run's graph some images light and others do not: what a newcomer should see first, of those that ship.
+
+    Runs that were tested on few images come last: their data are too easy for λ to matter.
+    """
     rates = [list(row["execution_rates"].values()) for row in run.figures.get("test", [])]
     along = list(zip(*rates, strict=True))  # per node, along λ
-    return run.reference, sum(max(node) - min(node) for node in along) / max(len(along), 1)
+    tested = min((row["n"] for row in run.figures.get("test", [])), default=0)
+    return run.reference, tested >= MANY, sum(max(node) - min(node) for node in along) / max(len(along), 1)
+
+
+def _asked_lam() -> float | None:
+    """The λ that the address asks for, if it names one from 0 to 1."""
+    try:
+        asked = float(st.query_params.get("lam", "nan"))
+    except ValueError:
+        return None
+    return asked if 0 <= asked <= 1 else None
 
 
 @st.fragment
@@ -82,7 +97,7 @@ def _network(run: Run, sha256: str, model: "Model", image: "Tensor") -> None:
     graph = model.graph
     if layout.installed():
         placed = layout.lay_out(graph.nodes, graph.macs, sweep.reference.macs_static)
-        selected = gate_graph(view_of(graph.nodes, placed, sweep, model.lam, graph.every_lam), key="gate_graph")
+        selected = gate_graph(view_of(graph.nodes, placed, sweep, model.lam, graph.every_lam, _asked_lam()), key="gate_graph")
     else:
         selected = static_graph(graph.nodes, sweep, graph.every_lam)
     inspect(graph.nodes, graph.shapes, graph.macs, state.parameters(model), sweep, selected)

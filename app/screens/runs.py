@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import state
 from app.charts import trade_off_chart
-from app.progress import curves
+from app.progress import curves, warn
 from app.wording import counted, lam_name, plain
 from core.store import Run, StoreError
 
@@ -88,6 +88,7 @@ def _details(run: Run) -> None:
         st.write(f"**{plain(run.name)}** leaves the list.{stops} It can be restored at the end of this page.")
         if st.button("Delete it", type="primary", key=f"delete-{run.id}"):
             _do(state.store().delete, run, "is deleted; it can be restored at the end of the page")
+    warn(run)
     chart, figures = st.columns(2, gap="large")
     with chart:
         curves(run)

@@ -3,11 +3,14 @@
 import streamlit as st
 
 from app import state
-from app.forms import configuration
+from app.forms import Plan, plan
 from app.progress import DONE, follow
-from core.config import RunConfig
+from app.wording import plain
+from core.datasets import DataError
+from core.errors import UserError
 from core.store import StoreError
-from core.training.worker import start
+from core.training.sweep import enlist, planned, static_paths
+from core.training.worker import start, start_sweep
 
 
 def page() -> None:
@@ -15,19 +18,36 @@ def page() -> None:
     st.header("Train a network")
     form, live = st.columns([0.52, 0.48], gap="large")
     with form:
-        config = configuration()
+        wished = plan()
         name = st.text_input("Name", placeholder="given by itself", key="form-name", help="Empty: architecture, dataset and a number.")
-        wanted = st.button("Start training", type="primary", disabled=config is None, key="start", icon=":material/play_arrow:")
-        if wanted and config is not None:
-            _start(config, name)
+        wanted = st.button("Start training", type="primary", disabled=wished is None, key="start", icon=":material/play_arrow:")
+        if wanted and wished is not None:
+            (_start_sweep if wished.lams else _start)(wished, name)
     with live:
         _watch()
 
 
-def _start(config: RunConfig, name: str) -> None:
+def _start_sweep(wished: Plan, name: str) -> None:
+    store = state.store()
+    title = name.strip() or f"{wished.config.architecture.name}-{wished.config.dataset.name}-sweep"
+    try:
+        plans = planned(wished.config, wished.lams, wished.seeds)
+        if wished.statics:
+            plans += static_paths(wished.config, wished.seeds)
+        runs = enlist(store, plans, title)
+        start_sweep(title, store.url)
+    except (StoreError, UserError, DataError, OSError) as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.session_state["watched"] = runs[0].id
+    st.toast(f"{plain(title)} has started: {len(runs)} networks, one after the other.")
+    st.page_link("screens/sweep.py", label="Watch the sweep", icon=":material/show_chart:")
+
+
+def _start(wished: Plan, name: str) -> None:
     store = state.store()
     try:
-        run = store.add(name=name.strip() or None, **config.columns())
+        run = store.add(name=name.strip() or None, **wished.config.columns())
         start(run.id, store.url)
     except (StoreError, OSError) as error:
         st.error(str(error), icon=":material/error:")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from core.registry import Component
+from core.registry import Component, Decides
 
 if TYPE_CHECKING:
     from core.network.graph import Graph
@@ -19,9 +19,13 @@ class Architecture(Component):
     """A graph of modules; its options are sizes."""
 
     @property
-    def decides(self) -> bool:
-        """Whether it has control nodes."""
-        return True
+    def decides(self) -> Decides:
+        """How its control nodes decide: for one of their options, or for each by itself; none without control nodes."""
+        return "one"
+
+    def own_name(self, published: str) -> str:
+        """What a weight of the usual published files of this shape is called in its graph; the same where it is not known."""
+        return published
 
     @abstractmethod
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:

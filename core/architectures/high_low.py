@@ -1,7 +1,8 @@
 """High-low: a controller sends each image down a path of high or of low capacity (Liu & Deng, AAAI 2018, section 5).
 
 Differs from the paper: with `controller_sees` = "answer" (the default here) the low path always runs and the controller judges its
-answer; "features" is the published form, where the controller sees the shared features and picks one of the two.
+answer, to which the high path adds its own; "features" is the published form, where the controller sees the shared features and picks one
+of the two.
 Reconstructed: the sizes, which are options.
 """
 
@@ -13,7 +14,7 @@ from torch import nn
 from core.architectures import Architecture, Widths
 from core.network.builder import Builder
 from core.network.graph import Graph
-from core.network.layers import classifier, conv, convs
+from core.network.layers import Refined, classifier, conv, pyramid
 
 
 class HighLow(Architecture):
@@ -21,8 +22,8 @@ class HighLow(Architecture):
 
     name: Literal["high_low"] = "high_low"
     stem: int = Field(16, ge=1, le=512, description="filters of the shared first convolution, which halves the image")
-    low: Widths = Field((16, 24), description="filters of the low path's convolutions")
-    high: Widths = Field((32, 64, 64), description="filters of the high path's convolutions")
+    low: Widths = Field((24, 40, 40), description="filters of the low path's convolutions; the map halves at the first and where they grow")
+    high: Widths = Field((48, 48, 48, 96, 96, 96), description="filters of the high path's convolutions, likewise")
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
         description="features: the shared ones, and one path is taken, as published; answer: the low path runs first and is judged",
@@ -42,8 +43,11 @@ class HighLow(Architecture):
             g.output("y low", nn.Identity(), answer)
             _, take_high = g.control("Q", low, answer, options=("stop", "go on"))
         high = g.add("high", high_path, stem, when=take_high)
-        g.output("y high", classifier(self.high[-1], classes), high)
+        if self.controller_sees == "features":
+            g.output("y high", classifier(self.high[-1], classes), high)
+        else:
+            g.output("y high", Refined(self.high[-1], classes), high, answer)
         return g.build()
 
     def _path(self, widths: tuple[int, ...]) -> nn.Module:
-        return convs(self.stem, *widths, stride=2)
+        return pyramid(self.stem, *widths)

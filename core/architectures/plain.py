@@ -8,6 +8,7 @@ from core.architectures import Architecture, Widths
 from core.network.builder import Builder
 from core.network.graph import Graph
 from core.network.layers import classifier, conv
+from core.registry import Decides
 
 
 class Plain(Architecture):
@@ -17,8 +18,8 @@ class Plain(Architecture):
     widths: Widths = Field((16, 32, 64), description="filters of each convolution; the first three halve the map")
 
     @property
-    def decides(self) -> bool:
-        return False
+    def decides(self) -> Decides:
+        return None
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
+from core.budget import lam_for
 from core.cli.options import AsJson, Database, Settings, bar, console, millions, opened, print_json, settings
 from core.notation import dot_source
 from core.registry import ConfigError, names
@@ -22,12 +23,15 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
         print_json([{key: getattr(run, key) for key in keys} | {"state": run.state, "created": run.created.isoformat()} for run in found])
         return
     table = Table("id", "name", "state", "architecture", "dataset", "method", "λ", "epoch", "test accuracy", "at the λ best on val")
+    if any(run.figures.get("collapsed") for run in found):
+        table.add_column("does not decide")
     for run in found:
         lam = "every" if run.lam is None and run.method != "static" else "–" if run.lam is None else f"{run.lam:g}"
         best = _best_by_validation(run.figures)
         shown = ("–", "–") if best is None else (f"{best['accuracy']:.4f}", "–" if best["lam"] is None else f"{best['lam']:g}")
         epoch = f"{run.epoch:g}/{run.epochs}"
-        table.add_row(str(run.id), run.name, run.state, run.architecture, run.dataset, run.method, lam, epoch, *shown)
+        idle = ", ".join(control["control"] for control in run.figures.get("collapsed", []))
+        table.add_row(str(run.id), run.name, run.state, run.architecture, run.dataset, run.method, lam, epoch, *shown, idle)
     if found:
         console().print(table)
     else:
@@ -85,6 +89,9 @@ def evaluate(
     split: Annotated[Literal["val", "test"], typer.Option(help="Which images: val to choose by, test to report.")] = "val",
     lam: Lam = None,
     grid: Annotated[int | None, typer.Option(min=2, help="So many values of λ from 0 to 1.")] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Cost shares of the static network's, with commas: at the λ that are to spend them.")
+    ] = None,
     policy: Annotated[Literal["greedy", "random", "open"], typer.Option(help="How gates are set.")] = "greedy",
     rate: Annotated[float, typer.Option(min=0, max=1, help="With --policy random: how often the dearer option is taken.")] = 0.5,
     seed: Annotated[int, typer.Option(help="With --policy random: of its draws.")] = 0,
@@ -99,12 +106,20 @@ def evaluate(
     from core.inference.predict import asked_lam
     from core.network.policy import Greedy, Open, Policy, Random
 
-    model = load_model(opened(db), run)
-    if grid is not None and (lam is not None or not model.graph.every_lam):
-        raise ConfigError("--grid asks for several values of λ: leave --lam out, and take a run that serves every λ")
-    several = lam is None and model.graph.every_lam
-    points = grid or 11
-    lams = [asked_lam(model, step / (points - 1)) for step in range(points)] if several else [asked_lam(model, lam)]
+    store = opened(db)
+    model = load_model(store, run)
+    asked = [option for option, value in (("--grid", grid), ("--lam", lam), ("--targets", targets)) if value is not None]
+    if len(asked) > 1 or (asked and asked != ["--lam"] and not model.graph.every_lam):
+        raise ConfigError(f"{asked[0]} asks for several values of λ: give it alone, and take a run that serves every λ")
+    shares = [_share(word) for word in targets.split(",")] if targets else []
+    lams: list[float | None]
+    if targets:
+        lams = [lam_for(store.run(run).figures["val"], share) for share in shares]
+    elif lam is None and model.graph.every_lam:
+        points = grid or 11
+        lams = [asked_lam(model, step / (points - 1)) for step in range(points)]
+    else:
+        lams = [asked_lam(model, lam)]
     found: list[dict[str, Any]] = []
     with bar() as progress:
         task = progress.add_task("reading", total=1.0)
@@ -116,18 +131,27 @@ def evaluate(
             gates: dict[str, Policy] = {"greedy": Greedy(), "open": Open(), "random": Random(rate, generator)}
             measured = measure(model.graph, part, lam=at, policy=gates[policy], report=lambda done: progress.advance(task, done))
             found.append(measured.to_json())
+    for row, share in zip(found, shares, strict=False):
+        row["target"] = share
     if as_json:
         print_json(found)
         return
-    table = Table(
-        "λ", "accuracy", "F1", "multiply-adds", "share of static", "routes", title=f"{model.run}: {split} split, {len(part)} images"
-    )
+    columns = ("λ", "accuracy", "F1", "multiply-adds", "share of static", *(["asked for"] if targets else []), "shares of its routes")
+    table = Table(*columns, title=f"{model.run}: {split} split, {len(part)} images")
     for row in found:
-        shares = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
+        routes = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
         shown = "–" if row["lam"] is None else f"{row['lam']:.2f}"
         cost = f"{row['macs_mean'] / row['macs_static']:.1%}"
-        table.add_row(shown, f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", millions(row["macs_mean"]), cost, shares)
+        wanted = [f"{row['target']:.1%}"] if targets else []
+        table.add_row(shown, f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", millions(row["macs_mean"]), cost, *wanted, routes)
     console().print(table)
+
+
+def _share(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ConfigError(f"--targets: {word!r} is no number; 0.55 stands for 55% of the static network's cost") from None
 
 
 def describe(

@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(running.train, running.resume, running.stop, sweeping.sweep),
-    *(inspecting.runs, inspecting.describe, inspecting.predict, inspecting.evaluate, sweeping.baselines),
+    *(inspecting.runs, inspecting.describe, inspecting.predict, inspecting.evaluate, sweeping.report),
 )
 for command in COMMANDS:
     app.command()(command)

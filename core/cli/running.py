@@ -52,9 +52,12 @@ def export_command(
 ) -> None:
     """Write a trained run with its weights as one safetensors file, and a model card beside it."""
     from core.card import card
-    from core.store.exchange import export_run
+    from core.store.exchange import Figures, export_run
 
-    export_run(opened(db), run, file, describe=card, force=force)
+    store = opened(db)
+    exported = store.run(run)
+    siblings = [Figures.model_validate(sibling.figures).test for sibling in store.siblings(exported)]
+    export_run(store, run, file, describe=lambda told: card(told, siblings), force=force)
     print(f"{file} and {file.with_suffix('.md')}")
 
 
@@ -76,6 +79,7 @@ def import_command(
 
 
 def _work(store: Store, run: Run, as_json: bool) -> None:
+    from core.report import warnings
     from core.training.worker import work
 
     told = console(errors=True)
@@ -95,3 +99,5 @@ def _work(store: Store, run: Run, as_json: bool) -> None:
         share = row["macs_mean"] / row["macs_static"]
         table.add_row(lam, f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", millions(row["macs_mean"]), f"{share:.1%}")
     console().print(table)
+    for sentence in warnings(done):
+        print(sentence)

@@ -1,15 +1,14 @@
-"""Commands about many runs at once, and about what a run has to beat: sweep, baselines."""
+"""Commands about many runs at once, and about what a run has to beat: sweep, report."""
 
-from contextlib import suppress
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, Settings, bar, configuration, console, opened, print_json
+from core.config import read_lams, read_seeds
 from core.registry import ConfigError
-from core.store import Run
+from core.store import Run, Store
 
 
 def sweep(
@@ -20,17 +19,20 @@ def sweep(
     lams: Annotated[str, typer.Option(help="Values of λ, with commas; 'every' is one network for every λ.")] = "every",
     seeds: Annotated[str, typer.Option(help="Seeds, with commas.")] = "0",
     epochs: Annotated[int | None, typer.Option(help="Times that every image is seen.")] = None,
+    statics: Annotated[bool, typer.Option("--statics", help="Also train every path as a static network of its own.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Runs trained at the same time.")] = 1,
     sets: Settings = None,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network for several λ and seeds. Interrupted by Ctrl-C, the same command goes on with it."""
-    from core.training.sweep import enlist, planned
+    from core.training.sweep import enlist, planned, static_paths
     from core.training.sweep import sweep as train_all
 
     config = configuration(architecture, dataset, method, None, epochs, 0, sets)
-    plans = planned(config, [_lam(word) for word in lams.split(",")], [_seed(word) for word in seeds.split(",")])
+    plans = planned(config, read_lams(lams), read_seeds(seeds))
+    if statics:
+        plans += static_paths(config, read_seeds(seeds))
     store = opened(db)
     runs = enlist(store, plans, name)
     with bar() as progress:
@@ -45,54 +47,49 @@ def sweep(
     _print_runs(runs, name)
 
 
-def baselines(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name.")],
-    split: Annotated[Literal["val", "test"], typer.Option(help="Which images: val to choose by, test to report.")] = "val",
+def report(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run or a sweep of gated networks; several seeds become means.")],
+    against: Annotated[
+        list[str] | None, typer.Option(metavar="RUN", help="A run or sweep to compare it with; may be given several times.")
+    ] = None,
+    split: Annotated[Literal["val", "test"], typer.Option(help="Which images: val to choose by, test to report.")] = "test",
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a gated network has to beat on its own modules: random gates, its fixed routes and, for cascades, a confidence threshold."""
-    from core.baselines import RATES, ROUTES, confidence_front, gated_front, random_front, routes, routes_front
-    from core.front import hull, mean_difference
-    from core.inference.model import load_model
-    from core.network.node import GraphError
+    """How well a network trades accuracy for cost, and what it gains over what it has to beat, from the figures of its training."""
+    from core import report as reporting
 
-    model = load_model(opened(db), run)
-    if not model.graph.controls:
-        raise ConfigError(f"run {run} has no gates: there is nothing to compare it with on its own modules")
-    lams: list[float | None] = [step / 20 for step in range(21)] if model.graph.every_lam else [model.lam]
-    with bar() as progress:
-        task = progress.add_task("reading", total=1.0)
-        data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
-        part = data.val if split == "val" else data.test
-        try:
-            tried = len(routes(model.graph))
-        except GraphError:
-            tried = 0
-        progress.update(task, description="evaluating", total=len(part) * (len(lams) + len(RATES) + tried), completed=0)
-        told = partial(progress.advance, task)
-        fronts = {"gated": gated_front(model.graph, part, lams, told), "random gates": random_front(model.graph, part, 0, told)}
-        if tried:
-            fronts["fixed routes"] = routes_front(model.graph, part, told)
-        with suppress(GraphError):  # only cascades can leave by confidence
-            fronts["confidence"] = confidence_front(model.graph, part)
-    gains = {name: mean_difference(fronts["gated"], front, 0.3, 0.7) for name, front in fronts.items() if name != "gated"}
+    store = opened(db)
+    there = _runs(store, name)
+    seeds = sorted({run.seed for run in there if run.method != "static"})
+    if not seeds:
+        raise ConfigError(f"{name} holds no gated network: give it as --against to what is to be compared with it")
+    others = [run for other in against or [] for run in _runs(store, other)] or [run for run in there if run.method == "static"]
+    figures = []
+    for seed in seeds:
+        group = [run for run in there if run.seed == seed and run.method != "static"]
+        peers = [run for run in others if run.seed == seed] or others
+        figures.append(reporting.alone(group, split) | (reporting.against(group, peers, split) if peers else {}))
+    told = reporting.over_seeds(figures)
     if as_json:
-        points = {name: [{"cost": point.cost, "accuracy": point.accuracy} for point in front] for name, front in fronts.items()}
-        print_json({"run": model.run, "split": split, "n": len(part), "fronts": points, "gains": gains})
+        rows = {name: {"mean": value, "deviation": deviation} for name, (value, deviation) in told.items()}
+        print_json({"run": name, "seeds": seeds, "against": [run.name for run in others], "split": split, "figures": rows})
         return
-    table = Table("against", "gain in points, mean over 30–70% of the static cost", title=f"{model.run}: {split} split, {len(part)} images")
-    for name, gain in gains.items():
-        table.add_row(name, f"{100 * gain:+.2f}")
+    over = f"{len(seeds)} seeds, mean ± standard deviation" if len(seeds) > 1 else f"seed {seeds[0]} alone"
+    table = Table("figure", "value", title=f"{name}: {split} split, {there[0].figures[split][0]['n']} images, {over}")
+    for figure, (value, deviation) in told.items():
+        table.add_row(figure, f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}"))
     console().print(table)
-    costs = [point.cost for point in hull(fronts["gated"])]
-    print(
-        f"its own front runs from {costs[0]:.1%} to {costs[-1]:.1%}; beyond, its best accuracy is compared with what the others reach there"
-    )
-    if not tried:
-        print(f"fixed routes were left out: there are more than {ROUTES} combinations of options")
-    if gains["random gates"] <= 0:
-        print("the gates do not beat random ones: this network has learnt nothing about when to skip")
+    print("costs are shares of the multiply-adds of the static reference network; accuracies, gains and losses are shares of 1")
+    for run in there:
+        for sentence in reporting.warnings(run):
+            print(f"{run.name}: {sentence}")
+
+
+def _runs(store: Store, name: str) -> list[Run]:
+    """The finished runs of a sweep in the order of λ, or the one run of this name. Raises StoreError."""
+    found = [run for run in store.runs() if run.sweep == name and run.status == "finished"]
+    return sorted(found, key=lambda run: (run.seed, run.lam or 0.0, run.id)) or [store.run(name)]
 
 
 def _print_runs(runs: list[Run], name: str) -> None:
@@ -104,19 +101,3 @@ def _print_runs(runs: list[Run], name: str) -> None:
             shown = (f"{row['accuracy']:.4f}", f"{row['macs_mean'] / row['macs_static']:.1%}") if row else ("–", run.error or "–")
             table.add_row(run.name, run.state, lam, *shown)
     console().print(table)
-
-
-def _lam(word: str) -> float | None:
-    if word.strip() == "every":
-        return None
-    try:
-        return float(word)
-    except ValueError:
-        raise ConfigError(f"--lams: {word!r} is neither a number nor 'every'") from None
-
-
-def _seed(word: str) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        raise ConfigError(f"--seeds: {word!r} is no whole number") from None

@@ -13,8 +13,8 @@ from core.inference.model import Model
 from core.network.cost import CostReport, cost
 from core.network.execution import Execution, execute
 from core.network.graph import Graph
-from core.network.node import GraphError
-from core.network.policy import Forced, Greedy, Policy
+from core.network.node import GraphError, Node
+from core.network.policy import Forced, Greedy, Open, Policy
 from core.network.validation import way
 from core.network.weighing import threshold
 
@@ -32,7 +32,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Trace:
-    """What happened to one image at one λ. Costs in multiply-adds; `gates` holds the number each gated node was scaled by, 0 if skipped."""
+    """What happened to one image at one λ. Costs in multiply-adds.
+
+    `gates` holds the number that each gated node was scaled by, 0 if it was skipped; of a node with gates inside, that of each channel.
+    """
 
     lam: float | None
     label: str
@@ -40,7 +43,7 @@ class Trace:
     executed: list[str]
     skipped: list[str]
     controls: dict[str, Decision]
-    gates: dict[str, float]
+    gates: dict[str, float | list[float]]
     macs: int
     macs_full: int
     macs_static: int
@@ -97,7 +100,8 @@ def sweep_lam(model: Model, image: Tensor, forced: Mapping[str, bool] | None = N
     traces = _traces(model, execution, lams)
     starts = [step for step, trace in enumerate(traces) if step == 0 or not _same_course(trace, traces[step - 1])]
     scores = {name: [trace.controls[name].scores for trace in traces] for name in execution.scores}
-    along = Forced({name: {column: True} for name, column in graph.reference.items()})
+    one = {name: {column: True} for name, column in graph.reference.items() if graph.by_name[name].decides == "one"}
+    along = Forced(one, Open())
     reference = _traces(model, _at(graph, image, along, torch.ones(1) if graph.every_lam else None), [lams[-1]])[0]
     return LamSweep([traces[step] for step in starts], starts, scores, thresholds(model, image, forced), reference)
 
@@ -178,10 +182,18 @@ def _same_course(trace: Trace, other: Trace) -> bool:
     return (trace.executed, trace.gates) == (other.executed, other.gates)
 
 
+def _gates(execution: Execution, node: Node) -> Tensor:
+    """What a node was scaled by, (B,), or with gates inside each of its channels, (B, channels)."""
+    scales = execution.gate(node) * execution.ran[node.name]  # (B,)
+    if node.channels is None:
+        return scales
+    return scales[:, None] * execution.gates[node.channels.control][:, node.channels.columns]
+
+
 def _traces(model: Model, execution: Execution, lams: list[float | None]) -> list[Trace]:
     graph, report = model.graph, cost(model.graph, execution)
     probabilities = execution.output.softmax(dim=1).tolist()  # (B, classes)
-    gates = {node.name: (execution.gate(node) * execution.ran[node.name]).tolist() for node in graph.nodes if node.gates}
+    gates = {node.name: _gates(execution, node).tolist() for node in graph.nodes if node.gates or node.channels}
     ran = {name: rows.tolist() for name, rows in execution.ran.items()}
     scores = {name: rows.tolist() for name, rows in execution.scores.items()}
     opened = {name: (rows > 0).tolist() for name, rows in execution.gates.items()}
@@ -193,7 +205,7 @@ def _trace(
     row: int,
     lam: float | None,
     probabilities: list[list[float]],
-    gates: dict[str, list[float]],
+    gates: dict[str, list[float | list[float]]],
     ran: dict[str, list[bool]],
     scores: dict[str, list[list[float]]],
     opened: dict[str, list[list[bool]]],

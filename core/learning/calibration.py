@@ -1,18 +1,21 @@
-"""The exchange rate κ at which the λ slider acts all along its way, found on validation images.
+"""What makes the λ slider act all along its way, found on validation images.
 
-A choice depends on λ and κ only through the weight of accuracy λ / (λ + (1−λ)κ): a trained network can take any κ without being changed.
+For control nodes that pick one option it is the exchange rate κ: a choice depends on λ and κ only through the weight of accuracy
+λ / (λ + (1−λ)κ), so that a trained network can take any κ without being changed. For gates that are told what cost is asked for, it is what
+they are told at each λ.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.network.cost import cost
+from core.network.cost import spent
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Greedy
 
 RATES = torch.logspace(-4, 1, 101)
+ASKED = 21  # costs that are asked for, between which is interpolated
 ODDS = torch.logspace(-5, 5, 41)  # λ / (1−λ) at κ = 1
 
 
@@ -35,7 +38,22 @@ def cost_curve(graph: Graph, images: Tensor) -> Tensor:
     graph.exchange_rate.fill_(1.0)
     curve = []
     for odds in ODDS.tolist():
-        reports = [cost(graph, execute(graph, some, Greedy(), lam=odds / (1 + odds))) for some in torch.split(images, 256)]
-        curve.append(torch.cat([report.share for report in reports]).mean())
+        shares = [spent(graph, execute(graph, some, Greedy(), lam=odds / (1 + odds))) for some in torch.split(images, 256)]
+        curve.append(torch.cat(shares).mean())
     graph.exchange_rate.copy_(kept)
     return torch.stack(curve).cpu()
+
+
+@torch.no_grad()
+def even_course(graph: Graph, images: Tensor) -> Tensor:
+    """What control nodes are to be told for λ of 0, …, 1, in as many steps as the graph keeps, so that the mean cost rises evenly."""
+    kept, steps = graph.course.clone(), len(graph.course)
+    graph.course.copy_(torch.linspace(0, 1, steps))
+    told = np.linspace(0, 1, ASKED)
+    shares = []
+    for one in told:
+        spends = [spent(graph, execute(graph, some, Greedy(), lam=float(one))) for some in torch.split(images, 256)]
+        shares.append(float(torch.cat(spends).mean()))
+    graph.course.copy_(kept)
+    rising = np.maximum.accumulate(shares) + 1e-9 * np.arange(ASKED)  # the cost may not fall where more is asked for
+    return torch.from_numpy(np.interp(np.linspace(rising[0], rising[-1], steps), rising, told)).float()

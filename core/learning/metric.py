@@ -1,6 +1,7 @@
 """Accuracy and set-based metrics as rewards: one number per bag of images.
 
-Macro-averaged over the classes that occur in a bag, or for the positive class alone (class 1) where there are two.
+Macro-averaged over the classes that occur in a bag, or for the positive class alone (class 1) where there are two. A class that is
+neither there nor found counts as 1; a precision or recall that is not defined otherwise as 0, so that silence earns nothing.
 """
 
 from typing import Literal
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Metric = Literal["accuracy", "f1"]
+Metric = Literal["accuracy", "f1", "precision", "recall"]
 
 
 def bag_metric(metric: Metric, predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
@@ -18,10 +19,13 @@ def bag_metric(metric: Metric, predicted: Tensor, labels: Tensor, classes: int) 
         return (predicted == labels).float().mean(dim=1)
     true = F.one_hot(labels, classes)  # (bags, m, classes)
     guessed = F.one_hot(predicted.clamp(min=0), classes) * (predicted >= 0)[:, :, None]
-    hits = (guessed * true).sum(dim=1)  # (bags, classes)
-    either = guessed.sum(dim=1) + true.sum(dim=1)
-    f1 = torch.where(either > 0, 2 * hits / either.clamp(min=1), torch.ones_like(hits, dtype=torch.float32))
+    hits, said, there = (guessed * true).sum(dim=1), guessed.sum(dim=1), true.sum(dim=1)  # (bags, classes) each
+    if metric == "f1":
+        hits, among = 2 * hits, said + there
+    else:
+        among = said if metric == "precision" else there
+    occurs = (said + there > 0).float()  # (bags, classes)
+    values = torch.where(among > 0, hits / among.clamp(min=1), 1 - occurs)
     if classes == 2:
-        return f1[:, 1]
-    occurs = (either > 0).float()
-    return (f1 * occurs).sum(dim=1) / occurs.sum(dim=1)
+        return values[:, 1]
+    return (values * occurs).sum(dim=1) / occurs.sum(dim=1)

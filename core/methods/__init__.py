@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.registry import Component
+from core.registry import Component, Decides
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -40,9 +40,9 @@ class Method(Component):
     """What turns an architecture's graph into the one to train, and a batch into losses."""
 
     @property
-    def decides(self) -> bool:
-        """Whether it trains control nodes."""
-        return True
+    def decides(self) -> Decides:
+        """Which control nodes it trains: those that decide for one option, or for each by itself; none if it trains none."""
+        return "one"
 
     @property
     def kept_back(self) -> float:
@@ -58,9 +58,12 @@ class Method(Component):
     def prepare(self, graph: Graph) -> Graph:
         """The graph that is trained: the architecture's own or one derived from it."""
 
+    def begin(self, graph: Graph, batch: int) -> None:
+        """What is measured once, when a training begins on its device with batches of so many images; kept with the weights."""
+
     @abstractmethod
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
         """The losses of one batch; `progress` runs from 0 to 1 over the training."""
 
-    def adjust(self, graph: Graph, images: Tensor) -> None:
-        """What is set without gradients, before each epoch on training images, at last on validation images (N, C, H, W) float."""
+    def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
+        """What is set without gradients: before each epoch on training images, at last (`final`) on validation images (N, C, H, W)."""

@@ -27,11 +27,12 @@ from core.learning.losses import classification
 from core.learning.metric import Metric, bag_metric
 from core.methods import Batch, Method, Step
 from core.network.controller import Controller
-from core.network.cost import CostReport, cost
+from core.network.cost import spent
 from core.network.execution import Execution, execute
 from core.network.graph import Graph
 from core.network.policy import Episodes, EpsilonGreedy, Policy
-from core.network.route import costs_to_come
+from core.network.route import costs_to_come, static_price
+from core.network.timing import seconds
 from core.network.weighing import reward
 from core.registry import ConfigError
 
@@ -40,21 +41,29 @@ class D2NN(Method):
     """Q-learning of the controllers, cross-entropy for the rest."""
 
     name: Literal["d2nn"] = "d2nn"
-    metric: Metric = Field("accuracy", description="A in the reward: each image's correctness, or the F1 of a mini-bag")
+    metric: Metric = Field("accuracy", description="A in the reward: each image's correctness, or F1, precision or recall of a mini-bag")
+    efficiency: Literal["macs", "seconds"] = Field(
+        "macs", description="E in the reward: multiply-adds, or seconds that each node takes here, measured as the training begins"
+    )
     bag: int = Field(1, ge=1, le=1024, description="images per mini-bag; set-based metrics need several, 16 say")
     exchange_rate: float = Field(
         0.1, gt=0, le=10, description="κ: how much accuracy the static network's whole cost is worth (1 as published)"
     )
     calibrate: bool = Field(True, description="with every λ: set κ so that the slider acts evenly, at last on validation images")
+    early: float = Field(1.0, ge=0, le=1, description="weight of what an output says of images for which a later one answered")
     mixing: float = Field(0.0, ge=0, le=1, description="how much of the controllers' gradient reaches the modules they see")
     explore: float = Field(0.1, ge=0, le=1, description="share of the training in which every option is taken at random (ε = 1)")
     settle: float = Field(0.6, ge=0, le=1, description="share of the training after which ε has fallen to its last value")
     last_epsilon: float = Field(0.05, ge=0, le=1, description="ε at the end")
     held_out: float = Field(
-        0.15, ge=0, lt=1, description="share of the training images that only the controllers learn from: they are to expect unseen ones"
+        0.1, ge=0, lt=1, description="share of the training images that only the controllers learn from: they are to expect unseen ones"
     )
     episodes: float = Field(
         0.2, ge=0, le=1, description="with every λ: share of the images whose whole way is random, to the end of training"
+    )
+
+    full_path: float = Field(
+        0.5, ge=0, le=1, description="with every λ: share of the images that modules learn from which take the dearest option everywhere"
     )
 
     def prepare(self, graph: Graph) -> Graph:
@@ -65,8 +74,14 @@ class D2NN(Method):
             if isinstance(part, Controller):
                 part.mixing = self.mixing
                 part.looks_on = control is not graph.controls[-1]
-                part.known.copy_(torch.tensor(costs_to_come(graph, control)))
+        _tell_costs(graph)
         return graph
+
+    def begin(self, graph: Graph, batch: int) -> None:
+        if self.efficiency == "seconds":
+            taken = seconds(graph, batch)
+            graph.prices.copy_(torch.tensor([taken[node.name] for node in graph.nodes], dtype=torch.float64))
+        _tell_costs(graph)  # also anew where the controllers began as another network's
 
     def epsilon(self, progress: float) -> float:
         """ε at a point of the training from 0 to 1."""
@@ -90,33 +105,33 @@ class D2NN(Method):
             raise ConfigError(f"a mini-bag of {self.bag} needs batches of at least as many images: raise training.batch_size")
         lams = torch.rand(bags, generator=generator) if lam is None else torch.full((bags,), lam)
         lams = lams.to(images.device)  # (bags,)
-        policy = self._exploring(graph, len(images), progress, generator)
+        policy = self._exploring(graph, batch.kept_back, progress, generator)
         execution = execute(graph, images, policy, lam=lams.repeat_interleave(self.bag))
-        report = cost(graph, execution)
+        share = spent(graph, execution).float()  # (B,)
         predicted, classes = execution.predicted, execution.output.shape[1]
         accuracy = bag_metric(self.metric, predicted.view(bags, -1), labels.view(bags, -1), classes)  # (bags,)
         learnt_from = batch.kept_back.view(bags, -1).any(dim=1) if self.held_out else torch.ones_like(accuracy, dtype=torch.bool)  # (bags,)
-        values = self._regression(graph, execution, report, accuracy, lams, learnt_from)
-        share = report.share.float()
+        values = self._regression(graph, execution, share, accuracy, lams, learnt_from)
         figures = {"accuracy": float((predicted == labels).float().mean()), "cost share": float(share.mean())}
-        return Step({"classification": classification(execution, labels, ~batch.kept_back), "values": values}, figures)
+        return Step({"classification": classification(execution, labels, ~batch.kept_back, self.early), "values": values}, figures)
 
-    def adjust(self, graph: Graph, images: Tensor) -> None:
+    def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
         if graph.every_lam and self.calibrate:
             graph.exchange_rate.fill_(even_exchange_rate(graph, images))
 
-    def _exploring(self, graph: Graph, images: int, progress: float, generator: Generator) -> Policy:
+    def _exploring(self, graph: Graph, kept_back: Tensor, progress: float, generator: Generator) -> Policy:
         if not graph.every_lam:
             return EpsilonGreedy(self.epsilon(progress), generator)
         order = {control.name: number for number, control in enumerate(graph.controls)}
-        bags = images // self.bag  # explored as a whole: one greedy bag tells more than many with a random choice in each
+        bags = len(kept_back) // self.bag  # explored as a whole: one greedy bag tells more than many with a random choice in each
         explores = torch.rand(bags, generator=generator) < max(self.epsilon(progress), self.episodes)  # (bags,)
         until = torch.randint(1, len(order) + 1, (bags,), generator=generator) * explores  # (bags,)
-        return Episodes(until.repeat_interleave(self.bag), torch.rand(images, generator=generator), order, generator)
+        rates = torch.rand(len(kept_back), generator=generator)  # (B,)
+        opened = (torch.rand(bags, generator=generator) < self.full_path).repeat_interleave(self.bag) & ~kept_back.cpu()  # (B,)
+        until = torch.where(opened, len(order), until.repeat_interleave(self.bag))
+        return Episodes(until, torch.where(opened, 1.0, rates), order, generator)
 
-    def _regression(
-        self, graph: Graph, execution: Execution, report: CostReport, accuracy: Tensor, lams: Tensor, learnt_from: Tensor
-    ) -> Tensor:
+    def _regression(self, graph: Graph, execution: Execution, share: Tensor, accuracy: Tensor, lams: Tensor, learnt_from: Tensor) -> Tensor:
         """The loss of all values of options taken against the rewards of bags, for the bags (bags,) bool that are learnt from."""
         bags = len(accuracy)
         losses = [accuracy.new_zeros(())]
@@ -127,15 +142,15 @@ class D2NN(Method):
             value = values[torch.arange(len(values)), taken]  # (B,) or (B, 2)
             seen = ran.view(bags, -1).any(dim=1) & learnt_from  # (bags,)
             if values.dim() == 2:
-                rewards = reward(accuracy, report.share.float().view(bags, -1).mean(dim=1), lams, graph.exchange_rate)
+                rewards = reward(accuracy, share.view(bags, -1).mean(dim=1), lams, graph.exchange_rate)
                 losses.append(_squared((value * ran).view(bags, -1).sum(dim=1), rewards, seen))
                 continue
             seen = seen & telling
             expected, efficiency = value.unbind(dim=1)
             losses.append(self._accuracy_loss(expected.view(bags, -1), accuracy, ran.view(bags, -1), seen))
             if isinstance(part := graph.parts[control.name], Controller) and part.looks_on:
-                to_come = _later(graph, control.name, execution) / max(report.static, 1)
-                losses.append(_squared(efficiency, -to_come.float(), ran & seen.repeat_interleave(self.bag)))
+                to_come = _later(graph, control.name, execution)
+                losses.append(_squared(efficiency, -to_come, ran & seen.repeat_interleave(self.bag)))
             greedy = execution.scores[control.name].argmax(dim=1) == taken
             telling = telling & (greedy | ~ran).view(bags, -1).all(dim=1)
         return torch.stack(losses).sum()
@@ -149,13 +164,21 @@ class D2NN(Method):
         return _squared(means, accuracy, seen)
 
 
+def _tell_costs(graph: Graph) -> None:
+    """Tells the controllers what is known of the costs to come."""
+    for control in graph.controls:
+        part = graph.parts[control.name]
+        if isinstance(part, Controller):
+            part.known.copy_(torch.tensor(costs_to_come(graph, control)))
+
+
 def _squared(expected: Tensor, came_out: Tensor, counted: Tensor) -> Tensor:
     """The mean squared error over the rows that count, zero if none does; all (n,)."""
     return ((expected - came_out)[counted] ** 2).sum() / counted.sum().clamp(min=1)
 
 
 def _later(graph: Graph, control: str, execution: Execution) -> Tensor:
-    """Multiply-adds of each image, (B,), in the nodes that come after a control node."""
-    order = [node.name for node in graph.nodes]
-    after = order[order.index(control) + 1 :]
-    return torch.stack([execution.ran[name].to(torch.float64) * graph.macs[name] for name in after]).sum(dim=0)
+    """What each image cost, (B,), in the nodes that come after a control node, as a share of the static network's."""
+    first = [node.name for node in graph.nodes].index(control) + 1
+    ran = torch.stack([execution.ran[node.name] for node in graph.nodes[first:]], dim=1)  # (B, nodes)
+    return (ran.to(graph.prices) @ graph.prices[first:] / static_price(graph)).float()

@@ -12,6 +12,7 @@ from core.network.graph import Graph
 from core.network.policy import Open
 from core.network.route import static_network
 from core.network.validation import columns
+from core.registry import Decides
 
 
 class Static(Method):
@@ -21,8 +22,8 @@ class Static(Method):
     route: tuple[str, ...] = Field((), description="which path, as control=option, one per control node; none: the largest path")
 
     @property
-    def decides(self) -> bool:
-        return False
+    def decides(self) -> Decides:
+        return None
 
     def prepare(self, graph: Graph) -> Graph:
         named = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}

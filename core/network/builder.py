@@ -8,7 +8,7 @@ from core.network.controller import Controller
 from core.network.graph import Graph
 from core.network.layers import Constant
 from core.network.measure import measure
-from core.network.node import Decision, Edge, Gate, GraphError, Node
+from core.network.node import ChannelGate, Decision, Edge, Gate, GraphError, Node
 
 
 class Builder:
@@ -23,9 +23,14 @@ class Builder:
         self.parts: dict[str, nn.Module] = {}
         self.shapes: dict[str, tuple[int, ...]] = {"x": self.image}
 
-    def add(self, name: str, part: nn.Module, *inputs: str | Edge, when: Gate | Sequence[Gate] = ()) -> str:
-        """A regular node; it runs when one of the options `when` is taken, always without. Raises GraphError if shapes do not fit."""
-        return self._add(Node(name, "regular", _edges(inputs), _gates(when)), part)
+    def add(
+        self, name: str, part: nn.Module, *inputs: str | Edge, when: Gate | Sequence[Gate] = (), channels: ChannelGate | None = None
+    ) -> str:
+        """A regular node; it runs when one of the options `when` is taken, always without. `channels` are gates inside its module.
+
+        Raises GraphError if shapes do not fit.
+        """
+        return self._add(Node(name, "regular", _edges(inputs), _gates(when), channels=channels), part)
 
     def output(self, name: str, part: nn.Module, *inputs: str | Edge, when: Gate | Sequence[Gate] = ()) -> str:
         """An output node: an image's answer is that of the last one that ran."""
@@ -56,7 +61,8 @@ class Builder:
             if edge.source not in self.shapes:
                 raise GraphError(f"node {node.name!r} has an edge from {edge.source!r}, which was not added before it")
         shapes = [self.shapes[edge.source] for edge in node.inputs]
-        self.shapes[node.name], _ = measure(part, shapes, weighed=node.kind == "control", where=f"node {node.name!r}")
+        within = 0 if node.channels is None else node.channels.count
+        self.shapes[node.name], _ = measure(part, shapes, weighed=node.kind == "control", channels=within, where=f"node {node.name!r}")
         self.nodes.append(node)
         self.parts[node.name] = part
         return node.name

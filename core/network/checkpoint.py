@@ -1,4 +1,11 @@
-"""A training's state as the bytes of one safetensors file: weights, the optimiser's moments, and how far it got. Never pickle."""
+"""A training's state as the bytes of one safetensors file: weights, the optimiser's moments, and how far it got.
+
+Nothing is pickled. Weights of others that are can be begun from, but nothing in them is run.
+"""
+
+import io
+import pickle
+from collections.abc import Callable
 
 import torch
 from safetensors import SafetensorError
@@ -24,16 +31,42 @@ def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0) -> byt
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def begin_with(state: bytes, graph: Graph) -> int:
-    """Puts the weights of another network into nodes of the same name and shape; returns how many. Raises CheckpointError if none."""
-    given = _read(state)
+def begin_with(state: bytes, graph: Graph, own_name: Callable[[str], str] = str) -> int:
+    """Puts the weights of another network into nodes of the same name and shape; returns how many. Raises CheckpointError if none.
+
+    `state`: an exported run, or weights under published names as safetensors or as PyTorch saves them; `own_name` tells what a published
+    name is called here.
+    """
+    given = _given(state, own_name)
     own = graph.state_dict()
-    fitting = {name: given[f"graph.{name}"] for name in own if f"graph.{name}" in given and given[f"graph.{name}"].shape == own[name].shape}
+    fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
     nodes = {name.split(".")[1] for name in fitting if name.startswith("parts.")}
     if not nodes:
         raise CheckpointError("these weights have no node of the same name and shape as this network's")
     graph.load_state_dict({name: tensor for name, tensor in fitting.items() if name.startswith("parts.")}, strict=False)
     return len(nodes)
+
+
+def _given(state: bytes, own_name: Callable[[str], str]) -> dict[str, Tensor]:
+    """Weights by their names here."""
+    try:
+        tensors = load(state)
+    except SafetensorError:
+        tensors = _saved_by_torch(state)
+    if any(name.startswith("graph.") for name in tensors):
+        return {name.removeprefix("graph."): value for name, value in tensors.items()}
+    return {own_name(name): value for name, value in tensors.items()}
+
+
+def _saved_by_torch(state: bytes) -> dict[str, Tensor]:
+    """The tensors of a file that PyTorch saved, read without running what it may say."""
+    try:
+        loaded = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        told = " ".join(str(error).split(". ")[0].split())
+        raise CheckpointError(f"this is neither a safetensors file nor weights that PyTorch can read safely: {told}") from error
+    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
+    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
 
 
 def _read(state: bytes) -> dict[str, Tensor]:
@@ -47,6 +80,8 @@ def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> in
     """Puts a state into a graph and its optimiser and returns the number of steps done. Raises CheckpointError where they do not fit."""
     tensors = _read(state)
     weights = {name.removeprefix("graph."): tensor for name, tensor in tensors.items() if name.startswith("graph.")}
+    for kept_since in ("prices", "course"):  # files of before then hold what a fresh graph has
+        weights.setdefault(kept_since, graph.get_buffer(kept_since))
     try:
         graph.load_state_dict(weights)
     except RuntimeError as error:

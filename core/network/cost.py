@@ -1,15 +1,23 @@
 """What an execution cost, in multiply-adds (MACs) of convolutions and linear layers, control nodes included."""
 
 from dataclasses import dataclass
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
 from core.network.execution import Execution
 from core.network.graph import Graph
-from core.network.route import static_nodes
+from core.network.route import static_nodes, static_price
 
 NOT_COUNTED = ("normalisation", "activation functions", "pooling", "additions", "biases")
+
+
+class ChannelGated(Protocol):
+    """A module with gates inside."""
+
+    def share(self, kept: Tensor) -> Tensor:
+        """The share of its multiply-adds that is left with the channels that are kept, (B, count) bool: (B,) double."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +35,25 @@ class CostReport:
         return self.used / max(self.static, 1)
 
 
+def spent(graph: Graph, execution: Execution) -> Tensor:
+    """What an execution cost by the graph's prices, as a share of the static network's, for each of its images (B,)."""
+    return (_computed(graph, execution) * graph.prices).sum(dim=1) / static_price(graph)
+
+
 def cost(graph: Graph, execution: Execution) -> CostReport:
     """The cost of an execution, for each of its images."""
-    used = torch.stack([ran.to(torch.float64) * graph.macs[name] for name, ran in execution.ran.items()]).sum(dim=0)  # (B,)
+    used = (_computed(graph, execution) * torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64)).sum(dim=1)
     static = sum(graph.macs[name] for name in static_nodes(graph, graph.reference))
     return CostReport(dict(graph.macs), used, sum(graph.macs.values()), static)
+
+
+def _computed(graph: Graph, execution: Execution) -> Tensor:
+    """Which share of each node was computed for each image, (B, nodes) double: none, all, or what its channel gates left of it."""
+    shares = []
+    for node in graph.nodes:
+        share = execution.ran[node.name].to(torch.float64)  # (B,)
+        if node.channels is not None:
+            part = cast(ChannelGated, graph.parts[node.name])
+            share = share * part.share(execution.gates[node.channels.control][:, node.channels.columns] > 0)
+        shares.append(share)
+    return torch.stack(shares, dim=1)

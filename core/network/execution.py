@@ -14,7 +14,7 @@ from torch import Tensor
 from core.network.graph import Graph
 from core.network.node import GraphError, Node
 from core.network.policy import Policy
-from core.network.weighing import scores, weight
+from core.network.weighing import scores
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Execution:
     def gate(self, node: Node) -> Tensor:
         """The number by which each image's result of a node is scaled, (B,): the largest of its control edges, one without any."""
         if not node.gates:
-            return torch.ones(len(next(iter(self.ran.values()))))
+            ran = next(iter(self.ran.values()))
+            return torch.ones(len(ran), device=ran.device)
         return _opening(node, self.gates)
 
 
@@ -64,7 +65,7 @@ def execute(graph: Graph, x: Tensor, policy: Policy, *, lam: Tensor | float | No
     if graph.every_lam and lam is None:
         raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
     lams = None if lam is None else torch.as_tensor(lam, dtype=torch.float32, device=x.device).expand(len(x))  # (B,)
-    weights = None if lams is None else weight(lams, graph.exchange_rate)  # (B,)
+    weights = None if lams is None else graph.told(lams)  # (B,)
     sent: dict[str, Tensor] = {graph.input.name: x}
     done = Execution({}, {graph.input.name: torch.ones(len(x), dtype=torch.bool, device=x.device)}, {}, {}, {})
     readers = _last_readers(graph)
@@ -74,12 +75,13 @@ def execute(graph: Graph, x: Tensor, policy: Policy, *, lam: Tensor | float | No
         done.ran[node.name] = present if opening is None else present & (opening > 0)
         inputs = [_received(sent[edge.source], edge.default, done.ran[edge.source]) for edge in node.inputs]
         if node.kind == "control":
-            values = _computed(graph, node, inputs, weights, done.ran[node.name], dense)
+            values = _computed(graph, node, inputs, {"weight": weights}, done.ran[node.name], dense)
             done.values[node.name] = values * _spread(present, values)
             done.scores[node.name] = scores(done.values[node.name], lams, graph.exchange_rate)
             done.gates[node.name] = policy(node, done.scores[node.name]) * _spread(present, done.scores[node.name])
         else:
-            result = _computed(graph, node, inputs, None, done.ran[node.name], dense)
+            within = {} if node.channels is None else {"channels": done.gates[node.channels.control][:, node.channels.columns]}
+            result = _computed(graph, node, inputs, within, done.ran[node.name], dense)
             if dense:  # what did not run may have given anything, and zero times infinity is not zero
                 result = torch.where(_spread(done.ran[node.name], result).bool() | result.isfinite(), result, 0.0)
             if opening is not None or dense:
@@ -106,22 +108,22 @@ def _received(sent: Tensor, default: float | None, ran: Tensor) -> Tensor:
     return sent + default * _spread(~ran, sent) if default else sent
 
 
-def _computed(graph: Graph, node: Node, inputs: Sequence[Tensor], weights: Tensor | None, runs: Tensor, dense: bool) -> Tensor:
-    """What a node's module returns for the images for which it runs, scattered among zeros, (B, ...)."""
+def _computed(graph: Graph, node: Node, inputs: Sequence[Tensor], named: Mapping[str, Tensor | None], runs: Tensor, dense: bool) -> Tensor:
+    """What a node's module returns for the images for which it runs, scattered among zeros, (B, ...); `named` is what else it takes."""
     part = graph.parts[node.name]
     shape, batch = graph.shapes[node.name], len(runs)
     if node.kind == "dummy":
         constant: Tensor = part()
         return constant.expand(batch, *shape) * _spread(torch.ones_like(runs) if dense else runs, constant)
-    named = {"weight": weights} if node.kind == "control" else {}
+    how = {} if node.channels is None else {"dense": dense}
     if dense or bool(runs.all()):
-        result: Tensor = part(*inputs, **named)
+        result: Tensor = part(*inputs, **named, **how)
         return result
     rows = runs.nonzero().squeeze(1)  # (rows,)
     if not len(rows):
         return inputs[0].new_zeros(batch, *shape)
     named = {name: None if value is None else value[rows] for name, value in named.items()}
-    some: Tensor = part(*(value[rows] for value in inputs), **named)
+    some: Tensor = part(*(value[rows] for value in inputs), **named, **how)
     return some.new_zeros(batch, *some.shape[1:]).index_copy(0, rows, some)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from core.network.measure import measure
 from core.network.node import GraphError, Node
 from core.network.validation import columns, ordered, validate
+from core.network.weighing import weight
 
 
 class Parts(nn.ModuleDict):
@@ -27,6 +28,8 @@ class Graph(nn.Module):
     macs       multiply-adds of each node for one image
     reference  the option of each control node on the path of the highest capacity; the network of that path alone is the static one
     exchange_rate  κ: how much accuracy the whole cost of the static network is worth
+    course     what control nodes are told for λ of 0, …, 1 in even steps, (steps,); empty: the weight of accuracy that λ and κ give
+    prices     what each node costs in the reward, (nodes,): its multiply-adds, or whatever else a method puts there
     """
 
     def __init__(
@@ -58,10 +61,16 @@ class Graph(nn.Module):
                 raise GraphError(f"every output node sends one score per class, but {shapes}: mend their modules")
         self.exchange_rate: Tensor
         self.register_buffer("exchange_rate", torch.tensor(1.0))
+        self.course: Tensor
+        self.register_buffer("course", torch.empty(0))
+        self.prices: Tensor
+        self.register_buffer("prices", torch.tensor([self.macs[node.name] for node in self.nodes], dtype=torch.float64))
 
     def _measure(self, node: Node) -> tuple[tuple[int, ...], int]:
         shapes = [self.shapes[edge.source] for edge in node.inputs]
-        shape, macs = measure(self.parts[node.name], shapes, weighed=node.kind == "control", where=f"node {node.name!r}")
+        channels = 0 if node.channels is None else node.channels.count
+        weighed = node.kind == "control"
+        shape, macs = measure(self.parts[node.name], shapes, weighed=weighed, channels=channels, where=f"node {node.name!r}")
         options = len(node.options)
         if node.kind == "control" and shape not in ((options,), (options, 2)):
             raise GraphError(
@@ -87,7 +96,17 @@ class Graph(nn.Module):
     @property
     def every_lam(self) -> bool:
         """Whether one set of weights serves every λ, so that λ has to be given to execute it."""
-        return any(len(self.shapes[control.name]) == 2 for control in self.controls)
+        return any(
+            len(self.shapes[control.name]) == 2 or getattr(self.parts[control.name], "every_lam", False) for control in self.controls
+        )
+
+    def told(self, lams: Tensor) -> Tensor:
+        """What control nodes are told of λ (B,): (B,)."""
+        if not len(self.course):
+            return weight(lams, self.exchange_rate)
+        at = lams.clamp(0, 1) * (len(self.course) - 1)
+        low = at.floor().long().clamp(max=len(self.course) - 2)
+        return torch.lerp(self.course[low], self.course[low + 1], at - low)
 
     def opened_by(self, control: str, column: int) -> tuple[str, ...]:
         """The names of the nodes that a column of a control node opens."""

@@ -45,6 +45,25 @@ def convs(channels: int, *filters: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(*(conv(widths[i], widths[i + 1], stride if i == 0 else 1) for i in range(len(filters))))
 
 
+def pyramid(channels: int, *filters: int) -> nn.Sequential:
+    """3×3 convolutions one after the other; the first halves the map, and so does each that has more filters than the one before."""
+    widths = (channels, *filters)
+    halves = [i == 0 or widths[i + 1] > widths[i] for i in range(len(filters))]
+    return nn.Sequential(*(conv(widths[i], widths[i + 1], 1 + halves[i]) for i in range(len(filters))))
+
+
 def classifier(features: int, classes: int) -> nn.Sequential:
     """Mean over the map, then one score per class: (B, features, H, W) to (B, classes)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, classes))
+
+
+class Refined(nn.Module):
+    """An earlier answer (B, classes) and what a linear classifier makes of features (B, C, H, W), added up."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = classifier(features, classes)
+
+    def forward(self, features: Tensor, earlier: Tensor) -> Tensor:
+        answer: Tensor = self.classifier(features)
+        return answer + earlier

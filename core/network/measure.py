@@ -11,18 +11,20 @@ from core.network.node import GraphError
 
 
 def measure(
-    part: nn.Module, shapes: Sequence[tuple[int, ...]], *, weighed: bool = False, where: str = "module"
+    part: nn.Module, shapes: Sequence[tuple[int, ...]], *, weighed: bool = False, channels: int = 0, where: str = "module"
 ) -> tuple[tuple[int, ...], int]:
     """The shape of what a module returns and its multiply-adds, for one image with inputs of these shapes.
 
-    `weighed`: the module is a control module and takes λ's weight too. Raises GraphError where it cannot take the shapes.
+    `weighed`: the module is a control module and takes λ's weight too; `channels`: how many gates there are inside it, all of them open.
+    Raises GraphError where it cannot take the shapes.
     """
     part = copy.deepcopy(part).to("meta").eval()
     inputs = [torch.empty(1, *shape, device="meta") for shape in shapes]
-    weight = {"weight": torch.empty(1, device="meta")} if weighed else {}
+    named = {"weight": torch.empty(1, device="meta")} if weighed else {}
+    gates = {"channels": torch.ones(1, channels, device="meta"), "dense": True} if channels else {}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         try:
-            output = part(*inputs, **weight)
+            output = part(*inputs, **named, **gates)
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
             fault = str(error).splitlines()[0]
             raise GraphError(f"{where}: its module cannot take inputs of shape {', '.join(map(str, shapes))}: {fault}") from error

@@ -33,11 +33,29 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class ChannelGate:
+    """The columns of a control node, `count` from `first` on, that keep or drop channels inside a node's module (C-Net).
+
+    A channel whose gate is zero is neither computed nor read; one above zero is scaled by it.
+    """
+
+    control: str
+    first: int
+    count: int
+
+    @property
+    def columns(self) -> slice:
+        """Where they are among the control node's gates."""
+        return slice(self.first, self.first + self.count)
+
+
+@dataclass(frozen=True)
 class Node:
     """One node of the graph.
 
     `options` name a control node's columns, from the cheapest to the dearest. `decides` says how its scores become gates:
     `"one"` opens the column of the highest score (D2NN), `"each"` opens every column whose score is positive and scales by it (L-Net).
+    `channels` are the gates inside its module, which then takes them as `channels`, (B, count), and tells by `share` what they save.
     """
 
     name: str
@@ -46,8 +64,10 @@ class Node:
     gates: tuple[Gate, ...] = ()
     options: tuple[str, ...] = ()
     decides: Decision = "one"
+    channels: ChannelGate | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of all nodes that have to be done before this one."""
-        return tuple(edge.source for edge in self.inputs) + tuple(gate.control for gate in self.gates)
+        within = () if self.channels is None else (self.channels.control,)
+        return tuple(edge.source for edge in self.inputs) + tuple(gate.control for gate in self.gates) + within

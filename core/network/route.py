@@ -80,12 +80,20 @@ def reaching(graph: Graph, name: str) -> dict[str, int]:
     return {control.name: 0 for control in graph.controls} | dict(opened)
 
 
+def static_price(graph: Graph) -> float:
+    """What the static network costs by the graph's prices."""
+    kept = static_nodes(graph, graph.reference)
+    total = sum(price for node, price in zip(graph.nodes, graph.prices.tolist(), strict=True) if node.name in kept)
+    return float(total) or 1.0
+
+
 def costs_to_come(graph: Graph, control: Node) -> list[float]:
     """For each option of a control node, the share of the static cost still to come if every later control node takes its cheapest."""
     before = {node.name for node in graph.nodes[: graph.nodes.index(control) + 1]}
-    static = max(sum(graph.macs[name] for name in static_nodes(graph, graph.reference)), 1)
+    prices = dict(zip((node.name for node in graph.nodes), graph.prices.tolist(), strict=True))
+    static = static_price(graph)
     shares = []
     for column in range(len(control.options)):
         runs = running(graph, reaching(graph, control.name) | {control.name: column})
-        shares.append(sum(graph.macs[name] for name in runs if name not in before) / static)
+        shares.append(sum(prices[name] for name in runs if name not in before) / static)
     return shares

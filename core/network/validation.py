@@ -21,6 +21,7 @@ def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
     by_name = {node.name: node for node in nodes}
     for node in nodes:
         _validate_edges(node, by_name)
+        _validate_channels(node, by_name)
         _validate_kind(node)
         if (node.name in parts) == (node.kind == "input"):
             raise GraphError(f"node {node.name!r}: " + ("the input has no module" if node.kind == "input" else "it has no module in parts"))
@@ -52,6 +53,21 @@ def _validate_edges(node: Node, by_name: Mapping[str, Node]) -> None:
             raise GraphError(f"node {control.name!r} has mixed outgoing edges: it is {control.kind}, so it cannot open {node.name!r}")
         if not 0 <= gate.column < len(control.options):
             raise GraphError(f"node {node.name!r}: {control.name!r} has {len(control.options)} options, so no column {gate.column}")
+
+
+def _validate_channels(node: Node, by_name: Mapping[str, Node]) -> None:
+    if node.channels is None:
+        return
+    control = by_name[node.channels.control]
+    if control.kind != "control" or control.decides != "each":
+        raise GraphError(
+            f"node {node.name!r}: the channels of its module need a control node that decides each by itself, not {control.name!r}"
+        )
+    last = node.channels.first + node.channels.count
+    if node.channels.first < 0 or node.channels.count < 1 or last > len(control.options):
+        raise GraphError(f"node {node.name!r}: {control.name!r} has {len(control.options)} options, so no columns up to {last}")
+    if node.kind != "regular":
+        raise GraphError(f"{node.kind} node {node.name!r} has gates within: only regular nodes can have them")
 
 
 def _validate_kind(node: Node) -> None:
@@ -102,6 +118,7 @@ def way(nodes: Mapping[str, Node], *names: str) -> set[tuple[str, int]] | None:
             continue
         reached |= {node.name}
         goals = rest + tuple(edge.source for edge in node.inputs if edge.default is None and edge.source not in reached)
+        goals += () if node.channels is None else (node.channels.control,)
         if not node.gates:
             untried.append((goals, reached, opened))
         for gate in sorted(node.gates, key=lambda gate: -gate.column):  # the cheapest is put on top

@@ -57,6 +57,11 @@ class Catalogue(Database):
                 raise missing(repr(id_or_name), get_close_matches(id_or_name, list(names), 1))
             return run
 
+    def siblings(self, run: Run) -> list[Run]:
+        """The finished runs of its sweep that differ from a run in the seed alone, itself included, by seed."""
+        alike = [other for other in self.runs() if other.sweep == run.sweep and run.sweep and _but_for_seed(other) == _but_for_seed(run)]
+        return sorted((other for other in alike if other.status == "finished"), key=lambda other: other.seed)
+
     def rename(self, run_id: int, name: str) -> Run:
         """Raises StoreError if the name is taken or cannot be one, or if the run ships with the project."""
         with self.write() as session:
@@ -93,6 +98,11 @@ class Catalogue(Database):
                     raise StoreError(f"the name {run.name!r} was given to another run: rename one of the two first")
                 run.deleted, run.stop_requested = None, False
         return run
+
+
+def _but_for_seed(run: Run) -> dict[str, Any]:
+    """A run's configuration without what differs between the seeds of a sweep."""
+    return run.config | {"training": {name: value for name, value in run.config["training"].items() if name != "seed"}}
 
 
 def found(session: Session, run_id: int) -> Run:

@@ -44,6 +44,8 @@ class Figures(BaseModel):
 
     val: list[Row] = Field(min_length=1)
     test: list[Row] = Field(min_length=1)
+    baselines: dict[str, dict[str, list[dict[str, float]]]] = {}  # of each split, the points of what the network has to beat
+    collapsed: list[dict[str, Any]] = []  # control nodes that do not decide
 
 
 class Header(BaseModel):

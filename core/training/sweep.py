@@ -1,11 +1,15 @@
 """Many runs that belong together: several λ, several seeds, each in a process of its own."""
 
+import argparse
 import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
 
-from core.config import RunConfig
+from core.baselines import routes
+from core.config import RunConfig, run_config
+from core.methods.static import Static
+from core.network.route import static_nodes
 from core.store import Run, Store
 from core.training.worker import start
 
@@ -14,8 +18,23 @@ POLL = 1.0  # seconds between looks at the runs
 
 def planned(config: RunConfig, lams: Sequence[float | None], seeds: Sequence[int]) -> list[RunConfig]:
     """The configuration for each λ (none: one network for every λ) and each seed."""
+    choices = config.model_dump(mode="json", exclude={"lam", "training"})
+    trainings = [config.training.model_dump() | {"seed": seed} for seed in seeds]
+    return [run_config(**choices, lam=lam, training=training) for training in trainings for lam in lams]
+
+
+def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
+    """A static network for every path through the architecture, to be trained on its own, for each seed. Raises GraphError, DataError."""
+    stills, classes = config.dataset.samples(1)
+    channels, height, width = stills.images.shape[1:]
+    graph = config.architecture.build((channels, height, width), len(classes))
+    kept = {static_nodes(graph, choice): choice for choice in routes(graph)}
+    methods = [
+        Static(route=tuple(f"{control.name}={control.options[choice[control.name]]}" for control in graph.controls))
+        for choice in kept.values()
+    ]
     trainings = [config.training.model_copy(update={"seed": seed}) for seed in seeds]
-    return [config.model_copy(update={"lam": lam, "training": training}) for training in trainings for lam in lams]
+    return [config.model_copy(update={"lam": None, "method": method, "training": training}) for training in trainings for method in methods]
 
 
 def enlist(store: Store, configs: Sequence[RunConfig], sweep: str) -> list[Run]:
@@ -24,14 +43,22 @@ def enlist(store: Store, configs: Sequence[RunConfig], sweep: str) -> list[Run]:
     runs = []
     for config in configs:
         columns = config.columns()
-        name = f"{sweep}/{'every' if config.lam is None else f'{config.lam:g}'}/{config.training.seed}"
+        name = f"{sweep}/{_kind(config)}/{config.training.seed}"
         runs.append(there.get(str(columns["config"])) or store.add(name=name, sweep=sweep, **columns))
     return runs
+
+
+def _kind(config: RunConfig) -> str:
+    """What tells a run of a sweep from the others but for its seed: its λ, or the path of a static network."""
+    if isinstance(config.method, Static):
+        return "static " + ",".join(choice.partition("=")[2] for choice in config.method.route)
+    return "every" if config.lam is None else f"{config.lam:g}"
 
 
 def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
     """Train what is not finished, `jobs` at a time, and yield how all stand, every second. What is going on is ended if the caller ends."""
     waiting = [run.id for run in runs if run.state not in ("finished", "running")]
+    queued = {run.id for run in runs if run.state == "queued"}
     working: dict[int, int] = {}  # process of each run
     try:
         while True:
@@ -41,7 +68,8 @@ def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
                 _reap(working.pop(run_id))
             while waiting and len(working) < jobs:
                 run_id = waiting.pop(0)
-                working[run_id] = start(run_id, store.url)
+                if not (run_id in queued and store.run(run_id).state == "stopped"):  # the sweep was stopped before its turn came
+                    working[run_id] = start(run_id, store.url)
             yield now
             if not working:
                 return
@@ -59,3 +87,21 @@ def _reap(process: int) -> None:
             os.waitpid(process, 0)
         except ChildProcessError:
             return
+
+
+def main() -> None:
+    """The process's entry: `python -m core.training.sweep NAME --db URL`."""
+    parser = argparse.ArgumentParser(
+        description="Train what is not finished of a sweep; started by the app, of use by hand for nothing else."
+    )
+    parser.add_argument("name")
+    parser.add_argument("--db", default=None)
+    asked = parser.parse_args()
+    store = Store(asked.db)
+    runs = sorted((run for run in store.runs() if run.sweep == asked.name), key=lambda run: run.id)
+    for _ in sweep(store, runs, 1):
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -6,15 +6,18 @@ the same weights as one that was never interrupted.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 from torch.optim import AdamW
 
+from core.baselines import baselines, passes
+from core.collapse import collapsed
 from core.config import RunConfig
-from core.datasets import Data
+from core.datasets import Data, Report, unreported
 from core.evaluation import Evaluation, evaluate, normalised
 from core.methods import Batch
 from core.network.checkpoint import begin_with, pack, unpack
@@ -32,13 +35,13 @@ ADJUSTED_ON = 256  # training images
 class Progress:
     """How far a training is: `epoch` counts epochs and their parts; `figures` are points of the curve; `state` comes after each epoch.
 
-    The last one has `final`, the figures of the trained network {"val": [...], "test": [...]}, one object per λ, and the weights alone.
+    The last one has `final`, the figures of the trained network, and the weights alone.
     """
 
     epoch: float
     figures: dict[str, float] = field(default_factory=dict)
     state: bytes | None = None
-    final: dict[str, list[dict[str, object]]] | None = None
+    final: dict[str, Any] | None = None
 
 
 def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Graph:
@@ -49,8 +52,11 @@ def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Gr
         return config.method.prepare(graph)
 
 
-def train(config: RunConfig, data: Data, *, resume: bytes | None = None) -> Iterator[Progress]:
-    """Train from the start, or from a state that an earlier training yielded. Uses a CUDA GPU where there is one."""
+def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report: Report = unreported) -> Iterator[Progress]:
+    """Train from the start, or from a state that an earlier training yielded. Uses a CUDA GPU where there is one.
+
+    `report` is told how far the evaluation of the trained network is.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options = config.training
     graph = assemble(config, data.image, len(data.classes)).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hints leave it out
@@ -58,15 +64,17 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None) -> Iter
     batches = max(round(len(data.train) / options.batch_size), 1)
     steps = batches * options.epochs
     kept_back = _kept_back(len(data.train), config)  # (N,)
-    if options.start and not resume:
-        begin_with(_bytes(options.start), graph)
+    if not resume:
+        if options.start:
+            begin_with(_bytes(options.start), graph, config.architecture.own_name)
+        config.method.begin(graph, options.batch_size)
     done = unpack(resume, graph, optimizer) if resume else 0
     for epoch in range(done // batches, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
         figures: dict[str, float] = {}
         if epoch:
-            config.method.adjust(graph.eval(), _adjusted_on(data, kept_back).to(device))
+            config.method.adjust(graph.eval(), _adjusted_on(data, kept_back).to(device), final=False)
         graph.train()
         for batch, apart in _batches(kept_back, batches, config.method.group, generator):
             for group in optimizer.param_groups:
@@ -78,16 +86,34 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None) -> Iter
             yield Progress(done / batches)
         figures |= _watch(config, graph, data)
         if epoch + 1 == options.epochs:
-            config.method.adjust(graph.eval(), normalised(data.val.images).to(device))
+            config.method.adjust(graph.eval(), normalised(data.val.images).to(device), final=True)
         yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
-    yield Progress(options.epochs, {}, pack(graph), final_figures(graph, config, data))
+    yield Progress(options.epochs, {}, pack(graph), final_figures(graph, config, data, report))
 
 
-def final_figures(graph: Graph, config: RunConfig, data: Data) -> dict[str, list[dict[str, object]]]:
-    """The trained network on validation and test images, at its λ, or at eleven of them where it serves every λ."""
+def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = unreported) -> dict[str, Any]:
+    """The trained network on validation and test images, at its λ, or at several of them where it serves every λ.
+
+    {"val": [an object per λ], "test": [...]} and, where there are control nodes, {"baselines": {"val": {name: [points]}, "test": ...},
+    "collapsed": [control nodes that do not decide]}.
+    """
     lams: tuple[float | None, ...] = FINAL_GRID if graph.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
-    return {part: [evaluate(graph, split, lam=lam).to_json() for lam in lams] for part, split in parts.items()}
+    images = (len(lams) + (passes(graph) if graph.controls else 0)) * (len(data.val) + len(data.test))
+    done = 0
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        report("evaluating", done / images)
+
+    seen = {part: [evaluate(graph, split, lam=lam, report=told) for lam in lams] for part, split in parts.items()}
+    figures: dict[str, Any] = {part: [one.to_json() for one in rows] for part, rows in seen.items()}
+    if graph.controls:
+        fronts = {part: baselines(graph, split, told) for part, split in parts.items()}
+        figures["baselines"] = {part: {name: [asdict(point) for point in front] for name, front in fronts[part].items()} for part in parts}
+        figures["collapsed"] = [asdict(control) for control in collapsed(graph, seen["val"])]
+    return figures
 
 
 def _bytes(file: str) -> bytes:
@@ -147,11 +173,13 @@ def _step(config: RunConfig, graph: Graph, optimizer: AdamW, batch: Batch, progr
 def _watch(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
     """The validation points of the curve after an epoch."""
     figures: dict[str, float] = {}
+    rows: list[Evaluation] = []
     for lam in GRID if graph.every_lam else (config.lam,):
-        seen: Evaluation = evaluate(graph, data.val, lam=lam)
+        seen = evaluate(graph, data.val, lam=lam)
+        rows.append(seen)
         at = f" at λ={lam:g}" if graph.every_lam else ""
         figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.macs_mean / max(seen.macs_static, 1)}
-    return figures
+    return figures | ({"val collapsed control nodes": float(len(collapsed(graph, rows)))} if graph.controls else {})
 
 
 def schedule(progress: float) -> float:

@@ -39,7 +39,7 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
         store.describe_data(run_id, data.image, data.classes)
         latest = store.read_weights(run_id)
         recorded = saved = time.monotonic()
-        for progress in train(config, data, resume=latest[1] if latest else None):
+        for progress in train(config, data, resume=latest[1] if latest else None, report=listen):
             epoch, instant = progress.epoch, time.monotonic()
             if progress.final is not None:
                 store.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))
@@ -67,9 +67,18 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
 
 def start(run_id: int, url: str) -> int:
     """Start a process of its own for a run, which outlives this one, and return its id. Its output goes to a log in the weights folder."""
-    log = Store(url).weights.folder / f"{run_id}.log"
+    return _spawn("core.training.worker", str(run_id), url, f"{run_id}.log")
+
+
+def start_sweep(name: str, url: str) -> int:
+    """Start a process that trains what is not finished of a sweep, one run after the other; as `start`."""
+    return _spawn("core.training.sweep", name, url, "sweep.log")
+
+
+def _spawn(module: str, what: str, url: str, log_name: str) -> int:
+    log = Store(url).weights.folder / log_name
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url]
+    command = [sys.executable, "-m", module, what, "--db", url]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True

@@ -1,0 +1,32 @@
+"""What gates that decide each by itself are expected to cost, with a gradient for gates that are closed."""
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from core.network.cost import ChannelGated
+from core.network.execution import Execution
+from core.network.graph import Graph
+from core.network.route import static_price
+
+
+def open_gates(scores: Tensor) -> Tensor:
+    """Which gates are open, 0 or 1, (B, K): exactly so forwards, with the gradient of a sigmoid backwards (straight-through)."""
+    soft = scores.float().sigmoid()
+    return (scores > 0).float() + (soft - soft.detach())
+
+
+def expected_share(graph: Graph, execution: Execution) -> Tensor:
+    """The cost of each image by the graph's prices, as a share of the static network's, (B,); equal to `spent` but for its gradient."""
+    opened = {name: open_gates(scores) for name, scores in execution.scores.items()}
+    total = torch.zeros(len(next(iter(execution.ran.values()))), dtype=torch.float64, device=graph.prices.device)
+    for node, price in zip(graph.nodes, graph.prices, strict=True):
+        share = execution.ran[node.name].double()  # (B,)
+        if node.gates:
+            share = torch.stack([opened[gate.control][:, gate.column] for gate in node.gates]).amax(dim=0).double()
+        if node.channels is not None:
+            part = cast(ChannelGated, graph.parts[node.name])
+            share = share * part.share(opened[node.channels.control][:, node.channels.columns])
+        total = total + share * price
+    return (total / static_price(graph)).float()

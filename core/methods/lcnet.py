@@ -1,0 +1,89 @@
+"""LC-Net: gates of layers and channels learned through a straight-through estimate, at a cost that is asked for (Xia et al., 2021).
+
+Cross-entropy, and a penalty on how far the mean cost of a group of images is from what was asked for it. Forwards a gate is max(score, 0);
+backwards it has the gradient of a sigmoid, so that closed gates learn too. What is asked for begins at the whole cost and comes down.
+Best begun from the weights of the static network (`training.start`).
+
+Differs from the paper:
+- Without a λ one network is trained for every λ: the gate networks are told what is asked for, and each batch holds groups of which
+  different costs are asked. Then λ is the cost share between the least and the most that the network can do, and what the gate
+  networks are told for each λ is found on validation images, so that the cost moves evenly with λ.
+- With `beside`, each step also trains the network with all gates open, and the gated one learns from its answers too.
+
+Reconstructed: the losses, the weights and the schedule.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Generator, Tensor
+
+from core.learning.calibration import even_course
+from core.learning.expectation import expected_share
+from core.learning.losses import classification
+from core.methods import Batch, Method, Step
+from core.network.execution import execute
+from core.network.graph import Graph
+from core.network.policy import Open, StraightThrough
+from core.registry import Decides
+
+TEMPERATURE = 2.0  # of the answers that the gated network learns from
+STEPS = 101  # of λ for which it is kept what the gate networks are told
+
+
+class LCNet(Method):
+    """Gates of layers and channels, straight-through, at a cost that is asked for."""
+
+    name: Literal["lcnet"] = "lcnet"
+    least: float = Field(0.1, gt=0, le=1, description="the cost share that is asked for at λ = 0; at λ = 1 it is the whole cost")
+    penalty: float = Field(20.0, gt=0, le=1000, description="weight of the squared distance between the mean cost and what is asked for")
+    groups: int = Field(4, ge=1, le=64, description="with every λ: groups of a batch, each asked for a cost of its own")
+    anneal: float = Field(0.3, ge=0, le=1, description="share of the training in which what is asked for comes down from the whole cost")
+    beside: float = Field(
+        0.0, ge=0, le=10, description="weight of what the network with all gates open teaches the gated one; 0: not at all"
+    )
+
+    @property
+    def decides(self) -> Decides:
+        return "each"
+
+    def prepare(self, graph: Graph) -> Graph:
+        graph.course = torch.linspace(0, 1, STEPS)
+        return graph
+
+    def asked(self, lams: Tensor, progress: float) -> Tensor:
+        """The cost share that is asked for at each λ, at a point of the training from 0 to 1."""
+        final = self.least + (1 - self.least) * lams
+        return 1 - (1 - final) * (progress / self.anneal if progress < self.anneal else 1.0)
+
+    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
+        images, labels = batch.images, batch.labels
+        groups = min(self.groups, len(labels)) if lam is None else 1
+        group = torch.arange(len(labels), device=images.device) * groups // len(labels)  # (B,)
+        lams = torch.rand(groups, generator=generator) if lam is None else torch.full((1,), lam)  # (groups,)
+        lams = lams.to(images.device)
+        execution = execute(graph, images, StraightThrough(), lam=lams[group], dense=True)
+        shares = expected_share(graph, execution)  # (B,)
+        means = torch.stack([shares[group == number].mean() for number in range(groups)])  # (groups,)
+        losses = {
+            "classification": classification(execution, labels),
+            "cost": self.penalty * ((means - self.asked(lams, progress)) ** 2).mean(),
+        }
+        if self.beside:
+            full = execute(graph, images, Open(), lam=lams[group])
+            losses["full network"] = classification(full, labels)
+            losses["beside"] = self.beside * _taught(execution.output, full.output)
+        accuracy = float((execution.predicted == labels).float().mean())
+        return Step(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
+
+    def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
+        if final and graph.every_lam:
+            graph.course.copy_(even_course(graph, images))
+
+
+def _taught(answers: Tensor, teacher: Tensor) -> Tensor:
+    """How far answers are from those of a teacher, both softened; classes' scores (B, classes)."""
+    soft = (teacher.detach().float() / TEMPERATURE).softmax(dim=1)
+    return TEMPERATURE**2 * F.kl_div((answers.float() / TEMPERATURE).log_softmax(dim=1), soft, reduction="batchmean")

@@ -1,0 +1,46 @@
+"""L-Net and C-Net of one residual block: what is seen of an image so far, to a score per gate (Xia et al., 2021, section 3).
+
+A score above zero opens the gate and scales what it lets through.
+Differs from the paper: one network serves every λ where λ's weight is an input; L-Net and C-Net of a block share their hidden layer.
+Reconstructed: pooled means, normalised, one hidden layer; all gates begin open.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+OPEN = 1.0  # the score with which every gate begins
+
+
+class GateNetwork(nn.Module):
+    """Scores (B, gates) from feature maps (B, C, H, W)."""
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], gates: int, *, hidden: int = 16, every_lam: bool = False) -> None:
+        """`shapes`: of the inputs for one image, (C, H, W)."""
+        super().__init__()
+        self.every_lam = every_lam
+        seen = sum(shape[0] for shape in shapes)
+        self.norm = Means(seen)
+        self.hidden = nn.Linear(seen + every_lam, hidden)
+        self.head = nn.Linear(hidden, gates)
+        nn.init.zeros_(self.head.weight)
+        nn.init.constant_(self.head.bias, OPEN)
+
+    def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
+        features = self.norm(torch.cat([one.float().mean(dim=(2, 3)) for one in seen], dim=1))  # (B, C)
+        if self.every_lam:
+            assert weight is not None  # the executor has seen to it
+            features = torch.cat([features, weight[:, None].to(features)], dim=1)  # (B, C + 1)
+        scores: Tensor = self.head(F.relu(self.hidden(features)))  # (B, gates)
+        return scores
+
+
+class Means(nn.BatchNorm1d):
+    """Batch norm of pooled features that also takes a single row in training: it is normalised by the running figures."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(x)

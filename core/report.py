@@ -1,0 +1,95 @@
+"""What the stored figures of runs say of how well they trade accuracy for cost: alone, and against others on the same images.
+
+A group is the runs of one seed: one network for every λ, or several that were trained for a λ each. Costs are multiply-adds as shares of
+the reference network of the group.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import mean, stdev
+from typing import Any
+
+from core.collapse import Collapsed
+from core.front import Point, accuracy_at, cost_for, hypervolume, mean_difference
+from core.registry import ConfigError
+from core.store import Run
+
+LOW, HIGH = 0.3, 0.7  # costs between which differences are averaged
+SPAN = f"mean over costs of {LOW:.0%} to {HIGH:.0%}"
+SAVINGS = (0.3, 0.62)  # those of the ResNet cascade in the D2NN paper
+WITHIN = (0.005, 0.01)  # of accuracy
+RANDOM = f"gain over random gates, {SPAN}"
+
+Figures = dict[str, float]
+
+
+def alone(group: Sequence[Run], split: str) -> Figures:
+    """The figures of a group by itself. Raises ConfigError where it has none."""
+    own = points(group, split, reference(group, split))
+    told = {"least cost": min(point.cost for point in own), "highest accuracy": max(point.accuracy for point in own)}
+    if len(group) > 1:
+        return told
+    if len(own) > 1:
+        told["largest change of cost between neighbouring λ"] = max(abs(after.cost - before.cost) for before, after in pairwise(own))
+    stored = group[0].figures.get("baselines", {}).get(split, {})
+    fronts = {name: [Point(**one) for one in front] for name, front in stored.items()}
+    if full := fronts.pop("full path", None):
+        told |= {"accuracy of its full path": full[0].accuracy, "cost of its full path": full[0].cost}
+        told |= _reaching(own, full[0].accuracy, "its full path")
+    return told | {f"gain over {name}, {SPAN}": mean_difference(own, front, LOW, HIGH) for name, front in fronts.items()}
+
+
+def against(group: Sequence[Run], others: Sequence[Run], split: str) -> Figures:
+    """The figures of a group against other runs. Raises ConfigError where they are not of the same images."""
+    if strange := [other.name for other in others if other.config["dataset"] != group[0].config["dataset"]]:
+        raise ConfigError(f"{group[0].name} and {strange[0]} were not measured on the same images: their figures cannot be compared")
+    own, theirs = (points(runs, split, reference(group, split)) for runs in (group, others))
+    best = max(theirs, key=lambda point: point.accuracy)
+    told = {"highest accuracy of theirs": best.accuracy, "its cost": best.cost} | _reaching(own, best.accuracy, "it")
+    for saved in SAVINGS:
+        loss = 1 - accuracy_at(own, (1 - saved) * best.cost) / best.accuracy
+        told[f"loss relative to it at {1 - saved:.0%} of its cost"] = loss
+    told[f"above their front, {SPAN}"] = mean_difference(own, theirs, LOW, HIGH)
+    least = min(point.cost for point in own)
+    if above := [accuracy_at(own, point.cost) - point.accuracy for point in theirs if point.cost >= least]:
+        told |= {"above them at their costs, mean": mean(above), "above them at their costs, least": min(above)}
+        told["of them compared there"] = len(above) / len(theirs)
+    if len(theirs) > 1:
+        everyone = (*own, *theirs)
+        corner = (max(point.cost for point in everyone), min(point.accuracy for point in everyone))
+        told["hypervolume over theirs"] = hypervolume(own, *corner) / hypervolume(theirs, *corner)
+    return told
+
+
+def warnings(run: Run) -> list[str]:
+    """What a reader of a gated run's figures should know: control nodes that do not decide, and gates that do not beat random ones."""
+    told = [str(Collapsed(**control)) for control in run.figures.get("collapsed", [])]
+    useless = bool(run.figures) and alone([run], "test").get(RANDOM, 1.0) <= 0
+    return told + ["its gates do not beat random ones: it has learnt nothing about when to skip"] * useless
+
+
+def over_seeds(figures: Sequence[Figures]) -> dict[str, tuple[float, float | None]]:
+    """Of each figure that all have, the mean and the standard deviation over seeds; no deviation for one seed."""
+    columns = {name: [one[name] for one in figures] for name in figures[0] if all(name in one for one in figures)}
+    return {name: (mean(values), stdev(values) if len(values) > 1 else None) for name, values in columns.items()}
+
+
+def reference(group: Sequence[Run], split: str) -> float:
+    """The multiply-adds of a group's reference network."""
+    return float(_rows(group[0], split)[0]["macs_static"])
+
+
+def points(runs: Sequence[Run], split: str, macs: float) -> list[Point]:
+    """The points of runs in the order of λ, costs as shares of so many multiply-adds. Raises ConfigError where a run has no figures."""
+    return [Point(row["macs_mean"] / macs, row["accuracy"]) for run in runs for row in _rows(run, split)]
+
+
+def _reaching(own: Sequence[Point], accuracy: float, what: str) -> Figures:
+    return {f"cost within {100 * short:g} points of {what}": cost_for(own, accuracy - short) for short in WITHIN}
+
+
+def _rows(run: Run, split: str) -> Sequence[Mapping[str, Any]]:
+    rows: Sequence[Mapping[str, Any]] = run.figures.get(split, [])
+    if not rows:
+        raise ConfigError(f"run {run.name} has no figures yet: it is {run.state}")
+    return rows

@@ -1,0 +1,203 @@
+"""Channels that are skipped inside a block: the same answer as multiplying by zero, and the multiply-adds of what is left."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from core.network.branch import Branch
+from core.network.builder import Builder
+from core.network.cost import cost
+from core.network.execution import execute
+from core.network.gate_network import GateNetwork
+from core.network.graph import Graph
+from core.network.layers import Add, classifier
+from core.network.node import ChannelGate, Edge, GraphError, Node
+from core.network.policy import Forced, Greedy, Open, Replay
+from core.network.route import static_network
+
+KINDS = {
+    "basic": lambda stride: Branch(5, (8, 6), (3, 3), (stride, 1)),
+    "bottleneck": lambda stride: Branch(5, (4, 8, 6), (1, 3, 1), (1, stride, 1)),
+}
+
+
+def awake(part: nn.Module, seed: int = 0) -> nn.Module:
+    """A module in evaluation mode whose batch norms have seen something."""
+    generator = Generator().manual_seed(seed)
+    for norm in part.modules():
+        if isinstance(norm, nn.BatchNorm2d | nn.BatchNorm1d):
+            for values in (norm.running_mean, norm.bias.data):
+                values.copy_(torch.randn(values.shape, generator=generator) / 4)
+            for values in (norm.running_var, norm.weight.data):
+                values.copy_(0.5 + torch.rand(values.shape, generator=generator))
+    return part.eval()
+
+
+def by_hand(branch: Branch, image: Tensor, gates: Tensor) -> Tensor:
+    """The branch for one image, filter by filter: only what is open is computed and read."""
+    x, first = image, 0
+    read = list(range(image.shape[0]))
+    for number, (convolution, norm) in enumerate(branch.layers):
+        last = number == len(branch.filters) - 1
+        filters = range(branch.filters[number])
+        opened = [k for k in filters if last or gates[first + k] > 0]
+        sent = []
+        for k in opened:
+            weight = convolution.weight[k : k + 1][:, read]
+            drawn = F.conv2d(x[None], weight, None, convolution.stride, convolution.padding)[0, 0] if read else torch.zeros_like(image[0])
+            drawn = (drawn - norm.running_mean[k]) / (norm.running_var[k] + norm.eps).sqrt() * norm.weight[k] + norm.bias[k]
+            sent.append(drawn if last else drawn.relu() * gates[first + k])
+        first += branch.filters[number]
+        x, read = (torch.stack(sent) if sent else x[:0]), opened
+    return x
+
+
+cases = st.tuples(st.sampled_from(sorted(KINDS)), st.integers(1, 2), st.integers(1, 5), st.integers(0, 9999))
+
+
+@settings(max_examples=60)
+@given(cases)
+@torch.no_grad()
+def test_what_is_closed_is_neither_computed_nor_read(drawn: tuple[str, int, int, int]) -> None:
+    kind, stride, count, seed = drawn
+    generator = Generator().manual_seed(seed)
+    branch = awake(KINDS[kind](stride), seed)
+    images = torch.randn(count, 5, 6, 6, generator=generator)
+    gates = (torch.rand(count, branch.count, generator=generator) - 0.4).clamp(min=0) * 3
+    for first, width in zip((0, branch.filters[0]), branch.filters[:-1], strict=False):
+        gates[:, first] = torch.where(gates[:, first : first + width].sum(dim=1) > 0, gates[:, first], 0.5)  # one open in each layer
+    expected = torch.stack([by_hand(branch, image, row) for image, row in zip(images, gates, strict=True)])
+    for dense in (False, True):
+        assert torch.allclose(branch(images, channels=gates, dense=dense), expected, atol=1e-5)
+        alone = [branch(images[n : n + 1], channels=gates[n : n + 1], dense=dense) for n in range(count)]
+        assert torch.allclose(torch.cat(alone), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_with_all_closed_only_the_last_shift_is_left_and_with_none_it_is_a_plain_branch(kind: str) -> None:
+    branch = awake(KINDS[kind](1))
+    images = torch.randn(3, 5, 6, 6, generator=Generator().manual_seed(0))
+    closed = torch.zeros(3, branch.count)
+    for rows in (slice(0, 1), slice(0, 3)):
+        assert torch.allclose(
+            branch(images[rows], channels=closed[rows]), branch(images[rows], channels=closed[rows], dense=True), atol=1e-6
+        )
+    mixed = torch.cat([closed[:1], torch.ones(2, branch.count)])
+    assert torch.allclose(branch(images, channels=mixed), branch(images, channels=mixed, dense=True), atol=1e-5)
+    assert torch.allclose(branch(images, channels=torch.ones(3, branch.count)), branch(images), atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "stride"), [("basic", 1), ("basic", 2), ("bottleneck", 1), ("bottleneck", 2)])
+@torch.no_grad()
+def test_the_share_is_what_torch_counts_for_one_image(kind: str, stride: int) -> None:
+    branch = awake(KINDS[kind](stride))
+    image = torch.randn(1, 5, 8, 8)
+
+    def counted(gates: Tensor) -> int:
+        with FlopCounterMode(display=False) as counter:
+            branch(image, channels=gates)
+        return counter.get_total_flops()
+
+    full = counted(torch.ones(1, branch.count))
+    generator = Generator().manual_seed(0)
+    for _ in range(20):
+        gates = (torch.rand(1, branch.count, generator=generator) < 0.5).float()
+        gates[:, [0, branch.filters[0]] if kind == "bottleneck" else [0]] = 1.0
+        assert counted(gates) / full == pytest.approx(float(branch.share(gates > 0)))
+    assert float(branch.share(torch.ones(1, branch.count) > 0)) == pytest.approx(1)
+    assert float(branch.share(torch.zeros(1, branch.count) > 0)) == 0
+
+
+def gated(every_lam: bool = False) -> Graph:
+    """Two blocks with gates of both kinds, all of them random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        g = Builder((3, 8, 8), every_lam=every_lam)
+        before = g.add("stem", nn.Conv2d(3, 6, 3, padding=1), g.input)
+        for number in (1, 2):
+            part = GateNetwork([g.shapes[before]], 9, every_lam=every_lam)
+            nn.init.normal_(part.head.weight)
+            nn.init.normal_(part.head.bias)
+            names = ("block", *(f"channel {n}" for n in range(8)))
+            gates = g.control(f"Q{number}", before, options=names, part=part, decides="each")
+            inside = ChannelGate(f"Q{number}", 1, 8)
+            branch = g.add(f"block {number}", Branch(6, (8, 6), (3, 3), (1, 1)), before, when=gates[0], channels=inside)
+            before = g.add(f"add {number}", Add(), before, Edge(branch, 0.0))
+        g.output("y", classifier(6, 4), before)
+        return awake(g.build())
+
+
+@torch.no_grad()
+def test_a_network_with_both_kinds_of_gates_agrees_with_itself() -> None:
+    graph, images = gated(), torch.randn(40, 3, 8, 8, generator=Generator().manual_seed(0))
+    free = execute(graph, images, Greedy())
+    assert 0 < free.ran["block 1"].float().mean() < 1  # so that it says something
+    dense = execute(graph, images, Replay(free), dense=True)
+    assert torch.allclose(free.output, dense.output, atol=1e-5)
+    single = torch.cat([execute(graph, image[None], Greedy()).output for image in images])
+    assert torch.allclose(free.output, single, atol=1e-5)
+    assert torch.equal(cost(graph, free).used, cost(graph, dense).used)
+
+
+@torch.no_grad()
+def test_the_cost_is_that_of_the_channels_that_are_open() -> None:
+    graph, images = gated(), torch.randn(40, 3, 8, 8, generator=Generator().manual_seed(0))
+    free = execute(graph, images, Greedy())
+    always = sum(graph.macs[node.name] for node in graph.nodes if not node.name.startswith("block"))
+    used = torch.full((40,), float(always), dtype=torch.float64)
+    for number in (1, 2):
+        gates = free.gates[f"Q{number}"] > 0
+        used += gates[:, 0] * gates[:, 1:].double().mean(dim=1) * graph.macs[f"block {number}"]  # both convolutions are linear in them
+    assert cost(graph, free).used.tolist() == pytest.approx(used.tolist())
+    assert cost(graph, execute(graph, images, Open())).used.tolist() == [sum(graph.macs.values())] * 40
+    closed = Forced({"Q1": dict.fromkeys(range(1, 9), False), "Q2": {0: False}})
+    assert cost(graph, execute(graph, images, closed)).used.tolist() == [always] * 40
+
+
+def test_the_static_network_has_no_gates_and_all_channels() -> None:
+    graph, images = gated(), torch.randn(5, 3, 8, 8, generator=Generator().manual_seed(0))
+    static = static_network(graph)
+    assert static.controls == ()
+    with torch.no_grad():
+        assert torch.allclose(execute(static, images, Greedy()).output, execute(graph, images, Open()).output, atol=1e-5)
+    assert sum(static.macs.values()) == cost(graph, execute(graph, images, Open())).static
+
+
+def test_gradients_reach_closed_channels_in_training() -> None:
+    graph = gated().train()
+    execution = execute(graph, torch.randn(16, 3, 8, 8, generator=Generator().manual_seed(0)), Open(), dense=True)
+    execution.output.sum().backward()
+    assert all(weights.grad is not None for weights in graph.parts["block 1"].parameters())
+
+
+def test_gate_networks_begin_with_every_gate_open_and_take_lam() -> None:
+    part = GateNetwork([(3, 4, 4)], 5, every_lam=True).eval()
+    seen = torch.randn(2, 3, 4, 4)
+    assert part(seen, weight=torch.tensor([0.0, 1.0])).tolist() == [[1.0] * 5] * 2
+    assert part.train()(seen[:1], weight=torch.tensor([0.5])).shape == (1, 5)
+    assert gated(every_lam=True).every_lam
+    assert not gated().every_lam
+
+
+def test_gates_within_need_a_control_node_that_decides_each() -> None:
+    g = Builder((3, 8, 8))
+    g.control("Q", g.input, options=("stop", "go on"))
+    with pytest.raises(GraphError, match="decides each by itself"):
+        Graph(
+            [*g.nodes, Node("b", "regular", (Edge("x"),), channels=ChannelGate("Q", 0, 2)), Node("y", "output", (Edge("b"),))],
+            {**g.parts, "b": Branch(3, (2, 2), (3, 3), (1, 1)), "y": classifier(2, 2)},
+            (3, 8, 8),
+        )
+    part = GateNetwork([(3, 8, 8)], 2)
+    h = Builder((3, 8, 8))
+    h.control("Q", h.input, options=("one", "two"), part=part, decides="each")
+    for first, count in ((1, 2), (-1, 2), (0, 0)):
+        inside = ChannelGate("Q", first, count)
+        nodes = [*h.nodes, Node("b", "regular", (Edge("x"),), channels=inside), Node("y", "output", (Edge("b"),))]
+        with pytest.raises(GraphError, match="2 options"):
+            Graph(nodes, {**h.parts, "b": Branch(3, (2, 2), (3, 3), (1, 1)), "y": classifier(2, 2)}, (3, 8, 8))

@@ -1,0 +1,58 @@
+"""Which control nodes are told to have collapsed, from routes written down by hand."""
+
+import pytest
+
+from core.collapse import collapsed
+from core.config import run_config
+from core.evaluation import Evaluation, Route
+from core.network.graph import Graph
+
+BOTH = ("x", "stem", "Q", "low", "y low", "high", "y high")
+LOW = ("x", "stem", "Q", "low", "y low")
+
+
+def graph() -> Graph:
+    return run_config(architecture="high_low", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10)
+
+
+def seen(lam: float | None, **shares: float) -> Evaluation:
+    """An evaluation with these shares of images on the route that goes on and on the one that stops."""
+    routes = tuple(Route({"both": BOTH, "low": LOW}[name], share) for name, share in shares.items())
+    return Evaluation(lam, 1000, 0.5, 0.5, 1.0, 1, {}, routes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "rate"),
+    [
+        ([seen(0.5, both=1.0)], 1.0),
+        ([seen(0.5, low=1.0)], 0.0),
+        ([seen(0.5, both=0.996, low=0.004)], 0.996),
+        ([seen(0.0, low=1.0), seen(0.3, both=1.0), seen(0.7, both=1.0)], 1.0),
+    ],
+)
+def test_a_control_node_that_always_does_the_same_is_told(rows: list[Evaluation], rate: float) -> None:
+    (found,) = collapsed(graph(), rows)
+    assert (found.control, found.rates) == ("Q", {"high": pytest.approx(rate)})
+    assert ("always opens high" in str(found)) == (rate > 0.5)
+    assert ("never opens high" in str(found)) == (rate < 0.5)
+    assert all(route["share"] > 0 for route in found.routes)
+    assert {route["lam"] for route in found.routes} == {row.lam for row in rows if row.lam != 0.0}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [seen(0.5, both=0.99, low=0.01)],
+        [seen(0.3, low=1.0), seen(0.7, both=1.0)],  # it decides by λ
+        [seen(0.3, low=1.0), seen(0.7, low=0.9, both=0.1)],
+    ],
+)
+def test_a_control_node_that_decides_is_not(rows: list[Evaluation]) -> None:
+    assert collapsed(graph(), rows) == []
+
+
+def test_one_that_no_image_reaches_is_not_judged() -> None:
+    cascade = run_config(architecture="cascade", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10)
+    first = ("x", "N1", "N2", "answer 1", "Q1", "y1")
+    rows = [Evaluation(0.5, 1000, 0.5, 0.5, 1.0, 1, {}, (Route(first, 1.0),))]
+    assert [found.control for found in collapsed(cascade, rows)] == ["Q1"]

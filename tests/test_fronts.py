@@ -1,0 +1,86 @@
+"""The charts of the λ page, from figures written down by hand."""
+
+from typing import Any
+
+import pytest
+
+from app.fronts import Series, front_chart, modules_chart, routes_chart, rows_of, series_of, telling_nodes
+from core.store import Run
+
+
+def row(lam: float | None, accuracy: float, macs: float, **routes: float) -> dict[str, Any]:
+    """Figures at one λ of a chain of two links; each route is named by the modules that it opened, as "ab"."""
+    told = [{"nodes": ["x", "stem", *name.strip("_"), "y"], "share": share} for name, share in routes.items()]
+    rates = {node: sum(route["share"] for route in told if node in route["nodes"]) for node in ("x", "stem", "a", "b", "y")}
+    return {"lam": lam, "n": 10, "accuracy": accuracy, "macs_mean": macs, "macs_static": 100, "execution_rates": rates, "routes": told}
+
+
+def run(name: str, *rows: dict[str, Any], method: str = "d2nn", sweep: str | None = None, seed: int = 0, **figures: Any) -> Run:
+    lam = rows[0]["lam"] if len(rows) == 1 else None
+    made = Run(id=1, name=name, status="finished", method=method, sweep=sweep, seed=seed, lam=lam, figures={"test": list(rows)} | figures)
+    made.config = {"dataset": "one"}
+    return made
+
+
+EVERY = run(
+    "every",
+    row(0.0, 0.5, 10, _=1.0),
+    row(0.5, 0.8, 40, _=0.5, a=0.3, ab=0.2),
+    row(1.0, 0.7, 90, ab=0.9, b=0.1),
+    baselines={"test": {"random gates": [{"cost": 0.1, "accuracy": 0.5}, {"cost": 0.9, "accuracy": 0.7}], "fixed routes": []}},
+)
+FAMILY = [run(f"five/{lam}/{seed}", row(lam, lam, 100 * lam, a=1.0), sweep="five", seed=seed) for seed in (1, 0) for lam in (0.8, 0.2)]
+STATIC = run("static", row(None, 0.9, 100, ab=1.0), method="static")
+
+
+def test_sweeps_are_one_series_and_other_gated_runs_one_each() -> None:
+    waiting = Run(name="new", status="queued", method="d2nn", figures={})
+    found = series_of([*FAMILY, EVERY, STATIC, waiting])
+    assert [(series.name, len(series.runs)) for series in found] == [("five", 4), ("every", 1)]
+    assert {seed: [run.lam for run in runs] for seed, runs in found[0].seeds.items()} == {0: [0.2, 0.8], 1: [0.2, 0.8]}
+    assert [row["lam"] for row in rows_of(found[0].seeds[1])] == [0.2, 0.8]
+
+
+def test_the_front_has_points_to_click_a_line_and_what_is_to_be_beaten() -> None:
+    chart = front_chart(series_of([EVERY]), [STATIC], ["random gates", "fixed routes"])
+    static, random, line, points = chart.data  # fixed routes have no points, so they are not drawn; what can be clicked is on top
+    assert list(line.x) == [10, 40]  # the last point costs more and is worse
+    assert list(points.y) == [0.5, 0.8, 0.7]
+    assert [list(told) for told in points.customdata] == [["every", 0.0], ["every", 0.5], ["every", 1.0]]
+    assert list(random.x) == [pytest.approx(10), pytest.approx(90)]  # shares of the static network's 100
+    assert (list(static.x), list(static.customdata[0])) == ([100], ["static", -1])
+
+
+def test_a_sweep_of_several_seeds_has_a_front_for_each_and_one_entry_in_the_legend() -> None:
+    chart = front_chart(series_of(FAMILY), [], [])
+    assert len(chart.data) == 4
+    assert [trace.showlegend for trace in chart.data] == [True, False, False, False]
+
+
+def test_nodes_that_tell_routes_apart() -> None:
+    assert telling_nodes(rows_of([EVERY])) == ["a", "b"]
+    assert telling_nodes(rows_of([STATIC])) == []
+
+
+def test_the_shares_of_routes_add_up_at_every_lam() -> None:
+    bands = {band.name: list(band.y) for band in routes_chart(rows_of([EVERY])).data}
+    assert bands == {"nothing more": [1.0, 0.5, 0.0], "a + b": [0.0, 0.2, 0.9], "a": [0.0, 0.3, 0.0], "b": [0.0, 0.0, 0.1]}
+
+
+def test_many_routes_are_told_as_others() -> None:
+    letters = "cdefghijk"
+    many = row(0.5, 0.5, 50, **dict.fromkeys(letters, 1 / 9))
+    many["execution_rates"] = dict.fromkeys(["x", "stem", *letters, "y"], 1 / 9)
+    bands = routes_chart([many]).data
+    assert bands[-1].name == "3 others"
+    assert sum(band.y[0] for band in bands) == pytest.approx(1)
+
+
+def test_modules_have_a_row_each() -> None:
+    (heatmap,) = modules_chart(rows_of([EVERY])).data
+    assert list(heatmap.y) == ["a", "b"]
+    assert [list(along) for along in heatmap.z] == [[0, 0.5, pytest.approx(0.9)], [0, 0.2, 1.0]]
+
+
+def test_a_series_knows_its_seeds() -> None:
+    assert list(Series("five", tuple(FAMILY)).seeds) == [0, 1]

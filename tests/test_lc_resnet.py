@@ -1,0 +1,163 @@
+"""LC-Net's ResNets at the sizes of CIFAR and ImageNet, against closed forms and an ordinary ResNet written out here."""
+
+import io
+
+import pytest
+import torch
+from safetensors.torch import save
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from core.architectures.lc_resnet import EXPANSION, IMAGENET, LCResNet
+from core.network.checkpoint import CheckpointError, begin_with
+from core.network.cost import cost
+from core.network.execution import execute
+from core.network.policy import Forced, Greedy, Open
+from core.network.route import static_network
+from core.registry import ConfigError, choose
+
+PUBLISHED = {20: 40.6, 32: 68.9, 38: 83.0, 56: 125.5, 110: 252.9}  # million multiply-adds of CIFAR's ResNets
+LARGE = {18: 1.814, 34: 3.664, 50: 4.089, 101: 7.801}  # thousand million multiply-adds at 224×224
+
+
+@pytest.mark.parametrize("depth", PUBLISHED)
+def test_the_sizes_of_cifar_cost_what_they_are_known_to(depth: int) -> None:
+    graph = LCResNet(depth=depth).build((3, 32, 32), 10)
+    assert sum(static_network(graph).macs.values()) / 1e6 == pytest.approx(PUBLISHED[depth], abs=0.06)
+    assert len(graph.controls) == (depth - 2) // 2
+    assert sum(graph.macs[control.name] for control in graph.controls) < 0.001 * PUBLISHED[depth] * 1e6
+
+
+@pytest.mark.parametrize("depth", LARGE)
+def test_the_sizes_of_imagenet_cost_what_they_are_known_to(depth: int) -> None:
+    with torch.device("meta"):
+        graph = LCResNet(depth=depth, images="imagenet").build((3, 224, 224), 1000)
+    assert sum(static_network(graph).macs.values()) / 1e9 == pytest.approx(LARGE[depth], abs=0.001)
+
+
+def ordinary(weights: dict[str, Tensor], x: Tensor, depth: int) -> Tensor:
+    """A ResNet in evaluation mode by the published names of its weights."""
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        mean, var = weights[f"{name}.running_mean"], weights[f"{name}.running_var"]
+        return F.batch_norm(x, mean, var, weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+    x = F.max_pool2d(norm("bn1", F.conv2d(x, weights["conv1.weight"], stride=2, padding=3)).relu(), 3, 2, 1)
+    for group, blocks in enumerate(IMAGENET[depth], start=1):
+        for block in range(blocks):
+            name = f"layer{group}.{block}"
+            stride = 2 if group > 1 and not block else 1
+            convolutions = [n for n in (1, 2, 3) if f"{name}.conv{n}.weight" in weights]
+            strided = 2 if len(convolutions) == 3 else 1
+            branch = x
+            for n in convolutions:
+                weight = weights[f"{name}.conv{n}.weight"]
+                branch = norm(
+                    f"{name}.bn{n}", F.conv2d(branch, weight, stride=stride if n == strided else 1, padding=weight.shape[-1] // 2)
+                )
+                branch = branch.relu() if n != convolutions[-1] else branch
+            if f"{name}.downsample.0.weight" in weights:
+                x = norm(f"{name}.downsample.1", F.conv2d(x, weights[f"{name}.downsample.0.weight"], stride=stride))
+            x = (x + branch).relu()
+    return x.mean(dim=(2, 3)) @ weights["fc.weight"].T + weights["fc.bias"]
+
+
+def published(depth: int, classes: int) -> dict[str, Tensor]:
+    """Random weights under the names that published files have."""
+    generator = Generator().manual_seed(0)
+    weights: dict[str, Tensor] = {}
+
+    def conv(name: str, before: int, after: int, kernel: int) -> None:
+        weights[f"{name}.weight"] = torch.randn(after, before, kernel, kernel, generator=generator) * (2 / (before * kernel**2)) ** 0.5
+
+    def norm(name: str, channels: int) -> None:
+        weights[f"{name}.weight"], weights[f"{name}.running_var"] = torch.rand(2, channels, generator=generator) + 0.5
+        weights[f"{name}.bias"], weights[f"{name}.running_mean"] = torch.randn(2, channels, generator=generator) / 10
+        weights[f"{name}.num_batches_tracked"] = torch.tensor(7)
+
+    conv("conv1", 3, 64, 7)
+    norm("bn1", 64)
+    bottleneck, channels = depth >= 50, 64
+    for group, blocks in enumerate(IMAGENET[depth], start=1):
+        inner = 32 * 2**group
+        for block in range(blocks):
+            name, before = f"layer{group}.{block}", channels
+            channels = inner * (EXPANSION if bottleneck else 1)
+            shapes = (
+                [(before, inner, 1), (inner, inner, 3), (inner, channels, 1)] if bottleneck else [(before, inner, 3), (inner, inner, 3)]
+            )
+            for number, shape in enumerate(shapes, start=1):
+                conv(f"{name}.conv{number}", *shape)
+                norm(f"{name}.bn{number}", shape[1])
+            if before != channels or (group > 1 and not block):
+                conv(f"{name}.downsample.0", before, channels, 1)
+                norm(f"{name}.downsample.1", channels)
+    weights["fc.weight"] = torch.randn(classes, channels, generator=generator) / 10
+    weights["fc.bias"] = torch.randn(classes, generator=generator)
+    return weights
+
+
+@pytest.mark.parametrize(("depth", "form"), [(18, "safetensors"), (50, "pth")])
+@torch.no_grad()
+def test_published_weights_give_the_published_network(depth: int, form: str) -> None:
+    weights = published(depth, 10)
+    shape = LCResNet(depth=depth, images="imagenet")
+    graph = shape.build((3, 224, 224), 10).eval()
+    buffer = io.BytesIO()
+    torch.save({"state_dict": weights, "epoch": 90}, buffer)
+    begin_with(save(weights) if form == "safetensors" else buffer.getvalue(), graph, shape.own_name)
+    own = {name.removeprefix("parts."): value for name, value in graph.state_dict().items() if name.startswith("parts.")}
+    assert all(not name.startswith(("stem", "block", "add", "y")) or value.numel() for name, value in own.items())
+    image = torch.randn(1, 3, 224, 224, generator=Generator().manual_seed(1))
+    expected = ordinary(weights, image, depth)
+    opened = execute(graph, image, Open()).output
+    assert torch.allclose(opened, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    free = execute(graph, image, Greedy())  # gates begin open and unscaled
+    assert torch.allclose(free.output, opened, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    assert cost(graph, free).used.tolist() == [sum(graph.macs.values())]
+
+
+@torch.no_grad()
+def test_at_the_size_of_imagenet_closed_gates_are_not_computed() -> None:
+    shape = LCResNet(depth=18, images="imagenet")
+    graph = shape.build((3, 224, 224), 10).eval()
+    images = torch.randn(2, 3, 224, 224, generator=Generator().manual_seed(1))
+    ran: list[str] = []
+    for name, part in graph.parts.items():
+        part.register_forward_hook(lambda part, given, sent, name=name: ran.append(name))
+    policy = Forced({"Q2-1": {0: False}, "Q3-2": dict.fromkeys(range(1, 129), False)}, Open())
+    execution = execute(graph, images, policy)
+    assert "block 2-1" not in ran
+    assert "block 2-2" in ran
+    saved = graph.macs["block 2-1"] + graph.macs["block 3-2"] * 0.5  # of 256 channels inside it 128 are closed
+    assert cost(graph, execution).used.tolist() == pytest.approx([sum(graph.macs.values()) - saved] * 2)
+    dense = execute(graph, images, policy, dense=True).output
+    assert torch.allclose(execution.output, dense, atol=1e-4 * float(dense.abs().max()))
+
+
+@pytest.mark.parametrize(("layers", "channels", "options"), [(True, True, 17), (True, False, 1), (False, True, 16), (False, False, 0)])
+def test_either_kind_of_gate_can_be_left_out(layers: bool, channels: bool, options: int) -> None:
+    shape = LCResNet(depth=8, layers=layers, channels=channels)
+    graph = shape.build((3, 32, 32), 10)
+    assert [len(control.options) for control in graph.controls][:1] == ([options] if options else [])
+    block = graph.by_name["block 1-1"]
+    assert (bool(block.gates), block.channels is not None) == (layers, channels)
+    assert (shape.decides is None) == (not options)
+
+
+def test_depths_that_do_not_exist_are_refused() -> None:
+    for options in ({"depth": 21}, {"depth": 20, "images": "imagenet"}):
+        with pytest.raises(ConfigError, match="deep"):
+            choose("architectures", {"name": "lc_resnet"} | options)
+
+
+def test_weights_that_run_code_or_belong_to_another_network_are_refused() -> None:
+    graph = LCResNet(depth=8).build((3, 32, 32), 10)
+    buffer = io.BytesIO()
+    torch.save(nn.Linear(2, 2), buffer)  # a whole module: reading it would run what it says
+    with pytest.raises(CheckpointError, match="read safely"):
+        begin_with(buffer.getvalue(), graph)
+    with pytest.raises(CheckpointError, match="no node of the same name"):
+        begin_with(save({"other.weight": torch.zeros(2)}), graph)
+    with pytest.raises(CheckpointError):
+        begin_with(b"PK nothing", graph)

@@ -1,0 +1,174 @@
+"""LC-Net: gates that keep to the cost they are asked for, and open where that helps."""
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim import Adam
+
+from core.config import run_config
+from core.learning.calibration import even_course
+from core.learning.expectation import expected_share, open_gates
+from core.methods import Batch
+from core.methods.lcnet import STEPS, LCNet
+from core.network.builder import Builder
+from core.network.cost import spent
+from core.network.execution import execute
+from core.network.gate_network import GateNetwork
+from core.network.graph import Graph
+from core.network.layers import Add, classifier
+from core.network.node import Edge
+from core.network.policy import Greedy, StraightThrough
+from core.registry import ConfigError
+from core.training.train import train
+
+
+def small(every_lam: bool = True) -> Graph:
+    """A ResNet of eight layers with gates of both kinds, as it is before training."""
+    torch.manual_seed(0)
+    config = run_config(architecture={"name": "lc_resnet", "depth": 8, "width": 4}, dataset="digits", method="lcnet")
+    return config.method.prepare(config.architecture.build((1, 8, 8), 10, every_lam=every_lam))
+
+
+def shaken(graph: Graph) -> Graph:
+    """The graph with gate networks that say something."""
+    for control in graph.controls:
+        nn.init.normal_(graph.parts[control.name].head.weight, generator=Generator().manual_seed(1))
+    return graph
+
+
+IMAGES = torch.randn(256, 1, 8, 8, generator=Generator().manual_seed(0))
+
+
+def test_the_expected_cost_is_the_executed_one_and_reaches_closed_gates() -> None:
+    graph = shaken(small()).eval()
+    execution = execute(graph, IMAGES, StraightThrough(), lam=0.3, dense=True)
+    expected = expected_share(graph, execution)
+    assert torch.allclose(expected, spent(graph, execute(graph, IMAGES, Greedy(), lam=0.3)).float(), atol=1e-6)
+    expected.sum().backward()
+    closed = 0
+    for control in graph.controls:
+        gradient = graph.parts[control.name].head.bias.grad
+        assert gradient is not None
+        assert gradient[0] > 0  # an open block is dearer, also where it is closed now
+        assert (gradient[1:] >= 0).all()
+        closed += int((~execution.ran[f"block {control.name[1:]}"]).sum())
+    assert closed > 0
+
+
+def test_open_gates_are_exact_forwards_and_soft_backwards() -> None:
+    scores = torch.tensor([[-2.0, 0.0, 0.5]], requires_grad=True)
+    gates = open_gates(scores)
+    assert gates.tolist() == [[0.0, 0.0, 1.0]]
+    gates.sum().backward()
+    soft = scores.detach().sigmoid()
+    assert torch.allclose(scores.grad, soft * (1 - soft))
+
+
+def test_what_is_asked_for_comes_down_from_the_whole_cost() -> None:
+    method = LCNet(least=0.2, anneal=0.5)
+    lams = torch.tensor([0.0, 0.5, 1.0])
+    assert method.asked(lams, 0.0).tolist() == [1.0] * 3
+    assert method.asked(lams, 0.25).tolist() == pytest.approx([0.6, 0.8, 1.0])
+    assert method.asked(lams, 0.5).tolist() == method.asked(lams, 1.0).tolist() == pytest.approx([0.2, 0.6, 1.0])
+    assert LCNet(anneal=0.0).asked(lams, 0.0).tolist() == pytest.approx([0.1, 0.55, 1.0])
+
+
+def two_blocks(every_lam: bool) -> Graph:
+    """Two blocks that each tell one half of the images apart: which half it is, is written into the image."""
+    torch.manual_seed(0)
+    g = Builder((4, 2, 2), every_lam=every_lam)
+    before = g.add("stem", nn.Identity(), g.input)
+    sent = []
+    for number in (0, 1):
+        part = GateNetwork([g.shapes[before]], 1, every_lam=every_lam)
+        gates = g.control(f"Q{number}", before, options=("block",), part=part, decides="each")
+        sent.append(g.add(f"block {number}", Half(number), before, when=gates[0]))
+    both = g.add("add", Add(), *(Edge(one, 0.0) for one in sent))
+    g.output("y", nn.Flatten(), both)
+    return g.build()
+
+
+class Half(nn.Module):
+    """Says the class of an image of its own half, and nothing of the other; costs a little."""
+
+    def __init__(self, half: int) -> None:
+        super().__init__()
+        self.half, self.idle = half, classifier(4, 50)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mine = (x[:, 2] > 0) == bool(self.half)  # (B, 2, 2)
+        score = (x[:, 3] * mine).mean(dim=(1, 2)) * 4
+        return torch.stack([-score, score], dim=1)[:, :, None, None] + 0 * self.idle(x).sum()
+
+
+def halves(count: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    half, label = torch.randint(2, (2, count), generator=generator)
+    images = torch.randn(count, 4, 1, 1, generator=generator) / 10
+    images[:, 2, 0, 0], images[:, 3, 0, 0] = half * 2.0 - 1, label * 2.0 - 1
+    return images.expand(-1, -1, 2, 2).contiguous(), label
+
+
+@pytest.mark.parametrize("lam", [None, 0.5])
+def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
+    method = LCNet(least=0.02, anneal=0.2)
+    graph = method.prepare(two_blocks(lam is None)).train()
+    graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
+    optimizer, generator = Adam(graph.parameters(), lr=0.02), Generator().manual_seed(0)
+    for step in range(300):
+        images, labels = halves(64, generator)
+        losses = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), lam, step / 300, generator).losses
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+    images, labels = halves(1000, generator)
+    method.adjust(graph.eval(), images, final=True)
+    execution = execute(graph, images, Greedy(), lam=0.5)
+    assert float(spent(graph, execution).mean()) == pytest.approx(0.51, abs=0.06)
+    assert float((execution.predicted == labels).float().mean()) > 0.97  # blocks drawn at random would get 75% right
+    own = (images[:, 2, 0, 0] > 0).long()
+    opened = torch.stack([execution.gates[f"Q{number}"][:, 0] > 0 for number in (0, 1)], dim=1)
+    assert float(opened.gather(1, own[:, None]).float().mean()) > 0.95
+
+
+def test_the_course_makes_the_cost_rise_evenly() -> None:
+    graph = shaken(small()).eval()
+    for control in graph.controls:  # the more is asked for, the more gates open, but not evenly
+        part = graph.parts[control.name]
+        part.hidden.weight.data[0], part.hidden.weight.data[0, -1] = 0.0, 3.0
+        part.hidden.bias.data[0] = 0.0
+        part.head.weight.data[:, 0] = 1.0
+        part.head.bias.data.fill_(-1.0)
+    graph.course.copy_(even_course(graph, IMAGES))
+    assert (graph.course.diff() >= 0).all()
+    shares = [float(spent(graph, execute(graph, IMAGES, Greedy(), lam=lam)).mean()) for lam in torch.linspace(0, 1, 11).tolist()]
+    even = torch.linspace(shares[0], shares[-1], 11).tolist()
+    assert shares[-1] - shares[0] > 0.2
+    assert shares == pytest.approx(even, abs=0.1 * (shares[-1] - shares[0]))
+
+
+def test_a_graph_tells_what_lies_between_the_steps_of_its_course() -> None:
+    graph = small()
+    graph.course.copy_(torch.linspace(0, 1, STEPS) ** 2)
+    assert graph.told(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx([0.0, 0.25, 1.0])
+    assert float(graph.told(torch.tensor([0.505]))) == pytest.approx((0.25 + 0.51**2) / 2)
+
+
+def test_a_training_of_lc_net_ends_with_figures_and_can_go_on() -> None:
+    method = {"name": "lcnet", "beside": 1.0}
+    shape = {"name": "lc_resnet", "depth": 8, "width": 4}
+    config = run_config(architecture=shape, dataset="digits", method=method, training={"epochs": 2})
+    data = config.dataset.read()
+    undisturbed = [progress for progress in train(config, data) if progress.state]
+    final = undisturbed[-1].final
+    assert final is not None
+    shares = [row["macs_mean"] / row["macs_static"] for row in final["val"]]
+    assert shares == sorted(shares)
+    assert {"full path", "random gates"} <= final["baselines"]["test"].keys()
+    resumed = [progress for progress in train(config, data, resume=undisturbed[0].state) if progress.state]
+    assert resumed[-1].state == undisturbed[-1].state
+
+
+@pytest.mark.parametrize(("architecture", "method"), [("lc_resnet", "d2nn"), ("cascade", "lcnet"), ("plain", "lcnet")])
+def test_methods_take_the_control_nodes_that_they_can_train(architecture: str, method: str) -> None:
+    with pytest.raises(ConfigError, match="control nodes"):
+        run_config(architecture=architecture, dataset="digits", method=method)

@@ -1,0 +1,68 @@
+"""The figures of a report, against ones worked out by hand."""
+
+from typing import Any
+
+import pytest
+
+from core.registry import ConfigError
+from core.report import RANDOM, against, alone, over_seeds, warnings
+from core.store import Run
+
+
+def run(name: str, costs: list[float], accuracies: list[float], *, macs: int = 100, dataset: str = "one", **figures: Any) -> Run:
+    lams = [None] if len(costs) == 1 else [index / (len(costs) - 1) for index in range(len(costs))]
+    rows = [
+        {"lam": lam, "n": 10, "accuracy": accuracy, "macs_mean": cost * 100, "macs_static": macs}
+        for lam, cost, accuracy in zip(lams, costs, accuracies, strict=True)
+    ]
+    return Run(name=name, seed=0, status="finished", config={"dataset": dataset}, figures={"test": rows} | figures)
+
+
+def gated(random: float = 0.6) -> Run:
+    points = {
+        "full path": [{"cost": 1.0, "accuracy": 0.9}],
+        "random gates": [{"cost": 0.1, "accuracy": random}, {"cost": 1.0, "accuracy": random}],
+    }
+    return run("gated", [0.1, 0.2, 0.5], [0.6, 0.8, 0.9], baselines={"test": points})
+
+
+def test_a_run_alone() -> None:
+    told = alone([gated()], "test")
+    assert told["largest change of cost between neighbouring λ"] == pytest.approx(0.3)
+    assert told["cost within 0.5 points of its full path"] == pytest.approx(0.2 + 0.3 * 0.95)
+    assert told["cost within 1 points of its full path"] == pytest.approx(0.2 + 0.3 * 0.9)
+    # from 0.3 to 0.5 it rises from 0.8333 to 0.9 and stays there to 0.7, against 0.6
+    assert told[RANDOM] == pytest.approx((0.5 * (0.8333 + 0.9) + 0.9) / 2 - 0.6, abs=1e-3)
+    assert warnings(gated()) == []
+    assert "learnt nothing" in warnings(gated(random=0.95))[0]
+
+
+def test_a_run_against_others() -> None:
+    small, large = run("small", [0.2], [0.7], macs=20), run("large", [1.0], [1.0])
+    told = against([gated()], [small, large], "test")  # the small one's own reference network does not matter
+    assert told["highest accuracy of theirs"] == 1.0
+    assert told["its cost"] == 1.0
+    assert told["loss relative to it at 70% of its cost"] == pytest.approx(0.1)
+    assert told["loss relative to it at 38% of its cost"] == pytest.approx(1 - (0.8 + 0.6 * 0.1))
+    assert told["above them at their costs, mean"] == pytest.approx((0.1 - 0.1) / 2)
+    assert told["above them at their costs, least"] == pytest.approx(-0.1)
+    own = 0.1 * 0.1 + 0.3 * 0.25 + 0.5 * 0.3  # above the corner of cost 1 and accuracy 0.6
+    assert told["hypervolume over theirs"] == pytest.approx(own / (0.8 * 0.25))
+
+
+def test_an_equal_run_has_ratio_one_and_no_difference() -> None:
+    told = against([gated()], [gated()], "test")
+    assert told["hypervolume over theirs"] == pytest.approx(1)
+    assert told["above them at their costs, mean"] == pytest.approx(0)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not measured on the same images"):
+        against([gated()], [run("other", [1.0], [1.0], dataset="two")], "test")
+    with pytest.raises(ConfigError, match="no figures yet"):
+        alone([Run(name="new", status="queued", figures={})], "test")
+
+
+def test_means_and_deviations_over_seeds() -> None:
+    assert over_seeds([{"a": 1.0, "b": 2.0}, {"a": 3.0}]) == {"a": (2.0, pytest.approx(2**0.5))}
+    assert over_seeds([{"a": 1.0}]) == {"a": (1.0, None)}
