@@ -29,7 +29,7 @@ BASELINES = {  # what a network has to beat on its own modules, and how it is dr
 
 @dataclass(frozen=True)
 class Series:
-    """Runs that are drawn together: all of a sweep's gated runs, or one run."""
+    """Runs that are drawn together: the gated runs of a sweep, each of its variants apart, or one run."""
 
     name: str
     runs: tuple[Run, ...]
@@ -48,8 +48,8 @@ def series_of(runs: Sequence[Run]) -> list[Series]:
     """
     gated = [run for run in runs if run.status == "finished" and run.method != "static"]
     gated.sort(key=lambda run: (bool(run.reference), -run.figures["test"][0]["n"] if run.reference else 0))
-    names = dict.fromkeys(run.sweep or run.name for run in gated)
-    return [Series(name, tuple(run for run in gated if (run.sweep or run.name) == name)) for name in names]
+    names = dict.fromkeys(run.series for run in gated)
+    return [Series(name, tuple(run for run in gated if run.series == name)) for name in names]
 
 
 def rows_of(runs: Sequence[Run]) -> list[dict[str, Any]]:

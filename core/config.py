@@ -48,6 +48,8 @@ class RunConfig(BaseModel):
             how = {"one": "pick one of several options", "each": "open each gate by itself"}
             shape, method = self.architecture.name, self.method.name
             raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains those that {how[trained]}")
+        if self.method.continues and not self.training.start:
+            raise ValueError("this takes over what another network's gates do: name its exported file in training.start")
         if self.lam is not None and not self.method.decides:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self

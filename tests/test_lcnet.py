@@ -1,12 +1,17 @@
 """LC-Net: gates that keep to the cost they are asked for, and open where that helps."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Adam
 
 from core.config import run_config
+from core.datasets import Split
+from core.dependence import dependence
 from core.learning.calibration import even_course
+from core.learning.custom import gate_networks, settle
 from core.learning.expectation import expected_share, open_gates
 from core.methods import Batch
 from core.methods.lcnet import STEPS, LCNet
@@ -172,3 +177,84 @@ def test_a_training_of_lc_net_ends_with_figures_and_can_go_on() -> None:
 def test_methods_take_the_control_nodes_that_they_can_train(architecture: str, method: str) -> None:
     with pytest.raises(ConfigError, match="control nodes"):
         run_config(architecture=architecture, dataset="digits", method=method)
+
+
+@pytest.mark.parametrize("lam", [None, 0.5])
+def test_constant_gates_know_nothing_of_the_image(lam: float | None) -> None:
+    """The toy whose blocks each know half of the images: at half the cost gates that look get all right, these three quarters."""
+    method = LCNet(least=0.02, anneal=0.2, gates="constant")
+    graph = method.prepare(two_blocks(lam is None)).train()
+    graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
+    optimizer, generator = Adam(graph.parameters(), lr=0.02), Generator().manual_seed(0)
+    for step in range(300):
+        images, labels = halves(64, generator)
+        losses = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), lam, step / 300, generator).losses
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+    images, labels = halves(1000, generator)
+    execution = execute(graph.eval(), images, Greedy(), lam=0.5)
+    assert all(len(scores.unique(dim=0)) == 1 for scores in execution.scores.values())
+    opened = [bool((execution.gates[f"Q{number}"] > 0).any()) for number in (0, 1)]
+    right = float((execution.predicted == labels).float().mean())
+    assert right == pytest.approx({0: 0.5, 1: 0.75, 2: 1.0}[sum(opened)], abs=0.05)
+
+
+def test_gates_are_fixed_at_what_most_images_do() -> None:
+    """Of ten images seven open the first block and three the second: the first alone costs what is nearest to ten blocks in twenty."""
+    graph = two_blocks(every_lam=False).eval()
+    graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
+    images = torch.zeros(10, 4, 2, 2)
+    images[:7, 2], images[7:, 2] = 1.0, -1.0
+    for number, network in enumerate(gate_networks(graph).values()):  # the score is 2 · (±what the image says of its half)
+        for parameter in network.parameters():
+            parameter.data.zero_()
+        network.norm.weight.data[2], network.norm.running_var[2], network.norm.eps = 1.0, 1.0, 0.0
+        network.hidden.weight.data[0, 2], network.head.weight.data[0, 0] = (1.0, -1.0)[number], 2.0
+        network.table = torch.zeros(1, 1)
+    settle(graph, images)
+    tables = [network.table for network in gate_networks(graph).values()]
+    assert tables[0].tolist() == [[2.0]]
+    assert float(tables[1]) < 0
+    execution = execute(graph, images, Greedy())
+    assert execution.ran["block 0"].all()
+    assert not execution.ran["block 1"].any()
+
+
+def test_a_network_with_fixed_gates_is_trained_from_another_and_keeps_to_its_costs(tmp_path: Path) -> None:
+    shape = {"name": "lc_resnet", "depth": 8, "width": 4, "layers": False}  # channels alone: a pattern can cost nearly anything
+    choices = {"architecture": shape, "dataset": "digits"}
+    first = run_config(**choices, method={"name": "lcnet", "least": 0.2}, training={"epochs": 12, "learning_rate": 1e-2})
+    data = first.dataset.read()
+    *_, last = train(first, data)
+    file = tmp_path / "first.safetensors"
+    file.write_bytes(last.state)
+    second = run_config(**choices, method={"name": "lcnet", "gates": "fixed"}, training={"epochs": 1, "start": str(file)})
+    *_, then = train(second, data)
+    costs = [[row["macs_mean"] / row["macs_static"] for row in one.final["test"]] for one in (last, then)]
+    assert costs[0][-1] - costs[0][0] > 0.1
+    assert costs[1][0] == pytest.approx(costs[0][0], abs=0.08)
+    assert costs[1][-1] == pytest.approx(costs[0][-1], abs=0.08)
+    assert then.final["dependence"]["test"] == [0.0] * 11
+    assert all(0 <= share <= 1 for share in last.final["dependence"]["test"])
+    assert max(last.final["dependence"]["test"]) > 0
+
+
+def test_fixed_gates_need_a_network_to_begin_with() -> None:
+    with pytest.raises(ConfigError, match=r"training\.start"):
+        run_config(architecture="lc_resnet", dataset="digits", method={"name": "lcnet", "gates": "fixed"})
+
+
+def test_dependence_is_what_lies_between_images() -> None:
+    """Two gates: one follows the image (half open), the other is always open. Pooled 3/4 are open: of 3/16, 1/8 lies between images."""
+    graph = two_blocks(every_lam=False).eval()
+    images = torch.zeros(8, 4, 2, 2, dtype=torch.uint8)
+    images[:4, 2] = 255
+    for number, network in enumerate(gate_networks(graph).values()):
+        for parameter in network.parameters():
+            parameter.data.zero_()
+        network.norm.weight.data[2], network.norm.running_var[2] = 1.0, 1.0
+        network.hidden.weight.data[0, 2], network.head.weight.data[0, 0] = 1.0, 1.0
+        network.head.bias.data.fill_(float(number))
+    split = Split(images, torch.zeros(8, dtype=torch.long))
+    assert dependence(graph, split, None) == pytest.approx((1 / 8) / (3 / 16))

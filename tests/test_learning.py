@@ -185,7 +185,7 @@ def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.Monk
     monkeypatch.setattr("core.methods.d2nn.seconds", lambda graph, batch: SECONDS)
     method = D2NN(efficiency="seconds", exchange_rate=1.0, calibrate=False, held_out=ALL)
     graph = method.prepare(three_paths(every_lam))
-    method.begin(graph, 32)
+    method.begin(graph, 32, torch.empty(0))
     again = three_paths(every_lam)
     unpack(pack(graph), again)  # what was measured is kept with the weights
     assert again.prices.tolist() == list(SECONDS.values())

@@ -58,3 +58,15 @@ def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None
         process = None
     assert process is None
     assert store.run(runs[0].id).state == "interrupted"
+
+
+def test_variants_of_a_sweep_are_told_apart(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    base = enlist(store, planned(CONFIG, [None], [0]), "all")
+    other = run_config(architecture="cascade", dataset="faces", method="d2nn")
+    varied = enlist(store, planned(other, [None], [0, 1]), "all", "wide")
+    still = enlist(store, planned(run_config(architecture="plain", dataset="faces", method="static"), [None], [0]), "all", "plain")
+    assert [run.name for run in (*base, *varied, *still)] == ["all/every/0", "all/wide/every/0", "all/wide/every/1", "all/plain/static/0"]
+    assert [run.series for run in (*base, *varied, *still)] == ["all", "all/wide", "all/wide", "all/plain"]
+    assert {run.sweep for run in (*base, *varied, *still)} == {"all"}
+    assert store.add(name="mine", **CONFIG.columns()).series == "mine"

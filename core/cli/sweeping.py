@@ -1,5 +1,6 @@
 """Commands about many runs at once, and about what a run has to beat: sweep, report."""
 
+import shlex
 from typing import Annotated, Any, Literal
 
 import typer
@@ -20,6 +21,12 @@ def sweep(
     seeds: Annotated[str, typer.Option(help="Seeds, with commas.")] = "0",
     epochs: Annotated[int | None, typer.Option(help="Times that every image is seen.")] = None,
     statics: Annotated[bool, typer.Option("--statics", help="Also train every path as a static network of its own.")] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME: PART.OPTION=VALUE …", help="A variant with other options, in the same sweep; may be given several times."
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs trained at the same time.")] = 1,
     sets: Settings = None,
     db: Database = None,
@@ -33,8 +40,15 @@ def sweep(
     plans = planned(config, read_lams(lams), read_seeds(seeds))
     if statics:
         plans += static_paths(config, read_seeds(seeds))
+    variants = [_variant(one) for one in also or []]
+    configs = [
+        (variant, configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])) for variant, more in variants
+    ]
     store = opened(db)
     runs = enlist(store, plans, name)
+    for variant, varied in configs:
+        along = read_lams(lams) if varied.method.decides else (None,)
+        runs += enlist(store, planned(varied, along, read_seeds(seeds)), name, variant)
     with bar() as progress:
         tasks = [progress.add_task(run.name, total=run.epochs) for run in runs]
         for now in train_all(store, runs, jobs):
@@ -86,9 +100,17 @@ def report(
             print(f"{run.name}: {sentence}")
 
 
+def _variant(text: str) -> tuple[str, list[str]]:
+    """A variant's name and its settings. Raises ConfigError."""
+    name, colon, settings = text.partition(":")
+    if not colon or not name.strip() or "/" in name:
+        raise ConfigError(f"--also {text}: write it as NAME: part.option=value, several of them with spaces between")
+    return name.strip(), shlex.split(settings)
+
+
 def _runs(store: Store, name: str) -> list[Run]:
-    """The finished runs of a sweep in the order of λ, or the one run of this name. Raises StoreError."""
-    found = [run for run in store.runs() if run.sweep == name and run.status == "finished"]
+    """The finished runs of a sweep, or of one of its variants, in the order of λ, or the one run of this name. Raises StoreError."""
+    found = [run for run in store.runs() if run.sweep and run.series == name and run.status == "finished"]
     return sorted(found, key=lambda run: (run.seed, run.lam or 0.0, run.id)) or [store.run(name)]
 
 

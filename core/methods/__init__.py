@@ -45,6 +45,11 @@ class Method(Component):
         return "one"
 
     @property
+    def continues(self) -> bool:
+        """Whether it makes sense only where it begins with the weights of another network."""
+        return False
+
+    @property
     def kept_back(self) -> float:
         """The share of the training images that only controllers learn from, so that they know what to expect of unseen ones."""
         return 0.0
@@ -58,8 +63,11 @@ class Method(Component):
     def prepare(self, graph: Graph) -> Graph:
         """The graph that is trained: the architecture's own or one derived from it."""
 
-    def begin(self, graph: Graph, batch: int) -> None:
-        """What is measured once, when a training begins on its device with batches of so many images; kept with the weights."""
+    def begin(self, graph: Graph, batch: int, images: Tensor) -> None:
+        """What is measured once, when a training begins on its device with batches of so many images; kept with the weights.
+
+        `images`: some training images (N, C, H, W). The weights are those that it begins with.
+        """
 
     @abstractmethod
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:

@@ -77,7 +77,7 @@ class D2NN(Method):
         _tell_costs(graph)
         return graph
 
-    def begin(self, graph: Graph, batch: int) -> None:
+    def begin(self, graph: Graph, batch: int, images: Tensor) -> None:
         if self.efficiency == "seconds":
             taken = seconds(graph, batch)
             graph.prices.copy_(torch.tensor([taken[node.name] for node in graph.nodes], dtype=torch.float64))

@@ -8,6 +8,8 @@ Differs from the paper:
 - Without a λ one network is trained for every λ: the gate networks are told what is asked for, and each batch holds groups of which
   different costs are asked. Then λ is the cost share between the least and the most that the network can do, and what the gate
   networks are told for each λ is found on validation images, so that the cost moves evenly with λ.
+- `gates` = "constant" and "fixed" are rivals that do not look at the image: gates learned for each λ alone, and those that were most
+  common in the network that is begun with, modules fine-tuned.
 - With `beside`, each step also trains the network with all gates open, and the gated one learns from its answers too.
 
 Reconstructed: the losses, the weights and the schedule.
@@ -21,6 +23,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from core.learning.calibration import even_course
+from core.learning.custom import ASKED, gate_networks, settle
 from core.learning.expectation import expected_share
 from core.learning.losses import classification
 from core.methods import Batch, Method, Step
@@ -45,13 +48,31 @@ class LCNet(Method):
         0.0, ge=0, le=10, description="weight of what the network with all gates open teaches the gated one; 0: not at all"
     )
 
+    gates: Literal["image", "constant", "fixed"] = Field(
+        "image",
+        description="what gates depend on: the image and λ; λ alone, learned; λ alone, fixed at what was most common in the network that "
+        "training.start names",
+    )
+
     @property
     def decides(self) -> Decides:
         return "each"
 
+    @property
+    def continues(self) -> bool:
+        return self.gates == "fixed"
+
     def prepare(self, graph: Graph) -> Graph:
         graph.course = torch.linspace(0, 1, STEPS)
+        for network in gate_networks(graph).values():
+            network.blind = self.gates == "constant"
+            if self.gates == "fixed":
+                network.table = torch.zeros(ASKED if graph.every_lam else 1, len(network.head.bias))
         return graph
+
+    def begin(self, graph: Graph, batch: int, images: Tensor) -> None:
+        if self.gates == "fixed":
+            settle(graph, images)
 
     def asked(self, lams: Tensor, progress: float) -> Tensor:
         """The cost share that is asked for at each λ, at a point of the training from 0 to 1."""

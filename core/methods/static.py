@@ -20,15 +20,27 @@ class Static(Method):
 
     name: Literal["static"] = "static"
     route: tuple[str, ...] = Field((), description="which path, as control=option, one per control node; none: the largest path")
+    held_out: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training images that it does not learn from; a gated network that begins with its weights, with the same "
+        "seed and share, then teaches its controllers with images that are new to it",
+    )
 
     @property
     def decides(self) -> Decides:
         return None
+
+    @property
+    def kept_back(self) -> float:
+        return self.held_out
 
     def prepare(self, graph: Graph) -> Graph:
         named = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}
         return static_network(graph, graph.reference | columns(graph.nodes, named))
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
-        execution = execute(graph, batch.images, Open())
-        return Step({"classification": classification(execution, batch.labels)}, {})
+        learnt = int((~batch.kept_back).sum())  # those kept back come last
+        execution = execute(graph, batch.images[:learnt], Open())
+        return Step({"classification": classification(execution, batch.labels[:learnt])}, {})

@@ -2,6 +2,8 @@
 
 A score above zero opens the gate and scales what it lets through.
 Differs from the paper: one network serves every λ where λ's weight is an input; L-Net and C-Net of a block share their hidden layer.
+Two rivals that do not look at the image live here too: a gate network that is blind learns one score per gate, and one with a table has
+scores that were settled before.
 Reconstructed: pooled means, normalised, one hidden layer; all gates begin open.
 """
 
@@ -15,12 +17,18 @@ OPEN = 1.0  # the score with which every gate begins
 
 
 class GateNetwork(nn.Module):
-    """Scores (B, gates) from feature maps (B, C, H, W)."""
+    """Scores (B, gates) from feature maps (B, C, H, W).
+
+    blind    what is seen does not count: the scores depend on λ alone
+    table    (steps, gates) scores for what it is told in even steps from 0 to 1; with none they are computed
+    """
 
     def __init__(self, shapes: Sequence[tuple[int, ...]], gates: int, *, hidden: int = 16, every_lam: bool = False) -> None:
         """`shapes`: of the inputs for one image, (C, H, W)."""
         super().__init__()
-        self.every_lam = every_lam
+        self.every_lam, self.blind = every_lam, False
+        self.table: Tensor
+        self.register_buffer("table", torch.empty(0, gates))
         seen = sum(shape[0] for shape in shapes)
         self.norm = Means(seen)
         self.hidden = nn.Linear(seen + every_lam, hidden)
@@ -29,12 +37,21 @@ class GateNetwork(nn.Module):
         nn.init.constant_(self.head.bias, OPEN)
 
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
+        if len(self.table):
+            return self._settled(len(seen[0]), weight)
         features = self.norm(torch.cat([one.float().mean(dim=(2, 3)) for one in seen], dim=1))  # (B, C)
+        features = torch.zeros_like(features) if self.blind else features
         if self.every_lam:
             assert weight is not None  # the executor has seen to it
             features = torch.cat([features, weight[:, None].to(features)], dim=1)  # (B, C + 1)
         scores: Tensor = self.head(F.relu(self.hidden(features)))  # (B, gates)
         return scores
+
+    def _settled(self, batch: int, weight: Tensor | None) -> Tensor:
+        """The nearest row of the table for each image, (B, gates)."""
+        if weight is None:
+            return self.table[:1].expand(batch, -1)
+        return self.table[(weight * (len(self.table) - 1)).round().long()]
 
 
 class Means(nn.BatchNorm1d):

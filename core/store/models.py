@@ -117,6 +117,14 @@ class Run(Base):
         """The status as a person should read it."""
         return "interrupted" if self.interrupted else self.status
 
+    @property
+    def series(self) -> str:
+        """What it is drawn and reported with: its sweep, or the variant of it that its name tells; itself where it is of none."""
+        if not self.sweep:
+            return self.name
+        variant = self.name.removeprefix(f"{self.sweep}/").split("/")[:-2]  # what is left of variant, kind and seed
+        return "/".join((self.sweep, *variant))
+
     def __repr__(self) -> str:
         return f"Run(id={self.id}, name={self.name!r}, status={self.status!r})"
 

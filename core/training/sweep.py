@@ -37,13 +37,16 @@ def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
     return [config.model_copy(update={"lam": None, "method": method, "training": training}) for training in trainings for method in methods]
 
 
-def enlist(store: Store, configs: Sequence[RunConfig], sweep: str) -> list[Run]:
-    """The runs of a sweep, in order: those that are there already under its name and have the same configuration, and new ones."""
+def enlist(store: Store, configs: Sequence[RunConfig], sweep: str, variant: str = "") -> list[Run]:
+    """The runs of a sweep, in order: those that are there already under its name and have the same configuration, and new ones.
+
+    A `variant` is what tells them from other runs of the sweep; their names show it.
+    """
     there = {str(run.config): run for run in store.runs() if run.sweep == sweep}
     runs = []
     for config in configs:
         columns = config.columns()
-        name = f"{sweep}/{_kind(config)}/{config.training.seed}"
+        name = "/".join(filter(None, (sweep, variant, _kind(config), str(config.training.seed))))
         runs.append(there.get(str(columns["config"])) or store.add(name=name, sweep=sweep, **columns))
     return runs
 
@@ -51,7 +54,7 @@ def enlist(store: Store, configs: Sequence[RunConfig], sweep: str) -> list[Run]:
 def _kind(config: RunConfig) -> str:
     """What tells a run of a sweep from the others but for its seed: its λ, or the path of a static network."""
     if isinstance(config.method, Static):
-        return "static " + ",".join(choice.partition("=")[2] for choice in config.method.route)
+        return " ".join(filter(None, ("static", ",".join(choice.partition("=")[2] for choice in config.method.route))))
     return "every" if config.lam is None else f"{config.lam:g}"
 
 

@@ -18,6 +18,7 @@ from core.baselines import baselines, passes
 from core.collapse import collapsed
 from core.config import RunConfig
 from core.datasets import Data, Report, unreported
+from core.dependence import dependence
 from core.evaluation import Evaluation, evaluate, normalised
 from core.methods import Batch
 from core.network.checkpoint import begin_with, pack, unpack
@@ -67,7 +68,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     if not resume:
         if options.start:
             begin_with(_bytes(options.start), graph, config.architecture.own_name)
-        config.method.begin(graph, options.batch_size)
+        config.method.begin(graph.eval(), options.batch_size, _adjusted_on(data, kept_back).to(device))
     done = unpack(resume, graph, optimizer) if resume else 0
     for epoch in range(done // batches, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
@@ -95,7 +96,8 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = 
     """The trained network on validation and test images, at its λ, or at several of them where it serves every λ.
 
     {"val": [an object per λ], "test": [...]} and, where there are control nodes, {"baselines": {"val": {name: [points]}, "test": ...},
-    "collapsed": [control nodes that do not decide]}.
+    "collapsed": [control nodes that do not decide]}; where gates decide each by itself also {"dependence": {"val": [a share per λ],
+    "test": ...}}.
     """
     lams: tuple[float | None, ...] = FINAL_GRID if graph.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
@@ -113,6 +115,8 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = 
         fronts = {part: baselines(graph, split, told) for part, split in parts.items()}
         figures["baselines"] = {part: {name: [asdict(point) for point in front] for name, front in fronts[part].items()} for part in parts}
         figures["collapsed"] = [asdict(control) for control in collapsed(graph, seen["val"])]
+    if graph.controls and config.architecture.decides == "each":
+        figures["dependence"] = {part: [dependence(graph, split, lam) for lam in lams] for part, split in parts.items()}
     return figures
 
 
