@@ -12,7 +12,8 @@ from core.architectures.lc_resnet import EXPANSION, IMAGENET, LCResNet
 from core.network.checkpoint import CheckpointError, begin_with
 from core.network.cost import cost
 from core.network.execution import execute
-from core.network.policy import Forced, Greedy, Open
+from core.network.node import Node
+from core.network.policy import Forced, Greedy, Open, Random
 from core.network.route import static_network
 from core.registry import ConfigError, choose
 
@@ -33,6 +34,32 @@ def test_the_sizes_of_imagenet_cost_what_they_are_known_to(depth: int) -> None:
     with torch.device("meta"):
         graph = LCResNet(depth=depth, images="imagenet").build((3, 224, 224), 1000)
     assert sum(static_network(graph).macs.values()) / 1e9 == pytest.approx(LARGE[depth], abs=0.001)
+
+
+@pytest.mark.parametrize(("layers", "channels"), [(True, True), (True, False), (False, True)])
+def test_one_gate_network_can_decide_for_a_group(layers: bool, channels: bool) -> None:
+    """The same blocks, which cost the same; the gates of a group are those of its blocks one after the other."""
+    torch.manual_seed(0)
+    choices = {"depth": 14, "width": 4, "layers": layers, "channels": channels}
+    each, grouped = (LCResNet(**choices, gates_of=of).build((3, 32, 32), 10).eval() for of in ("block", "group"))
+    assert [control.name for control in grouped.controls] == ["Q1", "Q2", "Q3"]
+    inside = [4, 8, 16] if channels else [0, 0, 0]
+    assert [len(control.options) for control in grouped.controls] == [2 * (layers + count) for count in inside]
+    weights = {name: tensor for name, tensor in each.state_dict().items() if name.startswith("parts.") and "parts.Q" not in name}
+    grouped.load_state_dict(weights, strict=False)
+    x, generator = torch.randn(5, 3, 32, 32), Generator().manual_seed(1)
+    drawn = execute(each, x, Random(0.5, generator)).gates
+    blocks = {f"Q{group}": [drawn[f"Q{group}-1"], drawn[f"Q{group}-2"]] for group in (1, 2, 3)}
+
+    class Same:
+        def __call__(self, control: Node, scores: Tensor) -> Tensor:
+            return drawn[control.name] if control.name in drawn else torch.cat(blocks[control.name], dim=1)
+
+    executions = [execute(graph, x, Same()) for graph in (each, grouped)]
+    assert torch.allclose(executions[0].output, executions[1].output, atol=1e-6)
+    of_gates = [sum(graph.macs[control.name] for control in graph.controls) for graph in (each, grouped)]
+    used = [cost(graph, execution).used - gates for graph, execution, gates in zip((each, grouped), executions, of_gates, strict=True)]
+    assert torch.allclose(used[0], used[1])
 
 
 def ordinary(weights: dict[str, Tensor], x: Tensor, depth: int) -> Tensor:

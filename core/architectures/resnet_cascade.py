@@ -8,33 +8,16 @@ Reconstructed: where the exits are and what they are made of. A shortcut that ch
 
 from typing import Annotated, Literal
 
-import torch.nn.functional as F
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import nn
 
 from core.architectures import Architecture
 from core.network.builder import Builder
 from core.network.graph import Graph
-from core.network.layers import Norm, classifier, conv
+from core.network.layers import Residual, classifier, conv
 from core.network.node import Gate
 
 GROUPS = (16, 32, 64)  # filters
-
-
-class Residual(nn.Module):
-    """Two 3×3 convolutions with batch norm, and what came in added: (B, channels, H, W) to (B, filters, H / stride, W / stride)."""
-
-    def __init__(self, channels: int, filters: int, stride: int = 1) -> None:
-        super().__init__()
-        self.first = conv(channels, filters, stride)
-        self.second = nn.Sequential(nn.Conv2d(filters, filters, 3, padding=1, bias=False), Norm(filters))
-        self.stride, self.more = stride, filters - channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        short = x if self.stride == 1 else x[:, :, :: self.stride, :: self.stride]
-        if self.more:
-            short = F.pad(short, (0, 0, 0, 0, self.more // 2, self.more - self.more // 2))
-        return F.relu(self.second(self.first(x)) + short)
 
 
 class ResNetCascade(Architecture):

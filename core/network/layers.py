@@ -67,3 +67,64 @@ class Refined(nn.Module):
     def forward(self, features: Tensor, earlier: Tensor) -> Tensor:
         answer: Tensor = self.classifier(features)
         return answer + earlier
+
+
+class Shortcut(nn.Module):
+    """What enters a residual block, brought to the shape of what leaves it: (B, channels, H, W) to (B, filters, H / stride, W / stride).
+
+    Pixels are dropped and channels padded with zeros; with `projection`, where the shape changes, a 1×1 convolution does both.
+    """
+
+    def __init__(self, channels: int, filters: int, stride: int, *, projection: bool = False) -> None:
+        super().__init__()
+        self.stride, self.more = stride, filters - channels
+        changed = stride > 1 or filters != channels
+        self.downsample = (
+            nn.Sequential(nn.Conv2d(channels, filters, 1, stride, bias=False), Norm(filters)) if projection and changed else None
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether it hands on what it gets."""
+        return self.downsample is None and self.stride == 1 and not self.more
+
+    def shortcut(self, x: Tensor) -> Tensor:
+        """The shortcut alone."""
+        if self.downsample is not None:
+            brought: Tensor = self.downsample(x)
+            return brought
+        short = x if self.stride == 1 else x[:, :, :: self.stride, :: self.stride]
+        return F.pad(short, (0, 0, 0, 0, self.more // 2, self.more - self.more // 2)) if self.more else short
+
+
+class Residual(Shortcut):
+    """Two 3×3 convolutions with batch norm, and what came in added: (B, channels, H, W) to (B, filters, H / stride, W / stride)."""
+
+    def __init__(self, channels: int, filters: int, stride: int = 1) -> None:
+        super().__init__(channels, filters, stride)
+        self.first = conv(channels, filters, stride)
+        self.second = nn.Sequential(nn.Conv2d(filters, filters, 3, padding=1, bias=False), Norm(filters))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+class Join(Shortcut):
+    """What enters a block, brought to its shape, and what its branch sends, added up, and ReLU."""
+
+    def forward(self, x: Tensor, branch: Tensor) -> Tensor:
+        return F.relu(self.shortcut(x) + branch)
+
+
+class Stem(nn.Module):
+    """The first convolution, and for large images a pooling."""
+
+    def __init__(self, channels: int, filters: int, large: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, filters, 7 if large else 3, 2 if large else 1, 3 if large else 1, bias=False)
+        self.bn1 = Norm(filters)
+        self.large = large
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        return F.max_pool2d(x, 3, 2, 1) if self.large else x

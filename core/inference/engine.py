@@ -1,0 +1,44 @@
+"""The fast way to run a trained graph on a processor. `core.network.execution.execute` is the reference that it is tested against.
+
+What differs from the executor is where the time goes, not what comes out: modules are kernels (kernels.py), rows are gathered only where
+the set of images changes and stay so until it changes again, and a residual block with gates is one step with the join behind it: images
+that it is closed for are left where they are.
+"""
+
+import torch
+from torch import Tensor
+
+from core.inference.alone import Alone
+from core.inference.batch import Batch
+from core.inference.step import Answer, steps
+from core.network.graph import Graph
+from core.network.node import GraphError
+from core.network.policy import Policy
+
+
+class Engine:
+    """A graph ready to run; later changes of its weights do not reach it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.steps = graph.eval(), steps(graph.eval())
+        self._known: dict[float, tuple[Tensor, Tensor]] = {}
+
+    @torch.inference_mode()
+    def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
+        """Run images (B, C, H, W), as `execute` does. Raises GraphError where λ is missing."""
+        if self.graph.every_lam and lam is None:
+            raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
+        lams, told = (None, None) if lam is None else self._told(lam)
+        passing = Alone(self.graph, x, lams, told, policy) if len(x) == 1 else Batch(self.graph, x, lams, told, policy)
+        for step in self.steps:
+            passing.take(step)
+        return passing.answer()
+
+    def _told(self, lam: Tensor | float) -> tuple[Tensor, Tensor]:
+        """λ, and what control nodes are told of it, (1,) or (B,) each; remembered for plain numbers."""
+        if isinstance(lam, Tensor):
+            return lam.reshape(-1), self.graph.told(lam.reshape(-1))
+        if lam not in self._known:
+            lams = torch.tensor([lam])
+            self._known[lam] = (lams, self.graph.told(lams))
+        return self._known[lam]

@@ -1,0 +1,117 @@
+"""The fast engine answers as the executor does."""
+
+import pytest
+import torch
+from graphs import graphs, images
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_branch import KINDS, awake
+from torch import Generator, Tensor, nn
+
+from core.config import run_config
+from core.inference.engine import Engine
+from core.inference.kernels import kernel
+from core.network.builder import Builder
+from core.network.execution import execute
+from core.network.gate_network import GateNetwork
+from core.network.graph import Graph
+from core.network.layers import Join, Residual, Stem, classifier, conv
+from core.network.node import ChannelGate, Edge, GraphError
+from core.network.policy import Forced, Greedy, Open, Policy, Random
+from core.network.route import static_network
+
+CLOSE = 1e-5
+
+
+@settings(max_examples=500)
+@given(graph=graphs(), seed=st.integers(0, 999), count=st.integers(1, 6))
+def test_random_graphs_give_the_same_to_the_bit(graph: Graph, seed: int, count: int) -> None:
+    x = images(count, seed)
+    for policy in (Greedy, Open, lambda: Random(0.5, Generator().manual_seed(seed))):
+        slow, fast = execute(graph.eval(), x, policy()), Engine(graph).run(x, policy())
+        assert torch.equal(slow.output.nan_to_num(99), fast.output.nan_to_num(99))
+        assert all(torch.equal(slow.ran[name], ran) for name, ran in fast.ran.items())
+        assert all(torch.equal(slow.gates[name], gates) for name, gates in fast.gates.items())
+
+
+def alike(graph: Graph, x: Tensor, policy: Policy, again: Policy, lam: float | None) -> None:
+    slow, fast = execute(graph, x, policy, lam=lam), Engine(graph).run(x, again, lam=lam)
+    assert fast.ran.keys() == slow.ran.keys()
+    assert all(torch.equal(slow.ran[name], ran) for name, ran in fast.ran.items())
+    scale = slow.output.detach().abs().max().clamp(min=1)
+    assert float((slow.output.detach() - fast.output).abs().max() / scale) < CLOSE
+
+
+SHAPES = [
+    *[{"name": "lc_resnet", "depth": 14, "width": 8, "layers": layers, "channels": channels} for layers in (0, 1) for channels in (0, 1)],
+    {"name": "lc_resnet", "depth": 14, "width": 8, "gates_of": "group"},
+    {"name": "lc_resnet", "depth": 50, "images": "imagenet", "width": 8},
+    {"name": "resnet_cascade", "n": 2, "exits": [1, 3, 5]},
+    *({"name": name} for name in ("cascade", "high_low", "chain", "hierarchy", "plain")),
+]
+
+
+@pytest.mark.parametrize("rate", [None, 0.0, 0.5, 1.0])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape.values())))
+@pytest.mark.parametrize("count", [1, 7])
+def test_every_architecture_answers_alike(shape: dict[str, object], rate: float | None, count: int) -> None:
+    torch.manual_seed(1)
+    method = "static" if shape["name"] == "plain" or not shape.get("layers", 1) | shape.get("channels", 0) else None
+    architecture = run_config(architecture=shape, dataset="cifar10", method=method or _method(shape)).architecture
+    graph = awake(architecture.build((3, 32, 32), 10, every_lam=method is None))
+    for control in graph.controls:
+        if isinstance(part := graph.parts[control.name], GateNetwork):
+            nn.init.normal_(part.head.weight)
+    policies = [Greedy() if rate is None else Random(rate, Generator().manual_seed(5)) for _ in range(2)]
+    x = torch.randn(count, 3, 32, 32)
+    alike(graph, x, policies[0], policies[1], 0.4 if graph.every_lam else None)
+    still = static_network(graph)
+    alike(still, x, Open(), Open(), None)
+
+
+def _method(shape: dict[str, object]) -> str:
+    return "lcnet" if shape["name"] == "lc_resnet" else "d2nn"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_block_whose_input_others_read_leaves_it_as_it_was(kind: str) -> None:
+    """A join may overwrite what enters it only where nobody else reads it: here a second join and an output do."""
+    torch.manual_seed(0)
+    branch = KINDS[kind](1)
+    g = Builder((3, 6, 6))
+    stem = g.add("stem", conv(3, 5), g.input)
+    gates = g.control(
+        "Q", stem, options=("block", *map(str, range(branch.count))), part=GateNetwork([(5, 6, 6)], 1 + branch.count), decides="each"
+    )
+    sent = g.add("a", branch, stem, when=gates[0], channels=ChannelGate("Q", 1, branch.count))
+    first = g.add("join a", Join(5, 6, 1), stem, Edge(sent, 0.0))
+    again = g.add("b", KINDS[kind](1), stem, when=gates[0])
+    second = g.add("join b", Join(5, 6, 1), stem, Edge(again, 0.0))
+    third = g.add("c", Residual(5, 5), stem)
+    g.output("y1", classifier(6, 4), first)
+    g.output("y2", classifier(6, 4), second, when=gates[0])
+    g.output("y3", classifier(5, 4), third, when=gates[1])
+    g.output("y4", classifier(5, 4), stem, when=gates[2])
+    graph = awake(g.build())
+    nn.init.normal_(graph.parts["Q"].head.weight)
+    x = torch.randn(9, 3, 6, 6)
+    for policy in (lambda: Greedy(), lambda: Random(0.5, Generator().manual_seed(3)), lambda: Forced({"Q": {0: True}}, Greedy())):
+        alike(graph, x, policy(), policy(), None)
+    before = x.clone()
+    Engine(graph).run(x, Greedy())
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("part", [Residual(4, 4), Residual(4, 8, 2), Stem(4, 8, True), Stem(4, 8, False), conv(4, 6, 2), classifier(4, 3)])
+def test_kernels_answer_as_their_modules(part: nn.Module) -> None:
+    x = torch.randn(3, 4, 9, 9).contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    with torch.no_grad():
+        assert torch.allclose(kernel(awake(part))(x), part(x), atol=CLOSE)
+        assert torch.equal(x, before)
+
+
+def test_an_engine_asks_for_the_lam_that_it_needs() -> None:
+    graph = run_config(architecture="high_low", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10, every_lam=True)
+    with pytest.raises(GraphError, match="serves every λ"):
+        Engine(graph).run(torch.randn(1, 1, 8, 8), Greedy())
