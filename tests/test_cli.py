@@ -297,3 +297,32 @@ def test_a_report_tells_gains_and_compares_with_static_networks(trained: str) ->
     assert table.returncode == 0
     assert "seed 1 alone" in table.stdout
     assert "holds no gated network" in refused("report", "whole", "--db", trained)
+
+
+def test_bench_compares_with_the_static_network(trained: str) -> None:
+    rows = told("bench", "faces", "--batch", "1,3", "--threads", 1, "--lams", "0,1", "--random", "", "--seconds", 0.1, "--db", trained)
+    assert isinstance(rows, list)
+    keys = {"run", "gates", "lam", "batch", "threads", "macs_ratio", "time_ratio", "skip_efficiency", "gated_ms", "static_ms"}
+    assert all(set(row) == keys for row in rows)
+    assert [(row["batch"], row["gates"], row["lam"]) for row in rows] == [
+        (batch, gates, lam) for batch in (1, 3) for gates, lam in (("learned", 0.0), ("learned", 1.0), ("open", 0.5))
+    ]
+    assert rows[0]["macs_ratio"] <= rows[1]["macs_ratio"] <= rows[2]["macs_ratio"]
+    shown = call("bench", "lc_resnet", "--set", "architecture.depth=8", "--batch", 2, "--threads", 1, "--seconds", 0.1, "--db", trained)
+    assert "random 0.5" in shown.stdout
+    where = call("bench", "faces", "--profile", "--batch", 1, "--threads", 1, "--db", trained)
+    assert "Q1 (gates)" in where.stdout
+    assert "gates take" in where.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("plain",), "no gates"),
+        (("cascade", "--batch", "0"), "--batch"),
+        (("cascade", "--random", "half"), "--random"),
+        (("cascade", "--random", "1.5"), "between 0 and 1"),
+    ],
+)
+def test_bench_says_what_is_wrong(words: tuple[str, ...], part: str, trained: str) -> None:
+    assert part in refused("bench", *words, "--db", trained)

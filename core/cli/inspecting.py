@@ -69,7 +69,7 @@ def predict(
         for file in progress.track(images, description="asking"):
             image = to_tensor(read_picture(file), model.image)
             trace = ask(model, image[None], lam=asked, forced=forced)[0].to_json()
-            times = {"seconds": timed(model, image, lam=asked, forced=forced), "thresholds": thresholds(model, image, forced)}
+            times = {"seconds": timed(model, image, lam=asked, forced=forced).gated, "thresholds": thresholds(model, image, forced)}
             answers.append({"run": model.run, "image": str(file)} | trace | times)
     if as_json:
         print_json(answers)

@@ -5,6 +5,8 @@ the set of images changes and stay so until it changes again, and a residual blo
 that it is closed for are left where they are.
 """
 
+import time
+
 import torch
 from torch import Tensor
 
@@ -26,13 +28,26 @@ class Engine:
     @torch.inference_mode()
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError where λ is missing."""
-        if self.graph.every_lam and lam is None:
-            raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
-        lams, told = (None, None) if lam is None else self._told(lam)
-        passing = Alone(self.graph, x, lams, told, policy) if len(x) == 1 else Batch(self.graph, x, lams, told, policy)
+        passing = self._passing(x, policy, lam)
         for step in self.steps:
             passing.take(step)
         return passing.answer()
+
+    @torch.inference_mode()
+    def watched(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> dict[str, float]:
+        """The seconds that each step took; a join's are with its branch."""
+        passing, taken = self._passing(x, policy, lam), {}
+        for step in self.steps:
+            start = time.perf_counter()
+            passing.take(step)
+            taken[step.node.name] = time.perf_counter() - start
+        return taken
+
+    def _passing(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Alone | Batch:
+        if self.graph.every_lam and lam is None:
+            raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
+        lams, told = (None, None) if lam is None else self._told(lam)
+        return Alone(self.graph, x, lams, told, policy) if len(x) == 1 else Batch(self.graph, x, lams, told, policy)
 
     def _told(self, lam: Tensor | float) -> tuple[Tensor, Tensor]:
         """λ, and what control nodes are told of it, (1,) or (B,) each; remembered for plain numbers."""

@@ -1,12 +1,15 @@
 """A trained network together with what is needed to show it an image."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from core.config import RunConfig, run_config
+from core.inference.engine import Engine
 from core.network.checkpoint import unpack
 from core.network.graph import Graph
+from core.network.route import static_network
 from core.store import Store, StoreError
 
 
@@ -19,6 +22,16 @@ class Model:
     graph: Graph
     image: tuple[int, int, int]
     classes: tuple[str, ...]
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The network in its fastest form."""
+        return Engine(self.graph)
+
+    @cached_property
+    def static_engine(self) -> Engine:
+        """Its static network in its fastest form."""
+        return Engine(static_network(self.graph))
 
     @property
     def lam(self) -> float | None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 import torch
@@ -79,16 +80,26 @@ def predict(model: Model, images: Tensor, *, lam: float | None = None, forced: M
     return _traces(model, execution, [lam] * len(images))
 
 
-@torch.no_grad()
-def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None, repeats: int = 5) -> float:
-    """Seconds for one image (C, H, W) uint8, alone: the median of some executions after a first one that warms up."""
+@dataclass(frozen=True)
+class Seconds:
+    """For one image, alone, medians: the gated network, gates included, and its static network, both in their fastest form."""
+
+    gated: float
+    static: float
+
+
+def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None, turns: int = 9) -> Seconds:
+    """How long one image (C, H, W) uint8 takes: both networks in turn, after two turns that warm up. Raises GraphError."""
     x, policy, lam = normalised(image[None]), holding(model.graph, forced or {}), asked_lam(model, lam)
-    seconds = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        execute(model.graph, x, policy, lam=lam)
-        seconds.append(time.perf_counter() - start)
-    return sorted(seconds[1:])[repeats // 2]
+    gated, static = [], []
+    for _ in range(turns + 2):
+        begin = time.perf_counter()
+        model.engine.run(x, policy, lam=lam)
+        between = time.perf_counter()
+        model.static_engine.run(x, Open())
+        gated.append(between - begin)
+        static.append(time.perf_counter() - between)
+    return Seconds(median(gated[2:]), median(static[2:]))
 
 
 @torch.no_grad()

@@ -1,0 +1,129 @@
+"""Commands about time: bench."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from core.cli.options import AsJson, Database, Settings, bar, console, opened, print_json, settings
+from core.registry import ConfigError, choose, names
+
+BAR = 24  # characters for the static network
+
+
+def bench(
+    what: Annotated[str, typer.Argument(metavar="RUN|ARCHITECTURE", help="A run, or an architecture with random weights.")],
+    batch: Annotated[str, typer.Option(help="Images at a time, with commas.")] = "1,64",
+    threads: Annotated[str, typer.Option(help="Threads, with commas.")] = "1,2",
+    lams: Annotated[str, typer.Option(help="λ of a run that serves every λ, with commas.")] = "0.2,0.5,0.8",
+    random: Annotated[str, typer.Option(help="How often gates are open that are drawn for each image, with commas.")] = "0.5",
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each case is measured.")] = 3.0,
+    dataset: Annotated[str, typer.Option(help="For an architecture: whose image size.")] = "cifar10",
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Where the time goes, node by node, at the first λ, batch size and number of threads.")
+    ] = False,
+    sets: Settings = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time of the gated network against its static one: both in their fastest form, in turn, in one process; gates included."""
+    import torch
+
+    from core.datasets import DataError
+    from core.evaluation import normalised
+    from core.inference.bench import bench as measure
+    from core.inference.bench import profile as look
+    from core.inference.model import load_model
+
+    along: list[float | None]
+    if what in names("architectures"):
+        parts = settings(sets)
+        architecture: Any = choose("architectures", {"name": what} | parts["architecture"])
+        source: Any = choose("datasets", {"name": dataset} | parts["dataset"])
+        torch.manual_seed(0)
+        shape = _shape(source)
+        graph, along = architecture.build(shape, 10, every_lam=True).eval(), []
+        images = torch.randn(64, *shape)
+    else:
+        model = load_model(opened(db), what)
+        graph, along = model.graph, list(_numbers(lams, "--lams")) if model.graph.every_lam else [model.lam]
+        try:
+            images = normalised(model.config.dataset.samples(64)[0].images)
+        except DataError:
+            images = torch.randn(64, *model.image, generator=torch.Generator().manual_seed(0))
+            print("the run's images are not at hand: random noise stands for them")
+    if not graph.controls:
+        raise ConfigError(f"{what} has no gates: there is nothing to compare with its static network")
+    sizes, rates = [int(one) for one in _numbers(batch, "--batch")], _numbers(random, "--random")
+    numbers = [int(one) for one in _numbers(threads, "--threads")]
+    if profile:
+        torch.set_num_threads(numbers[0])
+        at = (along[0] if along else 0.5) if graph.every_lam else None
+        _print_profile(look(graph, images, lam=at, batch=sizes[0]), {control.name for control in graph.controls}, what, at, sizes[0])
+        return
+    with bar() as progress:
+        task = progress.add_task("timing", total=1.0)
+        found = measure(
+            what,
+            graph,
+            images,
+            lams=along,
+            rates=rates,
+            batches=sizes,
+            threads=numbers,
+            seconds=seconds,
+            report=lambda share: progress.update(task, completed=share),
+        )
+        rows = [asdict(timing) for timing in found]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("gates", "λ", "batch", "threads", "multiply-adds", "time", "skip efficiency", "gated", "static", "time as a bar, | static")
+    table = Table(*columns, title=f"{what}: gated over static, medians, float32")
+    for row in rows:
+        lam = "–" if row["lam"] is None or row["gates"] != "learned" else f"{row['lam']:g}"
+        figures = (f"{row['macs_ratio']:.1%}", f"{row['time_ratio']:.1%}", f"{row['skip_efficiency']:.2f}")
+        times = (f"{row['gated_ms']:.2f} ms", f"{row['static_ms']:.2f} ms")
+        table.add_row(row["gates"], lam, str(row["batch"]), str(row["threads"]), *figures, *times, _drawn(row["time_ratio"]))
+    console().print(table)
+
+
+def _drawn(ratio: float) -> str:
+    """A time as a bar, with a mark where the static network's ends."""
+    length = round(min(ratio, 1.5) * BAR)
+    cells = ["█" if cell < length else " " for cell in range(max(length, BAR) + 1)]
+    return "".join([*cells[:BAR], "|", *cells[BAR:]]).rstrip()
+
+
+def _shape(source: Any) -> tuple[int, int, int]:
+    """The size of a dataset's images, also where they are not at hand."""
+    if known := getattr(source, "shape", None):
+        return known  # type: ignore[no-any-return]
+    channels, height, width = source.samples(1)[0].images.shape[1:]
+    return channels, height, width
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        found = [float(word) for word in text.split(",") if word.strip()]
+    except ValueError:
+        raise ConfigError(f"{option}: {text!r} are no numbers with commas between them") from None
+    if any(number < 0 for number in found) or (option in ("--batch", "--threads") and (not found or min(found) < 1)):
+        raise ConfigError(f"{option}: {text!r} must be positive numbers")
+    if option in ("--lams", "--random") and any(number > 1 for number in found):
+        raise ConfigError(f"{option}: {text!r} must lie between 0 and 1")
+    return found
+
+
+def _print_profile(taken: dict[str, float], controls: set[str], what: str, lam: float | None, batch: int) -> None:
+    total = sum(taken.values())
+    deciding = sum(time for name, time in taken.items() if name in controls)
+    at = "" if lam is None else f", λ = {lam:g}"
+    table = Table("node", "ms", "share", "", title=f"{what}: a batch of {batch}{at}, {total:.2f} ms")
+    most = max(taken.values())
+    for name, time in taken.items():
+        label = f"{name} (gates)" if name in controls else name
+        table.add_row(label, f"{time:.3f}", f"{time / total:.1%}", "█" * round(BAR * time / most))
+    console().print(table)
+    print(f"gates take {deciding:.3f} ms, {deciding / total:.1%}; a block's time is that of its branch and what joins it")

@@ -1,0 +1,148 @@
+"""A gated network against its static one on the clock: both in their fastest form, taking turns in one process, gates included."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from statistics import median
+
+import torch
+from torch import Generator, Tensor
+
+from core.inference.engine import Engine
+from core.network.cost import cost
+from core.network.execution import execute
+from core.network.graph import Graph
+from core.network.policy import Greedy, Open, Policy, Random, Replay
+from core.network.route import static_network
+
+DRAWS = 8  # batches of different images, or of different random gates
+WARM_UP = 3  # turns that do not count
+LEAST = 5  # turns that count, however long they take
+
+
+@dataclass(frozen=True)
+class Case:
+    """What decides: `gates` says it in words; each draw is a batch, its policy and its λ, and what it costs of the static network."""
+
+    gates: str
+    lam: float | None
+    draws: tuple[tuple[Tensor, Policy, float], ...]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Medians of one case; ratios are gated over static. Skip efficiency, `macs_ratio` over `time_ratio`, is 1 where time follows cost."""
+
+    run: str
+    gates: str
+    lam: float | None
+    batch: int
+    threads: int
+    macs_ratio: float
+    time_ratio: float
+    skip_efficiency: float
+    gated_ms: float
+    static_ms: float
+
+
+def bench(
+    run: str,
+    graph: Graph,
+    images: Tensor,
+    *,
+    lams: Sequence[float | None],
+    rates: Sequence[float],
+    batches: Sequence[int],
+    threads: Sequence[int],
+    seconds: float,
+    report: Callable[[float], None] = lambda share: None,
+) -> Iterator[Timing]:
+    """One timing per batch size, number of threads and case, for images (N, C, H, W) as networks take them.
+
+    Cases: the network's own gates at each of `lams`, random gates for each image that are open at each of `rates`, and all gates open.
+    `seconds` is spent on each; `report` is told which share of all is done.
+    """
+    gated, static = Engine(graph), Engine(static_network(graph))
+    done, total = count(1), len(batches) * len(threads)
+    for batch in batches:
+        cases = list(_cases(graph, images, lams, rates, batch))
+        for number in threads:
+            with _threads(number):
+                taken = _turns(gated, static, cases, seconds)
+            for case, (ours, theirs) in zip(cases, taken, strict=True):
+                macs, ratio = sum(share for *_, share in case.draws) / len(case.draws), median(ours) / median(theirs)
+                times = (macs, ratio, macs / ratio, 1e3 * median(ours), 1e3 * median(theirs))
+                yield Timing(run, case.gates, case.lam, batch, number, *times)
+            report(next(done) / total)
+
+
+@torch.no_grad()
+def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns: int = 30) -> dict[str, float]:
+    """Milliseconds of each node that is computed by itself, median over turns, for a batch of images (N, C, H, W)."""
+    engine = Engine(graph)
+    x = _filled(image, batch, 0)
+    for _ in range(WARM_UP):
+        engine.run(x, Greedy(), lam=lam)
+    taken: dict[str, list[float]] = {}
+    for _ in range(turns):
+        for name, seconds in engine.watched(x, Greedy(), lam=lam).items():
+            taken.setdefault(name, []).append(1e3 * seconds)
+    return {name: median(times) for name, times in taken.items()}
+
+
+def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[list[float], list[float]]]:
+    """Seconds of every turn of each case, and of the static network's turns between them."""
+    taken: list[tuple[list[float], list[float]]] = [([], []) for _ in cases]
+    end = time.perf_counter() + seconds * len(cases)
+    for turn in count():
+        if time.perf_counter() > end and turn >= WARM_UP + LEAST:
+            return taken
+        for case, (ours, theirs) in zip(cases, taken, strict=True):
+            x, policy, _ = case.draws[turn % len(case.draws)]
+            times = _timed(gated, x, policy, case.lam), _timed(static, x, Open(), None)
+            if turn >= WARM_UP:
+                ours.append(times[0])
+                theirs.append(times[1])
+    raise AssertionError("turns do not run out")
+
+
+def _timed(engine: Engine, x: Tensor, policy: Policy, lam: float | None) -> float:
+    start = time.perf_counter()
+    engine.run(x, policy, lam=lam)
+    return time.perf_counter() - start
+
+
+@torch.no_grad()
+def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
+    filled = [_filled(images, batch, number) for number in range(DRAWS)]
+    told = 0.5 if graph.every_lam else None
+    for lam in lams:
+        yield Case("learned", lam, tuple((x, Greedy(), _share(graph, x, Greedy(), lam)) for x in filled))
+    for rate in rates:
+        policies = [Random(rate, Generator().manual_seed(number)) for number in range(DRAWS)]
+        replays = [Replay(execute(graph, x, policy, lam=told)) for x, policy in zip(filled, policies, strict=True)]
+        yield Case(f"random {rate:g}", told, tuple((x, one, _share(graph, x, one, told)) for x, one in zip(filled, replays, strict=True)))
+    opened = [Replay(execute(graph, x, Open(), lam=told)) for x in filled]
+    yield Case("open", told, tuple((x, one, _share(graph, x, one, told)) for x, one in zip(filled, opened, strict=True)))
+
+
+def _filled(images: Tensor, batch: int, number: int) -> Tensor:
+    """The batch of this number, images repeated where there are too few."""
+    rows = torch.arange(number * batch, (number + 1) * batch) % len(images)
+    return images[rows].contiguous(memory_format=torch.channels_last)
+
+
+def _share(graph: Graph, x: Tensor, policy: Policy, lam: float | None) -> float:
+    return float(cost(graph, execute(graph, x, policy, lam=lam)).share.mean())
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,60 @@
+"""What bench measures: the multiply-adds of what it times. Times themselves are never tested."""
+
+import pytest
+import torch
+
+from core.inference.bench import Timing, bench, profile
+from core.network.builder import Builder
+from core.network.graph import Graph
+from core.network.layers import classifier, conv, convs
+
+IMAGES = torch.randn(10, 3, 8, 8)
+
+
+def two_paths() -> Graph:
+    """Every image is decided for by a controller with random weights; the dear path costs much more than all else."""
+    torch.manual_seed(0)
+    g = Builder((3, 8, 8), every_lam=True)
+    stem = g.add("stem", conv(3, 4), g.input)
+    _, dear = g.control("Q", stem, options=("stop", "go on"))
+    g.output("y1", classifier(4, 5), stem)
+    more = g.add("more", convs(4, 32, 32), stem, when=dear)
+    g.output("y2", classifier(32, 5), more)
+    return g.build()
+
+
+def test_each_case_is_measured_with_each_batch_and_number_of_threads() -> None:
+    told: list[float] = []
+    before = torch.get_num_threads()
+    choices = {"lams": [0.3, 0.9], "rates": [0.0, 0.5], "batches": [1, 4], "threads": [1, 2], "seconds": 0.01}
+    rows = list(bench("two", two_paths(), IMAGES, **choices, report=told.append))
+    cases = [("learned", 0.3), ("learned", 0.9), ("random 0", 0.5), ("random 0.5", 0.5), ("open", 0.5)]
+    assert [(row.batch, row.threads, row.gates, row.lam) for row in rows] == [
+        (batch, threads, *case) for batch in (1, 4) for threads in (1, 2) for case in cases
+    ]
+    assert told == [0.25, 0.5, 0.75, 1.0]
+    assert torch.get_num_threads() == before
+    for row in rows:
+        assert row.gated_ms > 0
+        assert row.static_ms > 0
+        assert row.time_ratio == pytest.approx(row.gated_ms / row.static_ms)
+        assert row.skip_efficiency == pytest.approx((1 / row.time_ratio) / (1 / row.macs_ratio))
+
+
+def test_the_multiply_adds_are_those_of_what_was_timed() -> None:
+    graph = two_paths()
+    rows = {row.gates: row for row in bench("two", graph, IMAGES, lams=[], rates=[0.0, 1.0, 0.5], batches=[4], threads=[1], seconds=0.01)}
+    static = graph.macs["stem"] + graph.macs["more"] + graph.macs["y2"]
+    least = graph.macs["stem"] + graph.macs["Q"] + graph.macs["y1"]
+    most = sum(graph.macs.values())
+    assert rows["random 0"].macs_ratio == pytest.approx(least / static)
+    assert rows["random 1"].macs_ratio == rows["open"].macs_ratio == pytest.approx(most / static)
+    assert least / static < rows["random 0.5"].macs_ratio < most / static
+    assert all(isinstance(row, Timing) for row in rows.values())
+
+
+def test_a_profile_tells_of_every_node_that_is_computed() -> None:
+    graph = two_paths()
+    taken = profile(graph, IMAGES, lam=0.5, batch=3, turns=2)
+    assert list(taken) == [node.name for node in graph.nodes[1:]]
+    assert all(time > 0 for time in taken.values())
