@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.diagram import source
-from app.wording import counted, headline, percent
+from app.wording import clock, counted, headline, percent, sooner
 from core.network.node import Node
 
 if TYPE_CHECKING:
     from core.inference.predict import LamSweep
 
 
-def static_graph(nodes: Sequence[Node], sweep: "LamSweep", every_lam: bool) -> str | None:
-    """Draws it with a λ slider; returns the node chosen for a closer look."""
+def static_graph(nodes: Sequence[Node], sweep: "LamSweep", times: tuple[Sequence[float], float], every_lam: bool) -> str | None:
+    """Draws it with a λ slider; returns the node chosen for a closer look. `times`: seconds of each stretch, and of the static network."""
     step = round(100 * st.slider("λ: from 0, cheapest, to 1, most accurate", 0.0, 1.0, 0.5, 0.01, key="lam")) if every_lam else 0
-    trace = sweep.traces[max(index for index, start in enumerate(sweep.starts) if start <= step)]
+    stretch = max(index for index, start in enumerate(sweep.starts) if start <= step)
+    trace, (taken, still) = sweep.traces[stretch], (times[0][stretch], times[1])
     st.subheader("".join(headline(nodes, trace, sweep.reference)))
     graph, answer = st.columns([0.75, 0.25])
     graph.graphviz_chart(source(nodes, executed=trace.executed), width="stretch")
@@ -24,7 +25,9 @@ def static_graph(nodes: Sequence[Node], sweep: "LamSweep", every_lam: bool) -> s
     answer.metric(
         "Work, in multiply-adds", counted(trace.macs), f"static network {counted(trace.macs_static)}", delta_color="off", delta_arrow="off"
     )
-    answer.caption(f"{percent(trace.macs / max(trace.macs_static, 1))} of the static network’s work")
+    answer.caption(
+        f"{percent(trace.macs / max(trace.macs_static, 1))} of the static network’s work; {clock(taken)} here, {sooner(taken, still)}"
+    )
     st.info(
         "Graphviz’s `dot` is not installed, so this is the simple picture. For one that moves with λ and can be clicked, install it: "
         "`apt install graphviz`, `brew install graphviz`, or graphviz.org/download on Windows; then reload.",

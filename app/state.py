@@ -93,6 +93,20 @@ def _swept(url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _
     return sweep_lam(_model, _image)
 
 
+def timed(run: Run, sha256: str, image: "Tensor") -> tuple[list[float], float]:
+    """Seconds of one image along each stretch of λ, and of the static network, measured once for each network and image."""
+    return _timed(store().url, run.id, sha256, image.numpy().tobytes(), model(run, sha256), image, swept(run, sha256, image))
+
+
+@st.cache_resource(max_entries=SWEEPS, show_spinner=False)
+def _timed(
+    url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _image: "Tensor", _sweep: "LamSweep"
+) -> tuple[list[float], float]:
+    from core.inference.predict import timed_along
+
+    return timed_along(_model, _image, _sweep)
+
+
 def parameters(model: "Model") -> dict[str, int]:
     """How many parameters each node has."""
     return {name: sum(values.numel() for values in part.parameters()) for name, part in model.graph.parts.items()}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.layout import Layout, cells
-from app.wording import counted, headline, percent
+from app.wording import clock, counted, headline, percent, sooner
 from core.network.node import Node
 
 if TYPE_CHECKING:
@@ -22,9 +22,20 @@ View = dict[str, Any]
 
 
 def view_of(
-    nodes: Sequence[Node], layout: Layout, sweep: "LamSweep", lam: float | None, every_lam: bool, asked: float | None = None
+    nodes: Sequence[Node],
+    layout: Layout,
+    sweep: "LamSweep",
+    times: tuple[Sequence[float], float],
+    lam: float | None,
+    every_lam: bool,
+    asked: float | None = None,
 ) -> View:
-    """Everything that the component draws. `lam` is the one λ of a network that serves no other; `asked` where the slider is to begin."""
+    """Everything that the component draws.
+
+    `times` are the seconds of each stretch of the sweep and of the static network; `lam` is the one λ of a network that serves no other;
+    `asked` where the slider is to begin.
+    """
+    seconds, still = times
     static = max(sweep.reference.macs_static, 1)
     widest = max(sweep.reference.macs, static, *(trace.macs for trace in sweep.traces))
     return {
@@ -36,8 +47,11 @@ def view_of(
         "starts": sweep.starts,
         "thresholds": sweep.thresholds,
         "scores": {name: [_rounded(row) for row in rows] for name, rows in sweep.scores.items()},
-        "static": {"macs": counted(static), "bar": static / widest},
-        "stretches": [_stretch(nodes, trace, sweep.reference, widest) for trace in sweep.traces],
+        "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
+        "stretches": [
+            _stretch(nodes, trace, sweep.reference, widest) | {"time": clock(taken), "sooner": sooner(taken, still)}
+            for trace, taken in zip(sweep.traces, seconds, strict=True)
+        ],
     }
 
 

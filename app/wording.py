@@ -25,6 +25,28 @@ def percent(share: float) -> str:
     return "under 0.1%" if share < 0.0005 else f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
 
 
+def clock(seconds: float) -> str:
+    """A time with two figures at least: "0.48 ms", "12 ms", "1.2 s"."""
+    if seconds >= 0.9995:
+        return f"{seconds:.1f} s"
+    milliseconds = 1e3 * seconds
+    return (
+        f"{milliseconds:.2f} ms" if milliseconds < 0.9995 else f"{milliseconds:.1f} ms" if milliseconds < 9.95 else f"{milliseconds:.0f} ms"
+    )
+
+
+def sooner(taken: float, static: float) -> str:
+    """How a time compares with that of the static network, for better or worse."""
+    change = taken / static - 1
+    if abs(change) < 0.02:
+        return "as long as the static network"
+    return (
+        f"{percent(-change)} less time than the static network"
+        if change < 0
+        else f"{percent(change)} more time: gates cost more than they save"
+    )
+
+
 def lam_name(lam: float | None) -> str:
     """What a network was trained for."""
     return "every λ" if lam is None else f"λ = {lam:g}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from app.charts import curve_chart, grouped, trade_off_chart
-from app.wording import counted, headline, percent
+from app.wording import clock, counted, headline, percent, sooner
 from core.network.node import Edge, Gate, Node
 
 NODES = (
@@ -109,3 +109,10 @@ def test_the_headline_where_an_option_or_several_were_opened() -> None:
         Node("l", "regular", (Edge("stem"),), (Gate("Q", 0),)),
     )
     assert headline(low, Trace("face", ["stem", "Q", "l"], {"Q": Decision("low")}, 500), FULL)[0] == "Q took “low”: "
+
+
+def test_times_are_told_for_better_or_worse() -> None:
+    assert [clock(seconds) for seconds in (0.00048, 0.00101, 0.0123, 1.24)] == ["0.48 ms", "1.0 ms", "12 ms", "1.2 s"]
+    assert sooner(0.6, 1.0) == "40% less time than the static network"
+    assert sooner(1.3, 1.0) == "30% more time: gates cost more than they save"
+    assert sooner(1.01, 1.0) == "as long as the static network"

@@ -8,7 +8,7 @@ import torch
 from core.config import run_config
 from core.evaluation import normalised
 from core.inference.model import Model, load_model
-from core.inference.predict import STEPS, holding, predict, sweep_lam, thresholds, timed
+from core.inference.predict import STEPS, holding, predict, sweep_lam, thresholds, timed, timed_along
 from core.network.execution import execute
 from core.network.node import GraphError
 from core.network.policy import Greedy
@@ -143,3 +143,11 @@ def test_a_stored_run_answers_as_the_network_that_was_trained(scratch_database: 
     assert predict(first, images, lam=0.4) == predict(second, images, lam=0.4)
     assert replace(first, graph=second.graph) == second
     assert len({trace.label for trace in predict(first, images, lam=0.4)}) > 1
+
+
+def test_every_stretch_of_a_sweep_has_a_time() -> None:
+    model = fresh()
+    sweep = sweep_lam(model, IMAGES[0])
+    gated, static = timed_along(model, IMAGES[0], sweep)
+    assert len(gated) == len(sweep.traces)
+    assert all(seconds > 0 for seconds in (*gated, static))

@@ -225,6 +225,10 @@ function answer(page, stretch) {
     row("static network", whole.macs),
     bar(whole.bar, "bar static"),
     element("div", { class: "share" }, element("b", {}, stretch.share), " of the static network"),
+    cap("Time, on this computer", "cap work"),
+    row("this image", stretch.time, "b"),
+    row("static network", whole.time),
+    element("div", { class: "share" }, stretch.sooner),
   );
 }
 

@@ -93,13 +93,13 @@ def _asked_lam() -> float | None:
 @st.fragment
 def _network(run: Run, sha256: str, model: "Model", image: "Tensor") -> None:
     """The lit graph, and below it the node that was clicked."""
-    sweep = state.swept(run, sha256, image)
+    sweep, times = state.swept(run, sha256, image), state.timed(run, sha256, image)
     graph = model.graph
     if layout.installed():
         placed = layout.lay_out(graph.nodes, graph.macs, sweep.reference.macs_static)
-        selected = gate_graph(view_of(graph.nodes, placed, sweep, model.lam, graph.every_lam, _asked_lam()), key="gate_graph")
+        selected = gate_graph(view_of(graph.nodes, placed, sweep, times, model.lam, graph.every_lam, _asked_lam()), key="gate_graph")
     else:
-        selected = static_graph(graph.nodes, sweep, graph.every_lam)
+        selected = static_graph(graph.nodes, sweep, times, graph.every_lam)
     inspect(graph.nodes, graph.shapes, graph.macs, state.parameters(model), sweep, selected)
 
 

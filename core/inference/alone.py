@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.inference.kernels import Gathered
+from core.inference.blocks import Gathered
 from core.inference.step import Answer, Mask, Step
 from core.network.graph import Graph
 from core.network.node import Node
-from core.network.policy import Policy
+from core.network.policy import Episodes, EpsilonGreedy, Policy, Random
 from core.network.weighing import scores
 
 YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
@@ -82,6 +82,10 @@ class Alone:
 
     def _decide(self, step: Step, runs: bool) -> None:
         name = step.node.name
+        if not runs and not isinstance(self.policy, Random | EpsilonGreedy | Episodes):  # those draw numbers whatever runs
+            self.gates[name] = torch.zeros(1, len(step.node.options))
+            self.opened[name] = [0.0] * len(step.node.options)
+            return
         values = step.run(*self._received(step), weight=self.told) if runs else torch.zeros(1, *self.graph.shapes[name])
         gates = self.policy(step.node, scores(values, self.lams, self.graph.exchange_rate))
         self.gates[name] = gates if runs else torch.zeros_like(gates)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.inference.kernels import Gathered
+from core.inference.blocks import Gathered
 from core.inference.step import Answer, Mask, Step
 from core.network.graph import Graph
 from core.network.node import Edge, Node

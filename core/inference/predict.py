@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -20,6 +21,8 @@ from core.network.validation import way
 from core.network.weighing import threshold
 
 STEPS = 101  # positions of the λ slider
+MOST = 11  # stretches of λ that are timed
+TURNS = 5  # of each of them
 EVERY_LAM = torch.linspace(0, 1, STEPS)
 
 
@@ -100,6 +103,20 @@ def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapp
         gated.append(between - begin)
         static.append(time.perf_counter() - between)
     return Seconds(median(gated[2:]), median(static[2:]))
+
+
+def timed_along(model: Model, image: Tensor, sweep: LamSweep) -> tuple[list[float], float]:
+    """Seconds for one image (C, H, W) uint8 along each stretch of its sweep, and for the static network.
+
+    Where there are many stretches only some are measured, and the others are told the time of the nearest of them.
+    """
+    every = model.graph.every_lam
+    steps = [*sweep.starts, STEPS]
+    middles = [(first + last - 1) // 2 for first, last in pairwise(steps)]
+    picked = sorted({round(number * (len(middles) - 1) / (MOST - 1)) for number in range(MOST)})
+    taken = {number: timed(model, image, lam=middles[number] / (STEPS - 1) if every else None, turns=TURNS) for number in picked}
+    nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
+    return [taken[number].gated for number in nearest], median(one.static for one in taken.values())
 
 
 @torch.no_grad()

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.inference.kernels import Gathered, Kernel, kernel
+from core.inference.blocks import Gathered
+from core.inference.kernels import Kernel, kernel
 from core.network.branch import Branch
 from core.network.graph import Graph
 from core.network.layers import Join, Residual, Stem

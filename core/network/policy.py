@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from core.network.node import Node
@@ -26,7 +25,7 @@ class Policy(Protocol):
 
 def one_hot(columns: Tensor, like: Tensor) -> Tensor:
     """Gates (B, K) in {0, 1} with one open column (B,) per image, of the type of `like` (B, K)."""
-    return F.one_hot(columns, like.shape[1]).to(like.dtype)
+    return torch.zeros_like(like).scatter_(1, columns[:, None], 1)
 
 
 @dataclass(frozen=True)
