@@ -6,11 +6,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from core.inference.kernels import Kernel, Means, Unchanged, kernel
+from core.inference.kernels import Kernel, kernel, means
 from core.network.controller import LEAST, Controller, summary
 from core.network.gate_network import GateNetwork
+
+
+def decider(part: nn.Module) -> Kernel:
+    """The kernel of a control node's module in evaluation mode."""
+    if isinstance(part, GateNetwork) and not part.blind and not len(part.table):
+        return Scores(part)
+    return Values(part) if isinstance(part, Controller) else kernel(part)
 
 
 class Scores(Kernel):
@@ -25,30 +32,22 @@ class Scores(Kernel):
         self.matrix = (matrix[:, :seen] * scale).detach().t().contiguous()  # (C, hidden)
         self.bias = (part.hidden.bias + matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)).detach()
         self.told = matrix[:, seen] if part.every_lam else None  # (hidden,)
-        self.pooled = Means()
         self.head, self.shift = part.head.weight.detach().t().contiguous(), part.head.bias.detach()
 
     def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
         weight = told["weight"]
-        pooled = self.pooled(seen[0]) if len(seen) == 1 else torch.cat([self.pooled(one) for one in seen], dim=1)
+        pooled = means(seen[0]) if len(seen) == 1 else torch.cat([means(one) for one in seen], dim=1)
         hidden = torch.addmm(self.bias, pooled, self.matrix)
         if self.told is not None and weight is not None:
             hidden.addr_(weight, self.told)
         return torch.addmm(self.shift, hidden.relu_(), self.head)
 
 
-@kernel.register
-def _(part: GateNetwork) -> Kernel:
-    return Unchanged(part) if part.blind or len(part.table) else Scores(part)
-
-
 class Values(Kernel):
-    """A controller without what only training needs. One image, whose figures are few, is left to NumPy: a call costs less there."""
+    """A controller without what only training needs. What is left of one image after the products is so little that NumPy is quicker."""
 
     def __init__(self, part: Controller) -> None:
-        self.part, self.pooled = part, Means()
-        layers = (part.hidden, part.head)
-        self.weights = [(layer.weight.detach().t().contiguous().numpy(), layer.bias.detach().numpy()) for layer in layers]
+        self.part = part
         self.known = part.known.numpy()
 
     def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
@@ -68,13 +67,14 @@ class Values(Kernel):
 
     def _alone(self, seen: Sequence[Tensor], asked: float) -> Tensor:
         part = self.part
-        features = [self.pooled(one).numpy()[0] if one.dim() == 4 else _sorted(one.numpy()[0]) for one in seen]
+        features = [means(one) if one.dim() == 4 else torch.from_numpy(_sorted(one.numpy())) for one in seen]
         if part.every_lam:
-            features.append(np.array([asked], dtype=np.float32))
-        (matrix, bias), (head, shift) = self.weights
-        values = np.maximum(np.concatenate(features) @ matrix + bias, 0) @ head + shift
+            features.append(torch.tensor([[asked]]))
+        found_values = part.head(part.hidden(torch.cat(features, dim=1)).relu_())
         if not part.every_lam:
-            return torch.from_numpy(values)[None]
+            result: Tensor = found_values
+            return result
+        values = found_values.numpy()[0]
         options = len(values) // 2
         found = np.empty((1, options, 2), dtype=np.float32)
         found[0, :, 0] = 1 / (1 + np.exp(-values[:options]))
@@ -83,14 +83,9 @@ class Values(Kernel):
 
 
 def _sorted(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores of classes (classes,) as their sorted log-probabilities, as `summary` has them."""
+    """Scores of classes (1, classes) as their sorted log-probabilities, as `summary` has them."""
     logs = scores - scores.max()
     logs = logs - np.log(np.exp(logs).sum())
     logs.sort()
-    clipped: NDArray[np.float32] = logs[::-1].clip(min=LEAST)
+    clipped: NDArray[np.float32] = logs[:, ::-1].clip(min=LEAST)
     return clipped
-
-
-@kernel.register
-def _(part: Controller) -> Kernel:
-    return Values(part)

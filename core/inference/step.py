@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.inference.blocks import Gathered
+from core.inference.deciders import decider
 from core.inference.kernels import Kernel, kernel
 from core.network.branch import Branch
 from core.network.graph import Graph
@@ -56,11 +57,17 @@ def steps(graph: Graph) -> tuple[Step, ...]:
     reader = {edge.source: name for name, edges in inputs.items() for edge in edges}
     found = []
     for node in nodes:
-        part, branch = graph.parts[node.name], branches.get(node)
-        run: Kernel = kernel(part) if branch is None else Gathered(part, graph.parts[branch.name], positive=_positive(graph, branch))
+        branch = branches.get(node)
         last = frozenset(source for source, name in reader.items() if name == node.name)
-        found.append(Step(node, run, inputs[node.name], branch, last))
+        found.append(Step(node, _kernel(graph, node, branch), inputs[node.name], branch, last))
     return tuple(found)
+
+
+def _kernel(graph: Graph, node: Node, branch: Node | None) -> Kernel:
+    part = graph.parts[node.name]
+    if branch is not None:
+        return Gathered(part, graph.parts[branch.name], positive=_positive(graph, branch))
+    return decider(part) if node.kind == "control" else kernel(part)
 
 
 def _positive(graph: Graph, branch: Node) -> bool:
