@@ -9,6 +9,7 @@ from test_branch import KINDS, awake
 from torch import Generator, Tensor, nn
 
 from core.config import run_config
+from core.inference.blocks import Gathered
 from core.inference.engine import Engine
 from core.inference.kernels import kernel
 from core.network.builder import Builder
@@ -115,3 +116,21 @@ def test_an_engine_asks_for_the_lam_that_it_needs() -> None:
     graph = run_config(architecture="high_low", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10, every_lam=True)
     with pytest.raises(GraphError, match="serves every λ"):
         Engine(graph).run(torch.randn(1, 1, 8, 8), Greedy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 1.0])
+def test_all_ways_to_leave_channels_out_give_the_same(kind: str, rate: float) -> None:
+    torch.manual_seed(0)
+    branch = awake(KINDS[kind](2))
+    kernel_of = Gathered(Join(5, 6, 2), branch, positive=False)
+    x = torch.randn(6, 5, 7, 7).contiguous(memory_format=torch.channels_last)
+    gates = (torch.rand(6, branch.count) < rate) * torch.rand(6, branch.count)
+    with torch.inference_mode():
+        expected = branch(x, channels=gates, dense=True)
+        ways = kernel_of.channels
+        one_by_one = torch.cat([ways.sliced(x[row : row + 1], gates[row : row + 1]) for row in range(6)])
+        for found in (ways.whole(x, gates), ways.grouped(x, gates), one_by_one, ways(x, gates)):
+            assert torch.allclose(found, expected, atol=CLOSE)
+        assert torch.allclose(ways(x[:1], gates[:1]), expected[:1], atol=CLOSE)
+    assert len(ways.quickest) == 2

@@ -1,9 +1,9 @@
 """Kernels of residual blocks: the last convolution adds itself to the shortcut, and gates leave out blocks and channels."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.inference.channels import Channels
 from core.inference.kernels import Convolution, Kernel, kernel
 from core.network.branch import Branch
 from core.network.layers import Join, Residual, Shortcut
@@ -60,7 +60,7 @@ class Gathered(Block):
         layers = branch.layers
         relus = [number < len(layers) for number in range(1, len(layers) + 1)]
         super().__init__(join, *(Convolution(one, norm, relu=relu) for (one, norm), relu in zip(layers, relus, strict=True)))
-        self.inner, self.unchanged = branch.inner, positive and join.idle
+        self.channels, self.unchanged = Channels(self.branch, self.last, branch.inner), positive and join.idle
 
     def open(self, x: Tensor, owned: bool, scale: Tensor | float | None, channels: Tensor | None) -> Tensor:
         """For images (B, C, H, W) whose block's gate is open. `scale`: a number, or (B,); `channels`: (B, count)."""
@@ -78,27 +78,8 @@ class Gathered(Block):
         return brought if self.unchanged else brought.relu_()
 
     def _branch(self, x: Tensor, channels: Tensor | None) -> Tensor:
-        if channels is None:
-            for one in (*self.branch, self.last):
-                x = one(x)
-            return x
-        if len(x) == 1 or bool((channels[1:] > 0).eq(channels[:1] > 0).all()):
-            return self._sliced(x, channels)
-        return torch.cat([self._sliced(x[row : row + 1], channels[row : row + 1]) for row in range(len(x))])
-
-    def _sliced(self, x: Tensor, channels: Tensor) -> Tensor:
-        """For images that keep the same channels."""
-        kept: Tensor | None = None
-        for one, gates in zip(self.branch, torch.split(channels, self.inner, dim=1), strict=True):
-            after = gates[0].nonzero().squeeze(1)
-            after = after if len(after) else torch.zeros(1, dtype=torch.long)
-            weight = one.weight.index_select(0, after)
-            weight = weight if kept is None else weight.index_select(1, kept)
-            padding, stride, dilation, groups = one.shape
-            assert one.bias is not None
-            x = F.conv2d(x, weight, one.bias[after], stride, padding, dilation, groups).relu_()
-            x.mul_(gates[:, after, None, None])
-            kept = after
-        assert kept is not None
-        padding, stride, dilation, groups = self.last.shape
-        return F.conv2d(x, self.last.weight.index_select(1, kept), self.last.bias, stride, padding, dilation, groups)
+        if channels is not None:
+            return self.channels(x, channels)
+        for one in (*self.branch, self.last):
+            x = one(x)
+        return x

@@ -1,0 +1,99 @@
+"""A branch some of whose channels are left out, in whichever of three ways is quickest here.
+
+Fewer channels are fewer multiply-adds, but not always less time: a processor's vectors hold 8 or 16 numbers, and images that keep
+different channels cannot share one product. So the ways are timed once for each kind of batch, and all give the same answer.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.inference.kernels import Convolution
+
+Way = Callable[[Tensor, Tensor], Tensor]
+
+STEPS = 4  # of the share of channels that are kept, for each of which the ways are timed
+TURNS = 3  # of which the shortest counts
+
+
+class Channels:
+    """Convolutions with gates of the channels between them: x (B, C, H, W), gates (B, count) to (B, filters, H / stride, W / stride)."""
+
+    def __init__(self, branch: Sequence[Convolution], last: Convolution, inner: Sequence[int]) -> None:
+        self.branch, self.last, self.inner = tuple(branch), last, list(inner)
+        self.quickest: dict[tuple[int, bool, int], Way] = {}
+
+    def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
+        same = len(x) == 1 or bool((gates[1:] > 0).eq(gates[:1] > 0).all())
+        kind = (len(x), same, int(STEPS * (gates > 0).float().mean()))
+        if kind not in self.quickest:
+            ways: tuple[Way, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
+            self.quickest[kind] = min(ways, key=lambda way: min(_seconds(way, x, gates) for _ in range(TURNS)))
+        return self.quickest[kind](x, gates)
+
+    def whole(self, x: Tensor, gates: Tensor) -> Tensor:
+        """All channels computed, and multiplied by their gates."""
+        for one, some in zip(self.branch, torch.split(gates, self.inner, dim=1), strict=True):
+            x = one(x).mul_(some[:, :, None, None])
+        return self.last(x)
+
+    def sliced(self, x: Tensor, gates: Tensor) -> Tensor:
+        """The filters that are kept alone, for images that keep the same."""
+        kept: Tensor | None = None
+        for one, some in zip(self.branch, torch.split(gates, self.inner, dim=1), strict=True):
+            after = some[0].topk(max(int((some[0] > 0).sum()), 1)).indices  # a closed one where all are
+            weight = one.weight.index_select(0, after)
+            weight = weight if kept is None else weight.index_select(1, kept)
+            x = _convolved(x, weight, _of(one.bias, after), one).relu_().mul_(some[:, after, None, None])
+            kept = after
+        assert kept is not None
+        return _convolved(x, self.last.weight.index_select(1, kept), self.last.bias, self.last)
+
+    def grouped(self, x: Tensor, gates: Tensor) -> Tensor:
+        """Each image with filters of its own, as one convolution in groups; as many as the image needs that keeps most."""
+        batch, kept = len(x), torch.empty(0)
+        x = x.contiguous()
+        for number, (one, some) in enumerate(zip(self.branch, torch.split(gates, self.inner, dim=1), strict=True)):
+            most = max(int((some > 0).sum(dim=1).max()), 1)
+            some, after = some.topk(most, dim=1)  # (B, most): what is too much for an image has gate zero
+            weight = one.weight.contiguous()[after]  # (B, most, C, k, k)
+            x = _by_image(x, _read(weight, kept) if number else weight, one)
+            bias = _of(one.bias, after)
+            x = (x if bias is None else x.add_(bias[:, :, None, None])).relu_().mul_(some[:, :, None, None])
+            kept = after
+        weight = self.last.weight.contiguous().expand(batch, *self.last.weight.shape)
+        x = _by_image(x, _read(weight, kept), self.last)
+        return x if self.last.bias is None else x.add_(self.last.bias[:, None, None])
+
+
+def _of(bias: Tensor | None, filters: Tensor) -> Tensor | None:
+    return None if bias is None else bias[filters]
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, like: Convolution) -> Tensor:
+    padding, stride, dilation, groups = like.shape
+    return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def _read(weight: Tensor, kept: Tensor) -> Tensor:
+    """Filters (B, filters, C, k, k) for the channels that were computed, (B, kept)."""
+    index = kept[:, None, :, None, None].expand(-1, weight.shape[1], -1, *weight.shape[3:])
+    return weight.gather(2, index)
+
+
+def _by_image(x: Tensor, weight: Tensor, like: Convolution) -> Tensor:
+    """Each image (B, C, H, W) with filters of its own (B, filters, C, k, k)."""
+    batch, filters = weight.shape[:2]
+    padding, stride, dilation, _ = like.shape
+    flat = x.reshape(1, -1, *x.shape[2:])
+    result = F.conv2d(flat, weight.reshape(-1, *weight.shape[2:]), None, stride, padding, dilation, batch)
+    return result.reshape(batch, filters, *result.shape[2:])
+
+
+def _seconds(way: Way, x: Tensor, gates: Tensor) -> float:
+    start = time.perf_counter()
+    way(x, gates)
+    return time.perf_counter() - start
