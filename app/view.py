@@ -36,12 +36,13 @@ def view_of(
     `asked` where the slider is to begin.
     """
     seconds, still = times
+    gated = any(node.kind == "control" for node in nodes)
     static = max(sweep.reference.macs_static, 1)
     widest = max(sweep.reference.macs, static, *(trace.macs for trace in sweep.traces))
     return {
         "layout": layout | {"nodes": [node | {"cost": counted(node["macs"])} for node in layout["nodes"]]},
         "every_lam": every_lam,
-        "gated": any(node.kind == "control" for node in nodes),
+        "gated": gated,
         "lam": lam,
         "asked": asked,
         "starts": sweep.starts,
@@ -49,7 +50,7 @@ def view_of(
         "scores": {name: [_rounded(row) for row in rows] for name, rows in sweep.scores.items()},
         "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
         "stretches": [
-            _stretch(nodes, trace, sweep.reference, widest) | {"time": clock(taken), "sooner": sooner(taken, still)}
+            _stretch(nodes, trace, sweep.reference, widest) | {"time": clock(taken), "sooner": sooner(taken, still) if gated else ""}
             for trace, taken in zip(sweep.traces, seconds, strict=True)
         ],
     }

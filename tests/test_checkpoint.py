@@ -22,7 +22,7 @@ def test_a_cascade_begins_with_a_static_network() -> None:
     static, cascade = (assemble(resnet(method, seed), (1, 25, 25), 2) for method, seed in (("static", 0), ("d2nn", 1)))
     before = {name: tensor.clone() for name, tensor in cascade.state_dict().items()}
     taken = begin_with(pack(static), cascade)
-    assert taken == len([node for node in static.nodes if node.kind != "input"])
+    assert taken == {node.name for node in static.nodes if node.kind != "input"}
     after = cascade.state_dict()
     learnt = {name: tensor for name, tensor in static.state_dict().items() if name.startswith("parts.")}
     for name, tensor in learnt.items():

@@ -322,7 +322,17 @@ def test_bench_compares_with_the_static_network(trained: str) -> None:
         (("cascade", "--batch", "0"), "--batch"),
         (("cascade", "--random", "half"), "--random"),
         (("cascade", "--random", "1.5"), "between 0 and 1"),
+        (("cascade", "--batch", "inf"), "--batch"),
+        (("cascade", "--threads", "1.5"), "whole numbers"),
+        (("cascade", "--random", "nan"), "--random"),
     ],
 )
 def test_bench_says_what_is_wrong(words: tuple[str, ...], part: str, trained: str) -> None:
     assert part in refused("bench", *words, "--db", trained)
+
+
+@pytest.mark.parametrize(
+    ("variant", "part"), [("wide", "NAME:"), ("a: x='b", "quotation"), ("same:", "the same"), ("b: architecture.depth=1", "the same")]
+)
+def test_a_sweep_refuses_variants_that_are_none(variant: str, part: str, trained: str) -> None:
+    assert part in refused("sweep", "cascade", "--dataset", "faces", "--name", "varied", "--also", variant, "--db", trained)

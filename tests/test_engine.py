@@ -12,11 +12,12 @@ from core.config import run_config
 from core.inference.blocks import Gathered
 from core.inference.engine import Engine
 from core.inference.kernels import kernel
+from core.network.branch import Branch
 from core.network.builder import Builder
 from core.network.execution import execute
 from core.network.gate_network import GateNetwork
 from core.network.graph import Graph
-from core.network.layers import Join, Residual, Stem, classifier, conv
+from core.network.layers import Add, Join, Residual, Stem, classifier, conv
 from core.network.node import ChannelGate, Edge, GraphError
 from core.network.policy import Forced, Greedy, Open, Policy, Random
 from core.network.route import static_network
@@ -39,8 +40,15 @@ def alike(graph: Graph, x: Tensor, policy: Policy, again: Policy, lam: float | N
     slow, fast = execute(graph, x, policy, lam=lam), Engine(graph).run(x, again, lam=lam)
     assert fast.ran.keys() == slow.ran.keys()
     assert all(torch.equal(slow.ran[name], ran) for name, ran in fast.ran.items())
-    scale = slow.output.detach().abs().max().clamp(min=1)
-    assert float((slow.output.detach() - fast.output).abs().max() / scale) < CLOSE
+    near(slow.output, fast.output)
+    for name, gates in fast.gates.items():
+        near(slow.gates[name], gates)
+
+
+def near(expected: Tensor, found: Tensor) -> None:
+    """Equal but for rounding, against the largest of the numbers."""
+    scale = expected.detach().abs().max().clamp(min=1)
+    assert float((expected.detach() - found).abs().max() / scale) < CLOSE
 
 
 SHAPES = [
@@ -96,6 +104,7 @@ def test_a_block_whose_input_others_read_leaves_it_as_it_was(kind: str) -> None:
     graph = awake(g.build())
     nn.init.normal_(graph.parts["Q"].head.weight)
     x = torch.randn(9, 3, 6, 6)
+    alike(graph, x[:1], Greedy(), Greedy(), None)
     for policy in (lambda: Greedy(), lambda: Random(0.5, Generator().manual_seed(3)), lambda: Forced({"Q": {0: True}}, Greedy())):
         alike(graph, x, policy(), policy(), None)
     before = x.clone()
@@ -134,3 +143,87 @@ def test_all_ways_to_leave_channels_out_give_the_same(kind: str, rate: float) ->
             assert torch.allclose(found, expected, atol=CLOSE)
         assert torch.allclose(ways(x[:1], gates[:1]), expected[:1], atol=CLOSE)
     assert len(ways.quickest) == 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("passing", [nn.Identity(), Add(), nn.Dropout(), nn.Unflatten(1, (5, 1))], ids=lambda part: type(part).__name__)
+def test_what_hands_on_its_input_is_not_overwritten(count: int, passing: nn.Module) -> None:
+    """A node that sends the memory it got: the block that reads the same later must not work in it."""
+    torch.manual_seed(0)
+    g = Builder((3, 6, 6))
+    stem = g.add("stem", conv(3, 5), g.input)
+    same = g.add("same", passing, stem)
+    changed = g.add("changed", Residual(5, 5), stem)
+    if isinstance(passing, nn.Unflatten):
+        same = g.add("back", nn.Flatten(1, 2), same)
+    g.output("y", classifier(5, 4), g.add("both", Add(), same, changed))
+    alike(awake(g.build()), torch.randn(count, 3, 6, 6), Open(), Open(), None)
+
+
+class Doubling(nn.Sequential):
+    """A sequence that does more than its parts."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+ODD = {
+    "reflected": nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.ReLU()),
+    "same": nn.Sequential(nn.Conv2d(4, 4, 3, padding="same")),
+    "subclass": Doubling(nn.Conv2d(4, 4, 3), nn.ReLU()),
+    "rows": nn.Sequential(nn.Flatten(2), nn.Linear(81, 3)),
+    "fewer filters": Residual(4, 2),
+    "no bias": nn.Sequential(nn.Flatten(), nn.Linear(324, 3, bias=False)),
+}
+
+
+@pytest.mark.parametrize("part", ODD.values(), ids=list(ODD))
+def test_modules_that_kernels_do_not_know_run_as_they_are(part: nn.Module) -> None:
+    x = torch.randn(3, 4, 9, 9).contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    with torch.no_grad():
+        assert torch.allclose(kernel(awake(part))(x), part(x), atol=CLOSE)
+        assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_block_of_one_convolution_reads_before_it_writes(count: int) -> None:
+    g = Builder((3, 6, 6))
+    stem = g.add("stem", conv(3, 5), g.input)
+    sent = g.add("sent", Branch(5, (5,), (3,), (1,)), stem)
+    g.output("y", classifier(5, 4), g.add("join", Join(5, 5, 1), stem, Edge(sent, 0.0)))
+    alike(awake(g.build()), torch.randn(count, 3, 6, 6), Open(), Open(), None)
+
+
+def test_an_engine_keeps_the_weights_it_was_made_with() -> None:
+    graph = awake(run_config(architecture="high_low", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10, every_lam=True))
+    x = torch.randn(3, 1, 8, 8)
+    engine = Engine(graph)
+    before = engine.run(x, Greedy(), lam=0.5).output.clone()
+    with torch.no_grad():
+        for parameter in graph.parameters():
+            parameter.add_(1)
+        graph.exchange_rate.fill_(9.0)
+    assert torch.equal(engine.run(x, Greedy(), lam=0.5).output, before)
+
+
+@pytest.mark.parametrize("name", ["lc_resnet", "resnet_cascade"])
+def test_lam_may_be_a_whole_number_or_one_for_each_image(name: str) -> None:
+    torch.manual_seed(0)
+    graph = awake(
+        run_config(architecture=name, dataset="cifar10", method=_method({"name": name})).architecture.build((3, 32, 32), 10, every_lam=True)
+    )
+    x, lams = torch.randn(3, 3, 32, 32), torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    engine = Engine(graph)
+    for lam in (1, 0, lams):
+        near(execute(graph, x, Greedy(), lam=lam).output, engine.run(x, Greedy(), lam=lam).output)
+        first = lam if isinstance(lam, int) else lam[:1]
+        near(execute(graph, x[:1], Greedy(), lam=first).output, engine.run(x[:1], Greedy(), lam=first).output)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_policies_inside_others_draw_as_in_the_executor(seed: int) -> None:
+    graph = awake(run_config(architecture="cascade", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10))
+    x = torch.randn(1, 1, 8, 8)
+    drawn = [Forced({}, Random(0.5, Generator().manual_seed(seed))) for _ in range(2)]
+    alike(graph, x, drawn[0], drawn[1], None)

@@ -1,5 +1,7 @@
 """Commands about time: bench."""
 
+import math
+import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -52,7 +54,7 @@ def bench(
             images = normalised(model.config.dataset.samples(64)[0].images)
         except DataError:
             images = torch.randn(64, *model.image, generator=torch.Generator().manual_seed(0))
-            print("the run's images are not at hand: random noise stands for them")
+            print("the run's images are not at hand: random noise stands for them", file=sys.stderr)
     if not graph.controls:
         raise ConfigError(f"{what} has no gates: there is nothing to compare with its static network")
     sizes, rates = [int(one) for one in _numbers(batch, "--batch")], _numbers(random, "--random")
@@ -60,7 +62,11 @@ def bench(
     if profile:
         torch.set_num_threads(numbers[0])
         at = (along[0] if along else 0.5) if graph.every_lam else None
-        _print_profile(look(graph, images, lam=at, batch=sizes[0]), {control.name for control in graph.controls}, what, at, sizes[0])
+        taken = look(graph, images, lam=at, batch=sizes[0])
+        if as_json:
+            print_json(taken)
+            return
+        _print_profile(taken, {control.name for control in graph.controls}, what, at, sizes[0])
         return
     with bar() as progress:
         task = progress.add_task("timing", total=1.0)
@@ -109,8 +115,10 @@ def _numbers(text: str, option: str) -> list[float]:
         found = [float(word) for word in text.split(",") if word.strip()]
     except ValueError:
         raise ConfigError(f"{option}: {text!r} are no numbers with commas between them") from None
-    if any(number < 0 for number in found) or (option in ("--batch", "--threads") and (not found or min(found) < 1)):
+    if not all(math.isfinite(number) and number >= 0 for number in found):
         raise ConfigError(f"{option}: {text!r} must be positive numbers")
+    if option in ("--batch", "--threads") and not (found and all(number >= 1 and number == int(number) for number in found)):
+        raise ConfigError(f"{option}: {text!r} must be whole numbers from 1 on")
     if option in ("--lams", "--random") and any(number > 1 for number in found):
         raise ConfigError(f"{option}: {text!r} must lie between 0 and 1")
     return found

@@ -65,20 +65,24 @@ def predict(
     asked = 0.5 if lam is None and model.graph.every_lam else lam
     forced = _forced(force or [])
     answers: list[dict[str, Any]] = []
+    static: list[float] = []  # seconds of the static network for each image
     with bar() as progress:
         for file in progress.track(images, description="asking"):
             image = to_tensor(read_picture(file), model.image)
             trace = ask(model, image[None], lam=asked, forced=forced)[0].to_json()
-            times = {"seconds": timed(model, image, lam=asked, forced=forced).gated, "thresholds": thresholds(model, image, forced)}
+            took = timed(model, image, lam=asked, forced=forced)
+            static.append(took.static)
+            times = {"seconds": took.gated, "thresholds": thresholds(model, image, forced)}
             answers.append({"run": model.run, "image": str(file)} | trace | times)
     if as_json:
         print_json(answers)
         return
-    for answer in answers:
+    for answer, still in zip(answers, static, strict=True):
         share = answer["macs"] / answer["macs_static"]
         sure = answer["probabilities"][answer["label"]]
         work = f"{millions(answer['macs'])} multiply-adds, {share:.0%} of the static network's"
         print(f"{answer['image']}: {answer['label']} ({sure:.0%}); {work}")
+        print(f"  {1e3 * answer['seconds']:.2f} ms; the static network takes {1e3 * still:.2f} ms")
         print(f"  ran: {', '.join(answer['executed'])}; skipped: {', '.join(answer['skipped']) or 'nothing'}")
         if answer["thresholds"]:
             print(f"  its route changes at λ = {', '.join(f'{threshold:.3f}' for threshold in answer['thresholds'])}")

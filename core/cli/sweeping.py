@@ -44,6 +44,9 @@ def sweep(
     configs = [
         (variant, configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])) for variant, more in variants
     ]
+    for number, (variant, varied) in enumerate(configs):
+        if varied in (config, *(other for _, other in configs[:number])) or variant in [other for other, _ in configs[:number]]:
+            raise ConfigError(f"--also {variant}: it is the same as another of the sweep; seeds are told by --seeds")
     store = opened(db)
     runs = enlist(store, plans, name)
     for variant, varied in configs:
@@ -105,7 +108,10 @@ def _variant(text: str) -> tuple[str, list[str]]:
     name, colon, settings = text.partition(":")
     if not colon or not name.strip() or "/" in name:
         raise ConfigError(f"--also {text}: write it as NAME: part.option=value, several of them with spaces between")
-    return name.strip(), shlex.split(settings)
+    try:
+        return name.strip(), shlex.split(settings)
+    except ValueError as error:
+        raise ConfigError(f"--also {text}: {error}") from None
 
 
 def _runs(store: Store, name: str) -> list[Run]:

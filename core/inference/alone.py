@@ -8,7 +8,7 @@ from core.inference.blocks import Gathered
 from core.inference.step import Answer, Mask, Step
 from core.network.graph import Graph
 from core.network.node import Node
-from core.network.policy import Episodes, EpsilonGreedy, Policy, Random
+from core.network.policy import Greedy, Open, Policy, Replay
 from core.network.weighing import scores
 
 YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
@@ -22,7 +22,6 @@ class Alone:
         self.graph, self.lams, self.told, self.policy = graph, lams, told, policy
         first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
         self.held: dict[str, Tensor | None] = {graph.input.name: first}
-        self.fresh: set[str] = set()  # what lies in memory of its own
         self.masks: dict[str, Mask] = {graph.input.name: YES}
         self.gates: dict[str, Tensor] = {}
         self.opened: dict[str, list[float]] = {}
@@ -39,18 +38,15 @@ class Alone:
         self.masks[node.name] = YES if runs else NO
         if step.branch is not None:
             self.held[node.name] = self._block(step, step.branch, runs)
-            self.fresh.add(node.name)
         elif node.kind == "control":
             self._decide(step, runs)
         elif not runs:
             self.held[node.name] = None
         else:
-            value = step.run(*self._received(step), owned=self._owned(step)) if step.inputs else step.run()
+            value = step.run(*self._received(step), owned=step.overwrites) if step.inputs else step.run().clone()
             value = value if opening == 1 else value * opening
             if node.kind == "output":
                 self.output = value
-            if step.run.fresh:
-                self.fresh.add(node.name)
             self.held[node.name] = value
         for source in step.last:
             del self.held[source]
@@ -67,11 +63,6 @@ class Alone:
             return self.opened[node.gates[0].control][node.gates[0].column]
         return max(self.opened[gate.control][gate.column] for gate in node.gates)
 
-    def _owned(self, step: Step) -> bool:
-        """Whether a step may overwrite its first input."""
-        source = step.inputs[0].source
-        return source in self.fresh and source in step.last
-
     def _received(self, step: Step) -> list[Tensor]:
         """What comes along the data edges of a step that runs."""
         received = []
@@ -82,7 +73,7 @@ class Alone:
 
     def _decide(self, step: Step, runs: bool) -> None:
         name = step.node.name
-        if not runs and not isinstance(self.policy, Random | EpsilonGreedy | Episodes):  # those draw numbers whatever runs
+        if not runs and isinstance(self.policy, Greedy | Open | Replay):  # others may draw numbers whatever runs
             self.gates[name] = torch.zeros(1, len(step.node.options))
             self.opened[name] = [0.0] * len(step.node.options)
             return
@@ -100,6 +91,6 @@ class Alone:
         if x is None:
             return None
         if opening <= 0:
-            return run.closed(x, self._owned(step))
+            return run.closed(x, step.overwrites)
         channels = None if branch.channels is None else self.gates[branch.channels.control][:, branch.channels.columns]
-        return run.open(x, self._owned(step), None if opening == 1 else opening, channels)
+        return run.open(x, step.overwrites, None if opening == 1 else opening, channels)

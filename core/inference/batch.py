@@ -39,11 +39,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Held:
-    """What a node sent for some of the images, one after the other; no value for none. `fresh`: it lies in memory of its own."""
+    """What a node sent for some of the images, one after the other; no value for none."""
 
     value: Tensor | None
     rows: Rows
-    fresh: bool
 
 
 class Batch:
@@ -55,7 +54,7 @@ class Batch:
         self.lams, self.told = (None if one is None else one.expand(len(x)) for one in (lams, told))  # (B,)
         self.everything = Rows(np.ones(len(x), dtype=np.bool_))
         first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
-        self.held = {graph.input.name: Held(first, self.everything, fresh=False)}
+        self.held = {graph.input.name: Held(first, self.everything)}
         self.ran = {graph.input.name: self.everything}
         self.gates: dict[str, Tensor] = {}
         self.opened: dict[str, NDArray[np.float32]] = {}
@@ -68,7 +67,7 @@ class Batch:
         rows = rows if opening is None else rows.where(opening > 0)
         self.ran[node.name] = rows
         if step.branch is not None:
-            self.held[node.name] = Held(self._block(step, step.branch, rows), rows, fresh=True)
+            self.held[node.name] = Held(self._block(step, step.branch, rows), rows)
         elif node.kind == "control":
             self._decide(step, rows)
         else:
@@ -76,7 +75,7 @@ class Batch:
             if value is not None and opening is not None:
                 value = _scaled(value, opening, rows)
             if node.kind != "output":
-                self.held[node.name] = Held(value, rows, step.run.fresh)
+                self.held[node.name] = Held(value, rows)
             elif value is not None:
                 self.answers.append((value, rows))
         for source in step.last:
@@ -118,10 +117,8 @@ class Batch:
         return step.run(*inputs, owned=self._owned(step, rows))
 
     def _owned(self, step: Step, rows: Rows) -> bool:
-        """Whether a step may overwrite its first input: it was gathered for it, or nobody else reads it."""
-        source = step.inputs[0].source
-        held = self.held[source]
-        return held.rows is not rows or (held.fresh and source in step.last)
+        """Whether a step may overwrite its first input: it was gathered for it, or nobody reads it later."""
+        return step.overwrites or self.held[step.inputs[0].source].rows is not rows
 
     def _received(self, edge: Edge, rows: Rows) -> Tensor:
         """What comes along a data edge for some rows."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from statistics import median
+from statistics import mean, median
 
 import torch
 from torch import Generator, Tensor
@@ -14,12 +14,14 @@ from core.inference.engine import Engine
 from core.network.cost import cost
 from core.network.execution import execute
 from core.network.graph import Graph
+from core.network.node import Node
 from core.network.policy import Greedy, Open, Policy, Random, Replay
 from core.network.route import static_network
 
-DRAWS = 8  # batches of different images, or of different random gates
-WARM_UP = 3  # turns that do not count
-LEAST = 5  # turns that count, however long they take
+DRAWS = 8  # batches of different images or random gates, each of which is run once before any counts; more of small batches
+IMAGES = 64  # in all draws of a case together, at least
+LEAST = 2  # turns of each draw that count, however long they take
+PROFILED = 30  # turns of a profile
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """Medians of one case; ratios are gated over static. Skip efficiency, `macs_ratio` over `time_ratio`, is 1 where time follows cost."""
+    """One case: means over its draws, of each draw's median time. Ratios are gated over static.
+
+    `macs_ratio` counts what the gates leave. Skip efficiency, `macs_ratio` over `time_ratio`, is 1 where time follows it.
+    """
 
     run: str
     gates: str
@@ -72,19 +77,17 @@ def bench(
             with _threads(number):
                 taken = _turns(gated, static, cases, seconds)
             for case, (ours, theirs) in zip(cases, taken, strict=True):
-                macs, ratio = sum(share for *_, share in case.draws) / len(case.draws), median(ours) / median(theirs)
-                times = (macs, ratio, macs / ratio, 1e3 * median(ours), 1e3 * median(theirs))
-                yield Timing(run, case.gates, case.lam, batch, number, *times)
+                macs, ratio = mean(share for *_, share in case.draws), ours / theirs
+                yield Timing(run, case.gates, case.lam, batch, number, macs, ratio, macs / ratio, 1e3 * ours, 1e3 * theirs)
             report(next(done) / total)
 
 
 @torch.no_grad()
-def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns: int = 30) -> dict[str, float]:
+def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns: int = PROFILED) -> dict[str, float]:
     """Milliseconds of each node that is computed by itself, median over turns, for a batch of images (N, C, H, W)."""
     engine = Engine(graph)
     x = _filled(image, batch, 0)
-    for _ in range(WARM_UP):
-        engine.run(x, Greedy(), lam=lam)
+    engine.run(x, Greedy(), lam=lam)
     taken: dict[str, list[float]] = {}
     for _ in range(turns):
         for name, seconds in engine.watched(x, Greedy(), lam=lam).items():
@@ -92,20 +95,22 @@ def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns
     return {name: median(times) for name, times in taken.items()}
 
 
-def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[list[float], list[float]]]:
-    """Seconds of every turn of each case, and of the static network's turns between them."""
-    taken: list[tuple[list[float], list[float]]] = [([], []) for _ in cases]
+def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[float, float]]:
+    """Seconds of each case and of the static network, which take turns; each draw is run once before any counts."""
+    taken: list[list[tuple[list[float], list[float]]]] = [[([], []) for _ in case.draws] for case in cases]
     end = time.perf_counter() + seconds * len(cases)
     for turn in count():
-        if time.perf_counter() > end and turn >= WARM_UP + LEAST:
-            return taken
-        for case, (ours, theirs) in zip(cases, taken, strict=True):
-            x, policy, _ = case.draws[turn % len(case.draws)]
-            times = _timed(gated, x, policy, case.lam), _timed(static, x, Open(), None)
-            if turn >= WARM_UP:
-                ours.append(times[0])
-                theirs.append(times[1])
-    raise AssertionError("turns do not run out")
+        for case, draws in zip(cases, taken, strict=True):
+            number = turn % len(draws)
+            x, policy, _ = case.draws[number]
+            ours, theirs = _timed(gated, x, policy, case.lam), _timed(static, x, Open(), None)
+            if turn >= len(draws):
+                draws[number][0].append(ours)
+                draws[number][1].append(theirs)
+        enough = turn + 1 >= (1 + LEAST) * max(len(case.draws) for case in cases)
+        if enough and time.perf_counter() > end:
+            break
+    return [(mean(median(ours) for ours, _ in draws), mean(median(theirs) for _, theirs in draws)) for draws in taken]
 
 
 def _timed(engine: Engine, x: Tensor, policy: Policy, lam: float | None) -> float:
@@ -114,18 +119,29 @@ def _timed(engine: Engine, x: Tensor, policy: Policy, lam: float | None) -> floa
     return time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Scaled:
+    """Another policy's gates, those that decide each by itself scaled as a trained network scales them: no two alike."""
+
+    policy: Policy
+    generator: Generator
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        gates = self.policy(control, scores)
+        return gates * (0.5 + torch.rand(gates.shape, generator=self.generator)) if control.decides == "each" else gates
+
+
 @torch.no_grad()
 def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
-    filled = [_filled(images, batch, number) for number in range(DRAWS)]
+    filled = [_filled(images, batch, number) for number in range(max(DRAWS, IMAGES // batch))]
     told = 0.5 if graph.every_lam else None
     for lam in lams:
         yield Case("learned", lam, tuple((x, Greedy(), _share(graph, x, Greedy(), lam)) for x in filled))
-    for rate in rates:
-        policies = [Random(rate, Generator().manual_seed(number)) for number in range(DRAWS)]
-        replays = [Replay(execute(graph, x, policy, lam=told)) for x, policy in zip(filled, policies, strict=True)]
-        yield Case(f"random {rate:g}", told, tuple((x, one, _share(graph, x, one, told)) for x, one in zip(filled, replays, strict=True)))
-    opened = [Replay(execute(graph, x, Open(), lam=told)) for x in filled]
-    yield Case("open", told, tuple((x, one, _share(graph, x, one, told)) for x, one in zip(filled, opened, strict=True)))
+    generator = Generator().manual_seed(0)
+    drawn: dict[str, Policy] = {f"random {rate:g}": Random(rate, generator) for rate in rates}
+    for gates, policy in (drawn | {"open": Open()}).items():
+        replays = [Replay(execute(graph, x, Scaled(policy, generator), lam=told)) for x in filled]
+        yield Case(gates, told, tuple((x, one, _share(graph, x, one, told)) for x, one in zip(filled, replays, strict=True)))
 
 
 def _filled(images: Tensor, batch: int, number: int) -> Tensor:

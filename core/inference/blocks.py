@@ -19,6 +19,8 @@ class Brought:
     def __call__(self, x: Tensor, owned: bool = False) -> Tensor:
         if self.idle:
             return x if owned else x.clone()
+        if self.part.more < 0:
+            return self.part.shortcut(x).contiguous(memory_format=torch.channels_last).clone()
         if self.projection is not None:
             return self.projection(x)
         short, before = x[:, :, :: self.part.stride, :: self.part.stride], self.part.more // 2
@@ -38,7 +40,7 @@ class Block(Kernel):
         x = sent = inputs[0]
         for one in self.branch:
             sent = one(sent)
-        return self.last.added_to(self.shortcut(x, owned), sent)
+        return self.last.added_to(self.shortcut(x, owned and bool(self.branch)), sent)  # a lone convolution reads what it would overwrite
 
 
 @kernel.register

@@ -24,11 +24,11 @@ class Channels:
 
     def __init__(self, branch: Sequence[Convolution], last: Convolution, inner: Sequence[int]) -> None:
         self.branch, self.last, self.inner = tuple(branch), last, list(inner)
-        self.quickest: dict[tuple[int, bool, int], Way] = {}
+        self.quickest: dict[tuple[int, int, bool, int], Way] = {}
 
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
         same = len(x) == 1 or bool((gates[1:] > 0).eq(gates[:1] > 0).all())
-        kind = (len(x), same, int(STEPS * (gates > 0).float().mean()))
+        kind = (torch.get_num_threads(), len(x).bit_length(), same, int(STEPS * (gates > 0).float().mean()))
         if kind not in self.quickest:
             ways: tuple[Way, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
             self.quickest[kind] = min(ways, key=lambda way: min(_seconds(way, x, gates) for _ in range(TURNS)))

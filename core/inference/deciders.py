@@ -15,7 +15,7 @@ from core.network.gate_network import GateNetwork
 
 def decider(part: nn.Module) -> Kernel:
     """The kernel of a control node's module in evaluation mode."""
-    if isinstance(part, GateNetwork) and not part.blind and not len(part.table):
+    if isinstance(part, GateNetwork) and not len(part.table):
         return Scores(part)
     return Values(part) if isinstance(part, Controller) else kernel(part)
 
@@ -29,15 +29,16 @@ class Scores(Kernel):
         assert norm.running_var is not None
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         matrix = part.hidden.weight.detach()
+        self.blind = part.blind
         self.matrix = (matrix[:, :seen] * scale).detach().t().contiguous()  # (C, hidden)
-        self.bias = (part.hidden.bias + matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)).detach()
+        of_norm = matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)
+        self.bias = (part.hidden.bias + (0 if part.blind else of_norm)).detach()
         self.told = matrix[:, seen] if part.every_lam else None  # (hidden,)
         self.head, self.shift = part.head.weight.detach().t().contiguous(), part.head.bias.detach()
 
     def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
         weight = told["weight"]
-        pooled = means(seen[0]) if len(seen) == 1 else torch.cat([means(one) for one in seen], dim=1)
-        hidden = torch.addmm(self.bias, pooled, self.matrix)
+        hidden = self.bias.expand(len(seen[0]), -1).clone() if self.blind else torch.addmm(self.bias, _means(seen), self.matrix)
         if self.told is not None and weight is not None:
             hidden.addr_(weight, self.told)
         return torch.addmm(self.shift, hidden.relu_(), self.head)
@@ -80,6 +81,10 @@ class Values(Kernel):
         found[0, :, 0] = 1 / (1 + np.exp(-values[:options]))
         found[0, :, 1] = -(self.known + np.logaddexp(0, values[options:])) if part.looks_on else -self.known
         return torch.from_numpy(found)
+
+
+def _means(seen: Sequence[Tensor]) -> Tensor:
+    return means(seen[0]) if len(seen) == 1 else torch.cat([means(one) for one in seen], dim=1)
 
 
 def _sorted(scores: NDArray[np.float32]) -> NDArray[np.float32]:

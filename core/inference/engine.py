@@ -5,6 +5,7 @@ the set of images changes and stay so until it changes again, and a residual blo
 that it is closed for are left where they are.
 """
 
+import copy
 import time
 
 import torch
@@ -22,7 +23,8 @@ class Engine:
     """A graph ready to run; later changes of its weights do not reach it."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.steps = graph.eval(), steps(graph.eval())
+        self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
+        self.steps = steps(self.graph)
         self._known: dict[float, tuple[Tensor, Tensor]] = {}
 
     @torch.inference_mode()
@@ -52,8 +54,9 @@ class Engine:
     def _told(self, lam: Tensor | float) -> tuple[Tensor, Tensor]:
         """λ, and what control nodes are told of it, (1,) or (B,) each; remembered for plain numbers."""
         if isinstance(lam, Tensor):
-            return lam.reshape(-1), self.graph.told(lam.reshape(-1))
+            lams = lam.reshape(-1).float()
+            return lams, self.graph.told(lams)
         if lam not in self._known:
-            lams = torch.tensor([lam])
+            lams = torch.tensor([float(lam)])
             self._known[lam] = (lams, self.graph.told(lams))
         return self._known[lam]

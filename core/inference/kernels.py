@@ -33,7 +33,7 @@ class Kernel(ABC):
 
 @singledispatch
 def kernel(part: nn.Module) -> Kernel:
-    """The kernel of a module in evaluation mode. Later changes of the module's weights do not reach it."""
+    """The kernel of a module in evaluation mode, which it may share weights with."""
     return Unchanged(part)
 
 
@@ -101,38 +101,55 @@ class Series(Kernel):
 
 @kernel.register
 def _(part: nn.Sequential) -> Kernel:
+    if type(part) is not nn.Sequential:
+        return Unchanged(part)  # it may do something else
     leaves, kernels = list(_leaves(part)), list[Callable[[Tensor], Tensor]]()
     while leaves:
         leaf, *leaves = leaves
-        if isinstance(leaf, nn.Conv2d):
+        if isinstance(leaf, nn.Conv2d) and foldable(leaf):
             norm = leaves.pop(0) if leaves and isinstance(leaves[0], nn.BatchNorm2d) else None
-            relu = bool(leaves) and isinstance(leaves[0], nn.ReLU)
+            relu = bool(leaves) and type(leaves[0]) is nn.ReLU
             leaves = leaves[relu:]
             kernels.append(Convolution(leaf, norm, relu=relu))
-        elif isinstance(leaf, nn.AdaptiveAvgPool2d) and leaf.output_size == 1 and leaves and isinstance(leaves[0], nn.Flatten):
+        elif _pools(leaf) and leaves and _flattens(leaves[0]):
             leaves.pop(0)
             kernels.append(means)
-        elif isinstance(leaf, nn.Linear):
+        elif type(leaf) is nn.Linear:
             kernels.append(Product(leaf))
         else:
             kernels.append(kernel(leaf))
     return Series(kernels)
 
 
+def foldable(part: nn.Conv2d) -> bool:
+    """Whether a convolution is one of those that its kernel knows."""
+    return type(part) is nn.Conv2d and part.padding_mode == "zeros" and not isinstance(part.padding, str)
+
+
+def _pools(part: nn.Module) -> bool:
+    return isinstance(part, nn.AdaptiveAvgPool2d) and part.output_size in (1, (1, 1))
+
+
+def _flattens(part: nn.Module) -> bool:
+    return isinstance(part, nn.Flatten) and (part.start_dim, part.end_dim) == (1, -1)
+
+
 class Product:
     """A linear layer."""
 
     def __init__(self, part: nn.Linear) -> None:
-        self.matrix = part.weight.detach().t().contiguous()
-        self.bias = torch.zeros(len(part.weight)) if part.bias is None else part.bias.detach()
+        self.part, self.matrix = part, part.weight.detach().t().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        return torch.addmm(self.bias, x, self.matrix)
+        if x.dim() != 2 or self.part.bias is None:
+            result: Tensor = self.part(x)
+            return result
+        return torch.addmm(self.part.bias, x, self.matrix)
 
 
 def _leaves(part: nn.Module) -> Iterator[nn.Module]:
     """What a sequence is made of, sequences inside it opened."""
-    if isinstance(part, nn.Sequential):
+    if type(part) is nn.Sequential:
         for child in part:
             yield from _leaves(child)
     else:

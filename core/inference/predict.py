@@ -116,7 +116,8 @@ def timed_along(model: Model, image: Tensor, sweep: LamSweep) -> tuple[list[floa
     picked = sorted({round(number * (len(middles) - 1) / (MOST - 1)) for number in range(MOST)})
     taken = {number: timed(model, image, lam=middles[number] / (STEPS - 1) if every else None, turns=TURNS) for number in picked}
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
-    return [taken[number].gated for number in nearest], median(one.static for one in taken.values())
+    still = median(one.static for one in taken.values())
+    return [taken[number].gated * still / taken[number].static for number in nearest], still  # as if none had met a busier computer
 
 
 @torch.no_grad()

@@ -46,6 +46,7 @@ class Step:
     inputs: tuple[Edge, ...]  # what it reads of other steps
     branch: Node | None  # which it computes too, where it is a join
     last: frozenset[str]  # what no later step reads
+    overwrites: bool  # whether it may overwrite its first input: nobody reads the same memory later
 
 
 def steps(graph: Graph) -> tuple[Step, ...]:
@@ -53,13 +54,20 @@ def steps(graph: Graph) -> tuple[Step, ...]:
     branches = {join: branch for join in graph.nodes if (branch := _branch(graph, join)) is not None}
     inside = {branch.name for branch in branches.values()}
     nodes = [node for node in graph.nodes[1:] if node.name not in inside]
+    kernels = {node.name: _kernel(graph, node, branches.get(node)) for node in nodes}
     inputs = {node.name: tuple(edge for edge in node.inputs if edge.source not in inside) for node in nodes}
-    reader = {edge.source: name for name, edges in inputs.items() for edge in edges}
+    readers: dict[str, list[str]] = {}
+    for name, edges in inputs.items():
+        for edge in edges:
+            readers.setdefault(edge.source, []).append(name)
     found = []
     for node in nodes:
-        branch = branches.get(node)
-        last = frozenset(source for source, name in reader.items() if name == node.name)
-        found.append(Step(node, _kernel(graph, node, branch), inputs[node.name], branch, last))
+        name = node.name
+        last = frozenset(source for source, reading in readers.items() if reading[-1] == name)
+        first = inputs[name][0].source if inputs[name] else ""
+        apart = first in kernels and kernels[first].fresh and all(kernels[reader].fresh for reader in readers[first])
+        overwrites = apart and readers[first][-1] == name and readers[first].count(name) == 1
+        found.append(Step(node, kernels[name], inputs[name], branches.get(node), last, overwrites))
     return tuple(found)
 
 

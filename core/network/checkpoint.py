@@ -31,20 +31,20 @@ def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0) -> byt
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def begin_with(state: bytes, graph: Graph, own_name: Callable[[str], str] = str) -> int:
-    """Puts the weights of another network into nodes of the same name and shape; returns how many. Raises CheckpointError if none.
+def begin_with(state: bytes, graph: Graph, own_name: Callable[[str], str] = str) -> set[str]:
+    """Puts the weights of another network into nodes of the same name and shape. Raises CheckpointError if there are none.
 
-    `state`: an exported run, or weights under published names as safetensors or as PyTorch saves them; `own_name` tells what a published
-    name is called here.
+    Returns the names of the nodes all of whose parameters it found. `state`: an exported run, or weights under published names as
+    safetensors or as PyTorch saves them; `own_name` tells what a published name is called here.
     """
     given = _given(state, own_name)
-    own = graph.state_dict()
+    own = {name: tensor for name, tensor in graph.state_dict().items() if name.startswith("parts.")}
     fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
-    nodes = {name.split(".")[1] for name in fitting if name.startswith("parts.")}
-    if not nodes:
+    if not fitting:
         raise CheckpointError("these weights have no node of the same name and shape as this network's")
-    graph.load_state_dict({name: tensor for name, tensor in fitting.items() if name.startswith("parts.")}, strict=False)
-    return len(nodes)
+    graph.load_state_dict(fitting, strict=False)
+    parameters = {f"parts.{node}.{name}": node for node, part in graph.parts.items() for name, _ in part.named_parameters()}
+    return set(parameters.values()) - {node for name, node in parameters.items() if name not in fitting}
 
 
 def _given(state: bytes, own_name: Callable[[str], str]) -> dict[str, Tensor]:

@@ -36,7 +36,8 @@ class Gate:
 class ChannelGate:
     """The columns of a control node, `count` from `first` on, that keep or drop channels inside a node's module (C-Net).
 
-    A channel whose gate is zero is neither computed nor read; one above zero is scaled by it.
+    A channel whose gate is zero is neither computed nor read by the executor; one above zero is scaled by it. (The fast engine may compute
+    all channels where that takes less time.)
     """
 
     control: str

@@ -67,7 +67,11 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     kept_back = _kept_back(len(data.train), config)  # (N,)
     if not resume:
         if options.start:
-            begin_with(_bytes(options.start), graph, config.architecture.own_name)
+            begun = begin_with(_bytes(options.start), graph, config.architecture.own_name)
+            if config.method.continues and (strange := [control.name for control in graph.controls if control.name not in begun]):
+                raise ConfigError(
+                    f"training.start: {options.start} has no trained gates for {strange[0]}: name a network with the same gates"
+                )
         config.method.begin(graph.eval(), options.batch_size, _adjusted_on(data, kept_back).to(device))
     done = unpack(resume, graph, optimizer) if resume else 0
     for epoch in range(done // batches, options.epochs):
