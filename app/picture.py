@@ -26,14 +26,12 @@ def choose_image(run: Run, sha256: str, model: "Model") -> "Tensor | None":
     channels, height, width = model.image
     st.caption(f"As the network sees it ({width}×{height}{', grey' if channels == 1 else ''})")
     frame = st.container()
-    label, sampled = _sample(run, sha256)
+    caption, sampled = _sample(run, sha256, model)
     uploaded = _upload(model)
     image = uploaded if uploaded is not None and (st.session_state.get("source") == "upload" or sampled is None) else sampled
     if image is not None:
         with frame:
-            st.image(
-                enlarged(image), width="stretch", caption="your picture" if image is uploaded else f"a test image of class {plain(label)}"
-            )
+            st.image(enlarged(image), width="stretch", caption="your picture" if image is uploaded else caption)
     return image
 
 
@@ -52,14 +50,21 @@ def data_url(image: "Tensor") -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _sample(run: Run, sha256: str) -> tuple[str, "Tensor | None"]:
-    """The class of the sample that is chosen, and the sample; none where the dataset cannot be had."""
+def _sample(run: Run, sha256: str, model: "Model") -> tuple[str, "Tensor | None"]:
+    """What the sample that is chosen is, and the sample; none where there is none.
+
+    Where the images of the run's dataset are not at hand, photographs stand for them.
+    """
     try:
         labels, images = state.samples(run.config["dataset"])
-        first = state.telling(run, sha256)
+        first, what = state.telling(run, sha256), "a test image of class "
     except (DataError, ConfigError, OSError) as error:
-        st.caption(f"No samples: {error}")
-        return "", None
+        if model.image[0] == 1:
+            st.caption(f"No samples: {error}")
+            return "", None
+        labels, images = state.photographs(model.image)
+        first, what = 0, "a photograph of "
+        st.caption(f"The images of {run.dataset} are not on this computer; photographs stand for them.", help=str(error))
     chosen = st.pills(
         "Samples",
         range(len(labels)),
@@ -71,7 +76,7 @@ def _sample(run: Run, sha256: str) -> tuple[str, "Tensor | None"]:
         args=("sample",),
     )
     shown = first if chosen is None else chosen
-    return labels[shown], images[shown]
+    return what + plain(labels[shown]), images[shown]
 
 
 def _upload(model: "Model") -> "Tensor | None":

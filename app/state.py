@@ -81,6 +81,17 @@ def _telling(url: str, run_id: int, sha256: str, _model: "Model", _images: "Tens
     return changes.index(max(changes))
 
 
+@st.cache_resource(show_spinner=False)
+def photographs(image: tuple[int, int, int]) -> "tuple[list[str], Tensor]":
+    """What each of some photographs shows, and the photographs (N, C, H, W) uint8."""
+    import torch
+
+    from core.sources.photographs import photographs as read
+
+    found = read(image)
+    return list(found), torch.stack(list(found.values()))
+
+
 def swept(run: Run, sha256: str, image: "Tensor") -> "LamSweep":
     """One image at every λ, computed once for each network and image."""
     return _swept(store().url, run.id, sha256, image.numpy().tobytes(), model(run, sha256), image)

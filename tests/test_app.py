@@ -60,6 +60,15 @@ def test_explore_shows_networks_without_a_slider(app: AppTest, name: str) -> Non
     assert not app.error
 
 
+def test_photographs_stand_for_images_that_are_not_there(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GATESCOPE_DATA", raising=False)
+    app.query_params["run"] = "reference/resnet38-cascade-cifar10"
+    app.run()
+    assert not app.exception
+    assert "The images of cifar10 are not on this computer" in texts(app)
+    assert "Click a node" in texts(app)
+
+
 def test_explore_says_where_a_run_is_not_there(app: AppTest) -> None:
     app.query_params["run"] = "gone"
     app.run()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from core.sources.photographs import photographs
 from core.sources.picture import PictureError, read_picture, to_tensor
 
 
@@ -258,3 +259,12 @@ def test_shrinking_averages_rather_than_picks() -> None:
 def test_channels_other_than_grey_and_colour() -> None:
     with pytest.raises(ValueError, match="1 or 3 channels"):
         to_tensor(Image.new("RGB", (4, 4)), (2, 4, 4))
+
+
+def test_photographs_come_in_the_shape_that_is_asked_for() -> None:
+    found = photographs((3, 32, 32))
+    assert len(found) == 4
+    assert {tuple(image.shape) for image in found.values()} == {(3, 32, 32)}
+    assert all(image.dtype == torch.uint8 and image.float().std() > 10 for image in found.values())
+    red, _, blue = found["a cat"].float().mean(dim=(1, 2))
+    assert red > blue  # the cat is ginger

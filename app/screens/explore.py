@@ -15,6 +15,7 @@ from core.registry import ConfigError
 from core.store import Run, StoreError
 
 MANY = 300  # test images
+FEW = 24  # nodes that a newcomer takes in at once
 
 if TYPE_CHECKING:
     from core.inference.model import Model
@@ -70,15 +71,15 @@ def _chosen_run() -> Run | None:
     return runs[names.index(name)]
 
 
-def _liveliness(run: Run) -> tuple[bool, bool, float]:
+def _liveliness(run: Run) -> tuple[bool, bool, bool, float]:
     """How much of a run's graph some images light and others do not: what a newcomer should see first, of those that ship.
 
-    Runs that were tested on few images come last: their data are too easy for λ to matter.
+    Runs that were tested on few images come last, since their data are too easy for λ to matter, and large graphs behind small ones.
     """
     rates = [list(row["execution_rates"].values()) for row in run.figures.get("test", [])]
     along = list(zip(*rates, strict=True))  # per node, along λ
     tested = min((row["n"] for row in run.figures.get("test", [])), default=0)
-    return run.reference, tested >= MANY, sum(max(node) - min(node) for node in along) / max(len(along), 1)
+    return run.reference, tested >= MANY, len(along) <= FEW, sum(max(node) - min(node) for node in along) / max(len(along), 1)
 
 
 def _asked_lam() -> float | None:
