@@ -84,12 +84,9 @@ def _telling(url: str, run_id: int, sha256: str, _model: "Model", _images: "Tens
 @st.cache_resource(show_spinner=False)
 def photographs(image: tuple[int, int, int]) -> "tuple[list[str], Tensor]":
     """What each of some photographs shows, and the photographs (N, C, H, W) uint8."""
-    import torch
-
     from core.sources.photographs import photographs as read
 
-    found = read(image)
-    return list(found), torch.stack(list(found.values()))
+    return read(image)
 
 
 def swept(run: Run, sha256: str, image: "Tensor") -> "LamSweep":

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from PIL import Image
 from skimage import data
 from torch import Tensor
@@ -17,6 +18,6 @@ SUBJECTS: dict[str, Callable[[], Any]] = {
 }
 
 
-def photographs(image: tuple[int, int, int]) -> dict[str, Tensor]:
-    """What each shows, and the photograph as a network of images (C, H, W) takes it, uint8."""
-    return {subject: to_tensor(Image.fromarray(read()), image) for subject, read in SUBJECTS.items()}
+def photographs(image: tuple[int, int, int]) -> tuple[list[str], Tensor]:
+    """What each shows, and the photographs as a network of images (C, H, W) takes them, (N, C, H, W) uint8."""
+    return list(SUBJECTS), torch.stack([to_tensor(Image.fromarray(read()), image) for read in SUBJECTS.values()])

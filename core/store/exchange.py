@@ -72,8 +72,9 @@ class Header(BaseModel):
 
     def columns(self) -> dict[str, Any]:
         """What a store keeps of the run in its row."""
-        columns = ("config", "architecture", "dataset", "method", "lam", "seed", "epochs", "classes", "figures", "machine")
-        return self.model_dump(include=set(columns)) | {"image": list(self.image), "seconds": self.seconds or 0.0}
+        columns = ("config", "architecture", "dataset", "method", "lam", "seed", "epochs", "classes", "machine")
+        figures = self.figures.model_dump(exclude_unset=True)  # what was not measured is not there
+        return self.model_dump(include=set(columns)) | {"figures": figures, "image": list(self.image), "seconds": self.seconds or 0.0}
 
 
 def export_run(
