@@ -94,7 +94,7 @@ def export_run(
     run = store.run(id_or_name)
     tensors = weights_of(store, run)
     header = header_of(store, run, tensors)
-    metadata = {HEADER: header.model_dump_json()}
+    metadata = {HEADER: header.model_dump_json(exclude_unset=True)}
     try:
         write_all({file: save(tensors, metadata=metadata)} | {path: describe(header).encode() for path in texts if describe})
     except (OSError, SafetensorError) as error:

@@ -26,7 +26,10 @@ def test_a_run_from_the_form_finishes_and_is_listed(page: Page, server: str) -> 
     expect(page.get_by_text("epoch 2.0 of 2")).to_be_visible()
     expect(page.get_by_role("link", name="Open in Explore")).to_be_visible()
     expect(page.get_by_text("Validation accuracy").first).to_be_visible()
+    page.wait_for_timeout(1000)  # the end of a training draws the page once more, which would undo a click just before
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     page.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
     table = page.get_by_test_id("stDataFrame").first
     expect(table).to_be_visible()
     page.wait_for_timeout(1000)
