@@ -110,7 +110,7 @@ def timed(run: Run, sha256: str, image: "Tensor") -> tuple[list[float], float]:
 def _timed(
     url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _image: "Tensor", _sweep: "LamSweep"
 ) -> tuple[list[float], float]:
-    from core.inference.predict import timed_along
+    from core.inference.clock import timed_along
 
     return timed_along(_model, _image, _sweep)
 

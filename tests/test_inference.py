@@ -7,8 +7,9 @@ import torch
 
 from core.config import run_config
 from core.evaluation import normalised
+from core.inference.clock import timed, timed_along
 from core.inference.model import Model, load_model
-from core.inference.predict import STEPS, holding, predict, sweep_lam, thresholds, timed, timed_along
+from core.inference.predict import STEPS, holding, predict, sweep_lam, thresholds
 from core.network.execution import execute
 from core.network.node import GraphError
 from core.network.policy import Greedy

@@ -11,7 +11,7 @@ from core.config import run_config
 from core.datasets import Split
 from core.dependence import dependence
 from core.learning.calibration import even_course
-from core.learning.custom import gate_networks, settle
+from core.learning.consensus import gate_networks, settle
 from core.learning.expectation import expected_share, open_gates
 from core.methods import Batch
 from core.methods.lcnet import STEPS, LCNet

@@ -86,7 +86,7 @@ def bench(
         print_json(rows)
         return
     columns = ("gates", "λ", "batch", "threads", "multiply-adds", "time", "skip efficiency", "gated", "static", "time as a bar, | static")
-    table = Table(*columns, title=f"{what}: gated over static, medians, float32")
+    table = Table(*columns, title=f"{what}: gated over static, float32")
     for row in rows:
         lam = "–" if row["lam"] is None or row["gates"] != "learned" else f"{row['lam']:g}"
         figures = (f"{row['macs_ratio']:.1%}", f"{row['time_ratio']:.1%}", f"{row['skip_efficiency']:.2f}")

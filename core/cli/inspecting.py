@@ -56,9 +56,10 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """What a network answers for pictures, and which of its nodes ran for each. Without --lam, λ is the network's own, or 0.5."""
+    from core.inference.clock import timed
     from core.inference.model import load_model
     from core.inference.predict import predict as ask
-    from core.inference.predict import thresholds, timed
+    from core.inference.predict import thresholds
     from core.sources.picture import read_picture, to_tensor
 
     model = load_model(opened(db), run)

@@ -1,10 +1,7 @@
 """What a network answers for an image, which of its nodes ran for it, and where along λ that changes."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 import torch
@@ -21,8 +18,6 @@ from core.network.validation import way
 from core.network.weighing import threshold
 
 STEPS = 101  # positions of the λ slider
-MOST = 11  # stretches of λ that are timed
-TURNS = 5  # of each of them
 EVERY_LAM = torch.linspace(0, 1, STEPS)
 
 
@@ -81,43 +76,6 @@ def predict(model: Model, images: Tensor, *, lam: float | None = None, forced: M
     lam = asked_lam(model, lam)
     execution = execute(model.graph, normalised(images), holding(model.graph, forced or {}), lam=lam)
     return _traces(model, execution, [lam] * len(images))
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """For one image, alone, medians: the gated network, gates included, and its static network, both in their fastest form."""
-
-    gated: float
-    static: float
-
-
-def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None, turns: int = 9) -> Seconds:
-    """How long one image (C, H, W) uint8 takes: both networks in turn, after two turns that warm up. Raises GraphError."""
-    x, policy, lam = normalised(image[None]), holding(model.graph, forced or {}), asked_lam(model, lam)
-    gated, static = [], []
-    for _ in range(turns + 2):
-        begin = time.perf_counter()
-        model.engine.run(x, policy, lam=lam)
-        between = time.perf_counter()
-        model.static_engine.run(x, Open())
-        gated.append(between - begin)
-        static.append(time.perf_counter() - between)
-    return Seconds(median(gated[2:]), median(static[2:]))
-
-
-def timed_along(model: Model, image: Tensor, sweep: LamSweep) -> tuple[list[float], float]:
-    """Seconds for one image (C, H, W) uint8 along each stretch of its sweep, and for the static network.
-
-    Where there are many stretches only some are measured, and the others are told the time of the nearest of them.
-    """
-    every = model.graph.every_lam
-    steps = [*sweep.starts, STEPS]
-    middles = [(first + last - 1) // 2 for first, last in pairwise(steps)]
-    picked = sorted({round(number * (len(middles) - 1) / (MOST - 1)) for number in range(MOST)})
-    taken = {number: timed(model, image, lam=middles[number] / (STEPS - 1) if every else None, turns=TURNS) for number in picked}
-    nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
-    still = median(one.static for one in taken.values())
-    return [taken[number].gated * still / taken[number].static for number in nearest], still  # as if none had met a busier computer
 
 
 @torch.no_grad()

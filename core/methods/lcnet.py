@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from core.learning.calibration import even_course
-from core.learning.custom import ASKED, gate_networks, settle
+from core.learning.consensus import ASKED, gate_networks, settle
 from core.learning.expectation import expected_share
 from core.learning.losses import classification
 from core.methods import Batch, Method, Step

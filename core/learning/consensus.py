@@ -21,7 +21,7 @@ TOGETHER = 256  # images
 
 
 @dataclass(frozen=True)
-class Custom:
+class Consensus:
     """For each control node how often its gates were open, (gates,), and the mean of their gates where they were, (gates,)."""
 
     often: Mapping[str, Tensor]
@@ -64,7 +64,7 @@ def settle(graph: Graph, images: Tensor) -> None:
         network.table = tables[name]
 
 
-def custom(graph: Graph, images: Tensor, lam: float | None) -> Custom:
+def consensus(graph: Graph, images: Tensor, lam: float | None) -> Consensus:
     """What a network's gates do for images (N, C, H, W) at one λ."""
     scores: dict[str, list[Tensor]] = {control.name: [] for control in graph.controls}
     costs = []
@@ -76,12 +76,12 @@ def custom(graph: Graph, images: Tensor, lam: float | None) -> Custom:
     gates = {name: torch.cat(seen) for name, seen in scores.items()}  # (N, gates)
     often = {name: (seen > 0).float().mean(dim=0) for name, seen in gates.items()}
     scale = {name: torch.where(often[name] > 0, seen.mean(dim=0) / often[name].clamp(min=1e-9), 1.0) for name, seen in gates.items()}
-    return Custom(often, scale, float(torch.cat(costs).mean()))
+    return Consensus(often, scale, float(torch.cat(costs).mean()))
 
 
 def _at_equal_cost(graph: Graph, images: Tensor, lam: float | None) -> dict[str, Tensor]:
     """The pattern of what is common whose cost is nearest to the network's own."""
-    known = custom(graph, images, lam)
+    known = consensus(graph, images, lam)
     bars = sorted({share for often in known.often.values() for share in often.tolist()})  # the higher the bar, the fewer gates are open
     low, high = 0, len(bars)  # the first bar whose pattern costs no more than the network
     while low < high:
