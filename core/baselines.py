@@ -4,7 +4,7 @@ Its own largest path for all images; random gates at the same mean cost; the bes
 the confidence of each exit, which needs no controllers. (Static networks trained on their own are runs of method static.)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 
@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from core.datasets import Split
-from core.evaluation import BATCH, Evaluation, evaluate, normalised
+from core.evaluation import BATCH, Evaluation, evaluations, normalised
 from core.front import Point
 from core.network.execution import execute
 from core.network.graph import Graph
@@ -38,7 +38,7 @@ def point(seen: Evaluation) -> Point:
 
 def baselines(graph: Graph, split: Split, report: Report = unheard) -> dict[str, list[Point]]:
     """All that a network with control nodes has to beat, by name; without those that cannot be had of it."""
-    fronts = {"full path": [_along(graph, split, graph.reference, report)], "random gates": random_front(graph, split, 0, report)}
+    fronts = {"full path": _along(graph, split, [graph.reference], report), "random gates": random_front(graph, split, 0, report)}
     with suppress(GraphError):
         fronts["fixed routes"] = routes_front(graph, split, report)
     with suppress(GraphError):
@@ -55,19 +55,19 @@ def passes(graph: Graph) -> int:
 
 def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unheard) -> list[Point]:
     """Gates that do not look at the image, at the rates RATES of taking the dearer option."""
-    policies = [Random(rate, Generator().manual_seed(seed)) for rate in RATES]
-    return [point(evaluate(graph, split, lam=0.5, policy=policy, report=report)) for policy in policies]
+    settings = [(0.5, Random(rate, Generator().manual_seed(seed))) for rate in RATES]
+    return [point(seen) for seen in evaluations(graph, split, settings, report)]
 
 
 def routes_front(graph: Graph, split: Split, report: Report = unheard) -> list[Point]:
     """Each of the network's fixed routes for all images. Raises GraphError where there are more than ROUTES combinations of options."""
-    return [_along(graph, split, choice, report) for choice in routes(graph)]
+    return _along(graph, split, routes(graph), report)
 
 
-def _along(graph: Graph, split: Split, choice: Mapping[str, int], report: Report) -> Point:
-    """One route for all images; gates that decide each by itself are all open."""
-    policy = Forced({name: {column: True} for name, column in choice.items() if graph.by_name[name].decides == "one"}, Open())
-    return point(evaluate(graph, split, lam=0.5, policy=policy, report=report))
+def _along(graph: Graph, split: Split, choices: Sequence[Mapping[str, int]], report: Report) -> list[Point]:
+    """Each of some routes for all images; gates that decide each by itself are all open."""
+    taken = ({name: {column: True} for name, column in choice.items() if graph.by_name[name].decides == "one"} for choice in choices)
+    return [point(seen) for seen in evaluations(graph, split, [(0.5, Forced(columns, Open())) for columns in taken], report)]
 
 
 def routes(graph: Graph) -> list[dict[str, int]]:

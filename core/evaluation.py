@@ -1,8 +1,9 @@
 """How good and how costly a network is on a set of images: deterministic, the same answer each time it is asked."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
 
 import torch
 from sklearn.metrics import accuracy_score, f1_score
@@ -12,9 +13,11 @@ from core.datasets import Split
 from core.network.cost import cost
 from core.network.execution import execute
 from core.network.graph import Graph
-from core.network.policy import Greedy, Policy
+from core.network.policy import Greedy, Policy, Several
+from core.network.route import static_nodes
 
 BATCH = 256
+TOGETHER = 16  # λ or policies that are run in one go
 
 
 @dataclass(frozen=True)
@@ -48,43 +51,77 @@ def normalised(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
+def evaluate(graph: Graph, split: Split, *, lam: float | None = None, policy: Policy | None = None) -> Evaluation:
+    """Run every image of a split once, by default as the scores say. The graph is left in evaluation mode."""
+    return evaluations(graph, split, [(lam, policy or Greedy())])[0]
+
+
 @torch.no_grad()
-def evaluate(
-    graph: Graph,
-    split: Split,
-    *,
-    lam: float | None = None,
-    policy: Policy | None = None,
-    report: Callable[[int], None] = lambda images: None,
-) -> Evaluation:
-    """Run every image of a split once, telling `report` how many were done in each batch. The graph is left in evaluation mode."""
+def evaluations(
+    graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: Callable[[int], None] = lambda images: None
+) -> list[Evaluation]:
+    """Run every image of a split once for each λ and policy, telling `report` how many were done.
+
+    What several of them have in common is computed once. The graph is left in evaluation mode.
+    """
     graph.eval()
+    together = 1 if any(control.decides == "each" for control in graph.controls) else TOGETHER  # gates that scale leave little in common
+    found = []
+    for begin in range(0, len(settings), together):
+        found += _evaluations(graph, split, settings[begin : begin + together], report)
+    return found
+
+
+def _evaluations(
+    graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: Callable[[int], None]
+) -> list[Evaluation]:
+    seen = [_Seen(lam) for lam, _ in settings]
+    policy = Several([policy for _, policy in settings])
     device = graph.exchange_rate.device
-    predicted, used, routes, counts = [], [], Counter[tuple[str, ...]](), Counter[str]()
-    static = 0
     for images in torch.split(split.images, BATCH):
-        execution = execute(graph, normalised(images.to(device)), policy or Greedy(), lam=lam)
+        lams = None
+        if all(lam is not None for lam, _ in settings):
+            lams = torch.tensor([lam for lam, _ in settings], device=device).repeat_interleave(len(images))  # (settings · N,)
+        execution = execute(graph, normalised(images.to(device)), policy, lam=lams, copies=len(settings))
         costs = cost(graph, execution)
-        static = costs.static
-        used.append(costs.used.cpu())
-        predicted.append(execution.predicted.cpu())
-        names = list(execution.ran)
-        ran = torch.stack(list(execution.ran.values()), dim=1).cpu()  # (B, nodes)
+        ran = torch.stack(list(execution.ran.values()), dim=1).cpu()  # (settings · N, nodes)
+        parts = (part.chunk(len(settings)) for part in (execution.predicted.cpu(), costs.used.cpu(), ran))
+        for one, predicted, used, running in zip(seen, *parts, strict=True):
+            one.add(predicted, used, running)
+        report(len(images) * len(settings))
+    return [one.figures(graph, split.labels) for one in seen]
+
+
+class _Seen:
+    """What came out at one λ so far."""
+
+    def __init__(self, lam: float | None) -> None:
+        self.lam = lam
+        self.predicted: list[Tensor] = []
+        self.used: list[Tensor] = []
+        self.routes = Counter[tuple[bool, ...]]()
+
+    def add(self, predicted: Tensor, used: Tensor, ran: Tensor) -> None:
+        """Some images' classes (N,), costs (N,) and which nodes ran (N, nodes)."""
+        self.predicted.append(predicted)
+        self.used.append(used)
         patterns, repeats = torch.unique(ran, dim=0, return_counts=True)
         for pattern, repeat in zip(patterns.tolist(), repeats.tolist(), strict=True):
-            routes[tuple(name for name, runs in zip(names, pattern, strict=True) if runs)] += repeat
-        report(len(images))
-    for route, images_on_it in routes.items():
-        counts.update(dict.fromkeys(route, images_on_it))
-    n, answers, truth = len(split), torch.cat(predicted).numpy(), split.labels.numpy()
-    average = "binary" if graph.shapes[graph.outputs[0].name] == (2,) else "macro"
-    return Evaluation(
-        lam=lam,
-        n=n,
-        accuracy=float(accuracy_score(truth, answers)),
-        f1=float(f1_score(truth, answers, average=average, zero_division=0.0)),
-        macs_mean=float(torch.cat(used).mean()),
-        macs_static=static,
-        execution_rates={node.name: counts[node.name] / n for node in graph.nodes},
-        routes=tuple(Route(nodes, images_on_it / n) for nodes, images_on_it in routes.most_common()),
-    )
+            self.routes[tuple(pattern)] += repeat
+
+    def figures(self, graph: Graph, labels: Tensor) -> Evaluation:
+        """The figures of all images, whose classes are labels (N,)."""
+        names = [node.name for node in graph.nodes]
+        routes = [(tuple(compress(names, pattern)), count) for pattern, count in self.routes.most_common()]
+        n, answers, truth = len(labels), torch.cat(self.predicted).numpy(), labels.numpy()
+        average = "binary" if graph.shapes[graph.outputs[0].name] == (2,) else "macro"
+        return Evaluation(
+            lam=self.lam,
+            n=n,
+            accuracy=float(accuracy_score(truth, answers)),
+            f1=float(f1_score(truth, answers, average=average, zero_division=0.0)),
+            macs_mean=float(torch.cat(self.used).mean()),
+            macs_static=sum(graph.macs[name] for name in static_nodes(graph, graph.reference)),
+            execution_rates={name: sum(count for route, count in routes if name in route) / n for name in names},
+            routes=tuple(Route(route, count / n) for route, count in routes),
+        )

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from interpreter import Interpretation, all_active, as_scored
 from torch import Tensor, nn
 
+from core.config import run_config
 from core.network.builder import Builder
 from core.network.execution import Execution, execute
 from core.network.graph import Graph
 from core.network.layers import Add, Constant, conv
 from core.network.node import Edge, Gate, GraphError, Node
-from core.network.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, StraightThrough
+from core.network.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, Several, StraightThrough
+from core.training.train import assemble
 
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 
@@ -158,6 +160,52 @@ def test_seeded_random_gates_of_an_image_do_not_depend_on_its_company(
     mixed = torch.cat([x[:2], others[2:]])
     alone, among = (execute(graph, batch, policy(torch.Generator().manual_seed(seed))) for batch in (x, mixed))
     assert same(rows(alone, [0, 1]), rows(among, [0, 1]))
+
+
+@quick
+@given(graphs(), st.lists(st.sampled_from([0.0, 0.3, 0.7, 1.0]), min_size=3, max_size=3), st.booleans())
+def test_copies_of_images_are_as_if_each_had_been_run(graph: Graph, rates: list[float], dense: bool) -> None:
+    x = images(5)
+
+    def policies() -> list[Policy]:
+        return [Greedy(), Open(), *(Random(rate, torch.Generator().manual_seed(7)) for rate in rates)]
+
+    together = execute(graph, x, Several(policies()), dense=dense, copies=5)
+    for number, policy in enumerate(policies()):
+        assert same(rows(together, range(5 * number, 5 * number + 5)), execute(graph, x, policy))
+
+
+@settings(quick, max_examples=200)
+@given(graphs())
+def test_copies_of_images_are_computed_once(graph: Graph) -> None:
+    called: Counter[str] = Counter()
+
+    def count(name: str, part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        called[name] += len(inputs[0])
+
+    computing = [node.name for node in graph.nodes if node.kind not in ("input", "dummy")]
+    for name in computing:
+        graph.parts[name].register_forward_pre_hook(partial(count, name))
+    once = execute(graph, images(6), Greedy())
+    counted = dict(called)
+    called.clear()
+    fourfold = execute(graph, images(6), Several([Greedy()] * 4), copies=4)
+    assert called.keys() == counted.keys()
+    assert all(called[name] <= images_then for name, images_then in counted.items())  # fewer where images are alike too, behind a dummy
+    assert all(torch.equal(fourfold.ran[name], once.ran[name].repeat(4)) for name in once.ran)
+
+
+def test_copies_at_their_own_lam_share_what_does_not_depend_on_it() -> None:
+    graph = assemble(run_config(architecture="chain", dataset="digits", method="d2nn"), (1, 16, 16), 10).eval()
+    x, lams = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)), torch.linspace(0, 1, 21)
+    called: list[int] = []
+    graph.parts["scout"].register_forward_pre_hook(lambda part, inputs: called.append(len(inputs[0])))
+    together = execute(graph, x, Greedy(), lam=lams.repeat_interleave(4), copies=21)
+    assert called == [4]
+    for number, lam in enumerate(lams.tolist()):
+        alone, among = execute(graph, x, Greedy(), lam=lam), rows(together, range(4 * number, 4 * number + 4))
+        assert all(torch.equal(alone.ran[name], among.ran[name]) for name in alone.ran)
+        torch.testing.assert_close(among.output, alone.output)
 
 
 @quick

@@ -1,7 +1,7 @@
 """Commands that only look: runs, describe, predict, evaluate."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -10,6 +10,11 @@ from core.budget import lam_for
 from core.cli.options import AsJson, Database, Settings, bar, console, millions, opened, print_json, settings
 from core.notation import dot_source
 from core.registry import ConfigError, names
+
+if TYPE_CHECKING:
+    from torch import Generator
+
+    from core.network.policy import Policy
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name; reference/... for those that ship.")]
 Lam = Annotated[float | None, typer.Option(help="λ from 0 (cheap) to 1 (accurate).")]
@@ -106,10 +111,9 @@ def evaluate(
     """Accuracy, F1, cost and routes on a run's images, at one λ or at several."""
     import torch
 
-    from core.evaluation import evaluate as measure
+    from core.evaluation import evaluations
     from core.inference.model import load_model
     from core.inference.predict import asked_lam
-    from core.network.policy import Greedy, Open, Policy, Random
 
     store = opened(db)
     model = load_model(store, run)
@@ -125,17 +129,13 @@ def evaluate(
         lams = [asked_lam(model, step / (points - 1)) for step in range(points)]
     else:
         lams = [asked_lam(model, lam)]
-    found: list[dict[str, Any]] = []
     with bar() as progress:
         task = progress.add_task("reading", total=1.0)
         data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
         part = data.val if split == "val" else data.test
         progress.update(task, description="evaluating", total=len(part) * len(lams), completed=0)
-        for at in lams:
-            generator = torch.Generator().manual_seed(seed)
-            gates: dict[str, Policy] = {"greedy": Greedy(), "open": Open(), "random": Random(rate, generator)}
-            measured = measure(model.graph, part, lam=at, policy=gates[policy], report=lambda done: progress.advance(task, done))
-            found.append(measured.to_json())
+        settings = [(at, _policy(policy, rate, torch.Generator().manual_seed(seed))) for at in lams]
+        found: list[dict[str, Any]] = [one.to_json() for one in evaluations(model.graph, part, settings, lambda done: progress.advance(task, done))]
     for row, share in zip(found, shares, strict=False):
         row["target"] = share
     if as_json:
@@ -150,6 +150,13 @@ def evaluate(
         wanted = [f"{row['target']:.1%}"] if targets else []
         table.add_row(shown, f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", millions(row["macs_mean"]), cost, *wanted, routes)
     console().print(table)
+
+
+def _policy(name: str, rate: float, generator: "Generator") -> "Policy":
+    from core.network.policy import Greedy, Open, Random
+
+    choices: dict[str, Policy] = {"greedy": Greedy(), "open": Open(), "random": Random(rate, generator)}
+    return choices[name]
 
 
 def _share(word: str) -> float:

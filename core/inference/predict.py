@@ -155,8 +155,7 @@ def holding(graph: Graph, forced: Mapping[str, bool]) -> Policy:
 
 def _at(graph: Graph, image: Tensor, policy: Policy, lams: Tensor | None) -> Execution:
     """One image at several λ in one batch."""
-    x = normalised(image[None]).expand(1 if lams is None else len(lams), *image.shape)
-    return execute(graph, x, policy, lam=lams)
+    return execute(graph, normalised(image[None]), policy, lam=lams, copies=1 if lams is None else len(lams))
 
 
 def _changes(execution: Execution) -> list[int]:

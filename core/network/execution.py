@@ -3,6 +3,9 @@
 In topological order, a node is skipped if it has control edges and none of them is open, or if one of its inputs is null. A skipped node
 sends null, or along a data edge with a default that value. What is skipped is not computed: the rows for which a node runs are gathered,
 its module is called once for them, its result is scaled by the gate and scattered.
+
+The same images can be run several times over, at several λ or by several policies. What rows of an image have in common, because the same
+gates were open for them so far, is then computed once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,46 +59,90 @@ class Execution:
         return _opening(node, self.gates)
 
 
-def execute(graph: Graph, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None, dense: bool = False) -> Execution:
-    """Run a graph on images x (B, C, H, W).
+@dataclass(frozen=True)
+class Sent:
+    """What a node sent, zero where it did not run: `values` (n, ...), and which of them each of B rows has, `of` (B,).
 
-    `lam`, one number or (B,), is needed by graphs that serve every λ and ignored by the others. `dense` computes every node for every image
+    Without `of` there is one value per row.
+    """
+
+    values: Tensor
+    of: Tensor | None = None
+
+    def by_row(self) -> Tensor:
+        """A value per row, (B, ...)."""
+        return self.values if self.of is None else self.values[self.of]
+
+    def numbers(self, rows: Tensor) -> Tensor:
+        """Which value some rows (n,) have, (n,)."""
+        return rows if self.of is None else self.of[rows]
+
+    def of_rows(self, rows: Tensor) -> Tensor:
+        """The values of some rows (n,), (n, ...); not a copy where that is all values in their order."""
+        numbers = self.numbers(rows)
+        whole = len(numbers) == len(self.values) and bool((numbers[1:] > numbers[:-1]).all())
+        return self.values if whole else self.values[numbers]
+
+    def scaled(self, by: Tensor) -> "Sent":
+        """Each row times a number, (B,), which is zero where the values are."""
+        if self.of is None:
+            return Sent(self.values * _spread(by, self.values))
+        if bool(((by == 0) | (by == 1)).all()):
+            return self
+        first, of = _kinds(_together(self.of, _bits(by)))
+        values = self.values[self.of[first]]
+        return Sent(values * _spread(by[first], values), of)
+
+
+def execute(
+    graph: Graph, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None, dense: bool = False, copies: int = 1
+) -> Execution:
+    """Run a graph on images x (N, C, H, W), each of them `copies` times: B = copies · N rows, row r being image r mod N.
+
+    `lam`, one number or (B,), is needed by graphs that serve every λ and ignored by the others. `dense` computes every node for every row
     and multiplies by the gate, so that gradients reach closed gates; the answer is the same. Raises GraphError where λ is missing.
     """
     if graph.every_lam and lam is None:
         raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
-    lams = None if lam is None else torch.as_tensor(lam, dtype=torch.float32, device=x.device).expand(len(x))  # (B,)
+    batch, shared = copies * len(x), copies > 1 and not dense
+    lams = None if lam is None else torch.as_tensor(lam, dtype=torch.float32, device=x.device).expand(batch)  # (B,)
     weights = None if lams is None else graph.told(lams)  # (B,)
-    sent: dict[str, Tensor] = {graph.input.name: x}
-    done = Execution({}, {graph.input.name: torch.ones(len(x), dtype=torch.bool, device=x.device)}, {}, {}, {})
+    images = torch.arange(len(x), device=x.device).repeat(copies)  # (B,)
+    sent = {graph.input.name: Sent(x, images) if shared else Sent(x if copies == 1 else x[images])}
+    done = Execution({}, {graph.input.name: torch.ones(batch, dtype=torch.bool, device=x.device)}, {}, {}, {})
     readers = _last_readers(graph)
     for node in graph.nodes[1:]:
-        present = _present(node, done.ran, x)
+        present = _present(node, done.ran)
         opening = _opening(node, done.gates) if node.gates else None
         done.ran[node.name] = present if opening is None else present & (opening > 0)
         inputs = [_received(sent[edge.source], edge.default, done.ran[edge.source]) for edge in node.inputs]
         if node.kind == "control":
-            values = _computed(graph, node, inputs, {"weight": weights}, done.ran[node.name], dense)
+            values = _computed(graph, node, inputs, {"weight": weights}, done.ran[node.name], dense).by_row()
             done.values[node.name] = values * _spread(present, values)
             done.scores[node.name] = scores(done.values[node.name], lams, graph.exchange_rate)
             done.gates[node.name] = policy(node, done.scores[node.name]) * _spread(present, done.scores[node.name])
         else:
             within = {} if node.channels is None else {"channels": done.gates[node.channels.control][:, node.channels.columns]}
             result = _computed(graph, node, inputs, within, done.ran[node.name], dense)
+            result = result if shared else Sent(result.by_row())
             if dense:  # what did not run may have given anything, and zero times infinity is not zero
-                result = torch.where(_spread(done.ran[node.name], result).bool() | result.isfinite(), result, 0.0)
+                usable = _spread(done.ran[node.name], result.values).bool() | result.values.isfinite()
+                result = Sent(torch.where(usable, result.values, 0.0))
             if opening is not None or dense:
-                result = result * _spread(present if opening is None else opening * present, result)
-            (done.outputs if node.kind == "output" else sent)[node.name] = result
+                result = result.scaled(present.to(x) if opening is None else opening * present)
+            if node.kind == "output":
+                done.outputs[node.name] = result.by_row()
+            else:
+                sent[node.name] = result
         for source in readers[node.name]:
             del sent[source]
     return done
 
 
-def _present(node: Node, ran: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """For which images no input of a node is null, (B,) bool."""
+def _present(node: Node, ran: Mapping[str, Tensor]) -> Tensor:
+    """For which rows no input of a node is null, (B,) bool."""
     needed = [ran[edge.source] for edge in node.inputs if edge.default is None]
-    return torch.stack(needed).all(dim=0) if needed else torch.ones(len(x), dtype=torch.bool, device=x.device)
+    return torch.stack(needed).all(dim=0) if needed else torch.ones_like(next(iter(ran.values())))
 
 
 def _opening(node: Node, gates: Mapping[str, Tensor]) -> Tensor:
@@ -103,28 +150,70 @@ def _opening(node: Node, gates: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([gates[gate.control][:, gate.column] for gate in node.gates]).amax(dim=0)
 
 
-def _received(sent: Tensor, default: float | None, ran: Tensor) -> Tensor:
+def _received(sent: Sent, default: float | None, ran: Tensor) -> Sent:
     """What a node gets along a data edge: where the source did not run it sent zero, so that the default is added."""
-    return sent + default * _spread(~ran, sent) if default else sent
+    if not default:
+        return sent
+    if sent.of is None:
+        return Sent(sent.values + default * _spread(~ran, sent.values))
+    nothing = torch.full_like(sent.values[:1], default)
+    return Sent(torch.cat([sent.values, nothing]), torch.where(ran, sent.of, len(sent.values)))
 
 
-def _computed(graph: Graph, node: Node, inputs: Sequence[Tensor], named: Mapping[str, Tensor | None], runs: Tensor, dense: bool) -> Tensor:
-    """What a node's module returns for the images for which it runs, scattered among zeros, (B, ...); `named` is what else it takes."""
+def _computed(graph: Graph, node: Node, inputs: Sequence[Sent], named: Mapping[str, Tensor | None], runs: Tensor, dense: bool) -> Sent:
+    """What a node's module returns for the rows for which it runs, zero for the others; `named` (B, ...) is what else it takes."""
     part = graph.parts[node.name]
     shape, batch = graph.shapes[node.name], len(runs)
     if node.kind == "dummy":
         constant: Tensor = part()
-        return constant.expand(batch, *shape) * _spread(torch.ones_like(runs) if dense else runs, constant)
+        return Sent(torch.cat([constant, torch.zeros_like(constant)]), (~runs & (not dense)).long())
     how = {} if node.channels is None else {"dense": dense}
-    if dense or bool(runs.all()):
-        result: Tensor = part(*inputs, **named, **how)
-        return result
+    if dense or (bool(runs.all()) and inputs[0].of is None):
+        result: Tensor = part(*(one.values for one in inputs), **named, **how)
+        return Sent(result)
     rows = runs.nonzero().squeeze(1)  # (rows,)
     if not len(rows):
-        return inputs[0].new_zeros(batch, *shape)
-    named = {name: None if value is None else value[rows] for name, value in named.items()}
-    some: Tensor = part(*(value[rows] for value in inputs), **named, **how)
-    return some.new_zeros(batch, *some.shape[1:]).index_copy(0, rows, some)
+        return Sent(inputs[0].values.new_zeros(1, *shape), torch.zeros_like(runs, dtype=torch.int64))
+    alike = None if inputs[0].of is None else _alike(inputs, named, rows)
+    chosen = rows if alike is None else rows[alike[0]]
+    named = {name: None if value is None else value[chosen] for name, value in named.items()}
+    some: Tensor = part(*(one.of_rows(chosen) for one in inputs), **named, **how)
+    if alike is None:
+        return Sent(some.new_zeros(batch, *some.shape[1:]).index_copy(0, rows, some))
+    if len(rows) == batch:
+        return Sent(some, alike[1])
+    nothing = torch.full_like(runs, len(some), dtype=torch.int64)
+    return Sent(torch.cat([some, torch.zeros_like(some[:1])]), nothing.index_copy(0, rows, alike[1]))
+
+
+def _alike(inputs: Sequence[Sent], named: Mapping[str, Tensor | None], rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (n,) for which a module gets the same: the first of each kind, (kinds,) numbers among them, and the kind of each, (n,)."""
+    kind = torch.zeros_like(rows)
+    for one in inputs:
+        kind = _together(kind, one.numbers(rows))
+    for value in named.values():
+        if value is not None:
+            kind = _together(kind, rows if value.dim() > 1 else _bits(value[rows]))
+    return _kinds(kind)
+
+
+def _kinds(kind: Tensor) -> tuple[Tensor, Tensor]:
+    """Of whole numbers (n,) the first place of each, (kinds,), and the kind at each place, (n,)."""
+    kinds, of = torch.unique(kind, return_inverse=True)
+    places = torch.arange(len(kind), device=kind.device)
+    return places.new_full((len(kinds),), len(kind)).scatter_reduce(0, of, places, "amin"), of
+
+
+def _bits(numbers: Tensor) -> Tensor:
+    """Whole numbers (n,) that are equal where numbers are."""
+    return numbers.float().contiguous().view(torch.int32).long()
+
+
+def _together(kind: Tensor, other: Tensor) -> Tensor:
+    """Numbers (n,) that are equal where both are, as small as they can be."""
+    other = other - other.min()
+    together: Tensor = torch.unique(kind * (other.max() + 1) + other, return_inverse=True)[1]
+    return together
 
 
 def _spread(mask: Tensor, like: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ A policy sees all images of the batch, those included whose control node does no
 policies draw the same numbers whatever ran before, and the answer for one image does not depend on the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -143,6 +143,17 @@ class Forced:
         kept = torch.zeros_like(gates)
         kept[:, allowed] = gates[:, allowed]
         return torch.where(kept.sum(dim=1, keepdim=True) > 0, kept, one_hot(best.argmax(dim=1), gates))
+
+
+@dataclass(frozen=True)
+class Several:
+    """The images of a batch several times over, (copies · N,): a policy for each time."""
+
+    policies: Sequence[Policy]
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        parts = scores.chunk(len(self.policies))
+        return torch.cat([policy(control, part) for policy, part in zip(self.policies, parts, strict=True)])
 
 
 def _drawn(control: Node, scores: Tensor, rates: Tensor, generator: Generator) -> Tensor:

@@ -19,10 +19,11 @@ from core.collapse import collapsed
 from core.config import RunConfig
 from core.datasets import Data, Report, unreported
 from core.dependence import dependence
-from core.evaluation import Evaluation, evaluate, normalised
+from core.evaluation import evaluations, normalised
 from core.methods import Batch
 from core.network.checkpoint import begin_with, pack, unpack
 from core.network.graph import Graph
+from core.network.policy import Greedy
 from core.registry import ConfigError
 
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
@@ -113,7 +114,7 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = 
         done += more
         report("evaluating", done / images)
 
-    seen = {part: [evaluate(graph, split, lam=lam, report=told) for lam in lams] for part, split in parts.items()}
+    seen = {part: evaluations(graph, split, [(lam, Greedy()) for lam in lams], told) for part, split in parts.items()}
     figures: dict[str, Any] = {part: [one.to_json() for one in rows] for part, rows in seen.items()}
     if graph.controls:
         fronts = {part: baselines(graph, split, told) for part, split in parts.items()}
@@ -181,11 +182,9 @@ def _step(config: RunConfig, graph: Graph, optimizer: AdamW, batch: Batch, progr
 def _watch(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
     """The validation points of the curve after an epoch."""
     figures: dict[str, float] = {}
-    rows: list[Evaluation] = []
-    for lam in GRID if graph.every_lam else (config.lam,):
-        seen = evaluate(graph, data.val, lam=lam)
-        rows.append(seen)
-        at = f" at λ={lam:g}" if graph.every_lam else ""
+    rows = evaluations(graph, data.val, [(lam, Greedy()) for lam in (GRID if graph.every_lam else (config.lam,))])
+    for seen in rows:
+        at = f" at λ={seen.lam:g}" if graph.every_lam else ""
         figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.macs_mean / max(seen.macs_static, 1)}
     return figures | ({"val collapsed control nodes": float(len(collapsed(graph, rows)))} if graph.controls else {})
 
