@@ -227,3 +227,12 @@ def test_both_forms_of_a_controller_answer_on_every_route(name: str, sees: str) 
     assert cheap.output.isfinite().all()
     assert dear.output.isfinite().all()
     assert (cost(graph, cheap).used < cost(graph, dear).used).all()
+
+
+def test_a_scout_answers_before_the_first_block_and_leaves_the_resnet_as_it_is() -> None:
+    plain = choose("architectures", {"name": "resnet_cascade", "n": 2, "exits": [3]}).build((3, 32, 32), 10).eval()
+    scouted = choose("architectures", {"name": "resnet_cascade", "n": 2, "exits": [3], "scout": [8, 16]}).build((3, 32, 32), 10).eval()
+    assert static_network(scouted).macs == static_network(plain).macs
+    stopped = execute(scouted, images(2, (3, 32, 32)), Forced({"Q0": {0: True}}))
+    ran = [name for name, rows in stopped.ran.items() if bool(rows.any())]
+    assert ran == ["x", "stem", "scout", "answer 0", "Q0", "y0"]

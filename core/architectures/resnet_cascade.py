@@ -2,7 +2,8 @@
 
 Three groups of n residual blocks of 16, 32 and 64 filters. After each of some blocks an exit answers, and a controller that sees the
 exit's features and its answer decides whether to go on.
-Differs from the paper: the controllers judge an answer, where those of the paper see features alone.
+Differs from the paper: the controllers judge an answer, where those of the paper see features alone. With a scout, a small network that
+halves the map quickly answers before the first block: the first blocks see too little of the image to answer well.
 Reconstructed: where the exits are and what they are made of. A shortcut that changes the shape drops every other pixel and pads channels.
 """
 
@@ -14,7 +15,7 @@ from torch import nn
 from core.architectures import Architecture
 from core.network.builder import Builder
 from core.network.graph import Graph
-from core.network.layers import Residual, classifier, conv
+from core.network.layers import Residual, classifier, conv, pyramid
 from core.network.node import Gate
 
 GROUPS = (16, 32, 64)  # filters
@@ -28,6 +29,9 @@ class ResNetCascade(Architecture):
     exits: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (2, 4, 6), description="after which of the 3n blocks images may leave, ascending"
     )
+    scout: tuple[Annotated[int, Field(ge=1, le=512)], ...] = Field(
+        (), description="filters of a small network that answers before the first block; the map halves where they grow; none: without it"
+    )
 
     @model_validator(mode="after")
     def _inside(self) -> "ResNetCascade":
@@ -39,6 +43,11 @@ class ResNetCascade(Architecture):
         g = Builder(image, every_lam=every_lam)
         before, channels = g.add("stem", conv(image[0], GROUPS[0]), g.input), GROUPS[0]
         go_on: tuple[Gate, ...] = ()
+        if self.scout:
+            seen = g.add("scout", pyramid(channels, *self.scout), before)
+            guess = g.add("answer 0", classifier(self.scout[-1], classes), seen)
+            go_on = g.control("Q0", seen, guess, options=("stop", "go on"))[1:]
+            g.output("y0", nn.Identity(), guess)
         for block in range(1, 3 * self.n + 1):
             filters = GROUPS[(block - 1) // self.n]
             before = g.add(f"block {block}", Residual(channels, filters, 2 if filters > channels else 1), before, when=go_on)

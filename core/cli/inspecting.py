@@ -135,7 +135,9 @@ def evaluate(
         part = data.val if split == "val" else data.test
         progress.update(task, description="evaluating", total=len(part) * len(lams), completed=0)
         settings = [(at, _policy(policy, rate, torch.Generator().manual_seed(seed))) for at in lams]
-        found: list[dict[str, Any]] = [one.to_json() for one in evaluations(model.graph, part, settings, lambda done: progress.advance(task, done))]
+        found: list[dict[str, Any]] = [
+            one.to_json() for one in evaluations(model.graph, part, settings, lambda done: progress.advance(task, done))
+        ]
     for row, share in zip(found, shares, strict=False):
         row["target"] = share
     if as_json:

@@ -59,6 +59,11 @@ class Method(Component):
         """How many images are learnt from together: those kept back come to a batch in so many."""
         return 1
 
+    @property
+    def refits(self) -> bool:
+        """Whether controllers that serve every λ are fitted once more, to the images kept back, when the modules have been trained."""
+        return False
+
     @abstractmethod
     def prepare(self, graph: Graph) -> Graph:
         """The graph that is trained: the architecture's own or one derived from it."""

@@ -12,6 +12,8 @@ Differs from the paper:
   each epoch, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
 - A share of the training images is kept from the modules and teaches the controllers alone. On images that it has fitted even a small path
   is always right, and a controller that learns there never sees what the large path is for. (Batch norm sees these images, without labels.)
+- With every λ the controllers are fitted once more at the end, to what each of their options gives for the images held out
+  (learning/trials.py), and the result is kept where it serves validation images better.
 
 Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
 """
@@ -58,6 +60,9 @@ class D2NN(Method):
     held_out: float = Field(
         0.1, ge=0, lt=1, description="share of the training images that only the controllers learn from: they are to expect unseen ones"
     )
+    refit: bool = Field(
+        True, description="with every λ and plain accuracy: at last fit the controllers to what every option gives for the images held out"
+    )
     episodes: float = Field(
         0.2, ge=0, le=1, description="with every λ: share of the images whose whole way is random, to the end of training"
     )
@@ -93,6 +98,10 @@ class D2NN(Method):
     @property
     def kept_back(self) -> float:
         return self.held_out
+
+    @property
+    def refits(self) -> bool:
+        return self.refit and self.metric == "accuracy" and self.bag == 1
 
     @property
     def group(self) -> int:

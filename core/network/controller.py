@@ -41,8 +41,15 @@ class Controller(nn.Module):
         self.register_buffer("known", torch.zeros(options))
 
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
-        features = torch.cat([summary(one.float()) for one in seen], dim=1)  # (B, features)
-        features = self.mixing * features + (1 - self.mixing) * features.detach()
+        features = self.observed(*seen)
+        return self.judged(self.mixing * features + (1 - self.mixing) * features.detach(), weight)
+
+    def observed(self, *seen: Tensor) -> Tensor:
+        """What is known of the images, (B, features)."""
+        return torch.cat([summary(one.float()) for one in seen], dim=1)
+
+    def judged(self, features: Tensor, weight: Tensor | None) -> Tensor:
+        """The values that it gives to what is known, (B, features), under a weight of accuracy (B,)."""
         if not self.every_lam:
             values: Tensor = self.head(F.relu(self.hidden(features)))  # (B, K)
             return values

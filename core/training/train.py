@@ -17,9 +17,10 @@ from torch.optim import AdamW
 from core.baselines import baselines, passes
 from core.collapse import collapsed
 from core.config import RunConfig
-from core.datasets import Data, Report, unreported
+from core.datasets import Data, Report, Split, unreported
 from core.dependence import dependence
 from core.evaluation import evaluations, normalised
+from core.learning.trials import fit_controllers
 from core.methods import Batch
 from core.network.checkpoint import begin_with, pack, unpack
 from core.network.graph import Graph
@@ -31,6 +32,7 @@ GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watc
 FINAL_GRID = tuple(step / 10 for step in range(11))
 LARGEST_GRADIENT = 5.0
 ADJUSTED_ON = 256  # training images
+FITTED_ON = 256  # images that are kept back, at least, for controllers to be fitted once more
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
             yield Progress(done / batches)
         figures |= _watch(config, graph, data)
         if epoch + 1 == options.epochs:
+            if config.method.refits and graph.every_lam and int(kept_back.sum()) >= FITTED_ON:
+                fit_controllers(graph, Split(data.train.images[kept_back], data.train.labels[kept_back]), data.val, generator)
             config.method.adjust(graph.eval(), normalised(data.val.images).to(device), final=True)
         yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
     yield Progress(options.epochs, {}, pack(graph), final_figures(graph, config, data, report))

@@ -1,0 +1,166 @@
+"""What every option of a control node would have given, tried on images that the modules have not learnt from.
+
+While modules and controllers learn together, a controller sees one option per image, and what it looks forward to keeps changing. Here the
+modules stand still: the last control node is fitted first, each of its options tried on every image, then the one before it, which now
+knows what the later ones will do. Beyond the paper.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.optim import AdamW
+
+from core.datasets import Split
+from core.evaluation import evaluations, normalised
+from core.front import Point, hypervolume
+from core.learning.calibration import even_exchange_rate
+from core.network.controller import Controller
+from core.network.execution import Execution, execute
+from core.network.graph import Graph
+from core.network.node import Node
+from core.network.policy import Greedy, Policy, Random, Several, one_hot
+from core.network.route import static_price
+from core.network.validation import way
+
+TOGETHER = 256  # images
+DRAWS = 6  # values of λ, and ways to a control node, at which each image is tried
+LAMS = 16  # at which what comes of it is judged
+ROUNDS = 2  # from the last control node to the first
+STEPS, ROWS, RATE, DECAY = 400, 512, 3e-3, 0.03  # of fitting one control node
+
+
+@dataclass(frozen=True)
+class Trials:
+    """For n rows: what the control node saw (n, F) and was told (n,), and for each option the accuracy and the cost to come, (n, K)."""
+
+    seen: Tensor
+    told: Tensor
+    accuracy: Tensor
+    later: Tensor
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One option of a control node for all rows. Before it some explore, along a way that reaches it; all else is greedy."""
+
+    control: str
+    column: int
+    explores: Tensor  # (N,) bool
+    random: Policy
+    needed: dict[str, int]
+    before: frozenset[str]
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        if control.name == self.control:
+            return torch.zeros(len(scores), len(control.options), device=scores.device).index_fill_(1, torch.tensor(self.column), 1)
+        greedy = Greedy()(control, scores)
+        if control.name not in self.before:
+            return greedy
+        drawn = self.random(control, scores)
+        if control.name in self.needed:
+            drawn = one_hot(torch.full((len(scores),), self.needed[control.name], device=scores.device), scores)
+        return torch.where(self.explores[:, None].to(scores.device), drawn, greedy)
+
+
+class Observer(nn.Module):
+    """Stands for a controller and returns what it sees."""
+
+    def __init__(self, part: Controller) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
+        return self.part.observed(*seen)
+
+
+def fit_controllers(graph: Graph, kept_back: Split, val: Split, generator: Generator) -> None:
+    """Fits every controller of a graph that serves every λ on images that its modules have not learnt from.
+
+    What comes of it is kept if it serves validation images better than what was there. The graph is left in evaluation mode.
+    """
+    graph.eval()
+    learnt = copy.deepcopy(graph.state_dict())
+    before = _served(graph, val)
+    images, labels = normalised(kept_back.images).to(graph.exchange_rate.device), kept_back.labels.to(graph.exchange_rate.device)
+    for _ in range(ROUNDS):
+        for control in reversed(graph.controls):
+            part = graph.parts[control.name]
+            if isinstance(part, Controller):
+                fit(part, trials(graph, control, part, images, labels, generator), generator)
+    if _served(graph, val) <= before:
+        graph.load_state_dict(learnt)
+
+
+def _served(graph: Graph, val: Split) -> float:
+    """The area under the front of accuracy and cost share, up to the static network's cost, with the slider spread evenly."""
+    graph.exchange_rate.fill_(even_exchange_rate(graph, normalised(val.images).to(graph.exchange_rate.device)))
+    rows = evaluations(graph, val, [(lam, Greedy()) for lam in torch.linspace(0, 1, LAMS).tolist()])
+    return hypervolume([Point(row.macs_mean / max(row.macs_static, 1), row.accuracy) for row in rows])
+
+
+@torch.no_grad()
+def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels: Tensor, generator: Generator) -> Trials:
+    """Every option of a control node tried on images (N, C, H, W), several times over."""
+    found: list[Trials] = []
+    with _observed(graph, control, part):
+        for some, classes in zip(torch.split(images, TOGETHER), torch.split(labels, TOGETHER), strict=True):
+            lams = torch.rand(DRAWS * len(some), generator=generator).to(some.device)
+            policies = _policies(graph, control, len(some), generator)
+            options = len(control.options)
+            execution = execute(graph, some, Several(policies), lam=lams.repeat(options), copies=options * DRAWS)
+            found.append(_told(graph, control, execution, classes.repeat(options * DRAWS), lams))
+    return Trials(*(torch.cat([getattr(one, field.name) for one in found]) for field in fields(Trials)))
+
+
+def _policies(graph: Graph, control: Node, count: int, generator: Generator) -> list[Policy]:
+    """For each option, and each of DRAWS, the same ways to the control node."""
+    needed = dict(way(graph.by_name, control.name) or ())
+    before = frozenset(other.name for other in graph.controls[: graph.controls.index(control)])
+    draws = []
+    for _ in range(DRAWS):
+        seed = int(torch.randint(1 << 30, (), generator=generator))
+        draws.append((torch.rand(count, generator=generator) < 0.5, float(torch.rand((), generator=generator)), seed))
+    return [
+        Trial(control.name, column, explores, Random(rate, Generator().manual_seed(seed)), needed, before)
+        for column in range(len(control.options))
+        for explores, rate, seed in draws
+    ]
+
+
+def _told(graph: Graph, control: Node, execution: Execution, labels: Tensor, lams: Tensor) -> Trials:
+    options = len(control.options)
+    right = (execution.predicted == labels).float().view(options, -1)  # (K, n)
+    first = graph.nodes.index(control) + 1
+    ran = torch.stack([execution.ran[node.name] for node in graph.nodes[first:]], dim=1)  # (K · n, nodes)
+    later = (ran.to(graph.prices) @ graph.prices[first:] / static_price(graph)).float().view(options, -1)
+    reached = execution.ran[control.name].view(options, -1)[0]  # (n,)
+    seen = execution.values[control.name].view(options, len(lams), -1)[0]
+    return Trials(seen[reached], graph.told(lams)[reached], right.T[reached], later.T[reached])
+
+
+@contextmanager
+def _observed(graph: Graph, control: Node, part: Controller) -> Iterator[None]:
+    graph.parts[control.name] = Observer(part)
+    try:
+        yield
+    finally:
+        graph.parts[control.name] = part
+
+
+def fit(part: Controller, trials: Trials, generator: Generator) -> None:
+    """Fits a controller to trials: the likelihood of the accuracy, and the squared error of the cost to come."""
+    optimizer = AdamW(part.parameters(), lr=RATE, weight_decay=DECAY)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    for _ in range(STEPS):
+        rows = torch.randint(len(trials.told), (ROWS,), generator=generator).to(trials.told.device)
+        accuracy, efficiency = part.judged(trials.seen[rows], trials.told[rows]).unbind(dim=2)  # (ROWS, K) each
+        unlikely = F.binary_cross_entropy(accuracy.clamp(1e-6, 1 - 1e-6), trials.accuracy[rows])
+        optimizer.zero_grad()
+        (unlikely + F.mse_loss(efficiency, -trials.later[rows])).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        decay.step()

@@ -1,0 +1,97 @@
+"""Toys whose paths are right or wrong as the image itself says, so that the best way is known for every image and every λ."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from core.network.builder import Builder
+from core.network.cost import cost
+from core.network.execution import execute
+from core.network.graph import Graph
+from core.network.policy import Greedy
+
+WIDTHS = (8, 100, 300)  # of three paths, from the cheapest to the dearest
+LAMS = (0.15, 0.4, 0.7)  # at κ = 1: the cheapest path for all; the middle one where it gains; each where it gains
+
+
+class Path(nn.Module):
+    """A path that cannot learn: it says class 1 where its channel of the image is positive; `width` makes it dear."""
+
+    def __init__(self, channels: int, channel: int, width: int) -> None:
+        super().__init__()
+        first, second = torch.zeros(width, channels), torch.zeros(2, width)
+        first[0, channel], second[0, 0], second[1, 0] = 1.0, -1.0, 1.0
+        self.register_buffer("first", first)
+        self.register_buffer("second", second)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(F.linear(x.flatten(1), self.first), self.second)
+
+
+def built(every_lam: bool, add: Callable[[Builder], None], channels: int) -> Graph:
+    """A graph of fixed paths and controllers whose first weights are always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        g = Builder((channels, 1, 1), every_lam=every_lam)
+        add(g)
+        return g.build()
+
+
+def three_paths(every_lam: bool = False) -> Graph:
+    """One controller picks one of three paths; which of them are right is written into the image's three channels."""
+
+    def add(g: Builder) -> None:
+        gates = g.control("Q", g.input, options=("cheap", "middle", "dear"))
+        for channel, gate in enumerate(gates):
+            g.output(f"y{channel}", Path(3, channel, WIDTHS[channel]), g.input, when=gate)
+
+    return built(every_lam, add, 3)
+
+
+def three_stages(every_lam: bool = False) -> Graph:
+    """Two controllers, one after the other: stop or go on to the next path."""
+
+    def add(g: Builder) -> None:
+        g.output("y0", Path(3, 0, WIDTHS[0]), g.input)
+        seen, on = g.input, ()
+        for stage in (1, 2):
+            _, on = g.control(f"Q{stage}", seen, options=("stop", "go on"))
+            seen = g.add(f"N{stage}", nn.Identity(), seen, when=on)
+            g.output(f"y{stage}", Path(3, stage, WIDTHS[stage]), seen)
+
+    return built(every_lam, add, 3)
+
+
+def marked(count: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Images of class 1 whose channels are positive where the path that reads them is right."""
+    signs = torch.randint(2, (count, 3), generator=generator) * 2 - 1
+    return (signs * (0.5 + torch.rand(count, 3, generator=generator)))[:, :, None, None], torch.ones(count, dtype=torch.long)
+
+
+def shares_of_ways(graph: Graph, images: Tensor, ways: int) -> Tensor:
+    """The cost share of each of the ways through a toy, (ways,): the first output, the second …"""
+    by_name = graph.macs
+    controls = [by_name[control.name] for control in graph.controls]
+    outputs = [by_name[node.name] for node in graph.outputs]
+    static = max(outputs)
+    if len(controls) == 1:
+        return torch.tensor([(controls[0] + output) / static for output in outputs])
+    used = [sum(controls[: way + 1]) + sum(outputs[: way + 1]) for way in range(ways)]
+    return torch.tensor(used) / static
+
+
+def agreement(graph: Graph, lam: float, rate: float) -> float:
+    """The share of fresh images that go the best way there is for them."""
+    images, _ = marked(4000, Generator().manual_seed(1))
+    with torch.no_grad():
+        execution = execute(graph, images, Greedy(), lam=lam)
+    report = cost(graph, execution)
+    shares = shares_of_ways(graph, images, 3)
+    taken = (report.share[:, None] - shares).abs().argmin(dim=1)
+    assert torch.allclose(report.share.float(), shares[taken], atol=1e-6)
+    right = (images.flatten(1) > 0).float()  # (N, ways)
+    best = (lam * right - (1 - lam) * rate * shares).argmax(dim=1)
+    assert best.unique().numel() == {0.15: 1, 0.4: 2, 0.7: 3}[lam]
+    return float((taken == best).float().mean())
