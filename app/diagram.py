@@ -10,6 +10,7 @@ from typing import Literal
 
 import graphviz
 
+from app.folding import Folded
 from app.theme import LIGHT
 from core.network.node import Edge, Node
 from core.notation import SHADED, SHAPES
@@ -37,7 +38,7 @@ def size(node: Node) -> tuple[float, float]:
         case "control":
             return max(58.0, text * 1.5 + 30), 56.0
         case _:
-            return max(78.0, text + 20), 46.0 if node.channels is None else 58.0
+            return max(78.0, text + 20), 58.0 if node.channels or isinstance(node, Folded) else 46.0
 
 
 def opening(node: Node, nodes: Mapping[str, Node]) -> dict[str, list[str]]:

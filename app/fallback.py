@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from core.inference.predict import LamSweep
 
 
-def static_graph(nodes: Sequence[Node], sweep: "LamSweep", times: tuple[Sequence[float], float], every_lam: bool) -> str | None:
-    """Draws it with a λ slider; returns the node chosen for a closer look. `times`: seconds of each stretch, and of the static network."""
+def static_graph(
+    nodes: Sequence[Node], sweep: "LamSweep", times: tuple[Sequence[float], float], every_lam: bool
+) -> tuple[str | None, float]:
+    """Draws it with a λ slider; returns the node chosen for a closer look, and λ.
+
+    `times`: seconds of each stretch, and of the static network.
+    """
     step = round(100 * st.slider("λ: from 0, cheapest, to 1, most accurate", 0.0, 1.0, 0.5, 0.01, key="lam")) if every_lam else 0
     stretch = max(index for index, start in enumerate(sweep.starts) if start <= step)
     trace, (taken, still) = sweep.traces[stretch], (times[0][stretch], times[1])
@@ -33,4 +38,4 @@ def static_graph(nodes: Sequence[Node], sweep: "LamSweep", times: tuple[Sequence
         "`apt install graphviz`, `brew install graphviz`, or graphviz.org/download on Windows; then reload.",
         icon=":material/info:",
     )
-    return st.selectbox("A closer look at", [node.name for node in nodes], index=None, key="looked-at")
+    return st.selectbox("A closer look at", [node.name for node in nodes], index=None, key="looked-at"), step / 100

@@ -1,17 +1,25 @@
-"""What a node of the graph is, in a few lines, for the one that was clicked."""
+"""What a node of the graph is, what it made of the image, and what if it had been held on or off, for the one that was clicked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import state
+from app.charts import rates_chart, scores_chart, values_chart
 from app.diagram import opening
+from app.picture import MAPS, maps, overlaid
 from app.wording import counted, percent, plain
 from core.network.node import Node
+from core.store import Run
 
 if TYPE_CHECKING:
-    from core.inference.predict import LamSweep
+    from core.inference.model import Model
+    from core.inference.predict import LamSweep, Tensor, Trace
 
+PLAIN = {"displayModeBar": False}
+WAY_NAMES = {"quick": "gradients (at once)", "occlusion": "occlusion", "integrated gradients": "integrated gradients"}
 LISTED = 4  # options of a control node that are told one by one
 KINDS = {
     "input": "the image",
@@ -22,32 +30,128 @@ KINDS = {
 }
 
 
-def inspect(
-    nodes: Sequence[Node],
-    shapes: Mapping[str, tuple[int, ...]],
-    macs: Mapping[str, int],
-    parameters: Mapping[str, int],
-    sweep: "LamSweep",
-    selected: str | None,
-) -> None:
+@dataclass(frozen=True)
+class Seen:
+    """What is looked at: a run's network, an image (C, H, W) uint8, nodes held on or off, what came of it, and λ."""
+
+    run: Run
+    model: "Model"
+    image: "Tensor"
+    held: Mapping[str, bool]
+    sweep: "LamSweep"
+    lam: float | None
+
+    @property
+    def trace(self) -> "Trace":
+        """What happened at this λ."""
+        step = 0 if self.lam is None or len(self.sweep.traces) == 1 else round(100 * self.lam)
+        return self.sweep.traces[max(index for index, start in enumerate(self.sweep.starts) if start <= step)]
+
+
+def inspect(seen: Seen, parameters: Mapping[str, int], selected: str | None) -> None:
     """Draws it; without a selected node, a hint."""
-    by_name = {node.name: node for node in nodes}
-    node = by_name.get(selected or "")
+    graph = seen.model.graph
+    node = graph.by_name.get(selected or "")
     with st.container(border=True):
         if node is None:
-            st.caption("Click a node of the graph to see what it is and what opens it.")
+            st.caption("Click a node of the graph to see what it is, what it made of the image and what opens it.")
             return
-        share = macs[node.name] / max(sweep.reference.macs_static, 1)
-        st.markdown(f"**{plain(node.name)}** · {KINDS[node.kind]}")
+        static = max(seen.sweep.reference.macs_static, 1)
+        at = "" if seen.lam is None else f" · at λ = {seen.lam:.2f}"
+        st.markdown(f"**{plain(node.name)}** · {KINDS[node.kind]}{at}")
         figures = {
-            "Sends": "×".join(map(str, shapes[node.name])),
+            "Sends": "×".join(map(str, graph.shapes[node.name])),
             "Parameters": f"{parameters.get(node.name, 0):,}",
-            "Multiply-adds": counted(macs[node.name]),
-            "Of the static network": percent(share),
+            "Multiply-adds": counted(graph.macs[node.name]),
+            "Of the static network": percent(graph.macs[node.name] / static),
         }
         for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
             column.metric(title, value)
-        st.caption("  \n".join(plain(line) for line in _lines(node, by_name, sweep)))
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.caption("  \n".join(plain(line) for line in _lines(node, graph.by_name, seen.sweep)))
+            if node.gates:
+                _hold(seen.run, node)
+            _rates(seen, node)
+        with right:
+            if node.kind == "control":
+                _decision(seen, node)
+            elif node.kind != "input":
+                _sent(seen, node)
+
+
+def _hold(run: Run, node: Node) -> None:
+    """What if: the choice to hold a node on or off."""
+    held, key = state.held(run), f"hold-{run.id}-{node.name}"
+    now = {True: "on", False: "off"}.get(held.get(node.name), "as decided")  # type: ignore[call-overload]
+
+    def hold() -> None:
+        chosen = st.session_state[key]
+        held.pop(node.name, None)
+        if chosen in ("on", "off"):
+            held[node.name] = chosen == "on"
+
+    st.segmented_control("What if it were", ("as decided", "on", "off"), default=now, key=key, on_change=hold, required=True)
+
+
+def _rates(seen: Seen, node: Node) -> None:
+    rows = [row for row in seen.run.figures.get("val", []) if node.name in row["execution_rates"]]
+    if not node.gates and all(row["execution_rates"][node.name] == 1 for row in rows):
+        return
+    if len(rows) > 1:
+        chart = rates_chart([row["lam"] for row in rows], [row["execution_rates"][node.name] for row in rows], seen.lam or 0.0)
+        st.plotly_chart(chart, key=f"rates-{node.name}", config=PLAIN)
+    elif rows:
+        st.metric("Of the validation images it runs for", percent(rows[0]["execution_rates"][node.name]))
+
+
+def _sent(seen: Seen, node: Node) -> None:
+    """What a node made of the image."""
+    from core.inference.explain import activations
+
+    sent = activations(seen.model, seen.image, node.name, lam=seen.lam, forced=seen.held)
+    if sent is None:
+        st.caption("It did not run here, so there is nothing to show of what it sends.")
+    elif sent.dim() == 3:
+        st.image(maps(sent), caption=f"What it sent: {min(MAPS, len(sent))} of {len(sent)} channels, those with most in them first")
+    elif len(sent) == len(seen.model.classes):
+        st.plotly_chart(values_chart(seen.model.classes, sent.tolist()), key=f"sent-{node.name}", config=PLAIN)
+    elif sent.dim() == 1:
+        st.plotly_chart(values_chart([str(index) for index in range(len(sent))], sent.tolist()), key=f"sent-{node.name}", config=PLAIN)
+
+
+def _decision(seen: Seen, control: Node) -> None:
+    """A control node's scores along λ, and which pixels spoke for what it took."""
+    from core.inference.explain import WAYS, attribution
+
+    if control.decides == "one" and seen.model.graph.every_lam:
+        chart = scores_chart(control.options, seen.sweep.scores[control.name], seen.sweep.thresholds, seen.lam or 0.0)
+        st.plotly_chart(chart, key=f"scores-{control.name}", config=PLAIN)
+    chosen = seen.trace.controls[control.name].chosen
+    if chosen is None:
+        st.caption("It was not asked here, so no pixel spoke for or against its options.")
+        return
+    options = list(control.options)
+    taken = chosen if isinstance(chosen, str) else (chosen or options)[0]
+    left, right = st.columns([0.42, 0.58])
+    with right:
+        option = st.selectbox("Pixels that spoke for", options, index=options.index(taken), key=f"for-{control.name}")
+        way = st.radio("Found by", WAYS, format_func=WAY_NAMES.__getitem__, key="way")
+        st.caption("Green spoke for it, orange against it. The route stays as it was while pixels are changed (Captum).")
+    bar = left.progress(0.0) if way != "quick" else None
+    found = attribution(
+        seen.model,
+        seen.image,
+        control.name,
+        options.index(option),
+        way,
+        lam=seen.lam,
+        forced=seen.held,
+        report=bar.progress if bar else lambda share: None,
+    )
+    if bar:
+        bar.empty()
+    left.image(overlaid(seen.image, found), width="stretch")
 
 
 def _lines(node: Node, nodes: Mapping[str, Node], sweep: "LamSweep") -> list[str]:

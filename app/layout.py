@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, get_args
 
 from app.diagram import LETTER, Style, opening, short, shown, size, source
+from app.folding import Folded
 from core.network.node import Node
 
 Layout = dict[str, Any]
@@ -35,7 +36,8 @@ def lay_out(nodes: Sequence[Node], macs: Mapping[str, int], static: int) -> Layo
     """The layout that leaves the largest letters. Raises OSError where dot is missing or fails.
 
     {width, height, style, nodes, edges}, in pixels, y downwards:
-    nodes  {name, text, kind, x, y (the middle), w, h, macs, share (of the static network's), options}
+    nodes  {name, text, kind, x, y (the middle), w, h, macs, share (of the static network's), options, cells, folded (the names of the nodes
+           that it stands for)}
     edges  {source, target, kind ("data" or "control"), default, options, label, path, arrow (polygon points), ring (x, y, radius),
            at (the middle of the label, or none)}
     """
@@ -69,14 +71,15 @@ def _drawn(nodes: Sequence[Node], style: Style) -> Layout:
 def _node(node: Node, middle: Point) -> dict[str, Any]:
     width, height = size(node)
     place = {"x": round(middle[0], 1), "y": round(middle[1], 1), "w": round(width, 1), "h": height}
-    return {"name": node.name, "text": shown(node.name), "kind": node.kind, "options": list(node.options), "cells": cells(node), **place}
+    folded = list(node.members) if isinstance(node, Folded) else []
+    told = {"name": node.name, "text": shown(node.name), "kind": node.kind, "options": list(node.options), "cells": cells(node)}
+    return {**told, "folded": folded, **place}
 
 
 def cells(node: Node) -> int:
-    """How many cells the strip of a node's channels has: one per channel, or where they are many one for several."""
-    if node.channels is None:
-        return 0
-    return -(-node.channels.count // -(-node.channels.count // CELLS))
+    """How many cells a node's strip has: one per channel or folded block, or where they are many one for several."""
+    count = len(node.blocks) if isinstance(node, Folded) else node.channels.count if node.channels else 0
+    return -(-count // -(-count // CELLS)) if count else 0
 
 
 def _edge(tail: Node, head: Node, item: Mapping[str, Any], height: float) -> dict[str, Any]:

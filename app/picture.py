@@ -4,8 +4,9 @@ import base64
 import io
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from app import state
 from app.wording import plain
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 SHOWN = 384  # pixels a side at which an image is shown
 THUMBNAIL = 48
+HARDER = {"noise": "Noise", "blur": "Blur", "turn": "Turn", "cover": "Cover", "fade": "Less contrast"}
+MAPS, ACROSS, TILE, GAP = 16, 8, 64, 4  # feature maps that are shown, in a row, and their side and distance in pixels
+SHADES = ("#06302c", "#d7f0ec", "#0f766e")  # of feature maps: least, largest, middle
+FOR, AGAINST = (13, 148, 136), (217, 119, 6)
 
 
 def choose_image(run: Run, sha256: str, model: "Model") -> "Tensor | None":
@@ -29,10 +34,27 @@ def choose_image(run: Run, sha256: str, model: "Model") -> "Tensor | None":
     caption, sampled = _sample(run, sha256, model)
     uploaded = _upload(model)
     image = uploaded if uploaded is not None and (st.session_state.get("source") == "upload" or sampled is None) else sampled
-    if image is not None:
-        with frame:
-            st.image(enlarged(image), width="stretch", caption="your picture" if image is uploaded else caption)
-    return image
+    if image is None:
+        return None
+    made = _harder(image)
+    said = "your picture" if image is uploaded else caption
+    frame.image(enlarged(made), width="stretch", caption=said if made is image else f"{said}, made harder")
+    return made
+
+
+def _harder(image: "Tensor") -> "Tensor":
+    """The image, distorted as far as a person wants it to be."""
+    from core.sources.distortion import Distortion, distort
+
+    with st.expander("Make it harder", icon=":material/blur_on:"):
+        strengths = {name: st.slider(title, 0, 100, 0, 5, format="%d%%", key=f"harder-{name}") / 100 for name, title in HARDER.items()}
+        st.button("As it was", on_click=_as_it_was, icon=":material/undo:", disabled=not any(strengths.values()))
+    return distort(image, Distortion(**strengths))
+
+
+def _as_it_was() -> None:
+    for name in HARDER:
+        st.session_state[f"harder-{name}"] = 0
 
 
 def enlarged(image: "Tensor", side: int = SHOWN) -> Image.Image:
@@ -41,6 +63,30 @@ def enlarged(image: "Tensor", side: int = SHOWN) -> Image.Image:
     picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
     times = max(side // max(picture.size), 1)
     return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+
+
+def maps(sent: "Tensor") -> Image.Image:
+    """The channels of a feature map (C, H, W) that vary most, side by side, each from its least (dark) to its largest value (light)."""
+    order = sent.flatten(1).std(dim=1).argsort(descending=True)[:MAPS]
+    tiles = []
+    for channel in sent[order].numpy():
+        low, high = float(channel.min()), float(channel.max())
+        grey = Image.fromarray(((channel - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
+        tiles.append(ImageOps.colorize(grey.resize((TILE, TILE), Image.Resampling.NEAREST), *SHADES))
+    rows = -(-len(tiles) // ACROSS)
+    sheet = Image.new("RGB", (min(len(tiles), ACROSS) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP), SHADES[1])
+    for number, tile in enumerate(tiles):
+        sheet.paste(tile, (number % ACROSS * (TILE + GAP), number // ACROSS * (TILE + GAP)))
+    return sheet
+
+
+def overlaid(image: "Tensor", spoke: "Tensor") -> Image.Image:
+    """An image (C, H, W) in grey, and over it what spoke for (H, W positive, green) and against (negative, orange)."""
+    grey = np.asarray(enlarged(image).convert("L").convert("RGB"), dtype=np.float32)
+    strength = spoke.numpy() / max(float(spoke.abs().max()), 1e-12)
+    wide = np.asarray(Image.fromarray(strength.astype(np.float32)).resize(grey.shape[1::-1], Image.Resampling.BILINEAR))[..., None]
+    ink = np.where(wide > 0, np.array(FOR, dtype=np.float32), np.array(AGAINST, dtype=np.float32))
+    return Image.fromarray((grey + (ink - grey) * np.abs(wide) * 0.85).clip(0, 255).astype(np.uint8))
 
 
 def data_url(image: "Tensor") -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.inference.model import Model
     from core.inference.predict import LamSweep, Tensor
 
+Held = tuple[tuple[str, bool], ...]
 SAMPLES = 8  # stills to choose from
 MODELS = 4  # networks kept in memory
 SWEEPS = 64  # images whose views are kept in memory
@@ -89,30 +90,37 @@ def photographs(image: tuple[int, int, int]) -> "tuple[list[str], Tensor]":
     return read(image)
 
 
-def swept(run: Run, sha256: str, image: "Tensor") -> "LamSweep":
-    """One image at every λ, computed once for each network and image."""
-    return _swept(store().url, run.id, sha256, image.numpy().tobytes(), model(run, sha256), image)
+def swept(run: Run, sha256: str, image: "Tensor", held: Mapping[str, bool]) -> "LamSweep":
+    """One image at every λ with some nodes held on or off, computed once for each network and image. Raises GraphError."""
+    return _swept(store().url, run.id, sha256, image.numpy().tobytes(), tuple(sorted(held.items())), model(run, sha256), image)
 
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
-def _swept(url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _image: "Tensor") -> "LamSweep":
+def _swept(url: str, run_id: int, sha256: str, pixels: bytes, held: Held, _model: "Model", _image: "Tensor") -> "LamSweep":
     from core.inference.predict import sweep_lam
 
-    return sweep_lam(_model, _image)
+    return sweep_lam(_model, _image, dict(held))
 
 
-def timed(run: Run, sha256: str, image: "Tensor") -> tuple[list[float], float]:
+def timed(run: Run, sha256: str, image: "Tensor", held: Mapping[str, bool]) -> tuple[list[float], float]:
     """Seconds of one image along each stretch of λ, and of the static network, measured once for each network and image."""
-    return _timed(store().url, run.id, sha256, image.numpy().tobytes(), model(run, sha256), image, swept(run, sha256, image))
+    sweep = swept(run, sha256, image, held)
+    return _timed(store().url, run.id, sha256, image.numpy().tobytes(), tuple(sorted(held.items())), model(run, sha256), image, sweep)
 
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
 def _timed(
-    url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _image: "Tensor", _sweep: "LamSweep"
+    url: str, run_id: int, sha256: str, pixels: bytes, held: Held, _model: "Model", _image: "Tensor", _sweep: "LamSweep"
 ) -> tuple[list[float], float]:
     from core.inference.clock import timed_along
 
-    return timed_along(_model, _image, _sweep)
+    return timed_along(_model, _image, _sweep, dict(held))
+
+
+def held(run: Run) -> dict[str, bool]:
+    """The nodes of a run's network that a person holds on or off, to be changed in place."""
+    kept: dict[str, bool] = st.session_state.setdefault(f"held-{run.id}", {})
+    return kept
 
 
 def parameters(model: "Model") -> dict[str, int]:

@@ -5,8 +5,10 @@ Loads without torch and without streamlit.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.folding import Folded
 from app.layout import Layout, cells
 from app.wording import clock, counted, headline, percent, sooner
 from core.network.node import Node
@@ -21,57 +23,92 @@ DECIMALS = 3
 View = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for: where the slider is to begin, the groups of nodes that are open, each by its first member, and, where some
+    nodes are held on or off, the free run to compare with.
+    """
+
+    lam: float | None = None
+    opened: tuple[str, ...] = ()
+    free: "LamSweep | None" = None
+
+
 def view_of(
     nodes: Sequence[Node],
+    shown: Sequence[Node],
     layout: Layout,
     sweep: "LamSweep",
     times: tuple[Sequence[float], float],
     lam: float | None,
     every_lam: bool,
-    asked: float | None = None,
+    asked: "Asked | None" = None,
 ) -> View:
-    """Everything that the component draws.
+    """Everything that the component draws: `shown` are the nodes as they are drawn, some of them folded.
 
     `times` are the seconds of each stretch of the sweep and of the static network; `lam` is the one λ of a network that serves no other;
-    `asked` where the slider is to begin.
     """
     seconds, still = times
+    asked = asked or Asked()
     gated = any(node.kind == "control" for node in nodes)
     static = max(sweep.reference.macs_static, 1)
     widest = max(sweep.reference.macs, static, *(trace.macs for trace in sweep.traces))
     return {
         "layout": layout | {"nodes": [node | {"cost": counted(node["macs"])} for node in layout["nodes"]]},
+        "opened": list(asked.opened),
         "every_lam": every_lam,
         "gated": gated,
         "lam": lam,
-        "asked": asked,
+        "asked": asked.lam,
         "starts": sweep.starts,
         "thresholds": sweep.thresholds,
-        "scores": {name: [_rounded(row) for row in rows] for name, rows in sweep.scores.items()},
+        "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
         "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
+        "free": None if asked.free is None else _free(shown, asked.free),
         "stretches": [
-            _stretch(nodes, trace, sweep.reference, widest) | {"time": clock(taken), "sooner": sooner(taken, still) if gated else ""}
+            _stretch(nodes, shown, trace, sweep.reference, widest) | {"time": clock(taken), "sooner": sooner(taken, still) if gated else ""}
             for trace, taken in zip(sweep.traces, seconds, strict=True)
         ],
     }
 
 
-def _stretch(nodes: Sequence[Node], trace: "Trace", reference: "Trace", widest: int) -> View:
+def _free(shown: Sequence[Node], free: "LamSweep") -> View:
+    """What would have come out with nothing held."""
+    told = [
+        {"ran": _ran(shown, trace), "label": trace.label, "share": percent(trace.macs / max(trace.macs_static, 1))} for trace in free.traces
+    ]
+    return {"starts": free.starts, "stretches": told}
+
+
+def _ran(shown: Sequence[Node], trace: "Trace") -> list[str]:
+    """The nodes that ran, as they are shown; a folded one where its last member did."""
+    ran = set(trace.executed)
+    return [node.name for node in shown if (node.members[-1] if isinstance(node, Folded) else node.name) in ran]
+
+
+def _stretch(nodes: Sequence[Node], shown: Sequence[Node], trace: "Trace", reference: "Trace", widest: int) -> View:
     """What is shown along the λ at which an image takes one way."""
     before, figures, after = headline(nodes, trace, reference)
     ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
     answered = all(math.isfinite(share) for _, share in ranked)
     return {
         "headline": [before, figures, after],
-        "ran": trace.executed,
-        "cells": {node.name: _strip(trace.gates[node.name], cells(node)) for node in nodes if node.channels},
-        "taken": {name: _listed(decision.chosen) for name, decision in trace.controls.items()},
+        "ran": _ran(shown, trace),
+        "cells": {node.name: _strip(_gates(node, trace), cells(node)) for node in shown if cells(node)},
+        "taken": {node.name: _listed(trace.controls[node.name].chosen) for node in shown if node.kind == "control"},
         "label": trace.label if answered else "no answer",
         "probabilities": [[name, share, percent(share)] for name, share in ranked] if answered else [],
         "macs": counted(trace.macs),
         "bar": trace.macs / widest,
         "share": percent(trace.macs / max(trace.macs_static, 1)),
     }
+
+
+def _gates(node: Node, trace: "Trace") -> float | list[float]:
+    """What the cells of a node's strip show: how far its channels are open, or which of the blocks that it stands for ran."""
+    if isinstance(node, Folded):
+        return [FULL * (name in trace.executed) for name in node.blocks]
+    return trace.gates[node.name]
 
 
 def _strip(gates: float | list[float], count: int) -> str:

@@ -5,9 +5,12 @@ const SVG = "http://www.w3.org/2000/svg";
 const REMEMBERED = "gatescope.lam";
 const FIRST = 50; // where the slider stands before it was ever moved
 const ROOM = { width: 560, height: 336 }; // a smaller graph is not enlarged beyond this
-const SMALLEST = 0.72; // below this scale the graph scrolls sideways instead of shrinking
+const SMALLEST = 0.62; // below this scale the graph scrolls sideways instead of shrinking
 const LINES = 3; // options listed below a control node
 const HEADER = 18; // height of a line of small text
+const ZOOM = { step: 1.25, least: 0.25, most: 4 };
+const SWEEP = 6000; // milliseconds for λ from 0 to 1
+const BEAT = 260; // milliseconds for which the playing of an execution stays with a node
 
 const pages = new WeakMap(); // of each mounted component, its elements and where it stands
 
@@ -31,7 +34,7 @@ const remembered = () => {
 };
 
 function mount(root) {
-  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: remembered() };
+  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: remembered(), zoom: 1, upto: null, playing: 0 };
   page.before = element("span");
   page.figures = element("em");
   page.after = element("span");
@@ -43,18 +46,152 @@ function mount(root) {
   page.marks = ends.children[1];
   page.note = element("p", { class: "cap" });
   page.canvas = element("div", { class: "canvas" });
+  page.sweep = button("▶ play", "Play λ from 0 to 1", () => playLam(page));
+  const head = element("div", { class: "head" }, page.lam, page.sweep);
   const control = element("div", { class: "slider" }, page.slider, page.ticks);
-  const graph = element("section", { class: "card graph", "aria-label": "Network" }, page.lam, control, ends, page.note, page.canvas, legend());
+  const parts = [head, control, ends, page.note, toolbar(page), page.canvas, legend()];
+  const graph = element("section", { class: "card graph", "aria-label": "Network" }, ...parts);
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
   root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer));
   page.slider.addEventListener("input", () => {
-    page.step = Number(page.slider.value);
-    sessionStorage.setItem(REMEMBERED, String(page.step));
-    light(page);
+    stop(page);
+    stand(page, Number(page.slider.value));
   });
+  page.slider.addEventListener("change", () => tell(page));
+  grip(page);
   page.watcher = new ResizeObserver(() => settle(page));
   page.watcher.observe(root);
   return page;
+}
+
+function button(text, title, act) {
+  const made = element("button", { type: "button", title, "aria-label": title }, text);
+  made.addEventListener("click", act);
+  return made;
+}
+
+function toolbar(page) {
+  page.steps = button("▷ in order", "Play the execution node by node", () => playSteps(page));
+  page.find = element("input", { type: "search", placeholder: "find a node", "aria-label": "Find a node", list: "gatescope-nodes" });
+  page.names = element("datalist", { id: "gatescope-nodes" });
+  page.fold = button("fold", "Fold repeated blocks again", () => page.send("opened", []));
+  page.find.addEventListener("input", () => seek(page));
+  page.find.addEventListener("keydown", (event) => {
+    const found = event.key === "Enter" && page.nodes.get(seek(page));
+    if (found) found.group.focus();
+  });
+  return element(
+    "div",
+    { class: "tools", role: "toolbar", "aria-label": "Graph" },
+    page.steps,
+    button("−", "Make the graph smaller", () => zoom(page, page.zoom / ZOOM.step)),
+    button("+", "Make the graph larger", () => zoom(page, page.zoom * ZOOM.step)),
+    button("fit", "Show the whole graph", () => fit(page)),
+    page.fold,
+    page.find,
+    page.names,
+  );
+}
+
+// Moves the slider's λ without asking the server.
+function stand(page, step) {
+  page.step = step;
+  page.slider.value = String(step);
+  sessionStorage.setItem(REMEMBERED, String(step));
+  light(page);
+}
+
+// Tells the server where the slider came to rest, if somebody looks at a node there.
+function tell(page) {
+  if (page.selected !== null && page.data.every_lam) page.send("step", page.step);
+}
+
+function stop(page) {
+  cancelAnimationFrame(page.playing);
+  page.playing = 0;
+  page.upto = null;
+  page.sweep.textContent = "▶ play";
+  page.steps.textContent = "▷ in order";
+}
+
+function play(page, control, from, length, at) {
+  const running = control.textContent.startsWith("■");
+  stop(page);
+  if (running) return light(page);
+  control.textContent = "■ stop";
+  const start = performance.now() - from;
+  const next = (now) => {
+    const share = Math.min((now - start) / length, 1);
+    at(share);
+    if (share < 1) page.playing = requestAnimationFrame(next);
+    else {
+      stop(page);
+      light(page);
+      tell(page);
+    }
+  };
+  page.playing = requestAnimationFrame(next);
+}
+
+function playLam(page) {
+  const from = page.step < 100 ? page.step : 0;
+  play(page, page.sweep, (SWEEP * from) / 100, SWEEP, (share) => stand(page, Math.round(100 * share)));
+}
+
+function playSteps(page) {
+  const { ran } = stretchAt(page.data, page.data.every_lam ? page.step : 0);
+  play(page, page.steps, 0, BEAT * ran.length, (share) => {
+    page.upto = Math.ceil(share * ran.length);
+    light(page);
+  });
+}
+
+// The first node whose name holds what is looked for, brought into sight.
+function seek(page) {
+  const wanted = page.find.value.trim().toLowerCase();
+  const name = wanted && [...page.nodes.keys()].find((one) => one.toLowerCase().includes(wanted));
+  for (const [other, { group }] of page.nodes) group.classList.toggle("found", other === name);
+  if (name) page.nodes.get(name).group.scrollIntoView({ block: "nearest", inline: "center" });
+  return name;
+}
+
+function zoom(page, factor) {
+  page.zoom = Math.min(Math.max(factor, ZOOM.least), ZOOM.most);
+  frame(page);
+}
+
+function fit(page) {
+  page.zoom = 1;
+  frame(page);
+  const svg = page.canvas.firstElementChild.getBoundingClientRect();
+  zoom(page, Math.min(1, page.canvas.clientHeight / svg.height, page.canvas.clientWidth / svg.width));
+}
+
+// Dragging the canvas moves the graph, the wheel with Ctrl (or two fingers) makes it larger.
+function grip(page) {
+  const { canvas } = page;
+  canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    zoom(page, page.zoom * Math.exp(-event.deltaY / 300));
+  }, { passive: false });
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".node")) return;
+    const [x, y, left, top] = [event.clientX, event.clientY, canvas.scrollLeft, canvas.scrollTop];
+    const move = (to) => canvas.scrollTo(left + x - to.clientX, top + y - to.clientY);
+    canvas.setPointerCapture(event.pointerId);
+    canvas.classList.add("held");
+    canvas.addEventListener("pointermove", move);
+    canvas.addEventListener("pointerup", () => {
+      canvas.removeEventListener("pointermove", move);
+      canvas.classList.remove("held");
+    }, { once: true });
+  });
+  canvas.addEventListener("keydown", (event) => {
+    if (event.key === "+") zoom(page, page.zoom * ZOOM.step);
+    else if (event.key === "-") zoom(page, page.zoom / ZOOM.step);
+    else if (event.key === "0") fit(page);
+  });
 }
 
 function legend() {
@@ -76,11 +213,13 @@ function draw(page) {
 function frame(page) {
   const { layout } = page.data;
   const svg = page.canvas.firstElementChild;
+  if (!svg) return;
   const width = Math.max(layout.width + 12, Math.min(ROOM.width, page.canvas.clientWidth));
   const height = Math.max(layout.height + 12 + HEADER, ROOM.height);
   svg.setAttribute("viewBox", `${(layout.width - width) / 2} ${(layout.height + HEADER - height) / 2} ${width} ${height}`);
-  svg.style.minWidth = `${Math.round(width * SMALLEST)}px`;
-  svg.style.minHeight = `${Math.round(height * SMALLEST)}px`;
+  svg.style.width = `${100 * page.zoom}%`;
+  svg.style.minWidth = `${Math.round(width * SMALLEST * page.zoom)}px`;
+  svg.style.minHeight = `${Math.round(height * SMALLEST * page.zoom)}px`;
 }
 
 function drawEdge(edge) {
@@ -111,6 +250,11 @@ function drawNode(page, node) {
   halo.classList.add("halo");
   const costly = node.kind === "regular";
   const up = node.cells ? 8 : 0;
+  if (node.folded.length) group.append(...[8, 4].map((behind) => {
+    const sheet = outline({ ...node, x: node.x + behind, y: node.y + behind }, 0);
+    sheet.classList.add("sheet");
+    return sheet;
+  }));
   group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 - up : 4) }, node.text));
   for (let cell = 0; cell < node.cells; cell += 1) {
     const width = (node.w - 18) / node.cells;
@@ -123,9 +267,15 @@ function drawNode(page, node) {
     group.append(shape("rect", { ...bar, width: full, class: "room" }));
     if (node.macs > 0) group.append(shape("rect", { ...bar, width: Math.min(Math.max(full * node.share, 2), full), class: "cost" }));
   }
-  group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds`));
+  const holds = node.folded.length ? `, ${node.folded.length} nodes: click to open` : "";
+  group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds${holds}`));
   const select = () => {
+    if (node.folded.length) {
+      page.send("opened", [...page.data.opened, node.folded[0]]);
+      return;
+    }
     page.selected = page.selected === node.name ? null : node.name;
+    if (page.data.every_lam) page.send("step", page.step);
     page.send("selected", page.selected);
     light(page);
   };
@@ -172,7 +322,9 @@ function light(page) {
   const { data } = page;
   const step = data.every_lam ? page.step : 0;
   const stretch = stretchAt(data, step);
-  const ran = new Set(stretch.ran);
+  const ran = new Set(page.upto === null ? stretch.ran : stretch.ran.slice(0, page.upto));
+  const free = data.free === null ? null : new Set(stretchAt(data.free, step).ran);
+  const now = page.upto === null ? undefined : stretch.ran[page.upto - 1];
   const answering = data.layout.nodes.filter((node) => node.kind === "output" && ran.has(node.name)).map((node) => node.name);
   const last = stretch.ran.filter((name) => answering.includes(name)).at(-1);
   say(page, stretch);
@@ -184,15 +336,19 @@ function light(page) {
     group.classList.toggle("on", on);
     group.classList.toggle("answers", name === last);
     group.classList.toggle("selected", name === page.selected);
+    group.classList.toggle("now", name === now);
+    group.classList.toggle("differs", free !== null && free.has(name) !== on);
     group.setAttribute("aria-pressed", String(name === page.selected));
     const strip = stretch.cells[name] ?? "";
     const open = [...strip].filter((level) => level !== "0").length;
-    const channels = strip && on ? `, ${Math.round((100 * open) / strip.length)}% of its channels open` : "";
+    const what = node.folded.length ? "blocks ran" : "channels open";
+    const channels = strip && on ? `, ${Math.round((100 * open) / strip.length)}% of its ${what}` : "";
     group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}, ${node.cost} multiply-adds${channels}`);
     group.querySelectorAll(".cell").forEach((cell, index) => cell.style.setProperty("--level", String(on ? shade(strip[index]) : 0)));
   }
   for (const { edge, group } of page.edges) {
-    const taken = edge.kind === "control" ? edge.options.some((option) => stretch.taken[edge.source].includes(option)) : ran.has(edge.source);
+    const sends = ran.has(edge.source);
+    const taken = edge.kind === "control" ? sends && edge.options.some((option) => stretch.taken[edge.source].includes(option)) : sends;
     const arrives = edge.kind === "control" || ran.has(edge.target);
     const within = edge.kind === "data" || edge.options.length === 1 || ran.has(edge.target); // gates inside a node that is skipped open nothing
     group.classList.toggle("on", taken && arrives && within);
@@ -219,6 +375,7 @@ function answer(page, stretch) {
     cap("Answer"),
     element("div", { class: "label", title: stretch.label }, stretch.label),
     ...stretch.probabilities.flatMap(([name, share, text]) => [row(name, text), bar(share)]),
+    ...compared(page, stretch, cap, row),
     cap("Work, in multiply-adds", "cap work"),
     row("this image", stretch.macs, "b"),
     bar(stretch.bar),
@@ -230,6 +387,14 @@ function answer(page, stretch) {
     row("static network", whole.time),
     element("div", { class: "share" }, stretch.sooner),
   );
+}
+
+// What the free run answered and cost, where something is held.
+function compared(page, stretch, cap, row) {
+  if (page.data.free === null) return [];
+  const free = stretchAt(page.data.free, page.data.every_lam ? page.step : 0);
+  const same = free.label === stretch.label ? "the same answer" : `answered “${free.label}”`;
+  return [cap("With nothing held", "cap work"), row("it gave", same, "b"), row("at", `${free.share} of the work`)];
 }
 
 // Room for the longest headline from the start, so that nothing below it moves with λ.
@@ -268,6 +433,8 @@ function show(page) {
   if (drawn !== page.drawn) {
     page.drawn = drawn;
     if (!data.layout.nodes.some((node) => node.name === page.selected)) page.selected = null;
+    page.names.replaceChildren(...data.layout.nodes.map((node) => element("option", { value: node.name })));
+    page.fold.hidden = !data.opened.length;
     draw(page);
   }
   settle(page);

@@ -1,6 +1,8 @@
 """The lit graph: headline, λ slider, graph and answer as one component, so that the slider moves without asking the server."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -16,8 +18,27 @@ _component = st.components.v2.component(
 )
 
 
-def gate_graph(view: View, *, key: str) -> str | None:
-    """Draws a view; returns the name of the node that was clicked, if one is selected."""
-    result = _component(data=view, key=key, default={"selected": None}, on_selected_change=lambda: None)
-    selected = result.selected
-    return selected if isinstance(selected, str) else None
+@dataclass(frozen=True)
+class Touched:
+    """What was touched: the node that is selected, the slider's step when it was or came to rest since, groups of nodes opened."""
+
+    selected: str | None = None
+    step: int = 50
+    opened: tuple[str, ...] = ()
+
+
+def gate_graph(view: View, *, key: str) -> Touched:
+    """Draws a view; returns what was touched in it."""
+    default = {"selected": None, "step": 50, "opened": []}
+    changed = {f"on_{name}_change": lambda: None for name in default}
+    return _touched(_component(data=view, key=key, default=default, **changed))
+
+
+def touched(key: str) -> Touched:
+    """What was touched in a component before this run of the page draws it."""
+    state = st.session_state.get(key)
+    return _touched(state) if state else Touched()
+
+
+def _touched(state: Any) -> Touched:
+    return Touched(state["selected"], int(state["step"]), tuple(map(str, state["opened"])))

@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import layout, state
-from app.components.gate_graph import gate_graph
+from app.components.gate_graph import gate_graph, touched
 from app.fallback import static_graph
-from app.inspector import inspect
+from app.folding import costs, fold
+from app.inspector import Seen, inspect
 from app.picture import choose_image
-from app.view import view_of
-from app.wording import lam_name
+from app.view import Asked, view_of
+from app.wording import lam_name, plain
+from core.network.node import GraphError
 from core.registry import ConfigError
 from core.store import Run, StoreError
 
+GRAPH = "gate_graph"  # the component's key
 MANY = 300  # test images
 FEW = 24  # nodes that a newcomer takes in at once
 
@@ -94,14 +97,36 @@ def _asked_lam() -> float | None:
 @st.fragment
 def _network(run: Run, sha256: str, model: "Model", image: "Tensor") -> None:
     """The lit graph, and below it the node that was clicked."""
-    sweep, times = state.swept(run, sha256, image), state.timed(run, sha256, image)
-    graph = model.graph
+    graph, held = model.graph, state.held(run)
+    try:
+        sweep, times = state.swept(run, sha256, image, held), state.timed(run, sha256, image, held)
+    except GraphError as error:
+        st.error(f"{error}. What was held before is held again.", icon=":material/block:")
+        held.popitem()
+        sweep, times = state.swept(run, sha256, image, held), state.timed(run, sha256, image, held)
+    free = state.swept(run, sha256, image, {}) if held else None
+    if held:
+        _told_held(held)
     if layout.installed():
-        placed = layout.lay_out(graph.nodes, graph.macs, sweep.reference.macs_static)
-        selected = gate_graph(view_of(graph.nodes, placed, sweep, times, model.lam, graph.every_lam, _asked_lam()), key="gate_graph")
+        before = touched(GRAPH)
+        shown = fold(graph.nodes, before.opened)
+        placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
+        asked = Asked(_asked_lam(), before.opened, free)
+        now = gate_graph(view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, asked), key=GRAPH)
+        selected, lam = now.selected, now.step / 100
     else:
-        selected = static_graph(graph.nodes, sweep, times, graph.every_lam)
-    inspect(graph.nodes, graph.shapes, graph.macs, state.parameters(model), sweep, selected)
+        selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam)
+    inspect(Seen(run, model, image, dict(held), sweep, lam if graph.every_lam else model.lam), state.parameters(model), selected)
+
+
+def _told_held(held: dict[str, bool]) -> None:
+    """What is held, and the way back."""
+    words = " and ".join(f"{plain(name)} is held {'on' if runs else 'off'}" for name, runs in held.items())
+    told, back = st.columns([0.8, 0.2], vertical_alignment="center")
+    told.markdown(f":material/pan_tool: **What if** {words}; beside it the free run.")
+    if back.button("Reset", icon=":material/undo:", width="stretch"):
+        held.clear()
+        st.rerun(scope="fragment")
 
 
 page()

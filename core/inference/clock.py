@@ -39,8 +39,8 @@ def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapp
     return Seconds(median(gated[2:]), median(static[2:]))
 
 
-def timed_along(model: Model, image: Tensor, sweep: LamSweep) -> tuple[list[float], float]:
-    """Seconds for one image (C, H, W) uint8 along each stretch of its sweep, and for the static network.
+def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None) -> tuple[list[float], float]:
+    """Seconds for one image (C, H, W) uint8 along each stretch of its sweep under `forced` gates, and for the static network.
 
     Where there are many stretches only some are measured, and the others are told the time of the nearest of them.
     """
@@ -48,7 +48,8 @@ def timed_along(model: Model, image: Tensor, sweep: LamSweep) -> tuple[list[floa
     steps = [*sweep.starts, STEPS]
     middles = [(first + last - 1) // 2 for first, last in pairwise(steps)]
     picked = sorted({round(number * (len(middles) - 1) / (MOST - 1)) for number in range(MOST)})
-    taken = {number: timed(model, image, lam=middles[number] / (STEPS - 1) if every else None, turns=TURNS) for number in picked}
+    lams = {number: middles[number] / (STEPS - 1) if every else None for number in picked}
+    taken = {number: timed(model, image, lam=lam, forced=forced, turns=TURNS) for number, lam in lams.items()}
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
     still = median(one.static for one in taken.values())
     return [taken[number].gated * still / taken[number].static for number in nearest], still  # as if none had met a busier computer
