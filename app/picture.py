@@ -2,6 +2,8 @@
 
 import base64
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from app import state
+from app.components.sketch import sketch
 from app.wording import plain
 from core.datasets import DataError
 from core.registry import ConfigError
@@ -26,30 +29,65 @@ SHADES = ("#06302c", "#d7f0ec", "#0f766e")  # of feature maps: least, largest, m
 FOR, AGAINST = (13, 148, 136), (217, 119, 6)
 
 
-def choose_image(run: Run, sha256: str, model: "Model") -> "Tensor | None":
-    """Shows the image as the network sees it, and what else there is to choose; none before there is an image. (C, H, W) uint8."""
+@dataclass(frozen=True)
+class Shown:
+    """The image that the network is asked about, (C, H, W) uint8; what it is, in words; and the part of an address that names it.
+
+    There is no such part for pictures of a person's own: they stay private.
+    """
+
+    image: "Tensor"
+    told: str
+    query: Mapping[str, str] | None
+
+
+def choose_image(run: Run, sha256: str, model: "Model") -> Shown | None:
+    """Shows the image as the network sees it, and what else there is to choose; none before there is an image."""
     channels, height, width = model.image
     st.caption(f"As the network sees it ({width}×{height}{', grey' if channels == 1 else ''})")
     frame = st.container()
-    caption, sampled = _sample(run, sha256, model)
-    uploaded = _upload(model)
-    image = uploaded if uploaded is not None and (st.session_state.get("source") == "upload" or sampled is None) else sampled
-    if image is None:
+    sample = _sample(run, sha256, model)
+    own = _own(model)
+    chosen = own if own is not None and (st.session_state.get("source") == "own" or sample is None) else sample
+    if chosen is None:
         return None
-    made = _harder(image)
-    said = "your picture" if image is uploaded else caption
-    frame.image(enlarged(made), width="stretch", caption=said if made is image else f"{said}, made harder")
+    strengths = _strengths()
+    made = _harder(chosen, strengths)
+    frame.image(enlarged(made.image), width="stretch", caption=made.told)
     return made
 
 
-def _harder(image: "Tensor") -> "Tensor":
+def _harder(chosen: Shown, strengths: Mapping[str, float]) -> Shown:
     """The image, distorted as far as a person wants it to be."""
     from core.sources.distortion import Distortion, distort
 
-    with st.expander("Make it harder", icon=":material/blur_on:"):
-        strengths = {name: st.slider(title, 0, 100, 0, 5, format="%d%%", key=f"harder-{name}") / 100 for name, title in HARDER.items()}
+    by = Distortion(**strengths)
+    if by.nothing:
+        return chosen
+    set_to = {name: f"{strength:g}" for name, strength in strengths.items() if strength}
+    query = None if chosen.query is None else {**chosen.query, **set_to}
+    return Shown(distort(chosen.image, by), f"{chosen.told}, made harder", query)
+
+
+def _strengths() -> dict[str, float]:
+    """How much harder the image is to be made: at first what the address says."""
+    asked = {name: _number(st.query_params.get(name)) for name in HARDER}
+    with st.expander("Make it harder", icon=":material/blur_on:", expanded=any(asked.values())):
+        strengths = {}
+        for name, title in HARDER.items():
+            key = f"harder-{name}"
+            st.session_state.setdefault(key, round(20 * asked[name]) * 5)
+            strengths[name] = st.slider(title, 0, 100, step=5, format="%d%%", key=key) / 100
         st.button("As it was", on_click=_as_it_was, icon=":material/undo:", disabled=not any(strengths.values()))
-    return distort(image, Distortion(**strengths))
+    return strengths
+
+
+def _number(text: str | None) -> float:
+    """A strength from an address, from 0 to 1; 0 if it is none."""
+    try:
+        return min(max(float(text or 0), 0.0), 1.0)
+    except ValueError:
+        return 0.0
 
 
 def _as_it_was() -> None:
@@ -96,8 +134,8 @@ def data_url(image: "Tensor") -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _sample(run: Run, sha256: str, model: "Model") -> tuple[str, "Tensor | None"]:
-    """What the sample that is chosen is, and the sample; none where there is none.
+def _sample(run: Run, sha256: str, model: "Model") -> Shown | None:
+    """The sample that is chosen; none where there is none.
 
     Where the images of the run's dataset are not at hand, photographs stand for them.
     """
@@ -107,10 +145,12 @@ def _sample(run: Run, sha256: str, model: "Model") -> tuple[str, "Tensor | None"
     except (DataError, ConfigError, OSError) as error:
         if model.image[0] == 1:
             st.caption(f"No samples: {error}")
-            return "", None
+            return None
         labels, images = state.photographs(model.image)
         first, what = 0, "a photograph of "
         st.caption(f"The images of {run.dataset} are not on this computer; photographs stand for them.", help=str(error))
+    asked = st.query_params.get("sample", "")
+    first = int(asked) if asked.isdecimal() and int(asked) < len(labels) else first
     chosen = st.pills(
         "Samples",
         range(len(labels)),
@@ -122,17 +162,28 @@ def _sample(run: Run, sha256: str, model: "Model") -> tuple[str, "Tensor | None"
         args=("sample",),
     )
     shown = first if chosen is None else chosen
-    return what + plain(labels[shown]), images[shown]
+    return Shown(images[shown], what + plain(labels[shown]), {"sample": str(shown)})
 
 
-def _upload(model: "Model") -> "Tensor | None":
+def _own(model: "Model") -> Shown | None:
+    """A picture of the person's own: drawn, pasted, from a file or the camera, whichever came last."""
     from core.sources.picture import PictureError, read_picture, to_tensor
 
-    file = st.file_uploader("Your own picture", key="upload", on_change=_prefer, args=("upload",))
-    if file is None:
+    ways = ["File", "Camera", "Draw" if model.image[0] == 1 else "Paste"]
+    way = st.segmented_control("Your own picture", ways, default="File", required=True, key=f"way-{model.image[0]}")
+    name, data = "picture", None
+    if way == "File":
+        file = st.file_uploader("Your own picture", key="upload", on_change=_prefer, args=("own",), label_visibility="collapsed")
+        name, data = (file.name, file.getvalue()) if file else (name, None)
+    elif way == "Camera":
+        photo = st.camera_input("Camera", key="camera", on_change=_prefer, args=("own",), label_visibility="collapsed")
+        data = photo.getvalue() if photo else None
+    else:
+        data = sketch(draws=model.image[0] == 1, key=f"sketch-{model.image[0]}", on_change=lambda: _prefer("own"))
+    if data is None:
         return None
     try:
-        return to_tensor(read_picture(file.getvalue(), name=file.name), model.image)
+        return Shown(to_tensor(read_picture(data, name=name), model.image), "your picture", None)
     except PictureError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None

@@ -118,8 +118,13 @@ def _timed(
 
 
 def held(run: Run) -> dict[str, bool]:
-    """The nodes of a run's network that a person holds on or off, to be changed in place."""
-    kept: dict[str, bool] = st.session_state.setdefault(f"held-{run.id}", {})
+    """The nodes of a run's network that a person holds on or off, to be changed in place; at first those that the address names."""
+    key = f"held-{run.id}"
+    if key not in st.session_state:
+        asked = st.query_params.get("hold", "") if st.query_params.get("run") == run.name else ""
+        named = (part.rpartition(":") for part in asked.split(",") if part)
+        st.session_state[key] = {name: how == "on" for name, _, how in named if how in ("on", "off")}
+    kept: dict[str, bool] = st.session_state[key]
     return kept
 
 

@@ -25,13 +25,14 @@ View = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asked for: where the slider is to begin, the groups of nodes that are open, each by its first member, and, where some
-    nodes are held on or off, the free run to compare with.
+    """What a person asked for: where the slider is to begin, the groups of nodes that are open, each by its first member, the query that
+    reopens the view (none where the image is private), and where nodes are held or a view is pinned, what to compare with.
     """
 
     lam: float | None = None
     opened: tuple[str, ...] = ()
-    free: "LamSweep | None" = None
+    link: str | None = None
+    beside: "LamSweep | View | None" = None
 
 
 def view_of(
@@ -56,6 +57,9 @@ def view_of(
     return {
         "layout": layout | {"nodes": [node | {"cost": counted(node["macs"])} for node in layout["nodes"]]},
         "opened": list(asked.opened),
+        "link": asked.link,
+        "away": True,
+        "pinned": False,
         "every_lam": every_lam,
         "gated": gated,
         "lam": lam,
@@ -64,7 +68,7 @@ def view_of(
         "thresholds": sweep.thresholds,
         "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
         "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
-        "free": None if asked.free is None else _free(shown, asked.free),
+        "beside": None if asked.beside is None else _beside(shown, asked.beside),
         "stretches": [
             _stretch(nodes, shown, trace, sweep.reference, widest) | {"time": clock(taken), "sooner": sooner(taken, still) if gated else ""}
             for trace, taken in zip(sweep.traces, seconds, strict=True)
@@ -72,12 +76,35 @@ def view_of(
     }
 
 
-def _free(shown: Sequence[Node], free: "LamSweep") -> View:
-    """What would have come out with nothing held."""
+def frozen(view: View, step: int) -> View:
+    """A view as it is at one step of the slider, which then does not move."""
+    at = max(index for index, start in enumerate(view["starts"]) if start <= step) if view["every_lam"] else 0
+    scores = {name: [rows[step if view["every_lam"] else 0]] for name, rows in view["scores"].items()}
+    lam = step / 100 if view["every_lam"] else view["lam"]
+    still = {
+        "every_lam": False,
+        "lam": lam,
+        "starts": [0],
+        "thresholds": [],
+        "scores": scores,
+        "beside": None,
+        "away": False,
+        "asked": None,
+    }
+    return {**view, **still, "stretches": [view["stretches"][at]], "pinned": True}
+
+
+def _beside(shown: Sequence[Node], beside: "LamSweep | View") -> View:
+    """What to compare with: the image with nothing held, or a view that was pinned, if it is of a network with the same nodes."""
+    if isinstance(beside, dict):
+        same = [node["name"] for node in beside["layout"]["nodes"]] == [node.name for node in shown]
+        told = [{"ran": one["ran"] if same else None, "label": one["label"], "share": one["share"]} for one in beside["stretches"]]
+        return {"title": "In the pinned view", "starts": beside["starts"], "stretches": told}
     told = [
-        {"ran": _ran(shown, trace), "label": trace.label, "share": percent(trace.macs / max(trace.macs_static, 1))} for trace in free.traces
+        {"ran": _ran(shown, trace), "label": trace.label, "share": percent(trace.macs / max(trace.macs_static, 1))}
+        for trace in beside.traces
     ]
-    return {"starts": free.starts, "stretches": told}
+    return {"title": "With nothing held", "starts": beside.starts, "stretches": told}
 
 
 def _ran(shown: Sequence[Node], trace: "Trace") -> list[str]:

@@ -10,6 +10,7 @@ const LINES = 3; // options listed below a control node
 const HEADER = 18; // height of a line of small text
 const ZOOM = { step: 1.25, least: 0.25, most: 4 };
 const SWEEP = 6000; // milliseconds for λ from 0 to 1
+const INKED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor"]; // in a picture
 const BEAT = 260; // milliseconds for which the playing of an execution stays with a node
 
 const pages = new WeakMap(); // of each mounted component, its elements and where it stands
@@ -90,7 +91,71 @@ function toolbar(page) {
     page.fold,
     page.find,
     page.names,
+    takeAway(page),
   );
+}
+
+// What can be taken away without the server: a picture of the graph, and the address that reopens the view.
+function takeAway(page) {
+  page.said = element("span", { class: "cap", role: "status" });
+  page.away = element(
+    "span",
+    { class: "away" },
+    button("link", "Copy a link that reopens this view", () => copyLink(page)),
+    button("pin", "Keep this view beside the next one", () => page.pin(page.step)),
+    button("SVG", "Save the graph as SVG", () => save(new Blob([drawing(page)], { type: "image/svg+xml" }), "gatescope.svg")),
+    button("PNG", "Save the graph as PNG", () => savePicture(page)),
+    page.said,
+  );
+  return page.away;
+}
+
+async function copyLink(page) {
+  const { link, every_lam: everyLam } = page.data;
+  if (link === null) {
+    page.said.textContent = "your own picture stays private: no link can reopen it";
+    return;
+  }
+  const query = everyLam ? `${link}&lam=${(page.step / 100).toFixed(2)}` : link;
+  const address = `${location.origin}${location.pathname}?${query}`;
+  try {
+    await navigator.clipboard.writeText(address);
+    page.said.textContent = "link copied";
+  } catch {
+    page.said.textContent = address;
+  }
+}
+
+function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
+// The graph as it looks now, with its styles written into it.
+function drawing(page) {
+  const svg = page.canvas.firstElementChild;
+  const copy = svg.cloneNode(true);
+  const [from, to] = [[svg, ...svg.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
+  from.forEach((one, index) => {
+    const style = getComputedStyle(one);
+    to[index].removeAttribute("class");
+    to[index].setAttribute("style", INKED.map((name) => `${name}:${style.getPropertyValue(name)}`).join(";"));
+  });
+  const [, , width, height] = svg.getAttribute("viewBox").split(" ");
+  for (const [key, value] of Object.entries({ xmlns: SVG, width, height })) copy.setAttribute(key, value);
+  copy.style.background = getComputedStyle(page.root.querySelector(".card")).backgroundColor;
+  return new XMLSerializer().serializeToString(copy);
+}
+
+function savePicture(page) {
+  const image = new Image();
+  image.onload = () => {
+    const sheet = element("canvas", { width: 2 * image.width, height: 2 * image.height });
+    sheet.getContext("2d").drawImage(image, 0, 0, sheet.width, sheet.height);
+    sheet.toBlob((blob) => save(blob, "gatescope.png"));
+  };
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(drawing(page))}`;
 }
 
 // Moves the slider's λ without asking the server.
@@ -323,12 +388,13 @@ function light(page) {
   const step = data.every_lam ? page.step : 0;
   const stretch = stretchAt(data, step);
   const ran = new Set(page.upto === null ? stretch.ran : stretch.ran.slice(0, page.upto));
-  const free = data.free === null ? null : new Set(stretchAt(data.free, step).ran);
+  const other = data.beside && stretchAt(data.beside, step).ran;
+  const beside = other ? new Set(other) : null;
   const now = page.upto === null ? undefined : stretch.ran[page.upto - 1];
   const answering = data.layout.nodes.filter((node) => node.kind === "output" && ran.has(node.name)).map((node) => node.name);
   const last = stretch.ran.filter((name) => answering.includes(name)).at(-1);
   say(page, stretch);
-  page.lam.textContent = data.every_lam ? `λ = ${(step / 100).toFixed(2)}` : data.lam === null ? "" : `λ = ${data.lam}`;
+  page.lam.textContent = data.every_lam ? `λ = ${(step / 100).toFixed(2)}` : data.lam === null ? "" : `λ = ${data.pinned ? data.lam.toFixed(2) : data.lam}`;
   page.slider.setAttribute("aria-valuetext", page.lam.textContent);
   page.slider.style.setProperty("--filled", `calc(9px + (100% - 18px) * ${Number(page.slider.value) / 100})`);
   for (const [name, { node, group }] of page.nodes) {
@@ -337,7 +403,7 @@ function light(page) {
     group.classList.toggle("answers", name === last);
     group.classList.toggle("selected", name === page.selected);
     group.classList.toggle("now", name === now);
-    group.classList.toggle("differs", free !== null && free.has(name) !== on);
+    group.classList.toggle("differs", beside !== null && page.upto === null && beside.has(name) !== on);
     group.setAttribute("aria-pressed", String(name === page.selected));
     const strip = stretch.cells[name] ?? "";
     const open = [...strip].filter((level) => level !== "0").length;
@@ -382,19 +448,20 @@ function answer(page, stretch) {
     row("static network", whole.macs),
     bar(whole.bar, "bar static"),
     element("div", { class: "share" }, element("b", {}, stretch.share), " of the static network"),
-    cap("Time, on this computer", "cap work"),
+    cap(page.data.away || page.data.pinned ? "Time, on this computer" : "Time, where it was measured", "cap work"),
     row("this image", stretch.time, "b"),
     row("static network", whole.time),
     element("div", { class: "share" }, stretch.sooner),
   );
 }
 
-// What the free run answered and cost, where something is held.
+// What the run to compare with answered and cost, where there is one.
 function compared(page, stretch, cap, row) {
-  if (page.data.free === null) return [];
-  const free = stretchAt(page.data.free, page.data.every_lam ? page.step : 0);
-  const same = free.label === stretch.label ? "the same answer" : `answered “${free.label}”`;
-  return [cap("With nothing held", "cap work"), row("it gave", same, "b"), row("at", `${free.share} of the work`)];
+  const { beside } = page.data;
+  if (beside === null) return [];
+  const other = stretchAt(beside, page.data.every_lam ? page.step : 0);
+  const same = other.label === stretch.label ? "the same answer" : `answered “${other.label}”`;
+  return [cap(beside.title, "cap work"), row("it gave", same, "b"), row("at", `${other.share} of the work`)];
 }
 
 // Room for the longest headline from the start, so that nothing below it moves with λ.
@@ -415,9 +482,11 @@ function show(page) {
   const { data, slider } = page;
   page.root.classList.toggle("plain", !data.gated);
   page.root.classList.toggle("still", data.gated && !data.every_lam);
+  page.away.hidden = !data.away;
+  page.said.textContent = "";
   slider.disabled = !data.every_lam;
   slider.value = String(data.every_lam ? page.step : Math.round((data.lam ?? 0) * 100));
-  page.note.textContent = data.every_lam
+  page.note.textContent = data.every_lam || data.pinned
     ? ""
     : data.gated
       ? `This network was trained for λ = ${data.lam} alone. One trained for every λ lets you move it.`
@@ -440,12 +509,13 @@ function show(page) {
   settle(page);
 }
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".gate-graph");
   const page = pages.get(root) ?? mount(root);
   pages.set(root, page);
   page.data = data;
   page.send = setStateValue;
+  page.pin = (step) => setTriggerValue("pin", step);
   if (data.asked !== null && data.asked !== page.asked) page.step = Math.round(100 * data.asked);
   page.asked = data.asked;
   show(page);

@@ -20,17 +20,20 @@ _component = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Touched:
-    """What was touched: the node that is selected, the slider's step when it was or came to rest since, groups of nodes opened."""
+    """What was touched: the node that is selected, the slider's step when it was or came to rest since, groups of nodes opened, and, once,
+    the step at which the view is to be pinned.
+    """
 
     selected: str | None = None
     step: int = 50
     opened: tuple[str, ...] = ()
+    pin: int | None = None
 
 
 def gate_graph(view: View, *, key: str) -> Touched:
     """Draws a view; returns what was touched in it."""
     default = {"selected": None, "step": 50, "opened": []}
-    changed = {f"on_{name}_change": lambda: None for name in default}
+    changed = {f"on_{name}_change": lambda: None for name in (*default, "pin")}
     return _touched(_component(data=view, key=key, default=default, **changed))
 
 
@@ -41,4 +44,5 @@ def touched(key: str) -> Touched:
 
 
 def _touched(state: Any) -> Touched:
-    return Touched(state["selected"], int(state["step"]), tuple(map(str, state["opened"])))
+    pin = state.get("pin")
+    return Touched(state["selected"], int(state["step"]), tuple(map(str, state["opened"])), None if pin is None else int(pin))

@@ -1,6 +1,9 @@
 """Explore: an image, the graph lit by what ran for it, and λ."""
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -9,8 +12,9 @@ from app.components.gate_graph import gate_graph, touched
 from app.fallback import static_graph
 from app.folding import costs, fold
 from app.inspector import Seen, inspect
-from app.picture import choose_image
-from app.view import Asked, view_of
+from app.picture import Shown, choose_image, data_url
+from app.standalone import standalone
+from app.view import Asked, View, frozen, view_of
 from app.wording import lam_name, plain
 from core.network.node import GraphError
 from core.registry import ConfigError
@@ -20,9 +24,23 @@ GRAPH = "gate_graph"  # the component's key
 MANY = 300  # test images
 FEW = 24  # nodes that a newcomer takes in at once
 
+PINNED = "pinned"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A view that is kept to compare others with: what it is of, its image as an address, and itself."""
+
+    told: str
+    picture: str
+    view: View
+
+
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from core.inference.model import Model
-    from core.inference.predict import Tensor
+    from core.inference.predict import LamSweep, Tensor
 
 
 def page() -> None:
@@ -43,12 +61,12 @@ def page() -> None:
         return
     left, right = st.columns([0.2, 0.8], gap="medium")
     with left:
-        image = choose_image(run, sha256, model)
+        chosen = choose_image(run, sha256, model)
     with right:
-        if image is None:
+        if chosen is None:
             st.info("Upload a picture to see which parts of the network it needs.", icon=":material/image:")
         else:
-            _network(run, sha256, model, image)
+            _network(run, sha256, model, chosen)
 
 
 def _chosen_run() -> Run | None:
@@ -95,28 +113,76 @@ def _asked_lam() -> float | None:
 
 
 @st.fragment
-def _network(run: Run, sha256: str, model: "Model", image: "Tensor") -> None:
-    """The lit graph, and below it the node that was clicked."""
-    graph, held = model.graph, state.held(run)
-    try:
-        sweep, times = state.swept(run, sha256, image, held), state.timed(run, sha256, image, held)
-    except GraphError as error:
-        st.error(f"{error}. What was held before is held again.", icon=":material/block:")
-        held.popitem()
-        sweep, times = state.swept(run, sha256, image, held), state.timed(run, sha256, image, held)
-    free = state.swept(run, sha256, image, {}) if held else None
+def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
+    """The lit graph, what can be taken away, and the node that was clicked."""
+    graph, held, image = model.graph, state.held(run), chosen.image
+    sweep = _swept(run, sha256, image, held)
+    times = state.timed(run, sha256, image, held)
+    pinned: Pinned | None = st.session_state.get(PINNED)
+    beside = pinned.view if pinned else state.swept(run, sha256, image, {}) if held else None
     if held:
         _told_held(held)
     if layout.installed():
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        asked = Asked(_asked_lam(), before.opened, free)
-        now = gate_graph(view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, asked), key=GRAPH)
+        asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside)
+        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, asked)
+        with _room(pinned):
+            now = gate_graph(view, key=GRAPH)
+        if now.pin is not None:
+            st.session_state[PINNED] = Pinned(f"{run.name} · {chosen.told}", data_url(image), frozen(view, now.pin))
+            st.rerun(scope="fragment")
         selected, lam = now.selected, now.step / 100
+        _take_away(run, chosen, view, sweep)
     else:
         selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam)
     inspect(Seen(run, model, image, dict(held), sweep, lam if graph.every_lam else model.lam), state.parameters(model), selected)
+
+
+def _room(pinned: Pinned | None) -> "DeltaGenerator":
+    """Where the graph goes: beside the view that is pinned, if one is, which is drawn here."""
+    if pinned is None:
+        return st.container()
+    left, right = st.columns(2, gap="medium")
+    with left:
+        told, away = st.columns([0.75, 0.25], vertical_alignment="center")
+        told.markdown(f":material/keep: ![the image]({pinned.picture}) {plain(pinned.told)}")
+        if away.button("Unpin", icon=":material/keep_off:", width="stretch"):
+            del st.session_state[PINNED]
+            st.rerun(scope="fragment")
+        gate_graph(pinned.view, key="pinned-graph")
+    return right
+
+
+def _link(run: Run, chosen: Shown, held: dict[str, bool]) -> str | None:
+    """The query that reopens the view, but for λ; none for a picture that is private."""
+    if chosen.query is None:
+        return None
+    holds = {"hold": ",".join(f"{name}:{'on' if runs else 'off'}" for name, runs in held.items())} if held else {}
+    return urlencode({"run": run.name, **chosen.query, **holds})
+
+
+def _take_away(run: Run, chosen: Shown, view: View, sweep: "LamSweep") -> None:
+    """What can be kept of the view: a page that needs no server, and the figures."""
+    lams = [None if len(sweep.traces) == 1 else start / 100 for start in sweep.starts]
+    traces = [{"from_lam": lam, **trace.to_json()} for lam, trace in zip(lams, sweep.traces, strict=True)]
+    name = run.name.replace("/", "-")
+    with st.container(horizontal=True):
+        page = standalone(run.name, chosen.told, view, data_url(chosen.image))
+        st.download_button("Page with the slider (HTML)", page, f"{name}.html", "text/html", icon=":material/download:", on_click="ignore")
+        text = json.dumps({"run": run.name, "image": chosen.told, "stretches": traces}, indent=1)
+        st.download_button("Trace (JSON)", text, f"{name}.json", "application/json", icon=":material/data_object:", on_click="ignore")
+
+
+def _swept(run: Run, sha256: str, image: "Tensor", held: dict[str, bool]) -> "LamSweep":
+    """The image at every λ; what cannot be held is let go, the last first."""
+    while True:
+        try:
+            return state.swept(run, sha256, image, held)
+        except GraphError as error:
+            st.error(f"{error}. It is left as it was.", icon=":material/block:")
+            held.popitem()
 
 
 def _told_held(held: dict[str, bool]) -> None:

@@ -1,4 +1,4 @@
-"""Ways to make an image harder for a network, each of a strength from 0, nothing, to 1. The same image and strengths give the same result."""
+"""Ways to make an image harder for a network, each of a strength from 0 to 1; the same strengths always give the same result."""
 
 from dataclasses import dataclass, fields
 
