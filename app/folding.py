@@ -47,7 +47,7 @@ def costs(shown: Sequence[Node], macs: Mapping[str, int]) -> dict[str, int]:
 def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
     """The runs of consecutive nodes of one kind of name that can be folded."""
     runs = []
-    for _, group in groupby(nodes, key=lambda node: _series(node.name)):
+    for _, group in groupby(nodes, key=_series):
         run = list(group)
         while len(run) > 1 and not _closed(run, nodes):
             run = run[1:]
@@ -56,12 +56,13 @@ def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
     return runs
 
 
-def _series(name: str) -> str:
-    """What nodes that repeat each other have in common: "block 3" and "block 4", or all of a ResNet's group, "Q2-1", "add 2-5"."""
-    number = NUMBER.search(name)
+def _series(node: Node) -> str:
+    """What nodes that repeat each other have in common: "block 3" and "block 4", or all of a ResNet's group, "Q2", "Q2-1", "add 2-5"."""
+    number = NUMBER.search(node.name)
     if number is None:
-        return name
-    return f"group {number.group().partition('-')[0]}" if "-" in number.group() else name[: number.start()]
+        return node.name
+    grouped = "-" in number.group() or node.kind == "control"
+    return f"group {number.group().partition('-')[0]}" if grouped else node.name[: number.start()]
 
 
 def _closed(run: Sequence[Node], nodes: Sequence[Node]) -> bool:
@@ -73,6 +74,8 @@ def _closed(run: Sequence[Node], nodes: Sequence[Node]) -> bool:
     leaving = {edge.source for node in nodes if node.name not in inside for edge in node.inputs if edge.source in inside}
     controls = {control for node in run[1:] for control in _controls(node)}
     opening = {control for node in nodes if node.name not in inside for control in _controls(node)}
+    if run[0].gates and not all(any(edge.default is None and edge.source in inside for edge in node.inputs) for node in run[1:]):
+        return False  # not all would be skipped with the first
     one_way = len(entering) == 1 and leaving <= {run[-1].name}
     return one_way and controls <= inside and not opening & inside and not (set(_controls(run[0])) & inside)
 

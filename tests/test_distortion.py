@@ -1,0 +1,60 @@
+"""Images made harder: nothing at strength 0, more at more, always the same."""
+
+import pytest
+import torch
+from skimage.data import astronaut
+from torch import Tensor
+
+from core.sources.distortion import Distortion, distort
+
+NAMES = ("noise", "blur", "turn", "cover", "fade")
+each = pytest.mark.parametrize("name", NAMES)
+
+
+def picture(channels: int) -> Tensor:
+    return torch.from_numpy(astronaut()[::16, ::12].copy()).permute(2, 0, 1)[:channels].contiguous()
+
+
+def change(image: Tensor, by: Distortion) -> float:
+    return float((distort(image, by).float() - image.float()).abs().mean())
+
+
+def test_strength_zero_is_the_image_itself() -> None:
+    image = picture(3)
+    assert Distortion().nothing
+    assert distort(image, Distortion()) is image
+
+
+@each
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("strength", [0.01, 0.5, 1.0])
+def test_what_comes_out_is_an_image_of_the_same_shape_and_always_the_same(name: str, channels: int, strength: float) -> None:
+    image = picture(channels)
+    kept = image.clone()
+    by = Distortion(**{name: strength})
+    assert not by.nothing
+    made = distort(image, by)
+    assert made.shape == image.shape
+    assert made.dtype == torch.uint8
+    assert torch.equal(made, distort(image, by))
+    assert torch.equal(image, kept)
+
+
+@each
+def test_more_changes_more(name: str) -> None:
+    changes = [change(picture(3), Distortion(**{name: strength})) for strength in (0.2, 0.6, 1.0)]
+    assert 0 < changes[0] < changes[1] < changes[2]
+
+
+def test_the_cover_hides_the_middle_and_leaves_the_rim() -> None:
+    image = picture(3)
+    made = distort(image, Distortion(cover=0.5))
+    height, width = image.shape[1:]
+    assert (made[:, height // 2, width // 2] == 128).all()
+    assert torch.equal(made[:, 0], image[:, 0])
+    assert torch.equal(made[:, :, 0], image[:, :, 0])
+
+
+def test_a_full_turn_is_a_right_angle() -> None:
+    image = picture(3)[:, :32, :32]
+    assert torch.equal(distort(image, Distortion(turn=1.0)), image.rot90(1, (1, 2)))
