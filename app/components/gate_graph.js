@@ -483,7 +483,8 @@ function show(page) {
   page.root.classList.toggle("plain", !data.gated);
   page.root.classList.toggle("still", data.gated && !data.every_lam);
   page.away.hidden = !data.away;
-  page.said.textContent = "";
+  if (data.link !== page.link) page.said.textContent = "";
+  page.link = data.link;
   slider.disabled = !data.every_lam;
   slider.value = String(data.every_lam ? page.step : Math.round((data.lam ?? 0) * 100));
   page.note.textContent = data.every_lam || data.pinned

@@ -1,0 +1,239 @@
+"""What a person can do in Explore: hold, pin, draw, make harder, play, fold, take away; each in a browser."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Download, Page, expect
+from test_explore import lit, open_explore, put, settled
+
+CASCADE = "reference/resnet38-cascade-cifar10"
+
+
+def text_of(download: Download) -> str:
+    return Path(download.path()).read_text(encoding="utf-8")
+
+
+def open_cascade(page: Page, server: str) -> None:
+    page.goto(f"{server}/?run={CASCADE}")
+    expect(page.locator(".gate-graph .node.on").first).to_be_visible()
+
+
+def test_a_node_is_held_on_and_off_and_compared_with_the_free_run(page: Page, server: str) -> None:
+    open_explore(page, server)
+    put(page, 1.0)
+    dearest = lit(page)
+    assert "N3" in dearest
+    page.locator('.gate-graph [data-node="N3"]').click()
+    page.get_by_role("radio", name="off", exact=True).click()
+    expect(page.get_by_text("N3 is held off")).to_be_visible()
+    expect(page.locator('.gate-graph [data-node="N3"].differs')).to_be_visible()
+    assert "N3" not in lit(page)
+    expect(page.get_by_text("With nothing held")).to_be_visible()
+    page.get_by_role("button", name="Reset").click()
+    expect(page.get_by_text("N3 is held off")).to_have_count(0)
+    expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
+    assert lit(page) == dearest
+
+
+def test_what_a_node_sent_and_which_pixels_opened_a_gate(page: Page, server: str) -> None:
+    open_explore(page, server)
+    put(page, 1.0)
+    page.locator('.gate-graph [data-node="N1"]').click()
+    expect(page.get_by_text("What it sent: ")).to_be_visible()
+    page.locator('.gate-graph [data-node="Q1"]').click()
+    expect(page.get_by_text("Its scores for this image")).to_be_visible()
+    expect(page.get_by_text("Pixels that spoke for")).to_be_visible()
+    before = page.locator("[data-testid=stImage] img").last.get_attribute("src")
+    page.get_by_text("occlusion", exact=True).click()
+    expect(page.locator("[data-testid=stImage] img").last).not_to_have_attribute("src", before or "")
+
+
+def test_an_image_is_made_harder_and_as_it_was(page: Page, server: str) -> None:
+    open_explore(page, server)
+    still = page.locator("[data-testid=stImage] img").first
+    before = still.get_attribute("src")
+    page.get_by_text("Make it harder").click()
+    page.get_by_role("slider", name="Noise").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("made harder")).to_be_visible()
+    expect(still).not_to_have_attribute("src", before or "")
+    page.get_by_role("button", name="As it was").click()
+    expect(page.get_by_text("made harder")).to_have_count(0)
+    expect(still).to_have_attribute("src", before or "")
+
+
+def test_a_digit_is_drawn(page: Page, server: str) -> None:
+    open_explore(page, server)
+    page.get_by_text("Draw", exact=True).click()
+    sheet = page.locator(".sketch canvas")
+    expect(sheet).to_be_visible()
+    settled(page)
+    box = sheet.bounding_box()
+    assert box
+    x, y, side = box["x"], box["y"], box["width"]
+    page.mouse.move(x + 0.5 * side, y + 0.15 * side)
+    page.mouse.down()
+    page.mouse.move(x + 0.5 * side, y + 0.85 * side, steps=8)
+    page.mouse.up()
+    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    page.locator(".sketch").get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
+
+
+def test_a_picture_is_pasted(page: Page, server: str) -> None:
+    open_explore(page, server)
+    page.get_by_text("Draw", exact=True).click()
+    expect(page.locator(".sketch canvas")).to_be_visible()
+    page.evaluate("""async () => {
+        const sheet = new OffscreenCanvas(64, 64);
+        const ink = sheet.getContext("2d");
+        ink.fillStyle = "white";
+        ink.fillRect(20, 8, 24, 48);
+        const blob = await sheet.convertToBlob({ type: "image/png" });
+        const data = new DataTransfer();
+        data.items.add(new File([blob], "pasted.png", { type: "image/png" }));
+        document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+    }""")
+    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+
+
+def test_a_view_is_pinned_and_let_go(page: Page, server: str) -> None:
+    open_explore(page, server)
+    put(page, 0.0)
+    cheapest = lit(page)
+    page.get_by_role("button", name="Keep this view beside the next one").click()
+    expect(page.locator(".gate-graph")).to_have_count(2)
+    second = page.locator(".gate-graph").last
+    second.locator("input[type=range]").focus()
+    page.keyboard.press("End")
+    expect(second.locator(".node.differs").first).to_be_visible()
+    names = "nodes => nodes.map((node) => node.dataset.node)"
+    assert set(page.locator(".gate-graph").first.locator(".node.on").evaluate_all(names)) == cheapest
+    assert page.locator(".gate-graph").first.locator("input[type=range]").is_disabled()
+    page.get_by_role("button", name="Unpin").click()
+    expect(page.locator(".gate-graph")).to_have_count(1)
+
+
+def test_a_link_reopens_the_view(page: Page, server: str) -> None:
+    page.goto(f"{server}/?run=digits&sample=3&noise=0.4&hold=N3:off&lam=0.80")
+    expect(page.get_by_text("N3 is held off")).to_be_visible()
+    expect(page.locator(".gate-graph output")).to_have_text("λ = 0.80")
+    expect(page.get_by_text("made harder")).to_be_visible()
+    label = page.locator(".gate-graph .label").inner_text()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy a link that reopens this view").click()
+    expect(page.get_by_text("link copied")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == f"{server}/?run=digits&sample=3&noise=0.4&hold=N3%3Aoff&lam=0.80"
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.get_by_text("N3 is held off")).to_be_visible()
+    expect(page.locator(".gate-graph .label")).to_have_text(label)
+
+
+def test_a_picture_of_ones_own_has_no_link(page: Page, server: str, tmp_path: Path) -> None:
+    open_explore(page, server)
+    page.get_by_text("Draw", exact=True).click()
+    box = page.locator(".sketch canvas").bounding_box()
+    assert box
+    settled(page)
+    page.locator(".sketch canvas").click()
+    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="Copy a link that reopens this view").click()
+    expect(page.get_by_text("stays private")).to_be_visible()
+
+
+def test_the_graph_is_saved_as_svg_and_png(page: Page, server: str) -> None:
+    open_explore(page, server)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the graph as SVG").click()
+    drawn = text_of(saved.value)
+    assert drawn.startswith("<svg")
+    assert "Q1" in drawn
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the graph as PNG").click()
+    assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_trace_and_a_page_without_a_server(page: Page, server: str, browser: Browser, tmp_path: Path) -> None:
+    open_explore(page, server)
+    put(page, 1.0)
+    dearest, label = lit(page), page.locator(".gate-graph .label").inner_text()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Trace (JSON)").click()
+    trace = json.loads(text_of(saved.value))
+    assert trace["run"] == "digits"
+    assert set(trace["stretches"][-1]["executed"]) == dearest
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Page with the slider (HTML)").click()
+    saved.value.save_as(tmp_path / "page.html")
+    context = browser.new_context(offline=True)
+    complaints: list[str] = []
+    alone = context.new_page()
+    alone.on("pageerror", lambda error: complaints.append(str(error)))
+    alone.goto((tmp_path / "page.html").as_uri())
+    alone.locator("input[type=range]").focus()
+    alone.keyboard.press("End")
+    names = "nodes => nodes.map((node) => node.dataset.node)"
+    assert set(alone.locator(".node.on").evaluate_all(names)) == dearest
+    assert alone.locator(".label").inner_text() == label
+    context.close()
+    assert complaints == []
+
+
+def test_lambda_plays_to_its_end_and_can_be_stopped(page: Page, server: str) -> None:
+    open_explore(page, server)
+    put(page, 0.9)
+    page.get_by_role("button", name="Play λ from 0 to 1").click()
+    expect(page.locator(".gate-graph output")).to_have_text("λ = 1.00")
+    expect(page.locator(".gate-graph .head button")).to_have_text("▶ play")
+    page.get_by_role("button", name="Play λ from 0 to 1").click()
+    expect(page.locator(".gate-graph .head button")).to_have_text("■ stop")
+    page.get_by_role("button", name="Play λ from 0 to 1").click()
+    stopped = page.locator(".gate-graph output").inner_text()
+    page.wait_for_timeout(600)
+    assert page.locator(".gate-graph output").inner_text() == stopped
+
+
+def test_an_execution_is_played_in_its_order(page: Page, server: str) -> None:
+    open_explore(page, server)
+    put(page, 1.0)
+    whole = lit(page)
+    page.get_by_role("button", name="Play the execution node by node").click()
+    expect(page.locator(".gate-graph .node.now")).to_have_count(1)
+    assert lit(page) < whole
+    expect(page.locator(".gate-graph .node.now")).to_have_count(0)
+    assert lit(page) == whole
+
+
+def test_a_group_of_blocks_opens_and_folds_again(page: Page, server: str) -> None:
+    open_cascade(page, server)
+    folded = page.locator('.gate-graph [data-node="block 3 … 4"]')
+    folded.click()
+    expect(page.locator('.gate-graph [data-node="block 4"]')).to_be_visible()
+    expect(folded).to_have_count(0)
+    page.get_by_role("button", name="Fold repeated blocks again").click()
+    expect(folded).to_be_visible()
+
+
+def test_a_node_is_found_and_the_graph_grows_and_fits(page: Page, server: str) -> None:
+    open_cascade(page, server)
+    page.get_by_label("Find a node").fill("exit 5")
+    expect(page.locator('.gate-graph [data-node="exit 5"].found')).to_be_visible()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.shadowRoot.activeElement.dataset.node") == "exit 5"
+    settled(page)
+    graph = page.locator(".gate-graph .canvas svg")
+    width = graph.bounding_box()["width"]  # type: ignore[index]
+    page.get_by_role("button", name="Make the graph larger").click()
+    assert graph.bounding_box()["width"] == pytest.approx(1.25 * width, rel=0.02)  # type: ignore[index]
+    page.get_by_role("button", name="Show the whole graph").click()
+    room, whole = page.locator(".gate-graph .canvas").bounding_box(), graph.bounding_box()
+    assert room
+    assert whole
+    assert whole["height"] <= room["height"] + 1
+    assert whole["width"] <= room["width"] + 1
