@@ -212,9 +212,9 @@ def test_an_execution_is_played_in_its_order(page: Page, server: str) -> None:
 
 def test_a_group_of_blocks_opens_and_folds_again(page: Page, server: str) -> None:
     open_cascade(page, server)
-    folded = page.locator('.gate-graph [data-node="block 3 … 4"]')
+    folded = page.locator('.gate-graph [data-node="block 9 … 13"]')
     folded.click()
-    expect(page.locator('.gate-graph [data-node="block 4"]')).to_be_visible()
+    expect(page.locator('.gate-graph [data-node="block 10"]')).to_be_visible()
     expect(folded).to_have_count(0)
     page.get_by_role("button", name="Fold repeated blocks again").click()
     expect(folded).to_be_visible()
@@ -222,15 +222,15 @@ def test_a_group_of_blocks_opens_and_folds_again(page: Page, server: str) -> Non
 
 def test_a_node_is_found_and_the_graph_grows_and_fits(page: Page, server: str) -> None:
     open_cascade(page, server)
-    page.get_by_label("Find a node").fill("exit 5")
-    expect(page.locator('.gate-graph [data-node="exit 5"].found')).to_be_visible()
+    page.get_by_label("Find a node").fill("exit 2")
+    expect(page.locator('.gate-graph [data-node="exit 2"].found')).to_be_visible()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.shadowRoot.activeElement.dataset.node") == "exit 5"
+    assert page.evaluate("document.activeElement.shadowRoot.activeElement.dataset.node") == "exit 2"
     settled(page)
     graph = page.locator(".gate-graph .canvas svg")
     width = graph.bounding_box()["width"]  # type: ignore[index]
     page.get_by_role("button", name="Make the graph larger").click()
-    assert graph.bounding_box()["width"] == pytest.approx(1.25 * width, rel=0.02)  # type: ignore[index]
+    assert graph.bounding_box()["width"] == pytest.approx(1.25 * width, rel=0.04)  # type: ignore[index]  # a scroll bar may take some
     page.get_by_role("button", name="Show the whole graph").click()
     room, whole = page.locator(".gate-graph .canvas").bounding_box(), graph.bounding_box()
     assert room
