@@ -9,7 +9,7 @@ import streamlit as st
 from app import state
 from app.charts import rates_chart, scores_chart, values_chart
 from app.diagram import opening
-from app.picture import MAPS, maps, overlaid
+from app.picture import MAPS, maps, overlaid, show
 from app.wording import counted, percent, plain
 from core.network.node import Node
 from core.store import Run
@@ -113,7 +113,7 @@ def _sent(seen: Seen, node: Node) -> None:
     if sent is None:
         st.caption("It did not run here, so there is nothing to show of what it sends.")
     elif sent.dim() == 3:
-        st.image(maps(sent), caption=f"What it sent: {min(MAPS, len(sent))} of {len(sent)} channels, those with most in them first")
+        show(maps(sent), f"What it sent: {min(MAPS, len(sent))} of {len(sent)} channels, those with most in them first")
     elif len(sent) == len(seen.model.classes):
         st.plotly_chart(values_chart(seen.model.classes, sent.tolist()), key=f"sent-{node.name}", config=PLAIN)
     elif sent.dim() == 1:
@@ -151,7 +151,8 @@ def _decision(seen: Seen, control: Node) -> None:
     )
     if bar:
         bar.empty()
-    left.image(overlaid(seen.image, found), width="stretch")
+    with left:
+        show(overlaid(seen.image, found), f"what spoke for “{option}”")
 
 
 def _lines(node: Node, nodes: Mapping[str, Node], sweep: "LamSweep") -> list[str]:

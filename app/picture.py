@@ -1,6 +1,7 @@
 """The image that the network is asked about: a sample of its dataset, or a picture of the user's."""
 
 import base64
+import html
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from core.inference.model import Model
     from core.inference.predict import Tensor
 
-SHOWN = 384  # pixels a side at which an image is shown
+OVERLAID = 192  # pixels a side of an image with colours over it
 THUMBNAIL = 48
+PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated"
 HARDER = {"noise": "Noise", "blur": "Blur", "turn": "Turn", "cover": "Cover", "fade": "Less contrast"}
 MAPS, ACROSS, TILE, GAP = 16, 8, 64, 4  # feature maps that are shown, in a row, and their side and distance in pixels
-SHADES = ("#06302c", "#d7f0ec", "#0f766e")  # of feature maps: least, largest, middle
+SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: least, largest, middle
 FOR, AGAINST = (13, 148, 136), (217, 119, 6)
 
 
@@ -53,8 +55,18 @@ def choose_image(run: Run, sha256: str, model: "Model") -> Shown | None:
         return None
     strengths = _strengths()
     made = _harder(chosen, strengths)
-    frame.image(enlarged(made.image), width="stretch", caption=made.told)
+    with frame:
+        show(enlarged(made.image, 1), made.told)
     return made
+
+
+def show(image: Image.Image, told: str) -> None:
+    """A picture as wide as there is room, with words below it that are also read out for it: Streamlit's own pictures say nothing."""
+    words = html.escape(told)
+    st.html(
+        f'<figure style="margin:0"><img src="{_url(image)}" alt="{words}" style="{PICTURE}">'
+        f'<figcaption style="text-align:center;padding:6px 0;font-size:14px;opacity:0.75">{words}</figcaption></figure>'
+    )
 
 
 def _harder(chosen: Shown, strengths: Mapping[str, float]) -> Shown:
@@ -95,7 +107,7 @@ def _as_it_was() -> None:
         st.session_state[f"harder-{name}"] = 0
 
 
-def enlarged(image: "Tensor", side: int = SHOWN) -> Image.Image:
+def enlarged(image: "Tensor", side: int) -> Image.Image:
     """An image (C, H, W) uint8 in whole steps up to about `side` pixels, each of its pixels a square."""
     values = image.permute(1, 2, 0).numpy()  # (H, W, C)
     picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
@@ -120,7 +132,7 @@ def maps(sent: "Tensor") -> Image.Image:
 
 def overlaid(image: "Tensor", spoke: "Tensor") -> Image.Image:
     """An image (C, H, W) in grey, and over it what spoke for (H, W positive, green) and against (negative, orange)."""
-    grey = np.asarray(enlarged(image).convert("L").convert("RGB"), dtype=np.float32)
+    grey = np.asarray(enlarged(image, OVERLAID).convert("L").convert("RGB"), dtype=np.float32)
     strength = spoke.numpy() / max(float(spoke.abs().max()), 1e-12)
     wide = np.asarray(Image.fromarray(strength.astype(np.float32)).resize(grey.shape[1::-1], Image.Resampling.BILINEAR))[..., None]
     ink = np.where(wide > 0, np.array(FOR, dtype=np.float32), np.array(AGAINST, dtype=np.float32))
@@ -128,9 +140,13 @@ def overlaid(image: "Tensor", spoke: "Tensor") -> Image.Image:
 
 
 def data_url(image: "Tensor") -> str:
-    """An image as a data URL."""
+    """A small picture of an image as a data URL."""
+    return _url(enlarged(image, THUMBNAIL))
+
+
+def _url(picture: Image.Image) -> str:
     file = io.BytesIO()
-    enlarged(image, THUMBNAIL).save(file, "PNG")
+    picture.save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 

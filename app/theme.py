@@ -4,11 +4,11 @@ The pages take theirs, light and dark, from `.streamlit/config.toml` beside this
 """
 
 LIGHT = {
-    "ink": "#1b2430",
+    "ink": "#0f1722",
     "soft": "#6b7686",
     "line": "#d9dee6",
     "paper": "#ffffff",
-    "run": "#0f766e",
+    "run": "#0d6c65",
     "run_wash": "#d7f0ec",
     "gate": "#d97706",
     "gate_wash": "#fdeccf",

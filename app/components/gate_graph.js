@@ -279,7 +279,7 @@ function frame(page) {
   const { layout } = page.data;
   const svg = page.canvas.firstElementChild;
   if (!svg) return;
-  const width = Math.max(layout.width + 12, Math.min(ROOM.width, page.canvas.clientWidth));
+  const width = Math.max(layout.width + 28, Math.min(ROOM.width, page.canvas.clientWidth));
   const height = Math.max(layout.height + 12 + HEADER, ROOM.height);
   svg.setAttribute("viewBox", `${(layout.width - width) / 2} ${(layout.height + HEADER - height) / 2} ${width} ${height}`);
   svg.style.width = `${100 * page.zoom}%`;

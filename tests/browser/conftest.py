@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,16 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the app, served from a folder that is not the project's."""
+    with served(database, tmp_path_factory.mktemp("elsewhere")) as address:
+        yield address
+
+
+@contextmanager
+def served(database: str, folder: Path) -> Iterator[str]:
+    """The app on a database, in a process whose working directory is `folder`, until its address is no longer needed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("elsewhere")
     command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.port", str(port), "--server.headless", "true"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=os.environ | {"GATESCOPE_DB": database})

@@ -63,7 +63,7 @@ def test_the_slider_changes_what_is_lit_without_asking_the_server(page: Page, se
     frames = 0
     for picture in pictures:
         headline = page.locator(".gate-graph .headline")
-        still = page.locator("[data-testid=stImage] img")
+        still = page.locator("figure img")
         before = still.get_attribute("src")
         page.locator("input[type=file]").set_input_files(picture)
         expect(still).not_to_have_attribute("src", before or "")
@@ -103,7 +103,7 @@ def test_nothing_moves_when_lambda_does(page: Page, server: str) -> None:
 def test_lambda_survives_another_image(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 0.25)
-    still = page.locator("[data-testid=stImage] img")
+    still = page.locator("figure img")
     before = still.get_attribute("src")
     page.get_by_role("radio").nth(3).click()
     expect(still).not_to_have_attribute("src", before or "")

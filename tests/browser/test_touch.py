@@ -44,14 +44,14 @@ def test_what_a_node_sent_and_which_pixels_opened_a_gate(page: Page, server: str
     page.locator('.gate-graph [data-node="Q1"]').click()
     expect(page.get_by_text("Its scores for this image")).to_be_visible()
     expect(page.get_by_text("Pixels that spoke for")).to_be_visible()
-    before = page.locator("[data-testid=stImage] img").last.get_attribute("src")
+    before = page.locator("figure img").last.get_attribute("src")
     page.get_by_text("occlusion", exact=True).click()
-    expect(page.locator("[data-testid=stImage] img").last).not_to_have_attribute("src", before or "")
+    expect(page.locator("figure img").last).not_to_have_attribute("src", before or "")
 
 
 def test_an_image_is_made_harder_and_as_it_was(page: Page, server: str) -> None:
     open_explore(page, server)
-    still = page.locator("[data-testid=stImage] img").first
+    still = page.locator("figure img").first
     before = still.get_attribute("src")
     page.get_by_text("Make it harder").click()
     page.get_by_role("slider", name="Noise").focus()

@@ -1,0 +1,123 @@
+"""Prints how quickly Explore answers, on this computer: `python tests/browser/speed.py`. Nothing fails here: times are no test."""
+
+import io
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run by itself it would not find the project
+
+import numpy as np
+from conftest import ARGUMENTS, chromium, served
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+from skimage.data import astronaut
+
+from core.references import load_references
+from core.store import Store
+
+TURNS = 15
+STEPS = """async () => {
+    const host = [...document.querySelectorAll("*")].map((one) => one.shadowRoot?.querySelector(".gate-graph")).find(Boolean);
+    const slider = host.querySelector("input[type=range]");
+    const taken = [];
+    for (let step = 0; step <= 100; step += 1) {
+        slider.value = String(step);
+        const start = performance.now();
+        slider.dispatchEvent(new Event("input"));
+        host.getBoundingClientRect();
+        taken.push(performance.now() - start);
+        await new Promise(requestAnimationFrame);
+    }
+    return taken;
+}"""
+DRAG = """async () => {
+    const host = [...document.querySelectorAll("*")].map((one) => one.shadowRoot?.querySelector(".gate-graph")).find(Boolean);
+    const slider = host.querySelector("input[type=range]");
+    const seen = new Set();
+    for (let step = 0; step <= 100; step += 1) {
+        slider.value = String(step);
+        slider.dispatchEvent(new Event("input"));
+        await new Promise(requestAnimationFrame);
+        seen.add(host.querySelector("output").textContent);
+    }
+    return seen.size;
+}"""
+
+
+def median(measured: list[float], unit: str = "ms") -> str:
+    return f"median {statistics.median(measured):.1f} {unit}, worst {max(measured):.1f} {unit} of {len(measured)}"
+
+
+def timed(act: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    act()
+    return 1000 * (time.perf_counter() - start)
+
+
+def first_picture(page: Page, address: str) -> float:
+    def visit() -> None:
+        page.goto(address)
+        page.wait_for_selector(".gate-graph .node.on")
+
+    return timed(visit)
+
+
+def clicks(page: Page) -> list[float]:
+    """From the click on a node to the inspector that names it."""
+    taken = []
+    for turn in range(TURNS):
+        name = ("Q1", "stem", "Q2")[turn % 3]
+
+        def click(name: str = name) -> None:
+            page.locator(f'.gate-graph [data-node="{name}"]').click()
+            page.get_by_text(f"{name} · ", exact=False).first.wait_for()
+
+        taken.append(timed(click))
+    return taken
+
+
+def upload(page: Page, folder: Path) -> float:
+    """A photograph of 12 megapixels, from the choice of the file to another lit graph."""
+    photograph = Image.fromarray(np.asarray(astronaut())).resize((4000, 3000))
+    file = folder / "photograph.jpg"
+    data = io.BytesIO()
+    photograph.save(data, "JPEG")
+    file.write_bytes(data.getvalue())
+
+    def choose() -> None:
+        page.locator("input[type=file]").set_input_files(file)
+        page.get_by_text("your picture", exact=True).wait_for()
+        page.wait_for_selector(".gate-graph .node.on")
+
+    return timed(choose)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        url = f"sqlite:///{folder}/runs.db"
+        load_references(Store(url))
+        with served(url, Path(folder)) as address:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+            page = browser.new_page(viewport={"width": 1400, "height": 1400})
+            page.set_default_timeout(90_000)
+            for run in ("chain-digits", "resnet38-cascade-cifar10"):
+                print(f"{run}, the server's first time: picture after {first_picture(page, f'{address}/?run=reference/{run}'):.0f} ms")
+                opened = [first_picture(page, f"{address}/?run=reference/{run}") for _ in range(5)]
+                print(f"{run}: first picture on a running server: {median(opened)}")
+                page.wait_for_timeout(1500)
+                print(f"{run}: slider step to repainted graph: {median(page.evaluate(STEPS))}")
+                print(f"{run}: steps painted of a drag over all 101: {page.evaluate(DRAG)}")
+            page.goto(f"{address}/?run=reference/chain-digits")
+            page.wait_for_selector(".gate-graph .node.on")
+            page.wait_for_timeout(1500)
+            print(f"chain-digits: click to inspector: {median(clicks(page))}")
+            print(f"chain-digits: 12 megapixels to lit graph: {upload(page, Path(folder)):.0f} ms")
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
