@@ -1,6 +1,7 @@
 """Explore: an image, the graph lit by what ran for it, and λ."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -15,8 +16,8 @@ from app.inspector import Seen, inspect
 from app.picture import Shown, choose_image, data_url
 from app.standalone import standalone
 from app.view import Asked, View, frozen, view_of
-from app.wording import lam_name, plain
-from core.network.node import GraphError
+from app.wording import lam_name, percent, plain
+from core.network.node import GraphError, Node
 from core.registry import ConfigError
 from core.store import Run, StoreError
 
@@ -25,6 +26,7 @@ MANY = 300  # test images
 FEW = 24  # nodes that a newcomer takes in at once
 
 PINNED = "pinned"
+LISTED = 3  # held nodes that are told one by one
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from core.inference.model import Model
-    from core.inference.predict import LamSweep, Tensor
+    from core.inference.predict import LamSweep, Tensor, Trace
 
 
 def page() -> None:
@@ -134,7 +136,9 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
             st.session_state[PINNED] = Pinned(f"{run.name} · {chosen.told}", data_url(image), frozen(view, now.pin))
             st.rerun(scope="fragment")
         selected, lam = now.selected, now.step / 100
-        _take_away(run, chosen, view, sweep)
+        with st.container(horizontal=True):
+            _other_route(graph.nodes, state.swept(run, sha256, image, {}), held)
+            _take_away(run, chosen, view, sweep)
     else:
         selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam)
     inspect(Seen(run, model, image, dict(held), sweep, lam if graph.every_lam else model.lam), state.parameters(model), selected)
@@ -163,16 +167,41 @@ def _link(run: Run, chosen: Shown, held: dict[str, bool]) -> str | None:
     return urlencode({"run": run.name, **chosen.query, **holds})
 
 
+def _other_route(nodes: Sequence[Node], free: "LamSweep", held: dict[str, bool]) -> None:
+    """What if: the choice to hold, at every λ, the route that the image takes at another λ."""
+    gated = [node.name for node in nodes if node.gates]
+    if len(free.traces) < 2 or not gated:
+        return
+    with st.popover("What if: another route", icon=":material/alt_route:"):
+        number = st.radio(
+            "At every λ, the route that this image takes",
+            range(len(free.traces)),
+            format_func=lambda number: f"from λ = {free.starts[number] / 100:.2f} on, {_work(free.traces[number])}",
+        )
+        if st.button("Hold it", icon=":material/pan_tool:"):
+            held.clear()
+            held.update({name: name in free.traces[number].executed for name in gated})
+            st.rerun(scope="fragment")
+
+
+def _work(trace: "Trace") -> str:
+    return f"{percent(trace.macs / max(trace.macs_static, 1))} of the work"
+
+
 def _take_away(run: Run, chosen: Shown, view: View, sweep: "LamSweep") -> None:
-    """What can be kept of the view: a page that needs no server, and the figures."""
-    lams = [None if len(sweep.traces) == 1 else start / 100 for start in sweep.starts]
-    traces = [{"from_lam": lam, **trace.to_json()} for lam, trace in zip(lams, sweep.traces, strict=True)]
+    """What can be kept of the view: a page that needs no server, and the figures. They are made when they are asked for."""
+
+    def page() -> str:
+        return standalone(run.name, chosen.told, view, data_url(chosen.image))
+
+    def trace() -> str:
+        lams = [None if len(sweep.traces) == 1 else start / 100 for start in sweep.starts]
+        traces = [{"from_lam": lam, **one.to_json()} for lam, one in zip(lams, sweep.traces, strict=True)]
+        return json.dumps({"run": run.name, "image": chosen.told, "stretches": traces}, indent=1)
+
     name = run.name.replace("/", "-")
-    with st.container(horizontal=True):
-        page = standalone(run.name, chosen.told, view, data_url(chosen.image))
-        st.download_button("Page with the slider (HTML)", page, f"{name}.html", "text/html", icon=":material/download:", on_click="ignore")
-        text = json.dumps({"run": run.name, "image": chosen.told, "stretches": traces}, indent=1)
-        st.download_button("Trace (JSON)", text, f"{name}.json", "application/json", icon=":material/data_object:", on_click="ignore")
+    st.download_button("Page with the slider (HTML)", page, f"{name}.html", "text/html", icon=":material/download:", on_click="ignore")
+    st.download_button("Trace (JSON)", trace, f"{name}.json", "application/json", icon=":material/data_object:", on_click="ignore")
 
 
 def _swept(run: Run, sha256: str, image: "Tensor", held: dict[str, bool]) -> "LamSweep":
@@ -187,7 +216,8 @@ def _swept(run: Run, sha256: str, image: "Tensor", held: dict[str, bool]) -> "La
 
 def _told_held(held: dict[str, bool]) -> None:
     """What is held, and the way back."""
-    words = " and ".join(f"{plain(name)} is held {'on' if runs else 'off'}" for name, runs in held.items())
+    listed = [f"{plain(name)} is held {'on' if runs else 'off'}" for name, runs in held.items()]
+    words = " and ".join(listed) if len(listed) <= LISTED else f"{len(listed)} nodes are held, as on another route"
     told, back = st.columns([0.8, 0.2], vertical_alignment="center")
     told.markdown(f":material/pan_tool: **What if** {words}; beside it the free run.")
     if back.button("Reset", icon=":material/undo:", width="stretch"):

@@ -36,6 +36,20 @@ def test_a_node_is_held_on_and_off_and_compared_with_the_free_run(page: Page, se
     assert lit(page) == dearest
 
 
+def test_the_route_of_another_lam_is_held(page: Page, server: str) -> None:
+    open_explore(page, server)
+    put(page, 0.0)
+    cheapest = lit(page)
+    put(page, 1.0)
+    assert cheapest < lit(page)
+    page.get_by_role("button", name="What if: another route").click()
+    page.get_by_role("radio", name="from λ = 0.00 on").first.check(force=True)
+    page.get_by_role("button", name="Hold it").click()
+    expect(page.get_by_text("beside it the free run")).to_be_visible()
+    expect(page.locator('.gate-graph [data-node="N7"].on')).to_have_count(0)
+    assert lit(page) == cheapest
+
+
 def test_what_a_node_sent_and_which_pixels_opened_a_gate(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 1.0)
