@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -97,9 +98,10 @@ def _strengths() -> dict[str, float]:
 def _number(text: str | None) -> float:
     """A strength from an address, from 0 to 1; 0 if it is none."""
     try:
-        return min(max(float(text or 0), 0.0), 1.0)
+        asked = float(text or 0)
     except ValueError:
         return 0.0
+    return min(max(asked, 0.0), 1.0) if math.isfinite(asked) else 0.0
 
 
 def _as_it_was() -> None:
@@ -166,7 +168,7 @@ def _sample(run: Run, sha256: str, model: "Model") -> Shown | None:
         first, what = 0, "a photograph of "
         st.caption(f"The images of {run.dataset} are not on this computer; photographs stand for them.", help=str(error))
     asked = st.query_params.get("sample", "")
-    first = int(asked) if asked.isdecimal() and int(asked) < len(labels) else first
+    first = int(asked) if asked in map(str, range(len(labels))) else first
     chosen = st.pills(
         "Samples",
         range(len(labels)),
@@ -178,7 +180,7 @@ def _sample(run: Run, sha256: str, model: "Model") -> Shown | None:
         args=("sample",),
     )
     shown = first if chosen is None else chosen
-    return Shown(images[shown], what + plain(labels[shown]), {"sample": str(shown)})
+    return Shown(images[shown], what + labels[shown], {"sample": str(shown)})
 
 
 def _own(model: "Model") -> Shown | None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -117,13 +117,13 @@ def _timed(
     return timed_along(_model, _image, _sweep, dict(held))
 
 
-def held(run: Run) -> dict[str, bool]:
-    """The nodes of a run's network that a person holds on or off, to be changed in place; at first those that the address names."""
+def held(run: Run, gated: Collection[str]) -> dict[str, bool]:
+    """The nodes of a run's network that a person holds on or off, to be changed in place; at first those `gated` that the address names."""
     key = f"held-{run.id}"
     if key not in st.session_state:
         asked = st.query_params.get("hold", "") if st.query_params.get("run") == run.name else ""
         named = (part.rpartition(":") for part in asked.split(",") if part)
-        st.session_state[key] = {name: how == "on" for name, _, how in named if how in ("on", "off")}
+        st.session_state[key] = {name: how == "on" for name, _, how in named if how in ("on", "off") and name in gated}
     kept: dict[str, bool] = st.session_state[key]
     return kept
 

@@ -26,13 +26,15 @@ View = dict[str, Any]
 @dataclass(frozen=True)
 class Asked:
     """What a person asked for: where the slider is to begin, the groups of nodes that are open, each by its first member, the query that
-    reopens the view (none where the image is private), and where nodes are held or a view is pinned, what to compare with.
+    reopens the view (none where the image is private), where nodes are held or a view is pinned what to compare with, and the node that is
+    selected.
     """
 
     lam: float | None = None
     opened: tuple[str, ...] = ()
     link: str | None = None
     beside: "LamSweep | View | None" = None
+    selected: str | None = None
 
 
 def view_of(
@@ -57,6 +59,7 @@ def view_of(
     return {
         "layout": layout | {"nodes": [node | {"cost": counted(node["macs"])} for node in layout["nodes"]]},
         "opened": list(asked.opened),
+        "selected": asked.selected,
         "link": asked.link,
         "away": True,
         "pinned": False,

@@ -10,12 +10,12 @@ from core.config import run_config
 from core.evaluation import normalised
 from core.inference.explain import PATCH, WAYS, Alike, activations, attribution
 from core.inference.model import Model
-from core.inference.predict import predict
+from core.inference.predict import holding
 from core.network.builder import Builder
+from core.network.controller import Controller
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.node import GraphError
-from core.network.policy import Greedy
 from core.training.train import assemble
 
 SIDE = 16
@@ -78,20 +78,26 @@ def trained(name: str) -> Model:
 @pytest.mark.parametrize("name", ["cascade", "chain", "high_low", "hierarchy"])
 def test_integrated_gradients_add_up_because_the_route_stays(name: str) -> None:
     model, image = trained(name), torch.randint(256, (1, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    control = model.graph.controls[-1].name
-    lam = 0.999  # so that the last control node is asked
-    trace = predict(model, image[None], lam=lam)[0]
-    if control not in trace.executed:
-        pytest.skip("these weights do not lead there")
-    found = attribution(model, image, control, 1, "integrated gradients", lam=lam)
-    seen = execute(model.graph, normalised(image[None]), Greedy(), lam=lam)
+    for control in model.graph.controls:
+        part = model.graph.parts[control.name]
+        assert isinstance(part, Controller)
+        part.hidden.weight.mul_(4)  # so that what it sees makes a difference
+    control = model.graph.controls[-1]
+    forced = {node.name: True for node in model.graph.nodes if node.name in ("N3", "N5")}  # the cascade's last control node is asked
+    lam = 0.5
+    found = attribution(model, image, control.name, 1, "integrated gradients", lam=lam, forced=forced)
+    x = normalised(image[None])
+    seen = execute(model.graph, x, holding(model.graph, forced), lam=lam)
 
     def margin(x: Tensor) -> float:
-        scores = execute(model.graph, x, Alike(seen), lam=lam).scores[control][0]
+        scores = execute(model.graph, x, Alike(seen), lam=lam).scores[control.name][0]
         return float(scores[1] - scores[0])
 
-    x = normalised(image[None])
-    assert float(found.sum()) == pytest.approx(margin(x) - margin(torch.full_like(x, -1.0)), abs=0.02)
+    gained = margin(x) - margin(torch.full_like(x, -1.0))
+    assert abs(gained) > 1e-5
+    error = abs(float(found.sum()) - gained)
+    assert error < abs(gained)  # not nothing, nor the opposite
+    assert error < 0.05 * float(found.abs().sum())  # what the steps of the sum leave
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -121,3 +127,15 @@ def test_activations_are_what_the_module_gives_and_none_where_it_did_not_run() -
     with pytest.raises(GraphError, match="nothing"):
         activations(model, image, "nothing", lam=0.5)
     assert not model.graph.parts["N1"]._forward_hooks
+
+
+def test_a_dummy_that_did_not_run_sent_nothing() -> None:
+    g = Builder((1, SIDE, SIDE))
+    dark, bright = g.control("Q", g.input, options=("dark", "bright"), part=Corner())
+    g.output("y", nn.Flatten(), g.dummy("constant", torch.tensor([1.0, 2.0]), when=bright))
+    g.output("y dark", nn.Flatten(), g.dummy("other", torch.tensor([2.0, 1.0]), when=dark))
+    model = modelled(g.build().eval())
+    assert activations(model, lit_corner(), "other") is None
+    sent = activations(model, lit_corner(), "constant")
+    assert sent is not None
+    assert sent.tolist() == [1.0, 2.0]

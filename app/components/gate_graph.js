@@ -3,6 +3,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const REMEMBERED = "gatescope.lam";
+const ASKED = "gatescopeAsked"; // of the window: the address that was last obeyed
 const FIRST = 50; // where the slider stands before it was ever moved
 const ROOM = { width: 560, height: 336 }; // a smaller graph is not enlarged beyond this
 const SMALLEST = 0.62; // below this scale the graph scrolls sideways instead of shrinking
@@ -182,7 +183,11 @@ function stop(page) {
 function play(page, control, from, length, at) {
   const running = control.textContent.startsWith("■");
   stop(page);
-  if (running) return light(page);
+  if (running) {
+    light(page);
+    tell(page);
+    return;
+  }
   control.textContent = "■ stop";
   const start = performance.now() - from;
   const next = (now) => {
@@ -332,7 +337,8 @@ function drawNode(page, node) {
     group.append(shape("rect", { ...bar, width: full, class: "room" }));
     if (node.macs > 0) group.append(shape("rect", { ...bar, width: Math.min(Math.max(full * node.share, 2), full), class: "cost" }));
   }
-  const holds = node.folded.length ? `, ${node.folded.length} nodes: click to open` : "";
+  const opens = page.data.away ? ": click to open" : "";
+  const holds = node.folded.length ? `, ${node.folded.length} nodes${opens}` : "";
   group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds${holds}`));
   const select = () => {
     if (node.folded.length) {
@@ -502,7 +508,10 @@ function show(page) {
   const drawn = JSON.stringify(data.layout);
   if (drawn !== page.drawn) {
     page.drawn = drawn;
-    if (!data.layout.nodes.some((node) => node.name === page.selected)) page.selected = null;
+    if (page.selected !== null && !data.layout.nodes.some((node) => node.name === page.selected)) {
+      page.selected = null;
+      page.send("selected", null);
+    }
     page.names.replaceChildren(...data.layout.nodes.map((node) => element("option", { value: node.name })));
     page.fold.hidden = !data.opened.length;
     draw(page);
@@ -517,8 +526,10 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   page.data = data;
   page.send = setStateValue;
   page.pin = (step) => setTriggerValue("pin", step);
-  if (data.asked !== null && data.asked !== page.asked) page.step = Math.round(100 * data.asked);
-  page.asked = data.asked;
+  if (!page.drawn) page.selected = data.selected;
+  const asked = `${location.search} ${data.asked}`; // the address's λ holds once, also where the component is drawn anew
+  if (data.asked !== null && window[ASKED] !== asked) page.step = Math.round(100 * data.asked);
+  if (!data.pinned) window[ASKED] = asked;
   show(page);
   return () => page.watcher.disconnect();
 }

@@ -117,7 +117,8 @@ def _asked_lam() -> float | None:
 @st.fragment
 def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     """The lit graph, what can be taken away, and the node that was clicked."""
-    graph, held, image = model.graph, state.held(run), chosen.image
+    graph, image = model.graph, chosen.image
+    held = state.held(run, [node.name for node in graph.nodes if node.gates])
     sweep = _swept(run, sha256, image, held)
     times = state.timed(run, sha256, image, held)
     pinned: Pinned | None = st.session_state.get(PINNED)
@@ -128,7 +129,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside)
+        asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected)
         view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, asked)
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)
@@ -138,7 +139,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
         selected, lam = now.selected, now.step / 100
         with st.container(horizontal=True):
             _other_route(graph.nodes, state.swept(run, sha256, image, {}), held)
-            _take_away(run, chosen, view, sweep)
+            _take_away(run, chosen, view, sweep, held, graph.every_lam)
     else:
         selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam)
     inspect(Seen(run, model, image, dict(held), sweep, lam if graph.every_lam else model.lam), state.parameters(model), selected)
@@ -170,7 +171,8 @@ def _link(run: Run, chosen: Shown, held: dict[str, bool]) -> str | None:
 def _other_route(nodes: Sequence[Node], free: "LamSweep", held: dict[str, bool]) -> None:
     """What if: the choice to hold, at every λ, the route that the image takes at another λ."""
     gated = [node.name for node in nodes if node.gates]
-    if len(free.traces) < 2 or not gated:
+    scales = any(node.kind == "control" and node.decides == "each" for node in nodes)  # a route alone does not tell those gates
+    if len(free.traces) < 2 or not gated or scales:
         return
     with st.popover("What if: another route", icon=":material/alt_route:"):
         number = st.radio(
@@ -188,16 +190,17 @@ def _work(trace: "Trace") -> str:
     return f"{percent(trace.macs / max(trace.macs_static, 1))} of the work"
 
 
-def _take_away(run: Run, chosen: Shown, view: View, sweep: "LamSweep") -> None:
+def _take_away(run: Run, chosen: Shown, view: View, sweep: "LamSweep", held: dict[str, bool], every_lam: bool) -> None:
     """What can be kept of the view: a page that needs no server, and the figures. They are made when they are asked for."""
 
     def page() -> str:
         return standalone(run.name, chosen.told, view, data_url(chosen.image))
 
     def trace() -> str:
-        lams = [None if len(sweep.traces) == 1 else start / 100 for start in sweep.starts]
+        lams = [start / 100 if every_lam else None for start in sweep.starts]
         traces = [{"from_lam": lam, **one.to_json()} for lam, one in zip(lams, sweep.traces, strict=True)]
-        return json.dumps({"run": run.name, "image": chosen.told, "stretches": traces}, indent=1)
+        told = {"run": run.name, "image": chosen.told, "address": chosen.query, "held": held, "stretches": traces}
+        return json.dumps(told, indent=1).replace(": NaN", ": null")  # where there is no answer; JSON has no word for it
 
     name = run.name.replace("/", "-")
     st.download_button("Page with the slider (HTML)", page, f"{name}.html", "text/html", icon=":material/download:", on_click="ignore")
@@ -206,20 +209,26 @@ def _take_away(run: Run, chosen: Shown, view: View, sweep: "LamSweep") -> None:
 
 def _swept(run: Run, sha256: str, image: "Tensor", held: dict[str, bool]) -> "LamSweep":
     """The image at every λ; what cannot be held is let go, the last first."""
+    let_go: list[str] = []
+    why = ""
     while True:
         try:
-            return state.swept(run, sha256, image, held)
+            sweep = state.swept(run, sha256, image, held)
+            break
         except GraphError as error:
-            st.error(f"{error}. It is left as it was.", icon=":material/block:")
-            held.popitem()
+            why = why or str(error)
+            let_go.append(held.popitem()[0])
+    if let_go:
+        st.error(f"{plain(why)}. So {plain(', '.join(let_go))} is left as decided.", icon=":material/block:")
+    return sweep
 
 
 def _told_held(held: dict[str, bool]) -> None:
     """What is held, and the way back."""
     listed = [f"{plain(name)} is held {'on' if runs else 'off'}" for name, runs in held.items()]
-    words = " and ".join(listed) if len(listed) <= LISTED else f"{len(listed)} nodes are held, as on another route"
+    words = " and ".join(listed) if len(listed) <= LISTED else f"{len(listed)} nodes are held on or off"
     told, back = st.columns([0.8, 0.2], vertical_alignment="center")
-    told.markdown(f":material/pan_tool: **What if** {words}; beside it the free run.")
+    told.markdown(f":material/pan_tool: **What if** {words}?")
     if back.button("Reset", icon=":material/undo:", width="stretch"):
         held.clear()
         st.rerun(scope="fragment")

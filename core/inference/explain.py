@@ -47,16 +47,13 @@ def activations(
 
     Raises GraphError where there is no such node, or it has no module.
     """
-    graph = model.graph
-    if node not in graph.parts:
-        raise GraphError(f"{node!r} computes nothing: choose one of {', '.join(graph.parts)}")
+    if node not in model.graph.parts:
+        raise GraphError(f"{node!r} computes nothing: choose one of {', '.join(model.graph.parts)}")
+    graph = copy.deepcopy(model.graph)  # others may be running the network itself
     sent: list[Tensor] = []
-    handle = graph.parts[node].register_forward_hook(lambda _part, _inputs, output: sent.append(output.detach()[0]))
-    try:
-        execute(graph, normalised(image[None]), holding(graph, forced or {}), lam=asked_lam(model, lam))
-    finally:
-        handle.remove()
-    return sent[0] if sent else None
+    graph.parts[node].register_forward_hook(lambda _part, _inputs, output: sent.append(output.detach()[0]))
+    execution = execute(graph, normalised(image[None]), holding(graph, forced or {}), lam=asked_lam(model, lam))
+    return sent[0] if bool(execution.ran[node][0]) else None
 
 
 def attribution(

@@ -16,10 +16,11 @@ from torch import Generator, Tensor, nn
 from torch.optim import AdamW
 
 from core.datasets import Split
-from core.evaluation import evaluations, normalised
+from core.evaluation import normalised
 from core.front import Point, hypervolume
 from core.learning.calibration import even_exchange_rate
 from core.network.controller import Controller
+from core.network.cost import spent
 from core.network.execution import Execution, execute
 from core.network.graph import Graph
 from core.network.node import Node
@@ -57,7 +58,9 @@ class Trial:
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         if control.name == self.control:
-            return torch.zeros(len(scores), len(control.options), device=scores.device).index_fill_(1, torch.tensor(self.column), 1)
+            gates = torch.zeros(len(scores), len(control.options), device=scores.device)
+            gates[:, self.column] = 1
+            return gates
         greedy = Greedy()(control, scores)
         if control.name not in self.before:
             return greedy
@@ -84,23 +87,34 @@ def fit_controllers(graph: Graph, kept_back: Split, val: Split, generator: Gener
     What comes of it is kept if it serves validation images better than what was there. The graph is left in evaluation mode.
     """
     graph.eval()
-    learnt = copy.deepcopy(graph.state_dict())
-    before = _served(graph, val)
+    learnt, rate = copy.deepcopy(graph.state_dict()), graph.exchange_rate.clone()
+    before = _front(graph, val)
     images, labels = normalised(kept_back.images).to(graph.exchange_rate.device), kept_back.labels.to(graph.exchange_rate.device)
     for _ in range(ROUNDS):
         for control in reversed(graph.controls):
             part = graph.parts[control.name]
             if isinstance(part, Controller):
                 fit(part, trials(graph, control, part, images, labels, generator), generator)
-    if _served(graph, val) <= before:
+    after = _front(graph, val)
+    most = max(point.cost for point in before + after)
+    if hypervolume(after, most) <= hypervolume(before, most):
         graph.load_state_dict(learnt)
+    graph.exchange_rate.copy_(rate)
 
 
-def _served(graph: Graph, val: Split) -> float:
-    """The area under the front of accuracy and cost share, up to the static network's cost, with the slider spread evenly."""
-    graph.exchange_rate.fill_(even_exchange_rate(graph, normalised(val.images).to(graph.exchange_rate.device)))
-    rows = evaluations(graph, val, [(lam, Greedy()) for lam in torch.linspace(0, 1, LAMS).tolist()])
-    return hypervolume([Point(row.macs_mean / max(row.macs_static, 1), row.accuracy) for row in rows])
+@torch.no_grad()
+def _front(graph: Graph, val: Split) -> list[Point]:
+    """Accuracy against cost by the graph's prices, with the slider spread evenly."""
+    device = graph.exchange_rate.device
+    images = normalised(val.images).to(device)
+    graph.exchange_rate.fill_(even_exchange_rate(graph, images))
+    lams, labels = torch.linspace(0, 1, LAMS, device=device), val.labels.to(device)
+    costs, right = torch.zeros(LAMS, dtype=torch.float64, device=device), torch.zeros(LAMS, device=device)
+    for some, classes in zip(torch.split(images, TOGETHER), torch.split(labels, TOGETHER), strict=True):
+        execution = execute(graph, some, Greedy(), lam=lams.repeat_interleave(len(some)), copies=LAMS)
+        costs += spent(graph, execution).view(LAMS, -1).sum(dim=1)
+        right += (execution.predicted.view(LAMS, -1) == classes).sum(dim=1)
+    return [Point(cost / len(val), accuracy / len(val)) for cost, accuracy in zip(costs.tolist(), right.tolist(), strict=True)]
 
 
 @torch.no_grad()
@@ -113,7 +127,8 @@ def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels
             policies = _policies(graph, control, len(some), generator)
             options = len(control.options)
             execution = execute(graph, some, Several(policies), lam=lams.repeat(options), copies=options * DRAWS)
-            found.append(_told(graph, control, execution, classes.repeat(options * DRAWS), lams))
+            if bool(execution.ran[control.name].any()):
+                found.append(_told(graph, control, execution, classes.repeat(options * DRAWS), lams))
     return Trials(*(torch.cat([getattr(one, field.name) for one in found]) for field in fields(Trials)))
 
 

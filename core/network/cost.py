@@ -42,7 +42,8 @@ def spent(graph: Graph, execution: Execution) -> Tensor:
 
 def cost(graph: Graph, execution: Execution) -> CostReport:
     """The cost of an execution, for each of its images."""
-    used = (_computed(graph, execution) * torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64)).sum(dim=1)
+    macs = torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64, device=graph.prices.device)
+    used = (_computed(graph, execution) * macs).sum(dim=1)
     static = sum(graph.macs[name] for name in static_nodes(graph, graph.reference))
     return CostReport(dict(graph.macs), used, sum(graph.macs.values()), static)
 

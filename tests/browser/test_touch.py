@@ -34,6 +34,37 @@ def test_a_node_is_held_on_and_off_and_compared_with_the_free_run(page: Page, se
     expect(page.get_by_text("N3 is held off")).to_have_count(0)
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
     assert lit(page) == dearest
+    expect(page.get_by_role("radio", name="as decided", exact=True)).to_be_checked()
+    page.get_by_role("radio", name="off", exact=True).click()
+    expect(page.get_by_text("N3 is held off")).to_be_visible()
+
+
+@pytest.mark.parametrize("query", ["noise=nan", "blur=inf&turn=x", f"sample={'9' * 5000}", "lam=nan&cover=-3", "hold=bogus:on,N3:off"])
+def test_nonsense_in_an_address_does_no_harm(page: Page, server: str, query: str) -> None:
+    page.goto(f"{server}/?run=digits&{query}")
+    expect(page.locator(".gate-graph .node.on").first).to_be_visible()
+    expect(page.get_by_text("N3 is held off")).to_have_count(int("N3" in query))
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_the_inspector_and_the_slider_agree_on_lam(page: Page, server: str) -> None:
+    page.goto(f"{server}/?run=digits&lam=0.30")
+    page.locator('.gate-graph [data-node="Q1"]').click()
+    expect(page.get_by_text("at λ = 0.30")).to_be_visible()
+    page.get_by_role("button", name="Play λ from 0 to 1").click()
+    page.wait_for_timeout(900)
+    page.get_by_role("button", name="Play λ from 0 to 1").click()
+    stopped = page.locator(".gate-graph output").inner_text()
+    assert stopped != "λ = 0.30"
+    expect(page.get_by_text(f"at {stopped}")).to_be_visible()
+    page.get_by_role("button", name="Keep this view beside the next one").click()
+    expect(page.locator(".gate-graph")).to_have_count(2)
+    second = page.locator(".gate-graph").last
+    expect(second.locator("output")).to_have_text(stopped)
+    expect(second.locator('[data-node="Q1"].selected')).to_be_visible()
+    second.locator("input[type=range]").focus()
+    page.keyboard.press("End")
+    expect(page.get_by_text("at λ = 1.00")).to_be_visible()
 
 
 def test_the_route_of_another_lam_is_held(page: Page, server: str) -> None:
@@ -45,7 +76,7 @@ def test_the_route_of_another_lam_is_held(page: Page, server: str) -> None:
     page.get_by_role("button", name="What if: another route").click()
     page.get_by_role("radio", name="from λ = 0.00 on").first.check(force=True)
     page.get_by_role("button", name="Hold it").click()
-    expect(page.get_by_text("beside it the free run")).to_be_visible()
+    expect(page.get_by_text("What if N3 is held off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N7"].on')).to_have_count(0)
     assert lit(page) == cheapest
 
