@@ -169,7 +169,11 @@ function stand(page, step) {
 
 // Tells the server where the slider came to rest, if somebody looks at a node there.
 function tell(page) {
-  if (page.selected !== null && page.data.every_lam) page.send("step", page.step);
+  if (page.selected !== null && page.data.every_lam) look(page);
+}
+
+function look(page) {
+  page.send("looked", { selected: page.selected, step: page.step });
 }
 
 function stop(page) {
@@ -346,8 +350,7 @@ function drawNode(page, node) {
       return;
     }
     page.selected = page.selected === node.name ? null : node.name;
-    if (page.data.every_lam) page.send("step", page.step);
-    page.send("selected", page.selected);
+    look(page);
     light(page);
   };
   group.addEventListener("click", select);
@@ -510,7 +513,7 @@ function show(page) {
     page.drawn = drawn;
     if (page.selected !== null && !data.layout.nodes.some((node) => node.name === page.selected)) {
       page.selected = null;
-      page.send("selected", null);
+      look(page);
     }
     page.names.replaceChildren(...data.layout.nodes.map((node) => element("option", { value: node.name })));
     page.fold.hidden = !data.opened.length;

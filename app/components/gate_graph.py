@@ -32,7 +32,7 @@ class Touched:
 
 def gate_graph(view: View, *, key: str) -> Touched:
     """Draws a view; returns what was touched in it."""
-    default = {"selected": None, "step": 50, "opened": []}
+    default = {"looked": {"selected": None, "step": 50}, "opened": []}
     changed = {f"on_{name}_change": lambda: None for name in (*default, "pin")}
     return _touched(_component(data=view, key=key, default=default, **changed))
 
@@ -44,5 +44,5 @@ def touched(key: str) -> Touched:
 
 
 def _touched(state: Any) -> Touched:
-    pin = state.get("pin")
-    return Touched(state["selected"], int(state["step"]), tuple(map(str, state["opened"])), None if pin is None else int(pin))
+    pin, looked = state.get("pin"), state["looked"]
+    return Touched(looked["selected"], int(looked["step"]), tuple(map(str, state["opened"])), None if pin is None else int(pin))
