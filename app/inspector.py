@@ -82,7 +82,7 @@ def inspect(seen: Seen, parameters: Mapping[str, int], selected: str | None) -> 
 
 def _hold(run: Run, node: Node) -> None:
     """What if: the choice to hold a node on or off."""
-    held, key = state.held(run, [node.name]), f"hold-{run.id}-{node.name}"
+    held, key = state.held(run, [node.name]), f"hold-{run.id}-{node.name}-{state.times_let_go(run)}"  # another control when held elsewhere
     now = {True: "on", False: "off"}.get(held.get(node.name), "as decided")  # type: ignore[call-overload]
 
     def hold() -> None:
@@ -91,8 +91,7 @@ def _hold(run: Run, node: Node) -> None:
         if chosen in ("on", "off"):
             held[node.name] = chosen == "on"
 
-    st.session_state[key] = now  # it may have been let go elsewhere
-    st.segmented_control("What if it were", ("as decided", "on", "off"), key=key, on_change=hold, required=True)
+    st.segmented_control("What if it were", ("as decided", "on", "off"), default=now, key=key, on_change=hold, required=True)
 
 
 def _rates(seen: Seen, node: Node) -> None:

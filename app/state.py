@@ -128,6 +128,19 @@ def held(run: Run, gated: Collection[str]) -> dict[str, bool]:
     return kept
 
 
+def times_let_go(run: Run) -> int:
+    """How often what is held was changed by something else than the node's own control."""
+    return int(st.session_state.get(f"let-go-{run.id}", 0))
+
+
+def hold_instead(run: Run, nodes: Mapping[str, bool]) -> None:
+    """Holds these nodes of a run's network and lets go of all others."""
+    kept: dict[str, bool] = st.session_state[f"held-{run.id}"]
+    kept.clear()
+    kept.update(nodes)
+    st.session_state[f"let-go-{run.id}"] = times_let_go(run) + 1
+
+
 def parameters(model: "Model") -> dict[str, int]:
     """How many parameters each node has."""
     return {name: sum(values.numel() for values in part.parameters()) for name, part in model.graph.parts.items()}

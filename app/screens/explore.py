@@ -124,7 +124,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     pinned: Pinned | None = st.session_state.get(PINNED)
     beside = pinned.view if pinned else state.swept(run, sha256, image, {}) if held else None
     if held:
-        _told_held(held)
+        _told_held(run, held)
     if layout.installed():
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)
@@ -138,7 +138,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
             st.rerun(scope="fragment")
         selected, lam = now.selected, now.step / 100
         with st.container(horizontal=True):
-            _other_route(graph.nodes, state.swept(run, sha256, image, {}), held)
+            _other_route(run, graph.nodes, state.swept(run, sha256, image, {}))
             _take_away(run, chosen, view, sweep, held, graph.every_lam)
     else:
         selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam)
@@ -168,7 +168,7 @@ def _link(run: Run, chosen: Shown, held: dict[str, bool]) -> str | None:
     return urlencode({"run": run.name, **chosen.query, **holds})
 
 
-def _other_route(nodes: Sequence[Node], free: "LamSweep", held: dict[str, bool]) -> None:
+def _other_route(run: Run, nodes: Sequence[Node], free: "LamSweep") -> None:
     """What if: the choice to hold, at every λ, the route that the image takes at another λ."""
     gated = [node.name for node in nodes if node.gates]
     scales = any(node.kind == "control" and node.decides == "each" for node in nodes)  # a route alone does not tell those gates
@@ -181,8 +181,7 @@ def _other_route(nodes: Sequence[Node], free: "LamSweep", held: dict[str, bool])
             format_func=lambda number: f"from λ = {free.starts[number] / 100:.2f} on, {_work(free.traces[number])}",
         )
         if st.button("Hold it", icon=":material/pan_tool:"):
-            held.clear()
-            held.update({name: name in free.traces[number].executed for name in gated})
+            state.hold_instead(run, {name: name in free.traces[number].executed for name in gated})
             st.rerun(scope="fragment")
 
 
@@ -219,18 +218,19 @@ def _swept(run: Run, sha256: str, image: "Tensor", held: dict[str, bool]) -> "La
             why = why or str(error)
             let_go.append(held.popitem()[0])
     if let_go:
+        state.hold_instead(run, dict(held))
         st.error(f"{plain(why)}. So {plain(', '.join(let_go))} is left as decided.", icon=":material/block:")
     return sweep
 
 
-def _told_held(held: dict[str, bool]) -> None:
+def _told_held(run: Run, held: dict[str, bool]) -> None:
     """What is held, and the way back."""
     listed = [f"{plain(name)} is held {'on' if runs else 'off'}" for name, runs in held.items()]
     words = " and ".join(listed) if len(listed) <= LISTED else f"{len(listed)} nodes are held on or off"
     told, back = st.columns([0.8, 0.2], vertical_alignment="center")
     told.markdown(f":material/pan_tool: **What if** {words}?")
     if back.button("Reset", icon=":material/undo:", width="stretch"):
-        held.clear()
+        state.hold_instead(run, {})
         st.rerun(scope="fragment")
 
 
