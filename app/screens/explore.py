@@ -119,12 +119,15 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     """The lit graph, what can be taken away, and the node that was clicked."""
     graph, image = model.graph, chosen.image
     held = state.held(run, [node.name for node in graph.nodes if node.gates])
-    sweep = _swept(run, sha256, image, held)
+    notices = st.container()  # always there, so that the graph below it stays the same element
+    with notices:
+        sweep = _swept(run, sha256, image, held)
     times = state.timed(run, sha256, image, held)
     pinned: Pinned | None = st.session_state.get(PINNED)
     beside = pinned.view if pinned else state.swept(run, sha256, image, {}) if held else None
     if held:
-        _told_held(run, held)
+        with notices:
+            _told_held(run, held)
     if layout.installed():
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)

@@ -12,6 +12,7 @@ from core.inference.step import Answer, Mask, Step
 from core.network.graph import Graph
 from core.network.node import Edge, Node
 from core.network.policy import Policy
+from core.network.rows import gathered
 from core.network.weighing import scores
 
 
@@ -127,10 +128,10 @@ class Batch:
             return held.value
         there = rows.where(held.rows.mask)
         if there is rows and held.value is not None:
-            return picked(held.value, rows.among(held.rows))
+            return gathered(held.value, rows.among(held.rows))
         received = torch.full((rows.count, *self.graph.shapes[edge.source]), float(edge.default or 0))
         if held.value is not None and there.count:
-            received[there.among(rows)] = picked(held.value, there.among(held.rows))
+            received[there.among(rows)] = gathered(held.value, there.among(held.rows))
         return received
 
     def _decide(self, step: Step, rows: Rows) -> None:
@@ -165,15 +166,8 @@ class Batch:
         if on is rows:
             return run.open(x, owned, scale, channels)
         numbers = on.among(rows)
-        opened = run.open(picked(x, numbers), True, scale, channels)
+        opened = run.open(gathered(x, numbers), True, scale, channels)
         return replaced(run.closed(x, owned), numbers, opened)
-
-
-def picked(value: Tensor, numbers: Tensor) -> Tensor:
-    """Some rows of values that lie with their channels last: a copy that lies so too, in a third of the time of plain indexing."""
-    if value.dim() != 4:
-        return value.index_select(0, numbers)
-    return value.movedim(1, 3).index_select(0, numbers).movedim(3, 1)
 
 
 def replaced(value: Tensor, numbers: Tensor, by: Tensor) -> Tensor:

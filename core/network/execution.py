@@ -17,6 +17,7 @@ from torch import Tensor
 from core.network.graph import Graph
 from core.network.node import GraphError, Node
 from core.network.policy import Policy
+from core.network.rows import gathered, scattered
 from core.network.weighing import scores
 
 
@@ -71,7 +72,7 @@ class Sent:
 
     def by_row(self) -> Tensor:
         """A value per row, (B, ...)."""
-        return self.values if self.of is None else self.values[self.of]
+        return self.values if self.of is None else gathered(self.values, self.of)
 
     def numbers(self, rows: Tensor) -> Tensor:
         """Which value some rows (n,) have, (n,)."""
@@ -81,7 +82,7 @@ class Sent:
         """The values of some rows (n,), (n, ...); not a copy where that is all values in their order."""
         numbers = self.numbers(rows)
         whole = len(numbers) == len(self.values) and bool((numbers[1:] > numbers[:-1]).all())
-        return self.values if whole else self.values[numbers]
+        return self.values if whole else gathered(self.values, numbers)
 
     def scaled(self, by: Tensor) -> "Sent":
         """Each row times a number, (B,), which is zero where the values are."""
@@ -90,7 +91,7 @@ class Sent:
         if bool(((by == 0) | (by == 1)).all()):
             return self
         first, of = _kinds(_together(self.of, _bits(by)))
-        values = self.values[self.of[first]]
+        values = gathered(self.values, self.of[first])
         return Sent(values * _spread(by[first], values), of)
 
 
@@ -179,7 +180,7 @@ def _computed(graph: Graph, node: Node, inputs: Sequence[Sent], named: Mapping[s
     named = {name: None if value is None else value[chosen] for name, value in named.items()}
     some: Tensor = part(*(one.of_rows(chosen) for one in inputs), **named, **how)
     if alike is None:
-        return Sent(some.new_zeros(batch, *some.shape[1:]).index_copy(0, rows, some))
+        return Sent(scattered(some, rows, batch))
     if len(rows) == batch:
         return Sent(some, alike[1])
     nothing = torch.full_like(runs, len(some), dtype=torch.int64)
