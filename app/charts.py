@@ -50,29 +50,6 @@ def trade_off_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     return _framed(figure, "Test images, for each λ", "λ", [0, 1], True)
 
 
-def scores_chart(options: Sequence[str], scores: Sequence[Sequence[float] | None], thresholds: Sequence[float], lam: float) -> go.Figure:
-    """A control node's scores for one image along λ, one line per option, none where it did not run; where the route changes is marked."""
-    figure = go.Figure()
-    lams = [step / max(len(scores) - 1, 1) for step in range(len(scores))]
-    for column, option in enumerate(options[: len(LINES)]):
-        line = {"color": LINES[column], "width": 2, "dash": DASHES[column]}
-        figure.add_scatter(x=lams, y=[None if row is None else row[column] for row in scores], name=option, mode="lines", line=line)
-    for threshold in thresholds:
-        figure.add_vline(threshold, line={"color": LINES[1], "width": 1})
-    _framed(figure, "Its scores for this image", "λ", [0, 1], False)
-    figure.add_vline(lam, line={"color": LINES[4], "width": 1, "dash": "dot"})
-    return figure.update_layout(height=SMALL, showlegend=True)
-
-
-def rates_chart(lams: Sequence[float], rates: Sequence[float], lam: float) -> go.Figure:
-    """The share of images for which a node runs, along λ."""
-    figure = go.Figure()
-    figure.add_scatter(x=lams, y=rates, mode="lines+markers", line={"color": LINES[0], "width": 2}, name="runs")
-    _framed(figure, "Share of validation images that it runs for", "λ", [0, 1], True)
-    figure.add_vline(lam, line={"color": LINES[4], "width": 1, "dash": "dot"})
-    return figure.update_layout(height=SMALL).update_yaxes(range=[0, 1.03])
-
-
 def values_chart(names: Sequence[str], values: Sequence[float]) -> go.Figure:
     """What a node sent, a bar per number."""
     figure = go.Figure()

@@ -1,12 +1,12 @@
 """Explore without `dot`: Streamlit's own Graphviz draws in the browser; it can be lit, but neither clicked nor moved without the server."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app.diagram import source
-from app.wording import clock, counted, headline, percent, sooner
+from app.wording import clock, counted, headline, percent, plain, sooner
 from core.network.node import Node
 
 if TYPE_CHECKING:
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 
 def static_graph(
-    nodes: Sequence[Node], sweep: "LamSweep", times: tuple[Sequence[float], float], every_lam: bool
+    nodes: Sequence[Node],
+    sweep: "LamSweep",
+    times: tuple[Sequence[float], float],
+    every_lam: bool,
+    facts: Mapping[str, Mapping[str, Any]],
 ) -> tuple[str | None, float]:
     """Draws it with a λ slider; returns the node chosen for a closer look, and λ.
 
-    `times`: seconds of each stretch, and of the static network.
+    `times`: seconds of each stretch, and of the static network; `facts`: what is told of each node.
     """
     step = round(100 * st.slider("λ: from 0, cheapest, to 1, most accurate", 0.0, 1.0, 0.5, 0.01, key="lam")) if every_lam else 0
     stretch = max(index for index, start in enumerate(sweep.starts) if start <= step)
@@ -38,4 +42,9 @@ def static_graph(
         "`apt install graphviz`, `brew install graphviz`, or graphviz.org/download on Windows; then reload.",
         icon=":material/info:",
     )
-    return st.selectbox("A closer look at", [node.name for node in nodes], index=None, key="looked-at"), step / 100
+    selected = st.selectbox("A closer look at", [node.name for node in nodes], index=None, key="looked-at")
+    if selected is not None:
+        told = facts[selected]
+        figures = [f"{title.lower()} {value}" for title, value in told["figures"]]
+        st.caption("  \n".join(plain(line) for line in (f"{selected}: {told['kind']}; {', '.join(figures)}.", *told["lines"])))
+    return selected, step / 100

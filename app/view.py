@@ -4,7 +4,7 @@ Loads without torch and without streamlit.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +45,13 @@ def view_of(
     times: tuple[Sequence[float], float],
     lam: float | None,
     every_lam: bool,
+    facts: Mapping[str, View],
     asked: "Asked | None" = None,
 ) -> View:
     """Everything that the component draws: `shown` are the nodes as they are drawn, some of them folded.
 
     `times` are the seconds of each stretch of the sweep and of the static network; `lam` is the one λ of a network that serves no other;
+    `facts` are what is told of a node that is clicked.
     """
     seconds, still = times
     asked = asked or Asked()
@@ -69,6 +71,7 @@ def view_of(
         "asked": asked.lam,
         "starts": sweep.starts,
         "thresholds": sweep.thresholds,
+        "facts": {node.name: facts[node.name] for node in shown if node.name in facts},
         "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
         "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
         "beside": None if asked.beside is None else _beside(shown, asked.beside),

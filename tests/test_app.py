@@ -49,7 +49,6 @@ def test_explore_shows_the_run_that_the_address_names(app: AppTest) -> None:
     assert not app.exception
     assert app.selectbox(key="run").value == "every"
     assert "As the network sees it (8×8, grey)" in texts(app)
-    assert "Click a node" in texts(app)
 
 
 @pytest.mark.parametrize("name", ["one", "plain"])
@@ -66,7 +65,6 @@ def test_photographs_stand_for_images_that_are_not_there(app: AppTest, monkeypat
     app.run()
     assert not app.exception
     assert "The images of cifar10 are not on this computer" in texts(app)
-    assert "Click a node" in texts(app)
 
 
 def test_explore_says_where_a_run_is_not_there(app: AppTest) -> None:

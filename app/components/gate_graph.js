@@ -12,6 +12,7 @@ const HEADER = 18; // height of a line of small text
 const ZOOM = { step: 1.25, least: 0.25, most: 4 };
 const SWEEP = 6000; // milliseconds for λ from 0 to 1
 const INKED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor"]; // in a picture
+const PLOT = { width: 320, height: 120, left: 40, right: 8, top: 8, bottom: 20 };
 const BEAT = 260; // milliseconds for which the playing of an execution stays with a node
 
 const pages = new WeakMap(); // of each mounted component, its elements and where it stands
@@ -36,7 +37,7 @@ const remembered = () => {
 };
 
 function mount(root) {
-  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: remembered(), zoom: 1, upto: null, playing: 0 };
+  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: remembered(), zoom: 1, upto: null, playing: 0, follow() {} };
   page.before = element("span");
   page.figures = element("em");
   page.after = element("span");
@@ -54,7 +55,8 @@ function mount(root) {
   const parts = [head, control, ends, page.note, toolbar(page), page.canvas, legend()];
   const graph = element("section", { class: "card graph", "aria-label": "Network" }, ...parts);
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
-  root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer));
+  page.closer = element("section", { class: "card closer", "aria-label": "The node that was clicked" });
+  root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer), page.closer);
   page.slider.addEventListener("input", () => {
     stop(page);
     stand(page, Number(page.slider.value));
@@ -350,8 +352,9 @@ function drawNode(page, node) {
       return;
     }
     page.selected = page.selected === node.name ? null : node.name;
-    look(page);
+    closer(page);
     light(page);
+    look(page);
   };
   group.addEventListener("click", select);
   group.addEventListener("keydown", (event) => {
@@ -435,6 +438,96 @@ function light(page) {
     text.classList.toggle("on", options.some((option) => stretch.taken[control].includes(option)));
   }
   answer(page, stretch);
+  page.follow();
+}
+
+// What is known of the node that is selected. All of it is here already, so that it comes at once and follows the slider.
+function closer(page) {
+  const known = page.selected === null ? undefined : page.data.facts[page.selected];
+  page.closer.classList.toggle("empty", !known);
+  page.follow = () => {};
+  if (!known) {
+    page.closer.replaceChildren(element("p", { class: "cap" }, "Click a node of the graph to see what it is, what it made of the image and what opens it."));
+    return;
+  }
+  const where = element("span");
+  const figures = known.figures.map(([title, value]) => element("div", {}, element("p", { class: "cap" }, title), element("b", {}, value)));
+  const plots = [ratesPlot(page, known.rates), scoresPlot(page, page.selected)].filter(Boolean);
+  page.closer.replaceChildren(
+    element("h3", {}, element("b", {}, page.selected), ` · ${known.kind}`, where),
+    element("div", { class: "figures" }, ...figures),
+    element("div", { class: "told" }, element("div", {}, ...known.lines.map((line) => element("p", { class: "cap" }, line))), ...plots.map((one) => one.figure)),
+  );
+  page.follow = () => {
+    where.textContent = page.lam.textContent && ` · at ${page.lam.textContent}`;
+    for (const { at } of plots) at(page.data.every_lam ? page.step : 0);
+  };
+}
+
+function ratesPlot(page, rates) {
+  if (!rates.length) return null;
+  const percent = (share) => `${Math.round(100 * share)}%`;
+  const title = "Share of validation images that it runs for";
+  if (!page.data.every_lam || page.data.pinned) {
+    const nearest = rates.reduce((best, one) => (Math.abs(one[0] - page.data.lam) < Math.abs(best[0] - page.data.lam) ? one : best));
+    return { figure: element("figure", {}, element("figcaption", {}, title), element("b", {}, percent(nearest[1]))), at() {} };
+  }
+  return plot(page, title, ["it runs"], rates.map(([lam, share]) => [lam, [share]]), [0, 1], percent);
+}
+
+// A control node's scores along λ; none where each gate is decided by itself.
+function scoresPlot(page, name) {
+  const { node } = page.nodes.get(name);
+  const rows = page.data.scores[name];
+  if (node.kind !== "control" || !rows || rows.length < 2 || node.options.length > LINES + 1) return null;
+  const points = rows.map((row, step) => [step / 100, row]);
+  const values = rows.filter(Boolean).flat();
+  if (!values.length) return null;
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = Math.max(0.05 * (high - low), 0.005);
+  return plot(page, "Its scores for this image", node.options, points, [low - room, high + room], (value) => value.toFixed(2));
+}
+
+// Lines along λ, each with its value where the slider stands. Points are [λ, [a value per line]], or [λ, null] where there is none.
+function plot(page, title, names, points, [low, high], written) {
+  const { width, height, left, right, top, bottom } = PLOT;
+  const x = (lam) => left + lam * (width - left - right);
+  const y = (value) => height - bottom - ((value - low) / (high - low)) * (height - top - bottom);
+  const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}, along λ` });
+  for (const value of [low, (low + high) / 2, high]) {
+    svg.append(shape("line", { class: "rule", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
+    svg.append(shape("text", { x: left - 5, y: y(value) + 3.5, "text-anchor": "end" }, written(value)));
+  }
+  for (const lam of [0, 0.25, 0.5, 0.75, 1]) svg.append(shape("text", { x: x(lam), y: height - 5, "text-anchor": "middle" }, lam ? String(lam) : "λ = 0"));
+  for (const lam of page.data.thresholds) svg.append(shape("line", { class: "change", x1: x(lam), x2: x(lam), y1: top, y2: height - bottom }));
+  names.forEach((name, line) => {
+    const drawn = points.map(([lam, row], index) => row && `${index && points[index - 1][1] ? "L" : "M"}${x(lam).toFixed(1)},${y(row[line]).toFixed(1)}`);
+    svg.append(shape("path", { class: `line l${line}`, d: drawn.filter(Boolean).join(" ") }));
+  });
+  const mark = shape("line", { class: "mark", y1: top, y2: height - bottom });
+  svg.append(mark);
+  const values = names.map(() => element("b"));
+  const key = names.map((name, line) => element("span", {}, element("i", { class: `l${line}` }), `${name} `, values[line]));
+  const at = (step) => {
+    const lam = step / 100;
+    mark.setAttribute("x1", x(lam));
+    mark.setAttribute("x2", x(lam));
+    const row = valuesAt(points, lam);
+    values.forEach((value, line) => {
+      value.textContent = row ? written(row[line]) : "was not asked";
+    });
+  };
+  return { figure: element("figure", {}, element("figcaption", {}, title), svg, element("div", { class: "key" }, ...key)), at };
+}
+
+// The values at a λ, on the straight line between the points beside it.
+function valuesAt(points, lam) {
+  const next = points.findIndex(([other]) => other >= lam - 1e-9);
+  if (next < 0) return points.at(-1)[1];
+  const [to, after] = points[next];
+  if (next === 0 || to - lam < 1e-6) return after;
+  const [from, before] = points[next - 1];
+  return before && after ? before.map((value, line) => value + ((after[line] - value) * (lam - from)) / (to - from)) : after;
 }
 
 function answer(page, stretch) {
@@ -519,6 +612,7 @@ function show(page) {
     page.fold.hidden = !data.opened.length;
     draw(page);
   }
+  closer(page);
   settle(page);
 }
 

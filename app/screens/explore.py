@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import layout, state
 from app.components.gate_graph import gate_graph, touched
+from app.facts import facts
 from app.fallback import static_graph
 from app.folding import costs, fold
 from app.inspector import Seen, inspect
@@ -128,24 +129,28 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     if held:
         with notices:
             _told_held(run, held)
+    told = facts(graph.nodes, graph.shapes, state.parameters(model), graph.macs, run.figures.get("val", []), sweep)
     if layout.installed():
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
         asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected)
-        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, asked)
+        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told, asked)
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)
         if now.pin is not None:
             st.session_state[PINNED] = Pinned(f"{run.name} · {chosen.told}", data_url(image), frozen(view, now.pin))
             st.rerun(scope="fragment")
         selected, lam = now.selected, now.step / 100
+        closer = st.container()
         with st.container(horizontal=True):
             _other_route(run, graph.nodes, state.swept(run, sha256, image, {}))
             _take_away(run, chosen, view, sweep, held, graph.every_lam)
     else:
-        selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam)
-    inspect(Seen(run, model, image, dict(held), sweep, lam if graph.every_lam else model.lam), state.parameters(model), selected)
+        selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam, told)
+        closer = st.container()
+    with closer:
+        inspect(Seen(run, model, image, dict(held), sweep, lam if graph.every_lam else model.lam), selected)
 
 
 def _room(pinned: Pinned | None) -> "DeltaGenerator":

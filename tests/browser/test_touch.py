@@ -95,6 +95,30 @@ def test_what_a_node_sent_and_which_pixels_opened_a_gate(page: Page, server: str
     expect(page.locator("figure img").last).not_to_have_attribute("src", before or "")
 
 
+def test_what_is_known_of_a_node_comes_at_once_and_follows_the_slider(page: Page, server: str) -> None:
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append("frame")))
+    open_explore(page, server)
+    put(page, 0.2)
+    page.locator('.gate-graph [data-node="Q1"]').click()
+    expect(page.get_by_text("Pixels that spoke for")).to_be_visible()
+    card = page.locator(".gate-graph .closer")
+    for words in ("Q1 · a control node", "Multiply-adds", "Of the static network", "Reads ", "at λ = 0.20"):
+        expect(card.get_by_text(words).first).to_be_visible()
+    cheap = card.locator(".key").inner_text()
+    settled(page)
+    before = len(sent)
+    slider = page.locator(".gate-graph input[type=range]")
+    slider.evaluate("slider => { slider.value = '80'; slider.dispatchEvent(new Event('input')); }")
+    expect(card.get_by_text("at λ = 0.80")).to_be_visible()
+    assert card.locator(".key").inner_text() != cheap
+    assert len(sent) == before
+    page.locator('.gate-graph [data-node="N3"]').click()
+    expect(card.get_by_text("Share of validation images that it runs for")).to_be_visible()
+    page.locator('.gate-graph [data-node="N3"]').click()
+    expect(card.get_by_text("Click a node of the graph")).to_be_visible()
+
+
 def test_an_image_is_made_harder_and_as_it_was(page: Page, server: str) -> None:
     open_explore(page, server)
     still = page.locator("figure img").first
@@ -227,6 +251,8 @@ def test_the_trace_and_a_page_without_a_server(page: Page, server: str, browser:
     names = "nodes => nodes.map((node) => node.dataset.node)"
     assert set(alone.locator(".node.on").evaluate_all(names)) == dearest
     assert alone.locator(".label").inner_text() == label
+    alone.locator('[data-node="Q1"]').click()
+    expect(alone.locator(".closer").get_by_text("Its scores for this image")).to_be_visible()
     context.close()
     assert complaints == []
 

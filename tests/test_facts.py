@@ -1,0 +1,72 @@
+"""What is told of a node that is clicked."""
+
+import re
+
+from test_inference import IMAGES, fresh
+
+from app.facts import facts
+from core.inference.model import Model
+from core.inference.predict import predict, sweep_lam
+
+PARAMETERS = {"N1": 1234567}
+
+
+def told(model: Model, rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
+    graph = model.graph
+    return facts(graph.nodes, graph.shapes, PARAMETERS, graph.macs, rows, sweep_lam(model, IMAGES[0]))
+
+
+def row(model: Model, lam: float | None, share: float) -> dict[str, object]:
+    return {"lam": lam, "execution_rates": {node.name: share if node.gates else 1.0 for node in model.graph.nodes}}
+
+
+def test_every_node_has_its_shape_parameters_and_cost() -> None:
+    model = fresh()
+    known = told(model, [])
+    assert set(known) == {node.name for node in model.graph.nodes}
+    figures = dict(known["N1"]["figures"])
+    assert figures["Sends"] == "×".join(map(str, model.graph.shapes["N1"]))
+    assert figures["Parameters"] == "1,234,567"
+    share = model.graph.macs["N1"] / sweep_lam(model, IMAGES[0]).reference.macs_static
+    assert abs(float(figures["Of the static network"].rstrip("%")) / 100 - share) < 0.01
+    assert dict(known["Q1"]["figures"])["Parameters"] == "0"
+
+
+def test_the_share_of_images_is_told_along_lam_of_nodes_that_do_not_always_run() -> None:
+    model = fresh()
+    known = told(model, [row(model, 0.0, 0.25), row(model, 1.0, 0.75)])
+    gated = next(node.name for node in model.graph.nodes if node.gates)
+    always = next(node.name for node in model.graph.nodes if not node.gates)
+    assert known[gated]["rates"] == [[0.0, 0.25], [1.0, 0.75]]
+    assert known[always]["rates"] == []
+    single = fresh(lam=0.3)
+    assert told(single, [row(single, 0.3, 0.5)])[gated]["rates"] == [[0.3, 0.5]]
+
+
+def test_when_it_runs_is_what_predict_says_at_each_lam() -> None:
+    model = fresh()
+    known = told(model, [])
+    spans = 0
+    for node in model.graph.nodes:
+        words = known[node.name]["lines"][-1]
+        found = [float(number) for number in re.findall(r"λ = (\d\.\d\d)", words)] + [float(n) for n in re.findall(r"to (\d\.\d\d)", words)]
+        spans += len(found)
+        for lam in found:
+            here, before, after = (
+                node.name in predict(model, IMAGES[:1], lam=min(max(at, 0), 1))[0].executed for at in (lam, lam - 0.01, lam + 0.01)
+            )
+            assert here, (node.name, words)
+            assert not before or not after, (node.name, words)
+    assert spans, "every node does the same at every λ: the test shows nothing"
+
+
+def test_what_opens_a_node_and_what_a_control_node_opens_agree() -> None:
+    model = fresh()
+    known = told(model, [])
+    for node in model.graph.nodes:
+        for gate in node.gates:
+            option = model.graph.by_name[gate.control].options[gate.column]
+            assert any(
+                line.startswith("Runs where") and f"{gate.control} takes" in line and option in line for line in known[node.name]["lines"]
+            )
+            assert any(line.startswith(f"“{option}” opens") and node.name in line for line in known[gate.control]["lines"])
