@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor
 
 from core.datasets import Split
+from core.dependence import dependence
 from core.network.cost import cost
 from core.network.execution import execute
 from core.network.graph import Graph
@@ -30,7 +31,10 @@ class Route:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures over n images at one λ. Costs are multiply-adds per image; f1 is that of class 1 where there are two, macro otherwise."""
+    """Figures over n images at one λ. Costs are multiply-adds per image; f1 is that of class 1 where there are two, macro otherwise.
+
+    dependence  where gates decide each by itself, which share of their variance depends on the image
+    """
 
     lam: float | None
     n: int
@@ -40,10 +44,11 @@ class Evaluation:
     macs_static: int
     execution_rates: dict[str, float]
     routes: tuple[Route, ...]
+    dependence: float | None = None
 
     def to_json(self) -> dict[str, object]:
-        """As plain data."""
-        return asdict(self)
+        """As plain data; without what was not measured."""
+        return {name: value for name, value in asdict(self).items() if name != "dependence" or value is not None}
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -65,7 +70,7 @@ def evaluations(
     What several of them have in common is computed once. The graph is left in evaluation mode.
     """
     graph.eval()
-    together = 1 if any(control.decides == "each" for control in graph.controls) else TOGETHER  # gates that scale leave little in common
+    together = 1 if _scales(graph) else TOGETHER  # gates that scale leave little in common
     found = []
     for begin in range(0, len(settings), together):
         found += _evaluations(graph, split, settings[begin : begin + together], report)
@@ -78,18 +83,28 @@ def _evaluations(
     seen = [_Seen(lam) for lam, _ in settings]
     policy = Several([policy for _, policy in settings])
     device = graph.exchange_rate.device
+    controls = [control.name for control in graph.controls if control.decides == "each"]
     for images in torch.split(split.images, BATCH):
         lams = None
         if all(lam is not None for lam, _ in settings):
             lams = torch.tensor([lam for lam, _ in settings], device=device).repeat_interleave(len(images))  # (settings · N,)
-        execution = execute(graph, normalised(images.to(device)), policy, lam=lams, copies=len(settings))
+        # to compute all channels takes less time than to gather the filters of each image, and the answer is the same
+        execution = execute(graph, normalised(images.to(device)), policy, lam=lams, copies=len(settings), dense=_scales(graph))
         costs = cost(graph, execution)
         ran = torch.stack(list(execution.ran.values()), dim=1).cpu()  # (settings · N, nodes)
-        parts = (part.chunk(len(settings)) for part in (execution.predicted.cpu(), costs.used.cpu(), ran))
-        for one, predicted, used, running in zip(seen, *parts, strict=True):
-            one.add(predicted, used, running)
+        gates = (
+            torch.cat([execution.gates[name] > 0 for name in controls], dim=1).cpu() if controls else ran[:, :0]
+        )  # (settings · N, gates)
+        parts = (part.chunk(len(settings)) for part in (execution.predicted.cpu(), costs.used.cpu(), ran, gates))
+        for one, predicted, used, running, opened in zip(seen, *parts, strict=True):
+            one.add(predicted, used, running, opened)
         report(len(images) * len(settings))
     return [one.figures(graph, split.labels) for one in seen]
+
+
+def _scales(graph: Graph) -> bool:
+    """Whether a graph has gates that decide each by itself."""
+    return any(control.decides == "each" for control in graph.controls)
 
 
 class _Seen:
@@ -100,11 +115,13 @@ class _Seen:
         self.predicted: list[Tensor] = []
         self.used: list[Tensor] = []
         self.routes = Counter[tuple[bool, ...]]()
+        self.opened: list[Tensor] = []
 
-    def add(self, predicted: Tensor, used: Tensor, ran: Tensor) -> None:
-        """Some images' classes (N,), costs (N,) and which nodes ran (N, nodes)."""
+    def add(self, predicted: Tensor, used: Tensor, ran: Tensor, opened: Tensor) -> None:
+        """Some images' classes (N,), costs (N,), which nodes ran (N, nodes), and which gates were open, (N, gates)."""
         self.predicted.append(predicted)
         self.used.append(used)
+        self.opened.append(opened.double().sum(dim=0))
         patterns, repeats = torch.unique(ran, dim=0, return_counts=True)
         for pattern, repeat in zip(patterns.tolist(), repeats.tolist(), strict=True):
             self.routes[tuple(pattern)] += repeat
@@ -124,4 +141,5 @@ class _Seen:
             macs_static=sum(graph.macs[name] for name in static_nodes(graph, graph.reference)),
             execution_rates={name: sum(count for route, count in routes if name in route) / n for name in names},
             routes=tuple(Route(route, count / n) for route, count in routes),
+            dependence=dependence(torch.stack(self.opened).sum(dim=0) / n) if len(self.opened[0]) else None,
         )

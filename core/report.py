@@ -31,8 +31,8 @@ def alone(group: Sequence[Run], split: str) -> Figures:
         return told
     if len(own) > 1:
         told["largest change of cost between neighbouring λ"] = max(abs(after.cost - before.cost) for before, after in pairwise(own))
-    shares = zip(own, group[0].figures.get("dependence", {}).get(split, []), strict=False)
-    if between := [share for point, share in shares if LOW <= point.cost <= HIGH]:
+    shares = [row.get("dependence") for row in group[0].figures[split]]
+    if between := [share for point, share in zip(own, shares, strict=True) if share is not None and LOW <= point.cost <= HIGH]:
         told[f"share of the gates' variance that depends on the image, {SPAN}"] = mean(between)
     stored = group[0].figures.get("baselines", {}).get(split, {})
     fronts = {name: [Point(**one) for one in front] for name, front in stored.items()}

@@ -10,6 +10,7 @@ from torch.optim import Adam
 from core.config import run_config
 from core.datasets import Split
 from core.dependence import dependence
+from core.evaluation import evaluate
 from core.learning.calibration import even_course
 from core.learning.consensus import gate_networks, settle
 from core.learning.expectation import expected_share, open_gates
@@ -236,9 +237,10 @@ def test_a_network_with_fixed_gates_is_trained_from_another_and_keeps_to_its_cos
     assert costs[0][-1] - costs[0][0] > 0.1
     assert costs[1][0] == pytest.approx(costs[0][0], abs=0.08)
     assert costs[1][-1] == pytest.approx(costs[0][-1], abs=0.08)
-    assert then.final["dependence"]["test"] == [0.0] * 11
-    assert all(0 <= share <= 1 for share in last.final["dependence"]["test"])
-    assert max(last.final["dependence"]["test"]) > 0
+    shares = [[row["dependence"] for row in one.final["test"]] for one in (last, then)]
+    assert shares[1] == [0.0] * 11
+    assert all(0 <= share <= 1 for share in shares[0])
+    assert max(shares[0]) > 0
 
 
 def test_fixed_gates_need_a_network_to_begin_with() -> None:
@@ -258,7 +260,9 @@ def test_dependence_is_what_lies_between_images() -> None:
         network.hidden.weight.data[0, 2], network.head.weight.data[0, 0] = 1.0, 1.0
         network.head.bias.data.fill_(float(number))
     split = Split(images, torch.zeros(8, dtype=torch.long))
-    assert dependence(graph, split, None) == pytest.approx((1 / 8) / (3 / 16))
+    assert evaluate(graph, split).dependence == pytest.approx((1 / 8) / (3 / 16))
+    assert dependence(torch.tensor([0.5, 1.0])) == pytest.approx((1 / 8) / (3 / 16))
+    assert dependence(torch.tensor([1.0, 1.0])) == 0.0
 
 
 def test_fixed_gates_need_gates_that_were_trained(tmp_path: Path) -> None:

@@ -45,7 +45,6 @@ class Figures(BaseModel):
     val: list[Row] = Field(min_length=1)
     test: list[Row] = Field(min_length=1)
     baselines: dict[str, dict[str, list[dict[str, float]]]] = {}  # of each split, the points of what the network has to beat
-    dependence: dict[str, list[float]] = {}  # of each split, the share of the gates' variance that depends on the image, per λ
     collapsed: list[dict[str, Any]] = []  # control nodes that do not decide
 
 

@@ -18,7 +18,6 @@ from core.baselines import baselines, passes
 from core.collapse import collapsed
 from core.config import RunConfig
 from core.datasets import Data, Report, Split, unreported
-from core.dependence import dependence
 from core.evaluation import evaluations, normalised
 from core.learning.trials import fit_controllers
 from core.methods import Batch
@@ -105,8 +104,7 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = 
     """The trained network on validation and test images, at its λ, or at several of them where it serves every λ.
 
     {"val": [an object per λ], "test": [...]} and, where there are control nodes, {"baselines": {"val": {name: [points]}, "test": ...},
-    "collapsed": [control nodes that do not decide]}; where gates decide each by itself also {"dependence": {"val": [a share per λ],
-    "test": ...}}.
+    "collapsed": [control nodes that do not decide]}.
     """
     lams: tuple[float | None, ...] = FINAL_GRID if graph.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
@@ -124,8 +122,6 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = 
         fronts = {part: baselines(graph, split, told) for part, split in parts.items()}
         figures["baselines"] = {part: {name: [asdict(point) for point in front] for name, front in fronts[part].items()} for part in parts}
         figures["collapsed"] = [asdict(control) for control in collapsed(graph, seen["val"])]
-    if graph.controls and config.architecture.decides == "each":
-        figures["dependence"] = {part: [dependence(graph, split, lam) for lam in lams] for part, split in parts.items()}
     return figures
 
 
