@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import ARGUMENTS, chromium
+from PIL import Image
 from playwright.sync_api import Browser, Download, Page, expect
+from skimage.data import astronaut
 from test_explore import lit, open_explore, put, settled
 
 CASCADE = "reference/resnet38-cascade-cifar10"
@@ -150,6 +153,34 @@ def test_a_digit_is_drawn(page: Page, server: str) -> None:
     expect(page.get_by_text("your picture", exact=True)).to_be_visible()
     page.locator(".sketch").get_by_role("button", name="Clear").click()
     expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
+
+
+def test_a_picture_is_taken_with_the_camera(browser: Browser, server: str) -> None:
+    """With the browser's own stand-in for a camera, a moving pattern."""
+    pretended = [*ARGUMENTS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    seeing = browser.browser_type.launch(executable_path=chromium(), args=pretended)
+    page = seeing.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(90_000)
+    open_explore(page, server)
+    page.get_by_text("Camera", exact=True).click()
+    page.wait_for_function("() => document.querySelector('video')?.readyState === 4")
+    page.get_by_role("button", name="Take Photo").click()
+    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    expect(page.locator(".gate-graph .node.on").first).to_be_visible()
+    page.get_by_role("button", name="Clear photo").click()
+    expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
+    seeing.close()
+
+
+def test_a_photograph_of_twelve_megapixels_is_uploaded(page: Page, server: str, tmp_path: Path) -> None:
+    open_explore(page, server)
+    file = tmp_path / "astronaut.jpg"
+    Image.fromarray(astronaut()).resize((4000, 3000)).save(file, "JPEG")
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Copy a link that reopens this view").click()
+    expect(page.get_by_text("your own picture stays private")).to_be_visible()
 
 
 def test_a_picture_is_pasted(page: Page, server: str) -> None:
