@@ -310,6 +310,11 @@ def test_bench_compares_with_the_static_network(trained: str) -> None:
     assert rows[0]["macs_ratio"] <= rows[1]["macs_ratio"] <= rows[2]["macs_ratio"]
     shown = call("bench", "lc_resnet", "--set", "architecture.depth=8", "--batch", 2, "--threads", 1, "--seconds", 0.1, "--db", trained)
     assert "random 0.5" in shown.stdout
+    (row,) = told("bench", "faces", "--slider", "--threads", 1, "--db", trained)
+    assert row.keys() == {"run", "threads", "images", "ms", "ms_most"}
+    assert 0 < row["ms"] <= row["ms_most"]
+    assert "at 101 values of λ" in call("bench", "faces", "--slider", "--threads", 1, "--db", trained)
+    assert "serves every λ" in refused("bench", "cascade", "--slider", "--db", trained)
     where = call("bench", "faces", "--profile", "--batch", 1, "--threads", 1, "--db", trained)
     assert "Q1 (gates)" in where.stdout
     assert "gates take" in where.stdout

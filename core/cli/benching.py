@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import asdict
+from statistics import median
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,9 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Where the time goes, node by node, at the first λ, batch size and number of threads.")
     ] = False,
+    slider: Annotated[
+        bool, typer.Option("--slider", help="Instead: how long one image takes at all values of λ together, for a run that serves every λ.")
+    ] = False,
     sets: Settings = None,
     db: Database = None,
     as_json: AsJson = False,
@@ -38,6 +42,9 @@ def bench(
     from core.inference.bench import profile as look
     from core.inference.model import load_model
 
+    if slider:
+        _slide(what, [int(one) for one in _numbers(threads, "--threads")], db, as_json=as_json)
+        return
     along: list[float | None]
     if what in names("architectures"):
         parts = settings(sets)
@@ -93,6 +100,32 @@ def bench(
         times = (f"{row['gated_ms']:.2f} ms", f"{row['static_ms']:.2f} ms")
         table.add_row(row["gates"], lam, str(row["batch"]), str(row["threads"]), *figures, *times, _drawn(row["time_ratio"]))
     console().print(table)
+
+
+def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> None:
+    """Measures and prints how long all values of λ take for one image."""
+    import torch
+
+    from core.inference.bench import slider
+    from core.inference.model import load_model
+    from core.inference.predict import STEPS
+
+    if what in names("architectures") or not (model := load_model(opened(db), what)).graph.every_lam:
+        raise ConfigError(f"{what} has one λ or none: --slider needs a run that serves every λ")
+    images = model.config.dataset.samples(64)[0].images
+    rows: list[dict[str, Any]] = []
+    for number in threads:
+        torch.set_num_threads(number)
+        taken = slider(model, images)
+        rows.append({"run": what, "threads": number, "images": len(taken), "ms": median(taken), "ms_most": max(taken)})
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        print(
+            f"{what}: one image at {STEPS} values of λ takes {row['ms']:.1f} ms, {row['ms_most']:.1f} at most "
+            f"(median of {row['images']} images, {row['threads']} thread{'s' * (row['threads'] > 1)})"
+        )
 
 
 def _drawn(ratio: float) -> str:

@@ -11,6 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from core.inference.engine import Engine
+from core.inference.model import Model
+from core.inference.predict import sweep_lam
 from core.network.cost import cost
 from core.network.execution import execute
 from core.network.graph import Graph
@@ -22,6 +24,7 @@ DRAWS = 8  # batches of different images or random gates, each of which is run o
 IMAGES = 64  # in all draws of a case together, at least
 LEAST = 2  # turns of each draw that count, however long they take
 PROFILED = 30  # turns of a profile
+SLID = 16  # images
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,17 @@ def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns
         for name, seconds in engine.watched(x, Greedy(), lam=lam).items():
             taken.setdefault(name, []).append(1e3 * seconds)
     return {name: median(times) for name, times in taken.items()}
+
+
+def slider(model: Model, images: Tensor, turns: int = SLID) -> list[float]:
+    """Milliseconds for one image at all steps of the λ slider, with its thresholds, for each of some images (N, C, H, W) uint8."""
+    sweep_lam(model, images[0])
+    taken = []
+    for image in images[:turns]:
+        start = time.perf_counter()
+        sweep_lam(model, image)
+        taken.append(1e3 * (time.perf_counter() - start))
+    return taken
 
 
 def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from core.network.weighing import threshold
 
 STEPS = 101  # positions of the λ slider
 EVERY_LAM = torch.linspace(0, 1, STEPS)
+HALVINGS = 7  # of a step of the slider, until it is shorter than 1e-4
 
 
 @dataclass(frozen=True)
@@ -90,27 +92,36 @@ def sweep_lam(model: Model, image: Tensor, forced: Mapping[str, bool] | None = N
     one = {name: {column: True} for name, column in graph.reference.items() if graph.by_name[name].decides == "one"}
     along = Forced(one, Open())
     reference = _traces(model, _at(graph, image, along, torch.ones(1) if graph.every_lam else None), [lams[-1]])[0]
-    return LamSweep([traces[step] for step in starts], starts, scores, thresholds(model, image, forced), reference)
+    return LamSweep([traces[step] for step in starts], starts, scores, _thresholds(graph, image, policy, execution), reference)
 
 
 @torch.no_grad()
 def thresholds(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> list[float]:
     """The values of λ, ascending, at which the nodes that run for an image (C, H, W) change; none for a network of one λ.
 
-    In closed form where one control node of two options decides alone, to 1e-4 by looking closer at the steps of the slider otherwise.
+    In closed form where one control node of two options decides alone, to 1e-4 by halving the steps of the slider otherwise.
     """
     graph, policy = model.graph, holding(model.graph, forced or {})
+    return _thresholds(graph, image, policy, _at(graph, image, policy, EVERY_LAM)) if graph.every_lam else []
+
+
+def _thresholds(graph: Graph, image: Tensor, policy: Policy, coarse: Execution) -> list[float]:
+    """The thresholds of an image by what happened to it at each step of the slider, which is looked at more closely where that changes."""
     if not graph.every_lam:
         return []
-    coarse = _at(graph, image, policy, EVERY_LAM)
-    if len(graph.controls) == 1 and len(graph.controls[0].options) == 2 and not forced:
+    if len(graph.controls) == 1 and len(graph.controls[0].options) == 2 and isinstance(policy, Greedy):
         crossing = float(threshold(coarse.values[graph.controls[0].name][:1], graph.exchange_rate))
         return [crossing] if 0 < crossing < 1 else []
-    changes = []
-    for step in _changes(coarse):
-        between = torch.linspace(float(EVERY_LAM[step - 1]), float(EVERY_LAM[step]), STEPS)
-        changes += [float(between[fine]) for fine in _changes(_at(graph, image, policy, between))]
-    return changes
+    known = list(zip(EVERY_LAM.tolist(), _courses(coarse), strict=True))
+    spans = [(before, after) for before, after in pairwise(known) if before[1] != after[1]]  # between their ends the course changes
+    for _ in range(HALVINGS):
+        if not spans:
+            break
+        middles = torch.tensor([(before[0] + after[0]) / 2 for before, after in spans])
+        found = zip(middles.tolist(), _courses(_at(graph, image, policy, middles)), strict=True)
+        halves = [half for (before, after), middle in zip(spans, found, strict=True) for half in ((before, middle), (middle, after))]
+        spans = [(before, after) for before, after in halves if before[1] != after[1]]
+    return [after[0] for _, after in spans]
 
 
 def asked_lam(model: Model, lam: float | None) -> float | None:
@@ -158,10 +169,9 @@ def _at(graph: Graph, image: Tensor, policy: Policy, lams: Tensor | None) -> Exe
     return execute(graph, normalised(image[None]), policy, lam=lams, copies=1 if lams is None else len(lams))
 
 
-def _changes(execution: Execution) -> list[int]:
-    """The rows, from 1, for which other nodes ran than for the row before."""
-    ran = torch.stack(list(execution.ran.values()), dim=1)  # (B, nodes)
-    return [int(row) + 1 for row in (ran[1:] != ran[:-1]).any(dim=1).nonzero()]
+def _courses(execution: Execution) -> list[list[bool]]:
+    """For each row which nodes ran."""
+    return torch.stack(list(execution.ran.values()), dim=1).tolist()
 
 
 def _same_course(trace: Trace, other: Trace) -> bool:
