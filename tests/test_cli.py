@@ -313,7 +313,7 @@ def test_bench_compares_with_the_static_network(trained: str) -> None:
     (row,) = told("bench", "faces", "--slider", "--threads", 1, "--db", trained)
     assert row.keys() == {"run", "threads", "images", "ms", "ms_most"}
     assert 0 < row["ms"] <= row["ms_most"]
-    assert "at 101 values of λ" in call("bench", "faces", "--slider", "--threads", 1, "--db", trained)
+    assert "at 101 values of λ" in call("bench", "faces", "--slider", "--threads", 1, "--db", trained).stdout
     assert "serves every λ" in refused("bench", "cascade", "--slider", "--db", trained)
     where = call("bench", "faces", "--profile", "--batch", 1, "--threads", 1, "--db", trained)
     assert "Q1 (gates)" in where.stdout
