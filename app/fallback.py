@@ -47,4 +47,13 @@ def static_graph(
         told = facts[selected]
         figures = [f"{title.lower()} {value}" for title, value in told["figures"]]
         st.caption("  \n".join(plain(line) for line in (f"{selected}: {told['kind']}; {', '.join(figures)}.", *told["lines"])))
+        if len(told["rates"]) > 1:
+            st.caption("Share of validation images that it runs for, along λ")
+            st.line_chart(dict(zip(("λ", "share"), zip(*told["rates"], strict=True), strict=True)), x="λ", y="share", height=220)
+        scores = sweep.scores.get(selected, [])
+        options = next(node.options for node in nodes if node.name == selected)
+        if len(scores) > 1 and any(scores):
+            st.caption("Its scores for this image, along λ")
+            lines = {name: [row[column] if row else None for row in scores] for column, name in enumerate(options)}
+            st.line_chart({"λ": [at / 100 for at in range(len(scores))], **lines}, x="λ", height=220)
     return selected, step / 100

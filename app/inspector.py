@@ -9,6 +9,7 @@ import streamlit as st
 from app import state
 from app.charts import values_chart
 from app.picture import MAPS, maps, overlaid, show
+from app.wording import plain
 from core.network.node import Node
 from core.store import Run
 
@@ -44,6 +45,8 @@ def inspect(seen: Seen, selected: str | None) -> None:
     if node is None:
         return
     with st.container(border=True):
+        at = "" if seen.lam is None else f" at λ = {seen.lam:.2f}"
+        st.markdown(f"**{plain(node.name)}**{at}: what it made of this image")
         if node.gates:
             _hold(seen.run, node)
         if node.kind == "control":
@@ -65,7 +68,9 @@ def _hold(run: Run, node: Node) -> None:
         if chosen in ("on", "off"):
             held[node.name] = chosen == "on"
 
-    st.segmented_control("What if it were", ("as decided", "on", "off"), default=now, key=key, on_change=hold, required=True)
+    st.segmented_control(
+        f"What if {plain(node.name)} were", ("as decided", "on", "off"), default=now, key=key, on_change=hold, required=True
+    )
 
 
 def _sent(seen: Seen, node: Node) -> None:

@@ -36,8 +36,8 @@ def lay_out(nodes: Sequence[Node], macs: Mapping[str, int], static: int) -> Layo
     """The layout that leaves the largest letters. Raises OSError where dot is missing or fails.
 
     {width, height, style, nodes, edges}, in pixels, y downwards:
-    nodes  {name, text, kind, x, y (the middle), w, h, macs, share (of the static network's), options, cells, folded (the names of the nodes
-           that it stands for)}
+    nodes  {name, text, kind, x, y (the middle), w, h, macs, share (of the static network's), options, decides, cells, folded (the names of
+           the nodes that it stands for)}
     edges  {source, target, kind ("data" or "control"), default, options, label, path, arrow (polygon points), ring (x, y, radius),
            at (the middle of the label, or none)}
     """
@@ -73,7 +73,7 @@ def _node(node: Node, middle: Point) -> dict[str, Any]:
     place = {"x": round(middle[0], 1), "y": round(middle[1], 1), "w": round(width, 1), "h": height}
     folded = list(node.members) if isinstance(node, Folded) else []
     told = {"name": node.name, "text": shown(node.name), "kind": node.kind, "options": list(node.options), "cells": cells(node)}
-    return {**told, "folded": folded, **place}
+    return {**told, "decides": node.decides if node.kind == "control" else None, "folded": folded, **place}
 
 
 def cells(node: Node) -> int:

@@ -71,7 +71,7 @@ def view_of(
         "asked": asked.lam,
         "starts": sweep.starts,
         "thresholds": sweep.thresholds,
-        "facts": {node.name: facts[node.name] for node in shown if node.name in facts},
+        "facts": dict(facts),
         "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
         "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
         "beside": None if asked.beside is None else _beside(shown, asked.beside),

@@ -33,7 +33,7 @@ class Route:
 class Evaluation:
     """Figures over n images at one λ. Costs are multiply-adds per image; f1 is that of class 1 where there are two, macro otherwise.
 
-    dependence  where gates decide each by itself, which share of their variance depends on the image
+    dependence  where gates decide each by itself as their scores say, which share of their variance depends on the image
     """
 
     lam: float | None
@@ -70,7 +70,8 @@ def evaluations(
     What several of them have in common is computed once. The graph is left in evaluation mode.
     """
     graph.eval()
-    together = 1 if _scales(graph) else TOGETHER  # gates that scale leave little in common
+    scales = any(control.decides == "each" for control in graph.controls)
+    together = 1 if scales else TOGETHER  # gates that scale leave little in common
     found = []
     for begin in range(0, len(settings), together):
         found += _evaluations(graph, split, settings[begin : begin + together], report)
@@ -83,13 +84,13 @@ def _evaluations(
     seen = [_Seen(lam) for lam, _ in settings]
     policy = Several([policy for _, policy in settings])
     device = graph.exchange_rate.device
-    controls = [control.name for control in graph.controls if control.decides == "each"]
+    greedy = all(isinstance(policy, Greedy) for _, policy in settings)
+    controls = [control.name for control in graph.controls if control.decides == "each" and greedy]
     for images in torch.split(split.images, BATCH):
         lams = None
         if all(lam is not None for lam, _ in settings):
             lams = torch.tensor([lam for lam, _ in settings], device=device).repeat_interleave(len(images))  # (settings · N,)
-        # to compute all channels takes less time than to gather the filters of each image, and the answer is the same
-        execution = execute(graph, normalised(images.to(device)), policy, lam=lams, copies=len(settings), dense=_scales(graph))
+        execution = execute(graph, normalised(images.to(device)), policy, lam=lams, copies=len(settings), whole=True)
         costs = cost(graph, execution)
         ran = torch.stack(list(execution.ran.values()), dim=1).cpu()  # (settings · N, nodes)
         gates = (
@@ -100,11 +101,6 @@ def _evaluations(
             one.add(predicted, used, running, opened)
         report(len(images) * len(settings))
     return [one.figures(graph, split.labels) for one in seen]
-
-
-def _scales(graph: Graph) -> bool:
-    """Whether a graph has gates that decide each by itself."""
-    return any(control.decides == "each" for control in graph.controls)
 
 
 class _Seen:

@@ -118,6 +118,9 @@ def test_without_dot_there_is_still_a_picture_and_a_slider(app: AppTest, monkeyp
     assert all("modules ran" in headline for headline in headlines)
     app.selectbox(key="looked-at").select("Q1").run()
     assert "it decides what runs" in texts(app)
+    assert "Its scores for this image" in texts(app)
+    app.selectbox(key="looked-at").select("N3").run()
+    assert "Share of validation images" in texts(app)
 
 
 def page(app: AppTest, name: str) -> AppTest:

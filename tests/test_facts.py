@@ -13,7 +13,7 @@ PARAMETERS = {"N1": 1234567}
 
 def told(model: Model, rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
     graph = model.graph
-    return facts(graph.nodes, graph.shapes, PARAMETERS, graph.macs, rows, sweep_lam(model, IMAGES[0]))
+    return facts(graph.nodes, set(graph.by_name), graph.shapes, PARAMETERS, graph.macs, rows, sweep_lam(model, IMAGES[0]))
 
 
 def row(model: Model, lam: float | None, share: float) -> dict[str, object]:
@@ -46,18 +46,17 @@ def test_the_share_of_images_is_told_along_lam_of_nodes_that_do_not_always_run()
 def test_when_it_runs_is_what_predict_says_at_each_lam() -> None:
     model = fresh()
     known = told(model, [])
-    spans = 0
+    ran = [set(predict(model, IMAGES[:1], lam=step / 100)[0].executed) for step in range(101)]
+    told_of_spans = 0
     for node in model.graph.nodes:
         words = known[node.name]["lines"][-1]
-        found = [float(number) for number in re.findall(r"λ = (\d\.\d\d)", words)] + [float(n) for n in re.findall(r"to (\d\.\d\d)", words)]
-        spans += len(found)
-        for lam in found:
-            here, before, after = (
-                node.name in predict(model, IMAGES[:1], lam=min(max(at, 0), 1))[0].executed for at in (lam, lam - 0.01, lam + 0.01)
-            )
-            assert here, (node.name, words)
-            assert not before or not after, (node.name, words)
-    assert spans, "every node does the same at every λ: the test shows nothing"
+        spans = [(float(first), float(last or 1)) for first, last in re.findall(r"from λ = (\d\.\d\d)(?: to (\d\.\d\d))?", words)]
+        told_of_spans += len(spans)
+        for step in range(101):
+            expected = any(first <= step / 100 + 1e-9 and step / 100 - 1e-9 <= last for first, last in spans)
+            expected |= words == "For this image it runs at every λ."
+            assert (node.name in ran[step]) == expected, (node.name, step, words)
+    assert told_of_spans, "every node does the same at every λ: the test shows nothing"
 
 
 def test_what_opens_a_node_and_what_a_control_node_opens_agree() -> None:
@@ -70,3 +69,15 @@ def test_what_opens_a_node_and_what_a_control_node_opens_agree() -> None:
                 line.startswith("Runs where") and f"{gate.control} takes" in line and option in line for line in known[node.name]["lines"]
             )
             assert any(line.startswith(f"“{option}” opens") and node.name in line for line in known[gate.control]["lines"])
+
+
+def test_channels_have_a_line_of_their_own() -> None:
+    model = fresh({"name": "lc_resnet", "depth": 8, "layers": False}, method="lcnet")
+    lines = told(model, [])["block 1-1"]["lines"]
+    assert not any(line.startswith("Runs where") for line in lines)
+    assert any("channels inside it have gates of their own" in line for line in lines)
+
+
+def test_only_what_is_asked_for_is_told() -> None:
+    graph, sweep = (model := fresh()).graph, sweep_lam(model, IMAGES[0])
+    assert set(facts(graph.nodes, {"N1"}, graph.shapes, {}, graph.macs, [], sweep)) == {"N1"}

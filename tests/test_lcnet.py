@@ -23,7 +23,7 @@ from core.network.gate_network import GateNetwork
 from core.network.graph import Graph
 from core.network.layers import Add, classifier
 from core.network.node import Edge
-from core.network.policy import Greedy, StraightThrough
+from core.network.policy import Greedy, Random, StraightThrough
 from core.registry import ConfigError
 from core.training.train import train
 
@@ -261,6 +261,7 @@ def test_dependence_is_what_lies_between_images() -> None:
         network.head.bias.data.fill_(float(number))
     split = Split(images, torch.zeros(8, dtype=torch.long))
     assert evaluate(graph, split).dependence == pytest.approx((1 / 8) / (3 / 16))
+    assert evaluate(graph, split, policy=Random(0.5, torch.Generator().manual_seed(0))).dependence is None
     assert dependence(torch.tensor([0.5, 1.0])) == pytest.approx((1 / 8) / (3 / 16))
     assert dependence(torch.tensor([1.0, 1.0])) == 0.0
 

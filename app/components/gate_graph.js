@@ -12,6 +12,7 @@ const HEADER = 18; // height of a line of small text
 const ZOOM = { step: 1.25, least: 0.25, most: 4 };
 const SWEEP = 6000; // milliseconds for λ from 0 to 1
 const INKED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor"]; // in a picture
+const STYLES = 4; // lines of a plot that can be told apart
 const PLOT = { width: 320, height: 120, left: 40, right: 8, top: 8, bottom: 20 };
 const BEAT = 260; // milliseconds for which the playing of an execution stays with a node
 
@@ -55,15 +56,20 @@ function mount(root) {
   const parts = [head, control, ends, page.note, toolbar(page), page.canvas, legend()];
   const graph = element("section", { class: "card graph", "aria-label": "Network" }, ...parts);
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
-  page.closer = element("section", { class: "card closer", "aria-label": "The node that was clicked" });
-  root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer), page.closer);
+  page.closer = element("section", { class: "card closer" });
+  page.told = element("p", { class: "unseen", role: "status" });
+  root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer), page.told, page.closer);
   page.slider.addEventListener("input", () => {
     stop(page);
     stand(page, Number(page.slider.value));
   });
   page.slider.addEventListener("change", () => tell(page));
   grip(page);
-  page.watcher = new ResizeObserver(() => settle(page));
+  page.watcher = new ResizeObserver(() => {
+    if (root.offsetWidth === page.width) return;
+    page.width = root.offsetWidth;
+    settle(page);
+  });
   page.watcher.observe(root);
   return page;
 }
@@ -320,7 +326,8 @@ function outline(node, margin) {
 }
 
 function drawNode(page, node) {
-  const group = shape("g", { class: `node ${node.kind}`, "data-node": node.name, tabindex: 0, role: "button" });
+  const still = node.folded.length > 0 && !page.data.away; // nothing can open it here
+  const group = shape("g", { class: `node ${node.kind}`, "data-node": node.name, ...(still ? { role: "img" } : { tabindex: 0, role: "button" }) });
   const [body, halo] = [outline(node, 0), outline(node, 4)];
   body.classList.add("shape");
   halo.classList.add("halo");
@@ -347,6 +354,7 @@ function drawNode(page, node) {
   const holds = node.folded.length ? `, ${node.folded.length} nodes${opens}` : "";
   group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds${holds}`));
   const select = () => {
+    if (still) return;
     if (node.folded.length) {
       page.send("opened", [...page.data.opened, node.folded[0]]);
       return;
@@ -416,7 +424,7 @@ function light(page) {
     group.classList.toggle("selected", name === page.selected);
     group.classList.toggle("now", name === now);
     group.classList.toggle("differs", beside !== null && page.upto === null && beside.has(name) !== on);
-    group.setAttribute("aria-pressed", String(name === page.selected));
+    if (group.getAttribute("role") === "button") group.setAttribute("aria-pressed", String(name === page.selected));
     const strip = stretch.cells[name] ?? "";
     const open = [...strip].filter((level) => level !== "0").length;
     const what = node.folded.length ? "blocks ran" : "channels open";
@@ -446,8 +454,11 @@ function closer(page) {
   const known = page.selected === null ? undefined : page.data.facts[page.selected];
   page.closer.classList.toggle("empty", !known);
   page.follow = () => {};
+  page.closer.setAttribute("aria-label", known ? `The node ${page.selected}` : "No node is looked at");
+  page.told.textContent = known ? `${page.selected}: ${known.kind}` : "";
   if (!known) {
-    page.closer.replaceChildren(element("p", { class: "cap" }, "Click a node of the graph to see what it is, what it made of the image and what opens it."));
+    const more = page.data.away ? ", what it made of the image" : "";
+    page.closer.replaceChildren(element("p", { class: "cap" }, `Click a node of the graph to see what it is${more} and what opens it.`));
     return;
   }
   const where = element("span");
@@ -466,30 +477,33 @@ function closer(page) {
 
 function ratesPlot(page, rates) {
   if (!rates.length) return null;
-  const percent = (share) => `${Math.round(100 * share)}%`;
+  const percent = (share) => `${(100 * share).toFixed(share > 0 && (share < 0.0995 || share > 0.9) && share < 1 ? 1 : 0)}%`;
   const title = "Share of validation images that it runs for";
   if (!page.data.every_lam || page.data.pinned) {
     const nearest = rates.reduce((best, one) => (Math.abs(one[0] - page.data.lam) < Math.abs(best[0] - page.data.lam) ? one : best));
-    return { figure: element("figure", {}, element("figcaption", {}, title), element("b", {}, percent(nearest[1]))), at() {} };
+    const measured = nearest[0] === null ? "" : ` at λ = ${nearest[0]}`;
+    return { figure: element("figure", {}, element("figcaption", {}, title + measured), element("b", {}, percent(nearest[1]))), at() {} };
   }
-  return plot(page, title, ["it runs"], rates.map(([lam, share]) => [lam, [share]]), [0, 1], percent);
+  return plot(page, title, ["it runs"], rates.map(([lam, share]) => [lam, [share]]), [0, 1], percent, true);
 }
 
 // A control node's scores along λ; none where each gate is decided by itself.
 function scoresPlot(page, name) {
   const { node } = page.nodes.get(name);
   const rows = page.data.scores[name];
-  if (node.kind !== "control" || !rows || rows.length < 2 || node.options.length > LINES + 1) return null;
+  if (node.decides !== "one" || !rows || rows.length < 2 || node.options.length > STYLES) return null;
   const points = rows.map((row, step) => [step / 100, row]);
   const values = rows.filter(Boolean).flat();
   if (!values.length) return null;
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = Math.max(0.05 * (high - low), 0.005);
-  return plot(page, "Its scores for this image", node.options, points, [low - room, high + room], (value) => value.toFixed(2));
+  const digits = high - low < 0.1 ? 3 : 2;
+  return plot(page, "Its scores for this image", node.options, points, [low - room, high + room], (value) => value.toFixed(digits), false);
 }
 
-// Lines along λ, each with its value where the slider stands. Points are [λ, [a value per line]], or [λ, null] where there is none.
-function plot(page, title, names, points, [low, high], written) {
+// Lines along λ, each with its value where the slider stands. Points are [λ, [a value per line]], or [λ, null] where there is none; those
+// that were measured are dotted, and between them a value is about so much.
+function plot(page, title, names, points, [low, high], written, dotted) {
   const { width, height, left, right, top, bottom } = PLOT;
   const x = (lam) => left + lam * (width - left - right);
   const y = (value) => height - bottom - ((value - low) / (high - low)) * (height - top - bottom);
@@ -504,17 +518,25 @@ function plot(page, title, names, points, [low, high], written) {
     const drawn = points.map(([lam, row], index) => row && `${index && points[index - 1][1] ? "L" : "M"}${x(lam).toFixed(1)},${y(row[line]).toFixed(1)}`);
     svg.append(shape("path", { class: `line l${line}`, d: drawn.filter(Boolean).join(" ") }));
   });
+  if (dotted) svg.append(...points.map(([lam, [value]]) => shape("circle", { class: "dot", cx: x(lam), cy: y(value), r: 2.6 })));
   const mark = shape("line", { class: "mark", y1: top, y2: height - bottom });
   svg.append(mark);
   const values = names.map(() => element("b"));
-  const key = names.map((name, line) => element("span", {}, element("i", { class: `l${line}` }), `${name} `, values[line]));
+  const swatch = (line) => {
+    const drawn = shape("svg", { viewBox: "0 0 22 4", class: "swatch", "aria-hidden": "true" });
+    drawn.append(shape("path", { class: `line l${line}`, d: "M0,2 L22,2" }));
+    return drawn;
+  };
+  const key = names.map((name, line) => element("span", {}, swatch(line), `${name} `, values[line]));
+  if (page.data.thresholds.length) key.push(element("span", { class: "cap" }, "orange: where this image’s route changes"));
   const at = (step) => {
     const lam = step / 100;
     mark.setAttribute("x1", x(lam));
     mark.setAttribute("x2", x(lam));
     const row = valuesAt(points, lam);
     values.forEach((value, line) => {
-      value.textContent = row ? written(row[line]) : "was not asked";
+      const about = dotted && !points.some(([measured]) => Math.abs(measured - lam) < 1e-6) ? "about " : "";
+      value.textContent = row ? about + written(row[line]) : "was not asked";
     });
   };
   return { figure: element("figure", {}, element("figcaption", {}, title), svg, element("div", { class: "key" }, ...key)), at };

@@ -1,7 +1,7 @@
 """Explore: an image, the graph lit by what ran for it, and λ."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -129,13 +129,16 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     if held:
         with notices:
             _told_held(run, held)
-    told = facts(graph.nodes, graph.shapes, state.parameters(model), graph.macs, run.figures.get("val", []), sweep)
+
+    def told(names: Collection[str]) -> dict[str, View]:
+        return facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, run.figures.get("val", []), sweep)
+
     if layout.installed():
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
         asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected)
-        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told, asked)
+        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told({node.name for node in shown}), asked)
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)
         if now.pin is not None:
@@ -147,7 +150,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
             _other_route(run, graph.nodes, state.swept(run, sha256, image, {}))
             _take_away(run, chosen, view, sweep, held, graph.every_lam)
     else:
-        selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam, told)
+        selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam, told({node.name for node in graph.nodes}))
         closer = st.container()
     with closer:
         inspect(Seen(run, model, image, dict(held), sweep, lam if graph.every_lam else model.lam), selected)

@@ -4,13 +4,18 @@ import math
 import sys
 from dataclasses import asdict
 from statistics import median
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, Settings, bar, console, opened, print_json, settings
 from core.registry import ConfigError, choose, names
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.inference.model import Model
 
 BAR = 24  # characters for the static network
 
@@ -36,7 +41,6 @@ def bench(
     """Time of the gated network against its static one: both in their fastest form, in turn, in one process; gates included."""
     import torch
 
-    from core.datasets import DataError
     from core.evaluation import normalised
     from core.inference.bench import bench as measure
     from core.inference.bench import profile as look
@@ -57,11 +61,7 @@ def bench(
     else:
         model = load_model(opened(db), what)
         graph, along = model.graph, list(_numbers(lams, "--lams")) if model.graph.every_lam else [model.lam]
-        try:
-            images = normalised(model.config.dataset.samples(64)[0].images)
-        except DataError:
-            images = torch.randn(64, *model.image, generator=torch.Generator().manual_seed(0))
-            print("the run's images are not at hand: random noise stands for them", file=sys.stderr)
+        images = normalised(_images(model))
     if not graph.controls:
         raise ConfigError(f"{what} has no gates: there is nothing to compare with its static network")
     sizes, rates = [int(one) for one in _numbers(batch, "--batch")], _numbers(random, "--random")
@@ -102,6 +102,19 @@ def bench(
     console().print(table)
 
 
+def _images(model: "Model") -> "Tensor":
+    """Some images of a run's dataset, (N, C, H, W) uint8; noise where they are not at hand."""
+    import torch
+
+    from core.datasets import DataError
+
+    try:
+        return model.config.dataset.samples(64)[0].images
+    except DataError:
+        print("the run's images are not at hand: random noise stands for them", file=sys.stderr)
+        return torch.randint(0, 256, (64, *model.image), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
 def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> None:
     """Measures and prints how long all values of λ take for one image."""
     import torch
@@ -112,7 +125,7 @@ def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> N
 
     if what in names("architectures") or not (model := load_model(opened(db), what)).graph.every_lam:
         raise ConfigError(f"{what} has one λ or none: --slider needs a run that serves every λ")
-    images = model.config.dataset.samples(64)[0].images
+    images = _images(model)
     rows: list[dict[str, Any]] = []
     for number in threads:
         torch.set_num_threads(number)

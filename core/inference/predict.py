@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import torch
@@ -20,7 +20,8 @@ from core.network.weighing import threshold
 
 STEPS = 101  # positions of the λ slider
 EVERY_LAM = torch.linspace(0, 1, STEPS)
-HALVINGS = 7  # of a step of the slider, until it is shorter than 1e-4
+PARTS = 10  # into which a step of the slider is divided where the course changes,
+CLOSER = 2  # so many times: to 1e-4
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def sweep_lam(model: Model, image: Tensor, forced: Mapping[str, bool] | None = N
 def thresholds(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> list[float]:
     """The values of λ, ascending, at which the nodes that run for an image (C, H, W) change; none for a network of one λ.
 
-    In closed form where one control node of two options decides alone, to 1e-4 by halving the steps of the slider otherwise.
+    In closed form where one control node of two options decides alone, to 1e-4 by looking closer at the steps of the slider otherwise
+    (what changes and changes back within a thousandth is not seen).
     """
     graph, policy = model.graph, holding(model.graph, forced or {})
     return _thresholds(graph, image, policy, _at(graph, image, policy, EVERY_LAM)) if graph.every_lam else []
@@ -114,13 +116,13 @@ def _thresholds(graph: Graph, image: Tensor, policy: Policy, coarse: Execution) 
         return [crossing] if 0 < crossing < 1 else []
     known = list(zip(EVERY_LAM.tolist(), _courses(coarse), strict=True))
     spans = [(before, after) for before, after in pairwise(known) if before[1] != after[1]]  # between their ends the course changes
-    for _ in range(HALVINGS):
+    for _ in range(CLOSER):
         if not spans:
             break
-        middles = torch.tensor([(before[0] + after[0]) / 2 for before, after in spans])
-        found = zip(middles.tolist(), _courses(_at(graph, image, policy, middles)), strict=True)
-        halves = [half for (before, after), middle in zip(spans, found, strict=True) for half in ((before, middle), (middle, after))]
-        spans = [(before, after) for before, after in halves if before[1] != after[1]]
+        lams = torch.cat([torch.linspace(before[0], after[0], PARTS + 1)[1:-1] for before, after in spans])
+        found = iter(zip(lams.tolist(), _courses(_at(graph, image, policy, lams)), strict=True))
+        looked_at = [[before, *islice(found, PARTS - 1), after] for before, after in spans]
+        spans = [(one, next_one) for points in looked_at for one, next_one in pairwise(points) if one[1] != next_one[1]]
     return [after[0] for _, after in spans]
 
 

@@ -54,7 +54,7 @@ def even_course(graph: Graph, images: Tensor) -> Tensor:
     told = np.linspace(0, 1, ASKED)
     shares = []
     for one in told:
-        spends = [spent(graph, execute(graph, some, Greedy(), lam=float(one), dense=True)) for some in torch.split(images, 256)]
+        spends = [spent(graph, execute(graph, some, Greedy(), lam=float(one), whole=True)) for some in torch.split(images, 256)]
         shares.append(float(torch.cat(spends).mean()))
     graph.course.copy_(kept)
     rising = np.maximum.accumulate(shares) + 1e-9 * np.arange(ASKED)  # the cost may not fall where more is asked for

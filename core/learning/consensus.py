@@ -69,7 +69,7 @@ def consensus(graph: Graph, images: Tensor, lam: float | None) -> Consensus:
     scores: dict[str, list[Tensor]] = {control.name: [] for control in graph.controls}
     costs = []
     for some in torch.split(images, TOGETHER):
-        execution = execute(graph, some, Greedy(), lam=lam, dense=True)
+        execution = execute(graph, some, Greedy(), lam=lam, whole=True)
         costs.append(spent(graph, execution))
         for name, seen in scores.items():
             seen.append(execution.scores[name].relu())

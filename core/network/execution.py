@@ -96,12 +96,20 @@ class Sent:
 
 
 def execute(
-    graph: Graph, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None, dense: bool = False, copies: int = 1
+    graph: Graph,
+    x: Tensor,
+    policy: Policy,
+    *,
+    lam: Tensor | float | None = None,
+    dense: bool = False,
+    whole: bool = False,
+    copies: int = 1,
 ) -> Execution:
     """Run a graph on images x (N, C, H, W), each of them `copies` times: B = copies · N rows, row r being image r mod N.
 
     `lam`, one number or (B,), is needed by graphs that serve every λ and ignored by the others. `dense` computes every node for every row
-    and multiplies by the gate, so that gradients reach closed gates; the answer is the same. Raises GraphError where λ is missing.
+    and multiplies by the gate, so that gradients reach closed gates; the answer is the same. `whole` does so for the gates inside nodes
+    that run alone: many images that keep different channels take less time so. Raises GraphError where λ is missing.
     """
     if graph.every_lam and lam is None:
         raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
@@ -118,13 +126,13 @@ def execute(
         done.ran[node.name] = present if opening is None else present & (opening > 0)
         inputs = [_received(sent[edge.source], edge.default, done.ran[edge.source]) for edge in node.inputs]
         if node.kind == "control":
-            values = _computed(graph, node, inputs, {"weight": weights}, done.ran[node.name], dense).by_row()
+            values = _computed(graph, node, inputs, {"weight": weights}, done.ran[node.name], dense, whole).by_row()
             done.values[node.name] = values * _spread(present, values)
             done.scores[node.name] = scores(done.values[node.name], lams, graph.exchange_rate)
             done.gates[node.name] = policy(node, done.scores[node.name]) * _spread(present, done.scores[node.name])
         else:
             within = {} if node.channels is None else {"channels": done.gates[node.channels.control][:, node.channels.columns]}
-            result = _computed(graph, node, inputs, within, done.ran[node.name], dense)
+            result = _computed(graph, node, inputs, within, done.ran[node.name], dense, whole)
             result = result if shared else Sent(result.by_row())
             if dense:  # what did not run may have given anything, and zero times infinity is not zero
                 usable = _spread(done.ran[node.name], result.values).bool() | result.values.isfinite()
@@ -161,14 +169,16 @@ def _received(sent: Sent, default: float | None, ran: Tensor) -> Sent:
     return Sent(torch.cat([sent.values, nothing]), torch.where(ran, sent.of, len(sent.values)))
 
 
-def _computed(graph: Graph, node: Node, inputs: Sequence[Sent], named: Mapping[str, Tensor | None], runs: Tensor, dense: bool) -> Sent:
+def _computed(
+    graph: Graph, node: Node, inputs: Sequence[Sent], named: Mapping[str, Tensor | None], runs: Tensor, dense: bool, whole: bool
+) -> Sent:
     """What a node's module returns for the rows for which it runs, zero for the others; `named` (B, ...) is what else it takes."""
     part = graph.parts[node.name]
     shape, batch = graph.shapes[node.name], len(runs)
     if node.kind == "dummy":
         constant: Tensor = part()
         return Sent(torch.cat([constant, torch.zeros_like(constant)]), (~runs & (not dense)).long())
-    how = {} if node.channels is None else {"dense": dense}
+    how = {} if node.channels is None else {"dense": dense or whole}
     if dense or (bool(runs.all()) and inputs[0].of is None):
         result: Tensor = part(*(one.values for one in inputs), **named, **how)
         return Sent(result)

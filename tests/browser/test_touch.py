@@ -159,17 +159,19 @@ def test_a_picture_is_taken_with_the_camera(browser: Browser, server: str) -> No
     """With the browser's own stand-in for a camera, a moving pattern."""
     pretended = [*ARGUMENTS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     seeing = browser.browser_type.launch(executable_path=chromium(), args=pretended)
-    page = seeing.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(90_000)
-    open_explore(page, server)
-    page.get_by_text("Camera", exact=True).click()
-    page.wait_for_function("() => document.querySelector('video')?.readyState === 4")
-    page.get_by_role("button", name="Take Photo").click()
-    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
-    expect(page.locator(".gate-graph .node.on").first).to_be_visible()
-    page.get_by_role("button", name="Clear photo").click()
-    expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
-    seeing.close()
+    try:
+        page = seeing.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(90_000)
+        open_explore(page, server)
+        page.get_by_text("Camera", exact=True).click()
+        page.wait_for_function("() => document.querySelector('video')?.readyState === 4")
+        page.get_by_role("button", name="Take Photo").click()
+        expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+        expect(page.locator(".gate-graph .node.on").first).to_be_visible()
+        page.get_by_role("button", name="Clear photo").click()
+        expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
+    finally:
+        seeing.close()
 
 
 def test_a_photograph_of_twelve_megapixels_is_uploaded(page: Page, server: str, tmp_path: Path) -> None:
