@@ -4,6 +4,7 @@ A group is the runs of one seed: one network for every λ, or several that were 
 the reference network of the group.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import mean, stdev
@@ -74,7 +75,12 @@ def warnings(run: Run) -> list[str]:
 def over_seeds(figures: Sequence[Figures]) -> dict[str, tuple[float, float | None]]:
     """Of each figure that all have, the mean and the standard deviation over seeds; no deviation for one seed."""
     columns = {name: [one[name] for one in figures] for name in figures[0] if all(name in one for one in figures)}
-    return {name: (mean(values), stdev(values) if len(values) > 1 else None) for name, values in columns.items()}
+    return {name: (mean(values), _spread(values) if len(values) > 1 else None) for name, values in columns.items()}
+
+
+def _spread(values: Sequence[float]) -> float:
+    """The standard deviation; not-a-number where one of the values is."""
+    return stdev(values) if all(math.isfinite(value) for value in values) else math.nan
 
 
 def reference(group: Sequence[Run], split: str) -> float:

@@ -1,5 +1,6 @@
 """The figures of a report, against ones worked out by hand."""
 
+from math import isnan
 from typing import Any
 
 import pytest
@@ -66,3 +67,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
 def test_means_and_deviations_over_seeds() -> None:
     assert over_seeds([{"a": 1.0, "b": 2.0}, {"a": 3.0}]) == {"a": (2.0, pytest.approx(2**0.5))}
     assert over_seeds([{"a": 1.0}]) == {"a": (1.0, None)}
+    mean, deviation = over_seeds([{"a": 1.0}, {"a": float("nan")}, {"a": 2.0}])["a"]
+    assert isnan(mean)
+    assert deviation is not None
+    assert isnan(deviation)

@@ -1,5 +1,6 @@
 """Commands about many runs at once, and about what a run has to beat: sweep, report."""
 
+import math
 import shlex
 from typing import Annotated, Any, Literal
 
@@ -95,7 +96,8 @@ def report(
     over = f"{len(seeds)} seeds, mean ± standard deviation" if len(seeds) > 1 else f"seed {seeds[0]} alone"
     table = Table("figure", "value", title=f"{name}: {split} split, {there[0].figures[split][0]['n']} images, {over}")
     for figure, (value, deviation) in told.items():
-        table.add_row(figure, f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}"))
+        written = f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+        table.add_row(figure, "not reached" + " by every seed" * (len(seeds) > 1) if math.isnan(value) else written)
     console().print(table)
     print("costs are shares of the multiply-adds of the static reference network; accuracies, gains and losses are shares of 1")
     for run in there:
