@@ -60,7 +60,7 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, server: str) -> No
             break
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("What if it were")).to_be_visible()
+    expect(page.get_by_text("What if N3 were")).to_be_visible()
 
 
 def test_a_phone_shows_all_of_it(browser: Browser, server: str, tmp_path: Path) -> None:
@@ -71,5 +71,5 @@ def test_a_phone_shows_all_of_it(browser: Browser, server: str, tmp_path: Path) 
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.locator('.gate-graph [data-node="Q1"]').tap()
-    expect(page.get_by_text("it decides what runs")).to_be_visible()
+    expect(page.locator(".closer").get_by_text("it decides what runs")).to_be_visible()
     context.close()

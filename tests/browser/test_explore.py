@@ -120,7 +120,7 @@ def test_a_node_tells_what_it_is(page: Page, server: str, way: str) -> None:
     else:
         node.focus()
         page.keyboard.press(way)
-    expect(page.get_by_text("it decides what runs")).to_be_visible()
+    expect(page.locator(".closer").get_by_text("it decides what runs")).to_be_visible()
     expect(page.get_by_text("“go on” opens N3.")).to_be_visible()
     assert node.get_attribute("aria-pressed") == "true"
 
