@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: run test check format dot browser
 
 run: .venv/run dot
-	$(BIN)/python -m streamlit run app/main.py
+	$(BIN)/python -m app
 
 test: .venv/test dot browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup

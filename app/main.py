@@ -1,4 +1,4 @@
-"""The app: `streamlit run app/main.py`, from any folder."""
+"""The app: what each visit runs; `python -m app` serves it, and so does `streamlit run app/main.py`, from any folder."""
 
 import sys
 from pathlib import Path

@@ -50,7 +50,7 @@ def served(database: str, folder: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.port", str(port), "--server.headless", "true"]
+    command = [sys.executable, str(MAIN.parent), "--server.port", str(port), "--server.headless", "true"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=os.environ | {"GATESCOPE_DB": database})
     address = f"http://localhost:{port}"

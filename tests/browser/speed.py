@@ -20,6 +20,7 @@ from core.references import load_references
 from core.store import Store
 
 TURNS = 15
+STARTED = 8  # seconds for which the server has run when the first visit comes
 STEPS = """async () => {
     const host = [...document.querySelectorAll("*")].map((one) => one.shadowRoot?.querySelector(".gate-graph")).find(Boolean);
     const slider = host.querySelector("input[type=range]");
@@ -106,8 +107,9 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
             page = browser.new_page(viewport={"width": 1400, "height": 1400})
             page.set_default_timeout(90_000)
+            time.sleep(STARTED)
             for run in ("chain-digits", "resnet38-cascade-cifar10"):
-                print(f"{run}, the server's first time: picture after {first_picture(page, f'{address}/?run=reference/{run}'):.0f} ms")
+                print(f"{run}, its first visit: picture after {first_picture(page, f'{address}/?run=reference/{run}'):.0f} ms")
                 opened = [first_picture(page, f"{address}/?run=reference/{run}") for _ in range(5)]
                 print(f"{run}: first picture on a running server: {median(opened)}")
                 page.wait_for_timeout(1500)

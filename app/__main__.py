@@ -1,0 +1,25 @@
+"""The studio: `python -m app`, with Streamlit's options if you like. What the first page needs is loaded while the browser opens."""
+
+import sys
+import threading
+from pathlib import Path
+
+from streamlit.web import cli
+
+MAIN = Path(__file__).resolve().with_name("main.py")
+
+
+def _load() -> None:
+    """What takes seconds to import, so that the first page does not wait for it."""
+    import core.inference.preparation  # noqa: F401
+
+
+def main() -> None:
+    sys.path.insert(0, str(MAIN.parents[1]))
+    threading.Thread(target=_load, daemon=True).start()
+    sys.argv = ["streamlit", "run", str(MAIN), *sys.argv[1:]]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
