@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, get_args
 
+from app.columns import cut
 from app.diagram import LETTER, Style, opening, short, shown, size, source
 from app.folding import Folded
 from core.network.node import Node
@@ -19,6 +20,7 @@ Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 ROOM = (660.0, 480.0)  # pixels that a layout is fitted into
+COLUMNS = (2, 3, 4)  # into which a long layout may be cut
 LARGEST = 1.25  # a small graph is enlarged no further
 DOTS = 16  # points of a line that a label should not cover
 LABEL = 14.0  # height of a control edge's label, in pixels
@@ -37,7 +39,7 @@ def lay_out(nodes: Sequence[Node], macs: Mapping[str, int], static: int) -> Layo
 
     {width, height, style, nodes, edges}, in pixels, y downwards:
     nodes  {name, text, kind, x, y (the middle), w, h, macs, share (of the static network's), options, decides, cells, folded (the names of
-           the nodes that it stands for)}
+           the nodes that it stands for), again (only where it is drawn a second time, at the top of a column)}
     edges  {source, target, kind ("data" or "control"), default, options, label, path, arrow (polygon points), ring (x, y, radius),
            at (the middle of the label, or none)}
     """
@@ -47,6 +49,9 @@ def lay_out(nodes: Sequence[Node], macs: Mapping[str, int], static: int) -> Layo
 @cache
 def _best(nodes: tuple[Node, ...], macs: tuple[tuple[str, int], ...], static: int) -> str:
     layouts = [_drawn(nodes, style) for style in get_args(Style)]
+    layouts += [
+        cut(layout, columns) for layout in layouts if layout["style"] != "LR" for columns in COLUMNS if layout["height"] > 2 * ROOM[1]
+    ]
     best = max(layouts, key=lambda layout: round(8 * min(ROOM[0] / layout["width"], ROOM[1] / layout["height"], LARGEST)))
     costs = dict(macs)
     for node in best["nodes"]:

@@ -103,7 +103,7 @@ def frozen(view: View, step: int) -> View:
 def _beside(shown: Sequence[Node], beside: "LamSweep | View") -> View:
     """What to compare with: the image with nothing held, or a view that was pinned, if it is of a network with the same nodes."""
     if isinstance(beside, dict):
-        same = [node["name"] for node in beside["layout"]["nodes"]] == [node.name for node in shown]
+        same = {node["name"] for node in beside["layout"]["nodes"]} == {node.name for node in shown}
         told = [{"ran": one["ran"] if same else None, "label": one["label"], "share": one["share"]} for one in beside["stretches"]]
         return {"title": "In the pinned view", "starts": beside["starts"], "stretches": told}
     told = [

@@ -285,9 +285,11 @@ function draw(page) {
   const { layout } = page.data;
   const svg = shape("svg", { role: "group", "aria-label": "Graph of the network’s modules" });
   page.edges = layout.edges.map((edge) => drawEdge(edge));
-  page.nodes = new Map(layout.nodes.map((node) => [node.name, { node, group: drawNode(page, node) }]));
+  const drawn = layout.nodes.map((node) => ({ node, group: node.again ? drawAgain(node) : drawNode(page, node) }));
+  page.nodes = new Map(drawn.filter(({ node }) => !node.again).map((one) => [one.node.name, one]));
+  page.again = drawn.filter(({ node }) => node.again);
   page.choices = [];
-  svg.append(...page.edges.map((one) => one.group), ...[...page.nodes.values()].map((one) => one.group), ...drawChoices(page, layout));
+  svg.append(...page.edges.map((one) => one.group), ...drawn.map((one) => one.group), ...drawChoices(page, layout));
   page.canvas.replaceChildren(svg);
 }
 
@@ -323,6 +325,15 @@ function outline(node, margin) {
   }
   if (node.kind === "input" || node.kind === "output") return shape("ellipse", { cx: node.x, cy: node.y, rx: w, ry: h });
   return shape("rect", { x: node.x - w, y: node.y - h, width: 2 * w, height: 2 * h, rx: 8 + margin });
+}
+
+// A node that is drawn a second time, at the top of a column that hangs on it.
+function drawAgain(node) {
+  const group = shape("g", { class: `node ${node.kind} again`, "aria-hidden": "true" });
+  const body = outline(node, 0);
+  body.classList.add("shape");
+  group.append(body, shape("text", { x: node.x, y: node.y + 4 }, `${node.text} …`));
+  return group;
 }
 
 function drawNode(page, node) {
@@ -381,7 +392,7 @@ function drawChoices(page, layout) {
     page.choices.push({ control: control.name, columns: options.map((option) => control.options.indexOf(option)), options, label, text });
     texts.push(text);
   };
-  for (const control of layout.nodes.filter((node) => node.kind === "control")) {
+  for (const control of layout.nodes.filter((node) => node.kind === "control" && !node.again)) {
     const edges = layout.edges.filter((edge) => edge.source === control.name && edge.at);
     for (const edge of edges) add(control, edge.options, edge.label, edge.at[0], edge.at[1] + 4);
     const others = control.options.filter((option) => !edges.some((edge) => edge.options.includes(option)));
@@ -432,6 +443,7 @@ function light(page) {
     group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}, ${node.cost} multiply-adds${channels}`);
     group.querySelectorAll(".cell").forEach((cell, index) => cell.style.setProperty("--level", String(on ? shade(strip[index]) : 0)));
   }
+  for (const { node, group } of page.again) group.classList.toggle("on", ran.has(node.name));
   for (const { edge, group } of page.edges) {
     const sends = ran.has(edge.source);
     const taken = edge.kind === "control" ? sends && edge.options.some((option) => stretch.taken[edge.source].includes(option)) : sends;
@@ -630,7 +642,7 @@ function show(page) {
       page.selected = null;
       look(page);
     }
-    page.names.replaceChildren(...data.layout.nodes.map((node) => element("option", { value: node.name })));
+    page.names.replaceChildren(...data.layout.nodes.filter((node) => !node.again).map((node) => element("option", { value: node.name })));
     page.fold.hidden = !data.opened.length;
     draw(page);
   }

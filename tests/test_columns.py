@@ -1,0 +1,50 @@
+"""Long graphs in columns: everything is still there, every edge still leads from its source to its target, and nothing overlaps."""
+
+import re
+
+import pytest
+from test_diagram import DRAWN, overlap
+
+from app import layout
+from app.columns import cut
+from core.network.node import Edge, Node
+from core.registry import choose
+
+
+def points(text: str) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", text)]
+
+
+def near(point: tuple[float, float], node: dict) -> bool:
+    return abs(point[0] - node["x"]) <= node["w"] / 2 + 12 and abs(point[1] - node["y"]) <= node["h"] / 2 + 12
+
+
+@DRAWN
+@pytest.mark.parametrize("depth", [14, 20, 26])
+def test_a_long_residual_network_stands_in_columns(depth: int) -> None:
+    graph = choose("architectures", {"name": "lc_resnet", "depth": depth}).build((3, 32, 32), 10, every_lam=True)
+    placed = layout.lay_out(graph.nodes, graph.macs, 1000)
+    nodes = placed["nodes"]
+    again = [node for node in nodes if node.get("again")]
+    assert again
+    assert {node["name"] for node in nodes if not node.get("again")} == set(graph.by_name)
+    assert len(nodes) == len(graph.nodes) + len(again)
+    assert not [(a["name"], b["name"]) for i, a in enumerate(nodes) for b in nodes[:i] if overlap(a, b)]
+    assert len(placed["edges"]) == sum(len(node.inputs) + len({gate.control for gate in node.gates}) for node in graph.nodes)
+    for edge in placed["edges"]:
+        assert any(near(points(edge["path"])[0], node) for node in nodes if node["name"] == edge["source"]), edge
+        assert any(near(points(edge["arrow"])[0], node) for node in nodes if node["name"] == edge["target"] and not node.get("again")), edge
+        if edge["ring"]:
+            assert any(near((edge["ring"]["x"], edge["ring"]["y"]), node) for node in nodes if node["name"] == edge["source"])
+    assert placed["height"] < 1.6 * placed["width"]
+
+
+@DRAWN
+def test_a_graph_that_hangs_on_no_one_node_is_not_cut() -> None:
+    """Two chains side by side: at every height two nodes lead on."""
+    sides = [Node(f"{side}{i}", "regular", (Edge(f"{side}{i - 1}" if i else "x"),)) for i in range(20) for side in "ab"]
+    nodes = [Node("x", "input"), *sides, Node("y", "output", (Edge("a19"), Edge("b19")))]
+    whole = layout._drawn(nodes, "TB")
+    parts = cut(whole, 3)
+    assert len(parts["nodes"]) <= len(nodes) + 1  # at most the input alone can stand apart
+    assert parts["height"] > 0.8 * whole["height"]
