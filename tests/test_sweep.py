@@ -1,11 +1,18 @@
 """Runs that belong together."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
 
 from core.config import run_config
 from core.store import Store
 from core.training.sweep import enlist, planned, static_paths, sweep
 
+ROOT = Path(__file__).parents[1]
 CONFIG = run_config(
     architecture={"name": "cascade", "trunk": [2, 2], "head": [2, 2]}, dataset="faces", method="d2nn", training={"epochs": 1}
 )
@@ -58,6 +65,26 @@ def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None
         process = None
     assert process is None
     assert store.run(runs[0].id).state == "interrupted"
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["from the app", "from the command line"])
+def test_a_sweep_that_is_asked_to_end_ends_its_processes(scratch_database: str, by_hand: bool) -> None:
+    store = Store(scratch_database)
+    long = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 5000})})
+    (run,) = enlist(store, planned(long, [0.5], [0]), "long")
+    sizes = ["--set", "architecture.trunk=[2,2]", "--set", "architecture.head=[2,2]", "--epochs", "5000", "--lams", "0.5"]
+    words = ["core", "sweep", "cascade", "--name", "long", "--dataset", "faces", *sizes] if by_hand else ["core.training.sweep", "long"]
+    process = subprocess.Popen([sys.executable, "-m", *words, "--db", scratch_database], cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while store.run(run.id).state != "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    worker = store.run(run.id).pid
+    assert worker is not None
+    process.terminate()
+    process.wait(timeout=30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
 
 
 def test_variants_of_a_sweep_are_told_apart(scratch_database: str) -> None:

@@ -1,6 +1,7 @@
 """The commands together, and the one place where a user's error becomes one line and exit status 2."""
 
 import io
+import signal
 import sys
 
 import typer
@@ -33,6 +34,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")  # Windows would refuse a λ where the output goes to a file
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be asked to end is as good as Ctrl-C: nothing is left running
     try:
         app()
     except (UserError, DataError, StoreError, FloatingPointError) as error:

@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--db", default=None)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the process of the run that is going on ends with this one
     store = Store(asked.db)
     runs = sorted((run for run in store.runs() if run.sweep == asked.name), key=lambda run: run.id)
     for _ in sweep(store, runs, 1):
