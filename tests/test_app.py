@@ -258,3 +258,17 @@ def test_a_step_is_no_larger_than_the_value_it_changes(default: float) -> None:
 def test_the_form_and_the_configuration_agree() -> None:
     assert forms.FIRST.keys() == set(KINDS)
     assert isinstance(run_config(architecture="cascade", dataset="digits", method="d2nn"), RunConfig)
+
+
+def test_runs_that_the_address_names_are_compared(app: AppTest, trained: str) -> None:
+    runs = {run.name: run.id for run in Store(trained).runs()}
+    page(app, "runs")
+    assert "several to compare them" in texts(app)
+    app.query_params["compare"] = f"{runs['every']},{runs['plain']},999999"
+    app.run()
+    assert not app.exception
+    assert app.subheader[0].value == "2 runs compared"
+    told = next(frame.value for frame in app.dataframe if "option" in frame.value)
+    options = dict(zip(told["option"], zip(told["every"], told["plain"], strict=True), strict=True))
+    assert options["method.name"] == ("d2nn", "static")
+    assert "training.epochs" not in options

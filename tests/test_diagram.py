@@ -112,7 +112,7 @@ def test_a_cascade_is_laid_out_in_rows_and_a_chain_is_no_strip() -> None:
     assert placed["height"] >= 360
 
 
-@pytest.mark.parametrize("module", ["diagram", "columns", "layout", "facts", "charts", "view", "wording", "fields"])
+@pytest.mark.parametrize("module", ["diagram", "columns", "layout", "facts", "charts", "comparison", "view", "wording", "fields"])
 def test_it_loads_without_streamlit_and_without_torch(module: str) -> None:
     code = f"import sys, app.{module}; assert not {{'streamlit', 'torch'}} & set(sys.modules), 'loaded'"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=layout.__file__.rsplit("/app/", 1)[0])

@@ -1,4 +1,4 @@
-"""Runs: all of them in a table; one of them with its curves, figures and what can be done with it."""
+"""Runs: all of them in a table; one of them with its curves, figures and what can be done with it, or several compared."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,12 @@ import streamlit as st
 
 from app import state
 from app.charts import trade_off_chart
+from app.comparison import courses_chart, differing, fronts_chart
 from app.progress import curves, warn
 from app.wording import counted, lam_name, plain
 from core.store import Run, StoreError
 
+COMPARED = "compare"  # in the address
 COLUMNS = {
     "accuracy": st.column_config.NumberColumn("Test accuracy", format="percent", help="at the λ above, or at the run’s own"),
     "work": st.column_config.ProgressColumn(
@@ -65,15 +67,42 @@ def _selected(runs: list[Run], lam: float) -> None:
         table(runs, lam),
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="multi-row",
         column_config=COLUMNS,
         key=f"runs-table-{'-'.join(str(run.id) for run in runs)}",  # another list, another selection: it is kept by row number
     )
-    rows = event.selection.rows
-    if not rows or rows[0] >= len(runs):
-        st.caption("Select a row to see its curves and figures.")
-        return
-    _details(runs[rows[0]])
+    chosen = [runs[row] for row in event.selection.rows if row < len(runs)]
+    if chosen:  # the address names what is compared, so that it reopens the comparison
+        st.query_params.from_dict({COMPARED: ",".join(str(run.id) for run in chosen)} if len(chosen) > 1 else {})
+    else:
+        asked = st.query_params.get(COMPARED, "").split(",")
+        chosen = [run for run in runs if str(run.id) in asked]
+    if len(chosen) > 1:
+        _compared(chosen)
+    elif chosen:
+        _details(chosen[0])
+    else:
+        st.caption("Select a row to see its curves and figures, or several to compare them.")
+
+
+def _compared(runs: list[Run]) -> None:
+    """Several runs beside each other."""
+    st.subheader(f"{len(runs)} runs compared", divider="gray")
+    plain_chart = {"displayModeBar": False}
+    fronts, courses = st.columns(2, gap="large")
+    with fronts:
+        st.caption("Test images: accuracy against work")
+        st.plotly_chart(fronts_chart(runs), key="compared-fronts", config=plain_chart)
+    with courses:
+        st.caption("Validation images: accuracy after each epoch, at the best λ of those that are watched")
+        st.plotly_chart(courses_chart({run.name: state.store().curve(run.id) for run in runs}), key="compared-courses", config=plain_chart)
+    options = differing([run.config for run in runs])
+    st.caption("In what they differ" if options else "They have the same configuration")
+    if options:
+        columns = {run.name: [values[number] for values in options.values()] for number, run in enumerate(runs)}
+        st.dataframe(pd.DataFrame({"option": list(options), **columns}), hide_index=True, key="compared-options")
+    if any(name.startswith("dataset.") for name in options):
+        st.info("They were not tested on the same images: their accuracies are no comparison.", icon=":material/info:")
 
 
 def _details(run: Run) -> None:
