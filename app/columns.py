@@ -29,8 +29,9 @@ def _places(nodes: Sequence[dict[str, Any]], edges: Sequence[dict[str, Any]]) ->
     found = []
     for node in nodes:
         alone = all(other is node or abs(other["y"] - node["y"]) > (other["h"] + node["h"]) / 2 for other in nodes)
-        crossing = {edge["source"] for edge in edges if height[edge["source"]] <= node["y"] < height[edge["target"]]}
-        if alone and crossing == {node["name"]}:
+        down = {edge["source"] for edge in edges if height[edge["source"]] <= node["y"] < height[edge["target"]]}
+        up = any(height[edge["target"]] <= node["y"] < height[edge["source"]] for edge in edges)
+        if alone and down == {node["name"]} and not up:
             found.append(node)
     return sorted(found, key=lambda node: float(node["y"]))
 

@@ -30,15 +30,14 @@ def fronts_chart(runs: Sequence[Run]) -> go.Figure:
     figure = go.Figure()
     for index, run in enumerate(runs):
         rows = sorted(run.figures.get("test", []), key=lambda row: float(row["macs_mean"]))
-        color = LINES[index % len(LINES)]
         hover = [_told(row) for row in rows]
         figure.add_scatter(
             x=[row["macs_mean"] for row in rows],
             y=[row["accuracy"] for row in rows],
             name=run.name,
             mode="lines+markers" if len(rows) > 1 else "markers",
-            line={"color": color, "width": 2, "dash": DASHES[index % len(DASHES)]},
-            marker={"size": 7 if len(rows) > 1 else 11, "symbol": MARKS[index % len(MARKS)], "color": color},
+            line=_line(index),
+            marker={"size": 7 if len(rows) > 1 else 11, "symbol": MARKS[index % len(MARKS)], "color": _line(index)["color"]},
             text=hover,
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         )
@@ -55,10 +54,16 @@ def courses_chart(curves: Mapping[str, Curve]) -> go.Figure:
             if line.startswith(SHOWN):
                 for epoch, value in points:
                     best[epoch] = max(value, best.get(epoch, 0.0))
-        line_style = {"color": LINES[index % len(LINES)], "width": 2, "dash": DASHES[index % len(DASHES)]}
-        figure.add_scatter(x=sorted(best), y=[best[epoch] for epoch in sorted(best)], name=name, mode="lines", line=line_style)
+        mode = "lines+markers" if len(best) < 3 else "lines"
+        figure.add_scatter(x=sorted(best), y=[best[epoch] for epoch in sorted(best)], name=name, mode=mode, line=_line(index))
     _frame(figure, "epoch")
     return figure
+
+
+def _line(index: int) -> dict[str, Any]:
+    """The line of the run of this number: the first twenty-five differ in colour or dashes."""
+    dash = DASHES[(index + index // len(LINES)) % len(DASHES)]
+    return {"color": LINES[index % len(LINES)], "width": 2, "dash": dash}
 
 
 def _frame(figure: go.Figure, across: str) -> None:

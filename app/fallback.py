@@ -51,9 +51,9 @@ def static_graph(
             st.caption("Share of validation images that it runs for, along λ")
             st.line_chart(dict(zip(("λ", "share"), zip(*told["rates"], strict=True), strict=True)), x="λ", y="share", height=220)
         scores = sweep.scores.get(selected, [])
-        options = next(node.options for node in nodes if node.name == selected)
-        if len(scores) > 1 and any(scores):
+        node = next(node for node in nodes if node.name == selected)
+        if node.kind == "control" and node.decides == "one" and len(scores) > 1 and any(scores):
             st.caption("Its scores for this image, along λ")
-            lines = {name: [row[column] if row else None for row in scores] for column, name in enumerate(options)}
-            st.line_chart({"λ": [at / 100 for at in range(len(scores))], **lines}, x="λ", height=220)
+            lines = {name: [row[column] if row else None for row in scores] for column, name in enumerate(node.options)}
+            st.line_chart({**lines, "λ": [at / 100 for at in range(len(scores))]}, x="λ", height=220)
     return selected, step / 100

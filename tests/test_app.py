@@ -264,11 +264,14 @@ def test_runs_that_the_address_names_are_compared(app: AppTest, trained: str) ->
     runs = {run.name: run.id for run in Store(trained).runs()}
     page(app, "runs")
     assert "several to compare them" in texts(app)
-    app.query_params["compare"] = f"{runs['every']},{runs['plain']},999999"
+    app.query_params["runs"] = f"{runs['every']},{runs['plain']},999999,x"
     app.run()
     assert not app.exception
     assert app.subheader[0].value == "2 runs compared"
-    told = next(frame.value for frame in app.dataframe if "option" in frame.value)
-    options = dict(zip(told["option"], zip(told["every"], told["plain"], strict=True), strict=True))
-    assert options["method.name"] == ("d2nn", "static")
-    assert "training.epochs" not in options
+    told = next(frame.value for frame in app.dataframe if frame.value.index.name == "option")
+    assert set(told.loc["method.name", ["every", "plain"]]) == {"d2nn", "static"}
+    assert told.loc["method.name", "plain"] == "static"
+    assert "training.epochs" not in told.index
+    app.query_params["runs"] = str(runs["one"])
+    app.run()
+    assert [header.value for header in app.subheader] == ["one"]

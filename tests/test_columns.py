@@ -7,7 +7,7 @@ from test_diagram import DRAWN, overlap
 
 from app import layout
 from app.columns import cut
-from core.network.node import Edge, Node
+from core.network.node import Edge, Gate, Node
 from core.registry import choose
 
 
@@ -48,3 +48,20 @@ def test_a_graph_that_hangs_on_no_one_node_is_not_cut() -> None:
     parts = cut(whole, 3)
     assert len(parts["nodes"]) <= len(nodes) + 1  # at most the input alone can stand apart
     assert parts["height"] > 0.8 * whole["height"]
+
+
+@DRAWN
+def test_a_layout_is_not_cut_where_an_edge_runs_upwards() -> None:
+    """A late control node that opens an early output."""
+    trunk = [Node(f"t{i}", "regular", (Edge(f"t{i - 1}" if i else "x"),)) for i in range(16)]
+    control = Node("Q", "control", (Edge("t12"),), options=("stay", "leave"))
+    early = Node("early", "output", (Edge("t2"),), (Gate("Q", 1),))
+    nodes = [Node("x", "input"), *trunk, control, early, Node("y", "output", (Edge("t15"),))]
+    for style in ("rows", "TB"):
+        for columns in (2, 3, 4):
+            parts = cut(layout._drawn(nodes, style), columns)
+            for edge in parts["edges"]:
+                assert any(near(points(edge["path"])[0], node) for node in parts["nodes"] if node["name"] == edge["source"]), (
+                    style,
+                    columns,
+                )

@@ -39,6 +39,12 @@ def test_a_front_is_a_line_in_the_order_of_cost_and_a_static_network_a_mark(scra
     assert gated.marker.symbol != static.marker.symbol
 
 
+def test_many_runs_can_be_told_apart_and_one_epoch_can_be_seen() -> None:
+    lines = courses_chart({f"run {number}": {"val accuracy": [(1, 0.5)]} for number in range(12)}).data
+    assert len({(line.line.color, line.line.dash) for line in lines}) == 12
+    assert all(line.mode == "lines+markers" for line in lines)
+
+
 def test_the_course_of_a_run_for_several_lam_is_that_of_the_best() -> None:
     curve = {"val accuracy at λ=0": [(1, 0.5), (2, 0.6)], "val accuracy at λ=1": [(1, 0.4), (2, 0.8)], "train loss": [(1, 9.0)]}
     (line,) = courses_chart({"gated": curve}).data

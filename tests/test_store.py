@@ -237,6 +237,14 @@ def test_what_neither_waits_nor_trains_cannot_be_stopped(store: Store) -> None:
         assert not store.run(run.id).stop_requested
 
 
+def test_what_comes_after_its_end_does_not_undo_a_run(store: Store) -> None:
+    run = store.claim(add(store).id)
+    store.finish(run.id, {"test": []}, weights=b"", epoch=1)
+    store.stop(run.id)
+    store.fail(run.id, KeyboardInterrupt())
+    assert store.run(run.id).state == "finished"
+
+
 def test_a_wish_to_stop_reaches_a_process_that_is_still_starting(store: Store) -> None:
     run = add(store)
     store.request_stop(run.id)

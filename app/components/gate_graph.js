@@ -11,7 +11,7 @@ const LINES = 3; // options listed below a control node
 const HEADER = 18; // height of a line of small text
 const ZOOM = { step: 1.25, least: 0.25, most: 4 };
 const SWEEP = 6000; // milliseconds for λ from 0 to 1
-const INKED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor"]; // in a picture
+const INKED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor", "opacity"]; // in a picture
 const STYLES = 4; // lines of a plot that can be told apart
 const PLOT = { width: 320, height: 120, left: 40, right: 8, top: 8, bottom: 20 };
 const BEAT = 260; // milliseconds for which the playing of an execution stays with a node
@@ -258,7 +258,7 @@ function grip(page) {
     zoom(page, page.zoom * Math.exp(-event.deltaY / 300));
   }, { passive: false });
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".node")) return;
+    if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".node:not(.again)")) return;
     const [x, y, left, top] = [event.clientX, event.clientY, canvas.scrollLeft, canvas.scrollTop];
     const move = (to) => canvas.scrollTo(left + x - to.clientX, top + y - to.clientY);
     canvas.setPointerCapture(event.pointerId);

@@ -12,7 +12,7 @@ from app.progress import curves, warn
 from app.wording import counted, lam_name, plain
 from core.store import Run, StoreError
 
-COMPARED = "compare"  # in the address
+CHOSEN = "runs"  # in the address
 COLUMNS = {
     "accuracy": st.column_config.NumberColumn("Test accuracy", format="percent", help="at the λ above, or at the run’s own"),
     "work": st.column_config.ProgressColumn(
@@ -63,20 +63,15 @@ def figures_at(run: Run, lam: float) -> dict[str, float] | None:
 
 
 def _selected(runs: list[Run], lam: float) -> None:
-    event = st.dataframe(
-        table(runs, lam),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
-        column_config=COLUMNS,
-        key=f"runs-table-{'-'.join(str(run.id) for run in runs)}",  # another list, another selection: it is kept by row number
-    )
-    chosen = [runs[row] for row in event.selection.rows if row < len(runs)]
-    if chosen:  # the address names what is compared, so that it reopens the comparison
-        st.query_params.from_dict({COMPARED: ",".join(str(run.id) for run in chosen)} if len(chosen) > 1 else {})
-    else:
-        asked = st.query_params.get(COMPARED, "").split(",")
-        chosen = [run for run in runs if str(run.id) in asked]
+    key = f"runs-table-{'-'.join(str(run.id) for run in runs)}"  # another list, another selection: it is kept by row number
+
+    def choose() -> None:
+        rows = st.session_state[key].selection.rows
+        st.query_params.from_dict({CHOSEN: ",".join(str(runs[row].id) for row in sorted(rows) if row < len(runs))} if rows else {})
+
+    st.dataframe(table(runs, lam), hide_index=True, on_select=choose, selection_mode="multi-row", column_config=COLUMNS, key=key)
+    asked = st.query_params.get(CHOSEN, "").split(",")  # the address names what was selected, and reopens it
+    chosen = [run for run in runs if str(run.id) in asked]
     if len(chosen) > 1:
         _compared(chosen)
     elif chosen:
@@ -99,10 +94,10 @@ def _compared(runs: list[Run]) -> None:
     options = differing([run.config for run in runs])
     st.caption("In what they differ" if options else "They have the same configuration")
     if options:
-        columns = {run.name: [values[number] for values in options.values()] for number, run in enumerate(runs)}
-        st.dataframe(pd.DataFrame({"option": list(options), **columns}), hide_index=True, key="compared-options")
+        told = pd.DataFrame(list(options.values()), index=pd.Index(list(options), name="option"), columns=[run.name for run in runs])
+        st.dataframe(told, key="compared-options")
     if any(name.startswith("dataset.") for name in options):
-        st.info("They were not tested on the same images: their accuracies are no comparison.", icon=":material/info:")
+        st.info("They may not have been tested on the same images: then their accuracies are no comparison.", icon=":material/info:")
 
 
 def _details(run: Run) -> None:

@@ -90,14 +90,21 @@ def report(
         figures.append(reporting.alone(group, split) | (reporting.against(group, peers, split) if peers else {}))
     told = reporting.over_seeds(figures)
     if as_json:
-        rows = {name: {"mean": value, "deviation": deviation} for name, (value, deviation) in told.items()}
+        rows = {
+            name: {
+                "mean": None if math.isnan(value) else value,
+                "deviation": None if deviation is None or math.isnan(deviation) else deviation,
+            }
+            for name, (value, deviation) in told.items()
+        }
         print_json({"run": name, "seeds": seeds, "against": [run.name for run in others], "split": split, "figures": rows})
         return
     over = f"{len(seeds)} seeds, mean ± standard deviation" if len(seeds) > 1 else f"seed {seeds[0]} alone"
     table = Table("figure", "value", title=f"{name}: {split} split, {there[0].figures[split][0]['n']} images, {over}")
     for figure, (value, deviation) in told.items():
         written = f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
-        table.add_row(figure, "not reached" + " by every seed" * (len(seeds) > 1) if math.isnan(value) else written)
+        missing = "not reached" if "cost within" in figure else "no cost in common"
+        table.add_row(figure, missing + " by every seed" * (len(seeds) > 1) if math.isnan(value) else written)
     console().print(table)
     print("costs are shares of the multiply-adds of the static reference network; accuracies, gains and losses are shares of 1")
     for run in there:

@@ -92,6 +92,8 @@ def end(session: Session, run_id: int, status: Status, **columns: Any) -> Run | 
     run = found(session, run_id)
     if run.state in ("running", "finished") and not mine(run):
         return None  # this process was taken for dead, say while the computer slept, and another went on with the run
+    if run.status == "finished" and status != "finished":
+        return None  # what came after its end does not undo it
     run.status, run.finished, run.stop_requested = status, now(), False
     for column, value in columns.items():
         setattr(run, column, value)

@@ -78,8 +78,9 @@ def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
                 return
             time.sleep(POLL)
     finally:
-        for process in working.values():
+        for process in working.values():  # all are told before any is waited for
             os.kill(process, signal.SIGTERM)
+        for process in working.values():
             _reap(process)
 
 
