@@ -26,8 +26,8 @@ View = dict[str, Any]
 @dataclass(frozen=True)
 class Asked:
     """What a person asked for: where the slider is to begin, the groups of nodes that are open, each by its first member, the query that
-    reopens the view (none where the image is private), where nodes are held or a view is pinned what to compare with, and the node that is
-    selected.
+    reopens the view (none where the image is private), where nodes are held or a view is pinned what to compare with, the node that is
+    selected, and whether nodes are held.
     """
 
     lam: float | None = None
@@ -35,6 +35,7 @@ class Asked:
     link: str | None = None
     beside: "LamSweep | View | None" = None
     selected: str | None = None
+    held: bool = False
 
 
 def view_of(
@@ -65,6 +66,7 @@ def view_of(
         "link": asked.link,
         "away": True,
         "pinned": False,
+        "held": asked.held,
         "every_lam": every_lam,
         "gated": gated,
         "lam": lam,

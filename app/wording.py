@@ -61,11 +61,18 @@ def headline(nodes: Sequence[Node], trace: "Trace", reference: "Trace") -> tuple
         every = "its one module" if len(modules) == 1 else f"all {len(modules)} modules"
         return "No gates here: ", f"{every} ran, {work} of the work", ", as for every image."
     figures = f"{ran} of {len(modules)} modules ran, {work} of the work"
-    if set(trace.executed) == set(reference.executed):
+    channels = [gate for node in nodes if node.channels for gate in _listed(trace.gates[node.name])]
+    closed = sum(gate <= 0 for gate in channels)
+    if set(trace.executed) == set(reference.executed) and not closed:
         return ("Nothing was skipped: " if ran == len(modules) else "The full way: "), figures, ", decisions included."
     same = trace.label == reference.label
     tail = ", same answer as the full network." if same else f", but the full network answers “{reference.label}”."
-    return _turning_point(nodes, trace), figures, tail
+    before = f"{len(channels) - closed} of {len(channels)} channels opened: " if closed else _turning_point(nodes, trace)
+    return before, figures, tail
+
+
+def _listed(gates: float | list[float]) -> list[float]:
+    return gates if isinstance(gates, list) else [gates]
 
 
 def _turning_point(nodes: Sequence[Node], trace: "Trace") -> str:

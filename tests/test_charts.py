@@ -1,12 +1,12 @@
 """Charts, and what is said in words and figures beside them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from app.charts import curve_chart, grouped, trade_off_chart
 from app.wording import clock, counted, headline, percent, sooner
-from core.network.node import Edge, Gate, Node
+from core.network.node import ChannelGate, Edge, Gate, Node
 
 NODES = (
     Node("x", "input"),
@@ -29,6 +29,7 @@ class Trace:
     controls: dict[str, Decision]
     macs: int
     macs_static: int = 1000
+    gates: dict[str, float | list[float]] = field(default_factory=dict)
 
 
 FULL = Trace("face", ["x", "stem", "Q", "more", "y"], {"Q": Decision("go on")}, 1010)
@@ -96,6 +97,19 @@ def test_the_headline_of_the_full_way_and_of_a_network_without_gates() -> None:
     assert (
         "".join(headline((NODES[0], NODES[1], NODES[4]), plain, plain))
         == "No gates here: its one module ran, 100% of the work, as for every image."
+    )
+
+
+def test_the_headline_of_a_network_with_channels_says_how_many_opened() -> None:
+    control = Node("C", "control", (Edge("stem"),), options=("1", "2", "3", "4"), decides="each")
+    block = Node("block", "regular", (Edge("stem"),), channels=ChannelGate("C", 0, 4))
+    nodes, ran = (*NODES[:2], control, block, NODES[4]), ["x", "stem", "C", "block", "y"]
+    full = Trace("face", ran, {"C": Decision(["1", "2", "3", "4"])}, 1000, gates={"block": [1.0, 0.5, 1.2, 0.1]})
+    some = Trace("face", ran, {"C": Decision(["1", "3"])}, 600, gates={"block": [1.0, 0.0, 1.2, 0.0]})
+    assert headline(nodes, full, full)[0] == "Nothing was skipped: "
+    assert (
+        "".join(headline(nodes, some, full))
+        == "2 of 4 channels opened: 2 of 2 modules ran, 60% of the work, same answer as the full network."
     )
 
 

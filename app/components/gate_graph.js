@@ -629,7 +629,8 @@ function show(page) {
       ? `This network was trained for λ = ${data.lam} alone. One trained for every λ lets you move it.`
       : "A network without gates: every image takes the same way, whatever λ.";
   const count = data.thresholds.length;
-  page.marks.textContent = count ? "marks: where this image’s route changes" : "this image takes one way at every λ";
+  const why = data.held ? "with what is held, this image" : "this image";
+  page.marks.textContent = count ? "marks: where this image’s route changes" : `${why} takes one way at every λ`;
   page.ticks.replaceChildren(...data.thresholds.map((lam) => {
     const tick = element("i", { title: `λ = ${lam.toFixed(2)}` });
     tick.style.left = `calc(9px + (100% - 18px) * ${lam})`;

@@ -137,7 +137,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected)
+        asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected, bool(held))
         view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told({node.name for node in shown}), asked)
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)
@@ -239,7 +239,7 @@ def _told_held(run: Run, held: dict[str, bool]) -> None:
     listed = [f"{plain(name)} is held {'on' if runs else 'off'}" for name, runs in held.items()]
     words = " and ".join(listed) if len(listed) <= LISTED else f"{len(listed)} nodes are held on or off"
     told, back = st.columns([0.8, 0.2], vertical_alignment="center")
-    told.markdown(f":material/pan_tool: **What if** {words}?")
+    told.markdown(f":material/pan_tool: **What if** {words}?", help="  \n".join(listed) if len(listed) > LISTED else None)
     if back.button("Reset", icon=":material/undo:", width="stretch"):
         state.hold_instead(run, {})
         st.rerun(scope="fragment")
