@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OVERLAID = 192  # pixels a side of an image with colours over it
 THUMBNAIL = 48
-PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated"
+PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
 HARDER = {"noise": "Noise", "blur": "Blur", "turn": "Turn", "cover": "Cover", "fade": "Less contrast"}
 MAPS, ACROSS, TILE, GAP = 16, 8, 64, 4  # feature maps that are shown, in a row, and their side and distance in pixels
 SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: least, largest, middle
@@ -34,14 +34,15 @@ FOR, AGAINST = (13, 148, 136), (217, 119, 6)
 
 @dataclass(frozen=True)
 class Shown:
-    """The image that the network is asked about, (C, H, W) uint8; what it is, in words; and the part of an address that names it.
+    """The image that the network is asked about, (C, H, W) uint8; what it is, in words; the part of an address that names it; its class.
 
-    There is no such part for pictures of a person's own: they stay private.
+    There is no such part for pictures of a person's own: they stay private. Only samples of a dataset have a class that is known.
     """
 
     image: "Tensor"
     told: str
     query: Mapping[str, str] | None
+    label: str | None = None
 
 
 def choose_image(run: Run, sha256: str, model: "Model") -> Shown | None:
@@ -50,11 +51,15 @@ def choose_image(run: Run, sha256: str, model: "Model") -> Shown | None:
     st.caption(f"As the network sees it ({width}×{height}{', grey' if channels == 1 else ''})")
     frame = st.container()
     sample = _sample(run, sha256, model)
-    own = _own(model)
+    with st.container(key="own-picture"):
+        own = _own(run, model)
+        strengths = _strengths()
+    if own is None and sample is not None and st.session_state.get("source") == "own":
+        _prefer("sample", run)  # it was taken away, or cannot be read: the samples show again which of them is seen
+        st.rerun()
     chosen = own if own is not None and (st.session_state.get("source") == "own" or sample is None) else sample
     if chosen is None:
         return None
-    strengths = _strengths()
     made = _harder(chosen, strengths)
     with frame:
         show(enlarged(made.image, 1), made.told)
@@ -79,18 +84,19 @@ def _harder(chosen: Shown, strengths: Mapping[str, float]) -> Shown:
         return chosen
     set_to = {name: f"{strength:g}" for name, strength in strengths.items() if strength}
     query = None if chosen.query is None else {**chosen.query, **set_to}
-    return Shown(distort(chosen.image, by), f"{chosen.told}, made harder", query)
+    return Shown(distort(chosen.image, by), f"{chosen.told}, made harder", query, chosen.label)
 
 
 def _strengths() -> dict[str, float]:
     """How much harder the image is to be made: at first what the address says."""
     asked = {name: _number(st.query_params.get(name)) for name in HARDER}
-    with st.expander("Make it harder", icon=":material/blur_on:", expanded=any(asked.values())):
-        strengths = {}
-        for name, title in HARDER.items():
-            key = f"harder-{name}"
-            st.session_state.setdefault(key, round(20 * asked[name]) * 5)
-            strengths[name] = st.slider(title, 0, 100, step=5, format="%d%%", key=key) / 100
+    for name in HARDER:
+        st.session_state.setdefault(f"harder-{name}", round(20 * asked[name]) * 5)
+    with st.expander("Make it harder", icon=":material/blur_on:", expanded=any(st.session_state[f"harder-{name}"] for name in HARDER)):
+        strengths = {
+            name: st.slider(title, 0, 100, step=5, format="%d%%", key=f"harder-{name}", persist_state="session") / 100
+            for name, title in HARDER.items()
+        }
         st.button("As it was", on_click=_as_it_was, icon=":material/undo:", disabled=not any(strengths.values()))
     return strengths
 
@@ -159,31 +165,38 @@ def _sample(run: Run, sha256: str, model: "Model") -> Shown | None:
     """
     try:
         labels, images = state.samples(run.config["dataset"])
-        first, what = state.telling(run, sha256), "a test image of class "
+        first, what, known = state.telling(run, sha256), "a test image of class ", True
     except (DataError, ConfigError, OSError) as error:
         if model.image[0] == 1:
             st.caption(f"No samples: {error}")
             return None
         labels, images = state.photographs(model.image)
-        first, what = 0, "a photograph of "
+        first, what, known = 0, "a photograph of ", False
         st.caption(f"The images of {run.dataset} are not on this computer; photographs stand for them.", help=str(error))
     asked = st.query_params.get("sample", "")
     first = int(asked) if asked in map(str, range(len(labels))) else first
+    key = _sample_key(run)
+    if st.session_state.get(key) is None and st.session_state.get("source") != "own":
+        st.session_state[key] = first
     chosen = st.pills(
         "Samples",
         range(len(labels)),
         format_func=lambda index: f"![{plain(labels[index])}]({data_url(images[index])})",
-        default=first,
         required=True,
-        key=f"sample-{run.id}",
+        key=key,
         on_change=_prefer,
-        args=("sample",),
+        args=("sample", run),
+        persist_state="session",
     )
     shown = first if chosen is None else chosen
-    return Shown(images[shown], what + labels[shown], {"sample": str(shown)})
+    return Shown(images[shown], what + labels[shown], {"sample": str(shown)}, labels[shown] if known else None)
 
 
-def _own(model: "Model") -> Shown | None:
+def _sample_key(run: Run) -> str:
+    return f"sample-{run.id}"
+
+
+def _own(run: Run, model: "Model") -> Shown | None:
     """A picture of the person's own: drawn, pasted, from a file or the camera, whichever came last."""
     from core.sources.picture import PictureError, read_picture, to_tensor
 
@@ -191,13 +204,13 @@ def _own(model: "Model") -> Shown | None:
     way = st.segmented_control("Your own picture", ways, default="File", required=True, key=f"way-{model.image[0]}")
     name, data = "picture", None
     if way == "File":
-        file = st.file_uploader("Your own picture", key="upload", on_change=_prefer, args=("own",), label_visibility="collapsed")
+        file = st.file_uploader("Your own picture", key="upload", on_change=_prefer, args=("own", run), label_visibility="collapsed")
         name, data = (file.name, file.getvalue()) if file else (name, None)
     elif way == "Camera":
-        photo = st.camera_input("Camera", key="camera", on_change=_prefer, args=("own",), label_visibility="collapsed")
+        photo = st.camera_input("Camera", key="camera", on_change=_prefer, args=("own", run), label_visibility="collapsed")
         data = photo.getvalue() if photo else None
     else:
-        data = sketch(draws=model.image[0] == 1, key=f"sketch-{model.image[0]}", on_change=lambda: _prefer("own"))
+        data = sketch(draws=model.image[0] == 1, key=f"sketch-{model.image[0]}", on_change=lambda: _prefer("own", run))
     if data is None:
         return None
     try:
@@ -207,6 +220,8 @@ def _own(model: "Model") -> Shown | None:
         return None
 
 
-def _prefer(source: str) -> None:
-    """Remembers where the image comes from: what was touched last."""
+def _prefer(source: str, run: Run) -> None:
+    """Remembers where the image comes from: what was touched last. No sample is marked while another picture is seen."""
     st.session_state["source"] = source
+    if source == "own":
+        st.session_state[_sample_key(run)] = None

@@ -5,7 +5,7 @@ Loads without torch and without streamlit.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.folding import Folded
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FULL = 2.0  # a scale from which on a channel's cell is of the full colour
 TOP = 5  # classes that the answer shows
-DECIMALS = 3
+DECIMALS = 4
 
 View = dict[str, Any]
 
@@ -27,7 +27,7 @@ View = dict[str, Any]
 class Asked:
     """What a person asked for: where the slider is to begin, the groups of nodes that are open, each by its first member, the query that
     reopens the view (none where the image is private), where nodes are held or a view is pinned what to compare with, the node that is
-    selected, and whether nodes are held.
+    selected, which nodes are held on or off, whether another view stands beside this one, and the image's class, if it is known.
     """
 
     lam: float | None = None
@@ -35,7 +35,9 @@ class Asked:
     link: str | None = None
     beside: "LamSweep | View | None" = None
     selected: str | None = None
-    held: bool = False
+    held: Mapping[str, bool] = field(default_factory=dict)
+    paired: bool = False
+    truth: str | None = None
 
 
 def view_of(
@@ -66,7 +68,9 @@ def view_of(
         "link": asked.link,
         "away": True,
         "pinned": False,
-        "held": asked.held,
+        "held": _held(shown, asked.held),
+        "paired": asked.paired,
+        "truth": asked.truth,
         "every_lam": every_lam,
         "gated": gated,
         "lam": lam,
@@ -98,8 +102,21 @@ def frozen(view: View, step: int) -> View:
         "beside": None,
         "away": False,
         "asked": None,
+        "paired": True,
     }
     return {**view, **still, "stretches": [view["stretches"][at]], "pinned": True}
+
+
+def _held(shown: Sequence[Node], held: Mapping[str, bool]) -> dict[str, str]:
+    """How the nodes that are drawn are held: "on" or "off", or "some" of those that a folded one stands for."""
+    told = {}
+    for node in shown:
+        members = node.members if isinstance(node, Folded) else (node.name,)
+        blocks = node.blocks if isinstance(node, Folded) else members
+        ways = {held[name] for name in members if name in held}
+        if ways:
+            told[node.name] = "some" if len(ways) > 1 or not held.keys() >= set(blocks) else "on" if ways.pop() else "off"
+    return told
 
 
 def _beside(shown: Sequence[Node], beside: "LamSweep | View") -> View:

@@ -2,11 +2,12 @@
 // Every text comes from a model or a person, so it is only ever set as textContent or as an attribute.
 
 const SVG = "http://www.w3.org/2000/svg";
-const REMEMBERED = "gatescope.lam";
+const KEPT = "gatescopeStep"; // of the window: where the slider stands, for pages that come after this one in the same visit
 const ASKED = "gatescopeAsked"; // of the window: the address that was last obeyed
 const FIRST = 50; // where the slider stands before it was ever moved
 const ROOM = { width: 560, height: 336 }; // a smaller graph is not enlarged beyond this
 const SMALLEST = 0.62; // below this scale the graph scrolls sideways instead of shrinking
+const NARROW = 520; // a canvas in which the whole graph comes first
 const LINES = 3; // options listed below a control node
 const HEADER = 18; // height of a line of small text
 const ZOOM = { step: 1.25, least: 0.25, most: 4 };
@@ -32,13 +33,8 @@ const shape = (name, attributes = {}, text) => {
   return made;
 };
 
-const remembered = () => {
-  const kept = Number.parseInt(sessionStorage.getItem(REMEMBERED) ?? "", 10);
-  return Number.isInteger(kept) ? Math.min(Math.max(kept, 0), 100) : FIRST;
-};
-
 function mount(root) {
-  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: remembered(), zoom: 1, upto: null, playing: 0, follow() {} };
+  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: window[KEPT] ?? FIRST, zoom: 1, upto: null, playing: 0, follow() {} };
   page.before = element("span");
   page.figures = element("em");
   page.after = element("span");
@@ -50,10 +46,11 @@ function mount(root) {
   page.marks = ends.children[1];
   page.note = element("p", { class: "cap" });
   page.canvas = element("div", { class: "canvas" });
+  page.legend = element("div", { class: "legend", "aria-hidden": "true" });
   page.sweep = button("▶ play", "Play λ from 0 to 1", () => playLam(page));
   const head = element("div", { class: "head" }, page.lam, page.sweep);
   const control = element("div", { class: "slider" }, page.slider, page.ticks);
-  const parts = [head, control, ends, page.note, toolbar(page), page.canvas, legend()];
+  const parts = [head, control, ends, page.note, toolbar(page), page.canvas, page.legend];
   const graph = element("section", { class: "card graph", "aria-label": "Network" }, ...parts);
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
   page.closer = element("section", { class: "card closer" });
@@ -171,7 +168,7 @@ function savePicture(page) {
 function stand(page, step) {
   page.step = step;
   page.slider.value = String(step);
-  sessionStorage.setItem(REMEMBERED, String(step));
+  window[KEPT] = step;
   light(page);
 }
 
@@ -276,9 +273,25 @@ function grip(page) {
   });
 }
 
-function legend() {
-  const entries = [["ran", "ran"], ["skipped", "skipped"], ["decides", "decides"], ["bar", "bar: its part of the static network’s work"]];
-  return element("div", { class: "legend", "aria-hidden": "true" }, ...entries.map(([name, text]) => element("span", {}, element("i", { class: name }), text)));
+// What the signs mean, of those that this graph has.
+function explain(page) {
+  const { layout, held, beside } = page.data;
+  const controls = layout.nodes.filter((node) => node.kind === "control");
+  const one = controls.some((node) => node.decides === "one");
+  const entries = [
+    ["ran", "ran", true],
+    ["skipped", "skipped", true],
+    ["decides", `decides; beside it ${one ? "the score of each choice, the highest is taken" : "what it gates"}`, controls.length],
+    ["bar", "its part of the static network’s work", true],
+    ["cells", "its channels, or the blocks it stands for: the darker, the more is let through", layout.nodes.some((node) => node.cells)],
+    ["ring", "a default value can be sent here; filled: it was", layout.edges.some((edge) => edge.ring)],
+    ["oval", "image in, answers out", true],
+    ["again", "the same node, where the graph goes on", layout.nodes.some((node) => node.again)],
+    ["hold", "held by you, on or off", Object.keys(held).length],
+    ["differs", "runs here or there, not in both", beside !== null],
+  ];
+  const told = entries.filter(([, , there]) => there).map(([name, text]) => element("span", {}, element("i", { class: name }), text));
+  page.legend.replaceChildren(...told);
 }
 
 function draw(page) {
@@ -293,7 +306,8 @@ function draw(page) {
   page.canvas.replaceChildren(svg);
 }
 
-// Fits the graph to the room there is: a small one is not blown up, a large one scrolls before its letters get too small.
+// Fits the graph to the room there is: a small one is not blown up, a large one scrolls before its letters get too small. Where there is
+// little room, on a phone or beside a view that is pinned, the whole of it comes first and its letters after that.
 function frame(page) {
   const { layout } = page.data;
   const svg = page.canvas.firstElementChild;
@@ -302,8 +316,9 @@ function frame(page) {
   const height = Math.max(layout.height + 12 + HEADER, ROOM.height);
   svg.setAttribute("viewBox", `${(layout.width - width) / 2} ${(layout.height + HEADER - height) / 2} ${width} ${height}`);
   svg.style.width = `${100 * page.zoom}%`;
-  svg.style.minWidth = `${Math.round(width * SMALLEST * page.zoom)}px`;
-  svg.style.minHeight = `${Math.round(height * SMALLEST * page.zoom)}px`;
+  const least = page.canvas.clientWidth < NARROW ? 0 : SMALLEST;
+  svg.style.minWidth = `${Math.round(width * least * page.zoom)}px`;
+  svg.style.minHeight = `${Math.round(height * least * page.zoom)}px`;
 }
 
 function drawEdge(edge) {
@@ -364,6 +379,9 @@ function drawNode(page, node) {
   const opens = page.data.away ? ": click to open" : "";
   const holds = node.folded.length ? `, ${node.folded.length} nodes${opens}` : "";
   group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds${holds}`));
+  const flag = shape("g", { class: "flag", transform: `translate(${node.x + node.w / 2 - 4},${node.y - node.h / 2})` });
+  flag.append(shape("rect", { x: -20, y: -8, width: 40, height: 16, rx: 8 }), shape("text", { y: 4 }));
+  group.append(flag);
   const select = () => {
     if (still) return;
     if (node.folded.length) {
@@ -436,11 +454,14 @@ function light(page) {
     group.classList.toggle("now", name === now);
     group.classList.toggle("differs", beside !== null && page.upto === null && beside.has(name) !== on);
     if (group.getAttribute("role") === "button") group.setAttribute("aria-pressed", String(name === page.selected));
+    const how = data.held[name];
+    group.classList.toggle("held", how !== undefined);
+    group.querySelector(".flag text").textContent = how ?? "";
     const strip = stretch.cells[name] ?? "";
     const open = [...strip].filter((level) => level !== "0").length;
     const what = node.folded.length ? "blocks ran" : "channels open";
     const channels = strip && on ? `, ${Math.round((100 * open) / strip.length)}% of its ${what}` : "";
-    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}, ${node.cost} multiply-adds${channels}`);
+    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}${how ? `, held ${how}` : ""}, ${node.cost} multiply-adds${channels}`);
     group.querySelectorAll(".cell").forEach((cell, index) => cell.style.setProperty("--level", String(on ? shade(strip[index]) : 0)));
   }
   for (const { node, group } of page.again) group.classList.toggle("on", ran.has(node.name));
@@ -454,11 +475,17 @@ function light(page) {
   }
   for (const { control, columns, options, label, text } of page.choices) {
     const row = data.scores[control]?.[step];
-    text.textContent = row && columns.length === 1 ? `${label} ${row[columns[0]].toFixed(2)}` : label;
+    text.textContent = row && columns.length === 1 ? `${label} ${row[columns[0]].toFixed(decimals(row))}` : label;
     text.classList.toggle("on", options.some((option) => stretch.taken[control].includes(option)));
   }
   answer(page, stretch);
   page.follow();
+}
+
+// As many digits as it takes to tell the highest score from the next.
+function decimals(row) {
+  const [first, second] = row.toSorted((a, b) => b - a);
+  return second === undefined ? 2 : ([2, 3].find((count) => first.toFixed(count) !== second.toFixed(count)) ?? 4);
 }
 
 // What is known of the node that is selected. All of it is here already, so that it comes at once and follows the slider.
@@ -576,6 +603,7 @@ function answer(page, stretch) {
   page.answer.replaceChildren(
     cap("Answer"),
     element("div", { class: "label", title: stretch.label }, stretch.label),
+    ...(page.data.truth === null ? [] : [element("p", { class: "truth" }, verdict(page.data.truth, stretch.label))]),
     ...stretch.probabilities.flatMap(([name, share, text]) => [row(name, text), bar(share)]),
     ...compared(page, stretch, cap, row),
     cap("Work, in multiply-adds", "cap work"),
@@ -590,6 +618,8 @@ function answer(page, stretch) {
     element("div", { class: "share" }, stretch.sooner),
   );
 }
+
+const verdict = (truth, label) => (truth === label ? "✓ right" : `✗ wrong: its label is “${truth}”`);
 
 // What the run to compare with answered and cost, where there is one.
 function compared(page, stretch, cap, row) {
@@ -616,6 +646,7 @@ function settle(page) {
 
 function show(page) {
   const { data, slider } = page;
+  page.root.classList.toggle("paired", data.paired);
   page.root.classList.toggle("plain", !data.gated);
   page.root.classList.toggle("still", data.gated && !data.every_lam);
   page.away.hidden = !data.away;
@@ -629,7 +660,7 @@ function show(page) {
       ? `This network was trained for λ = ${data.lam} alone. One trained for every λ lets you move it.`
       : "A network without gates: every image takes the same way, whatever λ.";
   const count = data.thresholds.length;
-  const why = data.held ? "with what is held, this image" : "this image";
+  const why = Object.keys(data.held).length ? "with what is held, this image" : "this image";
   page.marks.textContent = count ? "marks: where this image’s route changes" : `${why} takes one way at every λ`;
   page.ticks.replaceChildren(...data.thresholds.map((lam) => {
     const tick = element("i", { title: `λ = ${lam.toFixed(2)}` });
@@ -647,6 +678,7 @@ function show(page) {
     page.fold.hidden = !data.opened.length;
     draw(page);
   }
+  explain(page);
   closer(page);
   settle(page);
 }

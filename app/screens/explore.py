@@ -82,17 +82,27 @@ def _chosen_run() -> Run | None:
     asked = st.query_params.get("run")
     if asked is not None and asked not in names:
         st.warning(f"There is no trained run called {asked!r}; here is another.", icon=":material/search_off:")
+    if asked in names:
+        st.session_state["run"] = asked
+    elif st.session_state.get("run") not in names:
+        st.session_state["run"] = max(runs, key=_liveliness).name
     detail = {run.name: f"{run.name} · {lam_name(run.lam) if run.method != 'static' else 'static'}" for run in runs}
     name = st.selectbox(
         "Run",
         names,
-        index=names.index(asked) if asked in names else names.index(max(runs, key=_liveliness).name),
         format_func=lambda name: detail[name],
         key="run",
         label_visibility="collapsed",
         width=420,
+        on_change=_address,
+        persist_state="session",
     )
     return runs[names.index(name)]
+
+
+def _address() -> None:
+    """The address is that of the run that was chosen; what else it named belonged to another."""
+    st.query_params.from_dict({"run": st.session_state["run"]})
 
 
 def _liveliness(run: Run) -> tuple[bool, bool, bool, float]:
@@ -137,7 +147,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected, bool(held))
+        asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected, dict(held), pinned is not None, chosen.label)
         view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told({node.name for node in shown}), asked)
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)
@@ -160,13 +170,13 @@ def _room(pinned: Pinned | None) -> "DeltaGenerator":
     """Where the graph goes: beside the view that is pinned, if one is, which is drawn here."""
     if pinned is None:
         return st.container()
-    left, right = st.columns(2, gap="medium")
-    with left:
-        told, away = st.columns([0.75, 0.25], vertical_alignment="center")
-        told.markdown(f":material/keep: ![the image]({pinned.picture}) {plain(pinned.told)}")
-        if away.button("Unpin", icon=":material/keep_off:", width="stretch"):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/keep: Pinned on the left: ![the image]({pinned.picture}) {plain(pinned.told)}", width="content")
+        if st.button("Unpin", icon=":material/keep_off:"):
             del st.session_state[PINNED]
             st.rerun(scope="fragment")
+    left, right = st.columns(2, gap="medium")
+    with left:
         gate_graph(pinned.view, key="pinned-graph")
     return right
 

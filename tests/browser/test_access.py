@@ -70,6 +70,18 @@ def test_a_phone_shows_all_of_it(browser: Browser, server: str, tmp_path: Path) 
     open_explore(page, server)
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    samples, slider, upload = (
+        page.locator(sight).bounding_box() for sight in ('[role="radiogroup"]:has(img)', ".gate-graph input[type=range]", ".st-key-own-picture")
+    )
+    assert samples
+    assert slider
+    assert upload
+    assert samples["y"] < slider["y"] < upload["y"]
+    assert slider["y"] < 844  # λ is in sight at once
+    canvas, graph = page.locator(".gate-graph .canvas").bounding_box(), page.locator(".gate-graph .canvas svg").bounding_box()
+    assert canvas
+    assert graph
+    assert graph["width"] <= canvas["width"] + 1  # the whole graph comes first
     page.locator('.gate-graph [data-node="Q1"]').tap()
     expect(page.locator(".closer").get_by_text("it decides what runs")).to_be_visible()
     context.close()

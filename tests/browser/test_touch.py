@@ -33,6 +33,9 @@ def test_a_node_is_held_on_and_off_and_compared_with_the_free_run(page: Page, se
     expect(page.locator('.gate-graph [data-node="N3"].differs')).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)
     expect(page.get_by_text("With nothing held")).to_be_visible()
+    expect(page.locator('.gate-graph [data-node="N3"].held .flag text')).to_have_text("off")
+    expect(page.locator(".gate-graph .flag").filter(visible=True)).to_have_count(1)
+    expect(page.locator(".gate-graph .legend").get_by_text("held by you")).to_be_visible()
     page.get_by_role("button", name="Reset").click()
     expect(page.get_by_text("N3 is held off")).to_have_count(0)
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
@@ -132,9 +135,42 @@ def test_an_image_is_made_harder_and_as_it_was(page: Page, server: str) -> None:
         page.keyboard.press("ArrowRight")
     expect(page.get_by_text("made harder")).to_be_visible()
     expect(still).not_to_have_attribute("src", before or "")
+    page.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.get_by_role("link", name="Explore").click()
+    expect(page.get_by_text("made harder")).to_be_visible()
+    expect(page.get_by_role("slider", name="Noise")).to_be_visible()  # what is set is not folded away
     page.get_by_role("button", name="As it was").click()
     expect(page.get_by_text("made harder")).to_have_count(0)
     expect(still).to_have_attribute("src", before or "")
+
+
+def test_the_address_is_that_of_the_run_that_is_chosen(page: Page, server: str) -> None:
+    page.goto(f"{server}/?run=digits&noise=0.4&lam=0.20")
+    expect(page.locator(".gate-graph output")).to_have_text("λ = 0.20")
+    page.get_by_role("combobox", name="Run").click()
+    page.get_by_role("option", name="cascade-faces · every λ").click()
+    page.wait_for_url(lambda url: url.endswith("?run=reference%2Fcascade-faces"))
+    expect(page.locator(".gate-graph .node.on").first).to_be_visible()
+    page.reload()
+    expect(page.locator(".gate-graph .node.on").first).to_be_visible()
+    expect(page.get_by_role("combobox", name="Run")).to_have_value("reference/cascade-faces · every λ")
+    expect(page.locator(".gate-graph output")).to_have_text("λ = 0.50")  # a new visit
+
+
+def test_the_marked_sample_is_the_one_that_is_seen(page: Page, server: str, tmp_path: Path) -> None:
+    open_explore(page, server)
+    marked = page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=True)
+    expect(marked).to_have_count(1)
+    expect(page.locator(".gate-graph .truth")).to_be_visible()
+    Image.new("L", (64, 64), 200).save(tmp_path / "grey.png")
+    page.locator("input[type=file]").set_input_files(tmp_path / "grey.png")
+    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    expect(marked).to_have_count(0)
+    expect(page.locator(".gate-graph .truth")).to_have_count(0)
+    page.get_by_role("radiogroup", name="Samples").get_by_role("radio").nth(2).click()
+    expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
+    expect(marked).to_have_count(1)
 
 
 def test_a_digit_is_drawn(page: Page, server: str) -> None:
