@@ -22,6 +22,12 @@ class Training(BaseModel):
     learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate of AdamW; it rises, then falls along a cosine")
     weight_decay: float = Field(1e-2, ge=0, le=1, description="decay of the weights, not of biases, norms and controllers")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the first weights, the order of the images and every random choice")
+    settled: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the training, at its end, in which batch norm keeps its figures and goes by them, as it will afterwards",
+    )
     start: str = Field(
         "", description="file whose weights it begins with: an exported run, or published .safetensors or .pth; none: random ones"
     )

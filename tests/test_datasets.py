@@ -181,6 +181,22 @@ def test_base_digits_of_the_parts_are_disjoint() -> None:
         assert not rows_of(one) & rows_of(other)
 
 
+def test_cluttered_digits_are_shifted_as_far_as_asked() -> None:
+    image = torch.randint(1, 256, (1, 1, 48, 48), dtype=torch.uint8)
+    images = image.repeat(200, 1, 1, 1)
+    assert ClutteredDigits(**SMALL).augment(images, torch.Generator()) is images
+    seen = set()
+    for changed in ClutteredDigits(shift=3, **SMALL).augment(images, torch.Generator().manual_seed(0)):
+        rows, columns = (changed[0] > 0).any(dim=1).nonzero().flatten(), (changed[0] > 0).any(dim=0).nonzero().flatten()
+        down = int(rows[0]) if rows[0] else int(rows[-1]) - 47
+        right = int(columns[0]) if columns[0] else int(columns[-1]) - 47
+        moved = image[0, 0].roll((down, right), (0, 1))
+        assert torch.equal(changed[0][changed[0] > 0], moved[changed[0] > 0])
+        seen.add((down, right))
+    assert seen <= {(down, right) for down in range(-3, 4) for right in range(-3, 4)}
+    assert len(seen) > 40  # of 49
+
+
 def test_more_training_images_leave_the_test_as_it_is() -> None:
     few, many = (ClutteredDigits(train=count, val=20, test=50).read() for count in (100, 200))
     assert torch.equal(few.test.images, many.test.images)

@@ -34,6 +34,7 @@ CHOICES = [
     {"architecture": "plain", "method": "static"},
     {"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5},
     {"training": {"precision": "bfloat16"}},
+    {"training": {"settled": 0.5}},
 ]
 
 
@@ -50,6 +51,17 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(choices: dict[str, o
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name]), name
     assert undisturbed[-1].final == resumed[-1].final
+
+
+def test_batch_norm_keeps_its_figures_once_they_are_settled() -> None:
+    config = small(training={"settled": 0.5})
+    states = [load(progress.state) for progress in train(config, config.dataset.read()) if progress.state]
+    figures = [name for name in states[0] if "running_" in name]
+    learnt = [name for name in states[0] if name.startswith("graph.parts.") and name.endswith(".weight")]
+    assert figures
+    assert all(torch.equal(states[1][name], states[3][name]) for name in figures)
+    assert not any(torch.equal(states[0][name], states[1][name]) for name in figures)
+    assert not any(torch.equal(states[1][name], states[3][name]) for name in learnt)
 
 
 def test_the_same_seed_gives_the_same_curve_and_another_seed_another_one() -> None:

@@ -147,7 +147,9 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
         before = touched(GRAPH)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        asked = Asked(_asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected, dict(held), pinned is not None, chosen.label)
+        asked = Asked(
+            _asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected, dict(held), pinned is not None, chosen.label
+        )
         view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told({node.name for node in shown}), asked)
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)

@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from core.datasets import DataError, Report
 from core.sources.archive import fetch
+from core.sources.augmentation import mirrored, shifted
 from core.sources.published import DecodedRows, Published, Rows
 
 # the binary version: the one for Python is pickled, and unpickling runs whatever the file says
@@ -39,15 +39,7 @@ class Cifar10(Published):
 
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
         """Mirrored half of the time, and shifted by up to 4 pixels each way over a black margin: (B, 3, H, W), any type."""
-        count, _, height, width = images.shape
-        top, left = torch.randint(2 * MARGIN + 1, (2, count, 1), generator=generator, device=generator.device).to(images.device)
-        mirrored = (torch.rand((count, 1), generator=generator, device=generator.device) < 0.5).to(images.device)
-        rows = top + torch.arange(height, device=images.device)  # (B, H)
-        columns = left + torch.arange(width, device=images.device)  # (B, W)
-        columns = torch.where(mirrored, columns.flip(1), columns)
-        padded = F.pad(images, (MARGIN,) * 4).movedim(1, -1)  # (B, H + 8, W + 8, 3)
-        image = torch.arange(count, device=images.device)[:, None, None]
-        return padded[image, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)  # (B, 3, H, W)
+        return mirrored(shifted(images, MARGIN, generator), generator)
 
 
 def _rows(archive: tarfile.TarFile, members: list[str]) -> DecodedRows:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from core.datasets import Data, Dataset, Report, Split, unreported
 from core.datasets.digits import Digits
 from core.datasets.mnist import Mnist
+from core.sources.augmentation import shifted
 
 ROOM = 24  # pixels a side that an enlarged digit may fill; its 8×8 original is enlarged to about 20
 ENLARGED = 20
@@ -33,6 +34,7 @@ class ClutteredDigits(Dataset):
     train: int = Field(8000, ge=10, le=200_000, description="images to train on")
     val: int = Field(1000, ge=10, le=50_000, description="images for validation")
     test: int = Field(2000, ge=10, le=50_000, description="images for the test")
+    shift: int = Field(0, ge=0, le=64, description="pixels by which an image may be moved each way in training, anew each time it is seen")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes which digits are in which part, and every image")
 
     def read(self, report: Report = unreported) -> Data:
@@ -45,6 +47,10 @@ class ClutteredDigits(Dataset):
         test = self._compose(base.test, self.test, third)
         report("composing images", 1.0)
         return Data(train, val, test, base.classes)
+
+    def augment(self, images: Tensor, generator: Generator) -> Tensor:
+        """Shifted by up to `shift` pixels each way over a black margin."""
+        return shifted(images, self.shift, generator) if self.shift else images
 
     def _base(self, report: Report) -> Data:
         """The digits to draw from, in three disjoint parts."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import AdamW
 
 from core.baselines import baselines, passes
@@ -82,10 +83,10 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         figures: dict[str, float] = {}
         if epoch:
             config.method.adjust(graph.eval(), _adjusted_on(data, kept_back).to(device), final=False)
-        graph.train()
         for batch, apart in _batches(kept_back, batches, config.method.group, generator):
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * schedule(done / steps)
+            _learning(graph, settled=done / steps >= 1 - options.settled)
             drawn = Batch(_images(config, data, batch, generator).to(device), data.train.labels[batch].to(device), apart.to(device))
             measured = _step(config, graph, optimizer, drawn, done / steps, generator)
             done += 1
@@ -177,6 +178,16 @@ def _step(config: RunConfig, graph: Graph, optimizer: AdamW, batch: Batch, progr
     return {f"train {name} loss": float(value.detach()) for name, value in step.losses.items()} | {
         f"train {k}": v for k, v in step.figures.items()
     }
+
+
+def _learning(graph: Graph, *, settled: bool) -> None:
+    """Training mode. Once `settled`, batch norm keeps its figures: those of a batch are of images, routes and λ in a mixture that no
+    evaluation sees, and what follows learns to rely on them.
+    """
+    graph.train()
+    for module in graph.modules() if settled else ():
+        if isinstance(module, _BatchNorm):
+            module.eval()
 
 
 def _watch(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:

@@ -71,7 +71,8 @@ def test_a_phone_shows_all_of_it(browser: Browser, server: str, tmp_path: Path) 
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     samples, slider, upload = (
-        page.locator(sight).bounding_box() for sight in ('[role="radiogroup"]:has(img)', ".gate-graph input[type=range]", ".st-key-own-picture")
+        page.locator(sight).bounding_box()
+        for sight in ('[role="radiogroup"]:has(img)', ".gate-graph input[type=range]", ".st-key-own-picture")
     )
     assert samples
     assert slider
