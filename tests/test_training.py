@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load
+from torch import nn
 
 from core.config import RunConfig, run_config
+from core.evaluation import normalised
 from core.network.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
 from core.training.train import FINAL_GRID, assemble, schedule, train
@@ -35,6 +37,7 @@ CHOICES = [
     {"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5},
     {"training": {"precision": "bfloat16"}},
     {"training": {"settled": 0.5}},
+    {"method": {"name": "d2nn", "refreshed": 2}},
 ]
 
 
@@ -62,6 +65,20 @@ def test_batch_norm_keeps_its_figures_once_they_are_settled() -> None:
     assert all(torch.equal(states[1][name], states[3][name]) for name in figures)
     assert not any(torch.equal(states[0][name], states[1][name]) for name in figures)
     assert not any(torch.equal(states[1][name], states[3][name]) for name in learnt)
+
+
+def test_batch_norm_is_taken_anew_after_each_epoch() -> None:
+    """Its figures are then those of the images under the weights as they are, for a static network exactly their means."""
+    config = small(architecture="plain", method={"name": "static", "refreshed": 1000})
+    data = config.dataset.read()
+    last = [progress.state for progress in train(config, data) if progress.state][-1]
+    graph = assemble(config, data.image, len(data.classes))
+    unpack(last, graph)
+    convolution, norm = (next(module for module in graph.modules() if isinstance(module, kind)) for kind in (nn.Conv2d, nn.BatchNorm2d))
+    with torch.no_grad():
+        made = convolution(normalised(data.train.images))  # (N, C, H, W)
+    assert norm.running_mean is not None
+    assert torch.allclose(norm.running_mean, made.mean(dim=(0, 2, 3)), atol=0.02 * float(made.std()))
 
 
 def test_the_same_seed_gives_the_same_curve_and_another_seed_another_one() -> None:

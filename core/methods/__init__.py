@@ -6,6 +6,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from core.registry import Component, Decides
 
 if TYPE_CHECKING:
@@ -38,6 +40,13 @@ class Step:
 
 class Method(Component):
     """What turns an architecture's graph into the one to train, and a batch into losses."""
+
+    refreshed: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="batches from which batch norm's figures are taken anew after each epoch; 0: those that ran along stay",
+    )
 
     @property
     def decides(self) -> Decides:

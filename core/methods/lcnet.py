@@ -48,6 +48,12 @@ class LCNet(Method):
         0.0, ge=0, le=10, description="weight of what the network with all gates open teaches the gated one; 0: not at all"
     )
 
+    refreshed: int = Field(
+        16,
+        ge=0,
+        le=10_000,
+        description="batches from which batch norm's figures are taken anew after each epoch; 0: those that ran along stay",
+    )
     gates: Literal["image", "constant", "fixed"] = Field(
         "image",
         description="what gates depend on: the image and λ; λ alone, learned; λ alone, fixed at what was most common in the network that "
