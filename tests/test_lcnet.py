@@ -50,24 +50,39 @@ def test_the_expected_cost_is_the_executed_one_and_reaches_closed_gates() -> Non
     execution = execute(graph, IMAGES, StraightThrough(), lam=0.3, dense=True)
     expected = expected_share(graph, execution)
     assert torch.allclose(expected, spent(graph, execute(graph, IMAGES, Greedy(), lam=0.3)).float(), atol=1e-6)
-    expected.sum().backward()
-    closed = 0
-    for control in graph.controls:
-        gradient = graph.parts[control.name].head.bias.grad
-        assert gradient is not None
-        assert gradient[0] > 0  # an open block is dearer, also where it is closed now
-        assert (gradient[1:] >= 0).all()
-        closed += int((~execution.ran[f"block {control.name[1:]}"]).sum())
-    assert closed > 0
+    blocks = [execution.ran[f"block {control.name[1:]}"] for control in graph.controls]
+    assert 0 < int(torch.stack(blocks).sum()) < len(blocks) * len(IMAGES)
+    biases = [graph.parts[control.name].head.bias for control in graph.controls]
+    for ran, cheaper, dearer in zip(
+        blocks,
+        torch.autograd.grad(expected.sum(), biases, retain_graph=True),
+        torch.autograd.grad(-expected.sum(), biases),
+        strict=True,
+    ):
+        assert cheaper[0] > 0  # an open block is dearer, also where it is closed now
+        assert (cheaper[1:] >= 0).all()
+        assert dearer[0] < 0 or bool(ran.all())
 
 
-def test_open_gates_are_exact_forwards_and_soft_backwards() -> None:
+@pytest.mark.parametrize(("wish", "reached"), [(1.0, [True, True, True]), (-1.0, [True, True, False])])
+def test_open_gates_are_exact_forwards_and_soft_backwards_but_where_they_are_open_already(wish: float, reached: list[bool]) -> None:
     scores = torch.tensor([[-2.0, 0.0, 0.5]], requires_grad=True)
     gates = open_gates(scores)
     assert gates.tolist() == [[0.0, 0.0, 1.0]]
-    gates.sum().backward()
+    (wish * gates).sum().backward()
     soft = scores.detach().sigmoid()
-    assert torch.allclose(scores.grad, soft * (1 - soft))
+    assert torch.allclose(scores.grad, wish * soft * (1 - soft) * torch.tensor(reached))
+
+
+def test_a_batch_is_asked_for_every_cost_and_for_both_ends() -> None:
+    """Gates that stand open are held against what is asked of groups of neighbouring λ, all along from the least to the whole."""
+    graph = two_blocks(every_lam=True).eval()
+    graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
+    images, labels = halves(64, Generator().manual_seed(0))
+    method = LCNet(least=0.2, anneal=0.0, groups=64, penalty=1.0)
+    loss = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), None, 1.0, Generator().manual_seed(0)).losses["cost"]
+    lams = ((torch.arange(64) + 0.5) / 64 * 1.2 - 0.1).clamp(0, 1)
+    assert loss.item() == pytest.approx(((1 - lams) * 0.8).square().mean().item(), rel=0.03)
 
 
 def test_what_is_asked_for_comes_down_from_the_whole_cost() -> None:

@@ -5,8 +5,8 @@ backwards it has the gradient of a sigmoid, so that closed gates learn too. What
 Best begun from the weights of the static network (`training.start`).
 
 Differs from the paper:
-- Without a λ one network is trained for every λ: the gate networks are told what is asked for, and each batch holds groups of which
-  different costs are asked. Then λ is the cost share between the least and the most that the network can do, and what the gate
+- Without a λ one network is trained for every λ: the gate networks are told what is asked for, and each image of a batch is asked for a
+  cost of its own. Then λ is the cost share between the least and the most that the network can do, and what the gate
   networks are told for each λ is found on validation images, so that the cost moves evenly with λ.
 - `gates` = "constant" and "fixed" are rivals that do not look at the image: gates learned for each λ alone, and those that were most
   common in the network that is begun with, modules fine-tuned.
@@ -33,6 +33,7 @@ from core.network.policy import Open, StraightThrough
 from core.registry import Decides
 
 TEMPERATURE = 2.0  # of the answers that the gated network learns from
+BEYOND = 0.1  # share of the images of a batch that are asked for as little as there is, and for as much
 STEPS = 101  # of λ for which it is kept what the gate networks are told
 
 
@@ -42,7 +43,9 @@ class LCNet(Method):
     name: Literal["lcnet"] = "lcnet"
     least: float = Field(0.1, gt=0, le=1, description="the cost share that is asked for at λ = 0; at λ = 1 it is the whole cost")
     penalty: float = Field(20.0, gt=0, le=1000, description="weight of the squared distance between the mean cost and what is asked for")
-    groups: int = Field(4, ge=1, le=64, description="with every λ: groups of a batch, each asked for a cost of its own")
+    groups: int = Field(
+        8, ge=1, le=64, description="with every λ: groups of a batch, of similar λ, whose mean costs are held against what is asked"
+    )
     anneal: float = Field(0.3, ge=0, le=1, description="share of the training in which what is asked for comes down from the whole cost")
     beside: float = Field(
         0.0, ge=0, le=10, description="weight of what the network with all gates open teaches the gated one; 0: not at all"
@@ -87,19 +90,16 @@ class LCNet(Method):
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
         images, labels = batch.images, batch.labels
-        groups = min(self.groups, len(labels)) if lam is None else 1
-        group = torch.arange(len(labels), device=images.device) * groups // len(labels)  # (B,)
-        lams = torch.rand(groups, generator=generator) if lam is None else torch.full((1,), lam)  # (groups,)
-        lams = lams.to(images.device)
-        execution = execute(graph, images, StraightThrough(), lam=lams[group], dense=True)
+        lams = (_drawn(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(images.device)  # (B,)
+        execution = execute(graph, images, StraightThrough(), lam=lams, dense=True)
         shares = expected_share(graph, execution)  # (B,)
-        means = torch.stack([shares[group == number].mean() for number in range(groups)])  # (groups,)
+        beyond = (shares - self.asked(lams, progress)).tensor_split(min(self.groups, len(labels)) if lam is None else 1)
         losses = {
             "classification": classification(execution, labels),
-            "cost": self.penalty * ((means - self.asked(lams, progress)) ** 2).mean(),
+            "cost": self.penalty * (torch.stack([some.mean() for some in beyond]) ** 2).mean(),
         }
         if self.beside:
-            full = execute(graph, images, Open(), lam=lams[group])
+            full = execute(graph, images, Open(), lam=lams)
             losses["full network"] = classification(full, labels)
             losses["beside"] = self.beside * _taught(execution.output, full.output)
         accuracy = float((execution.predicted == labels).float().mean())
@@ -108,6 +108,12 @@ class LCNet(Method):
     def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
         if final and graph.every_lam:
             graph.course.copy_(even_course(graph, images))
+
+
+def _drawn(count: int, generator: Generator) -> Tensor:
+    """A λ for each image of a batch, (count,), ascending and evenly spread; some are exactly 0 and 1, which people ask for."""
+    even = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    return ((1 + 2 * BEYOND) * even - BEYOND).clamp(0, 1)
 
 
 def _taught(answers: Tensor, teacher: Tensor) -> Tensor:
