@@ -80,7 +80,9 @@ def test_a_batch_is_asked_for_every_cost_and_for_both_ends() -> None:
     graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
     images, labels = halves(64, Generator().manual_seed(0))
     method = LCNet(least=0.2, anneal=0.0, groups=64, penalty=1.0)
-    loss = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), None, 1.0, Generator().manual_seed(0)).losses["cost"]
+    loss = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), None, 1.0, Generator().manual_seed(0)).losses[
+        "cost"
+    ]
     lams = ((torch.arange(64) + 0.5) / 64 * 1.2 - 0.1).clamp(0, 1)
     assert loss.item() == pytest.approx(((1 - lams) * 0.8).square().mean().item(), rel=0.03)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from core.datasets import Data, Dataset, Report, Split, unreported
+from core.datasets import Data, Dataset, Report, Split, unreported, varied
 from core.datasets.digits import Digits
 from core.datasets.mnist import Mnist
 from core.sources.augmentation import shifted
@@ -39,14 +39,18 @@ class ClutteredDigits(Dataset):
 
     def read(self, report: Report = unreported) -> Data:
         base = self._base(report)
-        # a generator each: more images to train on leave those of the test as they are
-        first, second, third = (Generator().manual_seed(3 * self.seed + part) for part in range(3))
         report("composing images", 0.0)
-        train = self._compose(base.train, self.train, first)
-        val = self._compose(base.val, self.val, second)
-        test = self._compose(base.test, self.test, third)
+        train = self._compose(base.train, self.train, 0)
+        val = self._compose(base.val, self.val, 1)
+        test = self._compose(base.test, self.test, 2)
         report("composing images", 1.0)
         return Data(train, val, test, base.classes)
+
+    def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
+        base = self._base(unreported)
+        test = self._compose(base.test, self.test, 2)
+        rows = varied(test.labels.tolist(), count)
+        return Split(test.images[rows], test.labels[rows]), base.classes
 
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
         """Shifted by up to `shift` pixels each way over a black margin."""
@@ -58,8 +62,9 @@ class ClutteredDigits(Dataset):
             return Digits(seed=self.seed).read(report)
         return Mnist(limit=self.train, val=min(self.val, 5000), seed=self.seed).read(report)
 
-    def _compose(self, base: Split, count: int, generator: Generator) -> Split:
+    def _compose(self, base: Split, count: int, part: int) -> Split:
         """`count` images from the digits of one part, each digit drawn about equally often."""
+        generator = Generator().manual_seed(3 * self.seed + part)  # one each: more images to train on leave those of the test as they are
         rounds = -(-count // len(base))
         rows = torch.cat([torch.randperm(len(base), generator=generator) for _ in range(rounds)])[:count]
         digits = base.images[rows].squeeze(1)  # (N, h, h)
