@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from core.datasets import Split
 from core.evaluation import BATCH, Evaluation, evaluations, normalised
 from core.front import Point
+from core.learning.consensus import Alike, Consensus, Drawn, consensus
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.node import GraphError
@@ -23,6 +24,7 @@ from core.network.route import running, static_nodes
 Report = Callable[[int], None]  # is told how many more images are done
 
 ROUTES = 64  # networks of more combinations of options are not tried route by route
+FEW = 256  # images that tell how often gates open
 RATES = tuple(step / 10 for step in range(11))
 THRESHOLDS = tuple(1 - 10 ** (-step / 5) for step in range(21))  # of confidence, from 0 to 0.9999
 
@@ -38,7 +40,7 @@ def point(seen: Evaluation) -> Point:
 
 def baselines(graph: Graph, split: Split, report: Report = unheard) -> dict[str, list[Point]]:
     """All that a network with control nodes has to beat, by name; without those that cannot be had of it."""
-    fronts = {"full path": _along(graph, split, [graph.reference], report), "random gates": random_front(graph, split, 0, report)}
+    fronts = {"full path": full_path(graph, split, report), "random gates": random_front(graph, split, 0, report)}
     with suppress(GraphError):
         fronts["fixed routes"] = routes_front(graph, split, report)
     with suppress(GraphError):
@@ -49,14 +51,28 @@ def baselines(graph: Graph, split: Split, report: Report = unheard) -> dict[str,
 def passes(graph: Graph) -> int:
     """How many times `baselines` looks at every image of a split, and tells so."""
     with suppress(GraphError):
-        return 1 + len(RATES) + len(routes(graph))
-    return 1 + len(RATES)
+        return 1 + len(_lams(graph)) + len(routes(graph))
+    return 1 + len(_lams(graph))
+
+
+def full_path(graph: Graph, split: Split, report: Report = unheard) -> list[Point]:
+    """All that the network has, for every image. Gates that decide each by itself scale as they do on average at λ = 1."""
+    if not _each(graph):
+        return _along(graph, split, [graph.reference], report)
+    opened = Alike(_known(graph, split, 1.0).scale)
+    return [point(seen) for seen in evaluations(graph, split, [(1.0, opened)], report)]
 
 
 def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unheard) -> list[Point]:
-    """Gates that do not look at the image, at the rates RATES of taking the dearer option."""
-    settings = [(0.5, Random(rate, Generator().manual_seed(seed))) for rate in RATES]
-    return [point(seen) for seen in evaluations(graph, split, settings, report)]
+    """Gates that do not look at the image, at the rates RATES of taking the dearer option.
+
+    Gates that decide each by itself open as often as they do at each of as many λ, and scale as they do there on average.
+    """
+    if not _each(graph):
+        settings = [(0.5, Random(rate, Generator().manual_seed(seed))) for rate in RATES]
+        return [point(seen) for seen in evaluations(graph, split, settings, report)]
+    drawn = [(lam, Drawn(_known(graph, split, lam), Generator().manual_seed(seed))) for lam in _lams(graph)]
+    return [point(seen) for seen in evaluations(graph, split, drawn, report)]
 
 
 def routes_front(graph: Graph, split: Split, report: Report = unheard) -> list[Point]:
@@ -65,13 +81,34 @@ def routes_front(graph: Graph, split: Split, report: Report = unheard) -> list[P
 
 
 def _along(graph: Graph, split: Split, choices: Sequence[Mapping[str, int]], report: Report) -> list[Point]:
-    """Each of some routes for all images; gates that decide each by itself are all open."""
-    taken = ({name: {column: True} for name, column in choice.items() if graph.by_name[name].decides == "one"} for choice in choices)
+    """Each of some routes for all images."""
+    taken = ({name: {column: True} for name, column in choice.items()} for choice in choices)
     return [point(seen) for seen in evaluations(graph, split, [(0.5, Forced(columns, Open())) for columns in taken], report)]
 
 
+def _each(graph: Graph) -> bool:
+    """Whether there are gates, and all of them decide each by itself."""
+    return bool(graph.controls) and all(control.decides == "each" for control in graph.controls)
+
+
+def _lams(graph: Graph) -> tuple[float, ...]:
+    """The λ, or the rates, at which random gates are tried: one of them where gates of a network for one λ say how often they open."""
+    return RATES if graph.every_lam or not _each(graph) else RATES[:1]
+
+
+def _known(graph: Graph, split: Split, lam: float) -> Consensus:
+    """What the gates of a network do for some images at one λ."""
+    few = normalised(split.images[:FEW].to(graph.exchange_rate.device))
+    return consensus(graph.eval(), few, lam if graph.every_lam else None)
+
+
 def routes(graph: Graph) -> list[dict[str, int]]:
-    """The choices of every route that differs in what runs. Raises GraphError where there are more than ROUTES combinations of options."""
+    """The choices of every route that differs in what runs.
+
+    Raises GraphError where gates decide each by itself, and where there are more than ROUTES combinations of options.
+    """
+    if _each(graph):
+        raise GraphError("gates that decide each by itself have no routes: any of them may be open")
     columns = [range(len(control.options)) for control in graph.controls]
     combinations = 1
     for options in columns:

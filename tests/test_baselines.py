@@ -2,16 +2,18 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from core.baselines import RATES, THRESHOLDS, baselines, confidence_front, passes, point, random_front, routes, routes_front
 from core.config import run_config
 from core.datasets import Split
-from core.evaluation import evaluate
+from core.evaluation import evaluate, normalised
+from core.learning.consensus import Drawn, consensus
 from core.network.builder import Builder
 from core.network.controller import Controller
 from core.network.graph import Graph
-from core.network.node import GraphError
+from core.network.layers import Add
+from core.network.node import Edge, GraphError
 
 
 class Exit(nn.Module):
@@ -72,6 +74,35 @@ def test_random_gates_run_from_the_cheapest_to_the_dearest_and_repeat_themselves
     assert [reached.cost for reached in front] == sorted(reached.cost for reached in front)
     for rate, reached in zip(RATES, front, strict=True):
         assert reached.accuracy == pytest.approx(0.25 + 0.75 * rate, abs=0.06)
+
+
+class Brightness(nn.Module):
+    """The score of its one gate is the third channel."""
+
+    def forward(self, x: Tensor, *, weight: Tensor | None) -> Tensor:
+        return x[:, 2].mean(dim=(1, 2))[:, None]
+
+
+def test_gates_that_decide_each_by_itself_are_drawn_as_often_as_they_open_and_scale_as_they_do() -> None:
+    """The gated module finds class 1; without it the answer is class 0. Its gate opens for half of the images."""
+    g = Builder((3, 1, 1))
+    shy = g.add("shy", Exit(0, 10), g.input)
+    gates = g.control("Q", g.input, options=("block",), part=Brightness(), decides="each")
+    found = g.add("found", Exit(1, 90), g.input, when=gates)
+    g.output("y", Add(), shy, Edge(found, 0.0))
+    graph, split = g.build(), images([(120, 255, 255), (120, 255, 0)] * 400)
+    (drawn,) = random_front(graph, split)
+    assert drawn.accuracy == pytest.approx(0.5, abs=0.06)
+    assert drawn.cost == pytest.approx(0.1 + 0.9 * drawn.accuracy)
+    whole = baselines(graph, split)["full path"]
+    assert [(one.cost, one.accuracy) for one in whole] == [(pytest.approx(1.0), 1.0)]
+    seen = normalised(split.images)
+    known = consensus(graph.eval(), seen, None)
+    opened = Drawn(known, Generator().manual_seed(0))(graph.by_name["Q"], torch.zeros(len(seen), 1))
+    assert opened.unique().tolist() == pytest.approx([0.0, float(seen[0, 2])])
+    assert passes(graph) == 2
+    with pytest.raises(GraphError, match="have no routes"):
+        routes(graph)
 
 
 @pytest.mark.parametrize(("architecture", "count"), [("cascade", 4), ("chain", 8), ("hierarchy", 4), ("high_low", 2)])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from core.network.cost import spent
 from core.network.execution import execute
@@ -41,6 +41,18 @@ class Alike:
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         return self.pattern[control.name].relu().expand_as(scores)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Gates that do not look at the image: each is open as often as the network's own was, and then scales as that did on average."""
+
+    known: Consensus
+    generator: Generator
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        often, scale = self.known.often[control.name], self.known.scale[control.name]
+        return (torch.rand(scores.shape, generator=self.generator).to(scores.device) < often) * scale
 
 
 def gate_networks(graph: Graph) -> dict[str, GateNetwork]:
