@@ -50,28 +50,24 @@ def test_the_expected_cost_is_the_executed_one_and_reaches_closed_gates() -> Non
     execution = execute(graph, IMAGES, StraightThrough(), lam=0.3, dense=True)
     expected = expected_share(graph, execution)
     assert torch.allclose(expected, spent(graph, execute(graph, IMAGES, Greedy(), lam=0.3)).float(), atol=1e-6)
-    blocks = [execution.ran[f"block {control.name[1:]}"] for control in graph.controls]
-    assert 0 < int(torch.stack(blocks).sum()) < len(blocks) * len(IMAGES)
-    biases = [graph.parts[control.name].head.bias for control in graph.controls]
-    for ran, cheaper, dearer in zip(
-        blocks,
-        torch.autograd.grad(expected.sum(), biases, retain_graph=True),
-        torch.autograd.grad(-expected.sum(), biases),
-        strict=True,
-    ):
-        assert cheaper[0] > 0  # an open block is dearer, also where it is closed now
-        assert (cheaper[1:] >= 0).all()
-        assert dearer[0] < 0 or bool(ran.all())
+    expected.sum().backward()
+    closed = 0
+    for control in graph.controls:
+        gradient = graph.parts[control.name].head.bias.grad
+        assert gradient is not None
+        assert gradient[0] > 0  # an open block is dearer, also where it is closed now
+        assert (gradient[1:] >= 0).all()
+        closed += int((~execution.ran[f"block {control.name[1:]}"]).sum())
+    assert closed > 0
 
 
-@pytest.mark.parametrize(("wish", "reached"), [(1.0, [True, True, True]), (-1.0, [True, True, False])])
-def test_open_gates_are_exact_forwards_and_soft_backwards_but_where_they_are_open_already(wish: float, reached: list[bool]) -> None:
+def test_open_gates_are_exact_forwards_and_soft_backwards() -> None:
     scores = torch.tensor([[-2.0, 0.0, 0.5]], requires_grad=True)
     gates = open_gates(scores)
     assert gates.tolist() == [[0.0, 0.0, 1.0]]
-    (wish * gates).sum().backward()
+    gates.sum().backward()
     soft = scores.detach().sigmoid()
-    assert torch.allclose(scores.grad, wish * soft * (1 - soft) * torch.tensor(reached))
+    assert torch.allclose(scores.grad, soft * (1 - soft))
 
 
 def test_a_batch_is_asked_for_every_cost_and_for_both_ends() -> None:
@@ -83,7 +79,7 @@ def test_a_batch_is_asked_for_every_cost_and_for_both_ends() -> None:
     loss = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), None, 1.0, Generator().manual_seed(0)).losses[
         "cost"
     ]
-    lams = ((torch.arange(64) + 0.5) / 64 * 1.06 - 0.03).clamp(0, 1)
+    lams = ((torch.arange(64) + 0.5) / 64 * 1.1 - 0.05).clamp(0, 1)
     assert loss.item() == pytest.approx(((1 - lams) * 0.8).square().mean().item(), rel=0.03)
 
 
@@ -138,9 +134,9 @@ def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
     graph = method.prepare(two_blocks(lam is None)).train()
     graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
     optimizer, generator = Adam(graph.parameters(), lr=0.02), Generator().manual_seed(0)
-    for step in range(300):
+    for step in range(600):
         images, labels = halves(64, generator)
-        losses = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), lam, step / 300, generator).losses
+        losses = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), lam, step / 600, generator).losses
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()

@@ -1,6 +1,6 @@
 """What gates that decide each by itself are expected to cost, with a gradient for gates that are closed."""
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,29 +11,10 @@ from core.network.graph import Graph
 from core.network.route import static_price
 
 
-class _Opened(torch.autograd.Function):
-    """0 or 1; backwards the gradient of a sigmoid, but for gates that are open and are to be opened.
-
-    A score above zero also scales what its gate lets through: those would gain nothing from a higher one but another scale.
-    """
-
-    @staticmethod
-    def forward(context: Any, scores: Tensor) -> Tensor:
-        context.save_for_backward(scores)
-        return (scores > 0).float()
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        (scores,) = context.saved_tensors
-        soft = scores.sigmoid()
-        reaching: Tensor = gradient * soft * (1 - soft) * ((scores <= 0) | (gradient > 0))
-        return reaching
-
-
 def open_gates(scores: Tensor) -> Tensor:
-    """Which gates are open, 0 or 1, (B, K); the gradient is straight-through, none to open what is open."""
-    opened: Tensor = _Opened.apply(scores.float())  # type: ignore[no-untyped-call]
-    return opened
+    """Which gates are open, 0 or 1, (B, K): exactly so forwards, with the gradient of a sigmoid backwards (straight-through)."""
+    soft = scores.float().sigmoid()
+    return (scores > 0).float() + (soft - soft.detach())
 
 
 def expected_share(graph: Graph, execution: Execution) -> Tensor:

@@ -33,7 +33,7 @@ from core.network.policy import Open, StraightThrough
 from core.registry import Decides
 
 TEMPERATURE = 2.0  # of the answers that the gated network learns from
-BEYOND = 0.03  # share of the images of a batch, nearly, that are asked for as little as there is, and for as much
+BEYOND = 0.05  # share of the images of a batch, nearly, that are asked for as little as there is, and for as much
 STEPS = 101  # of λ for which it is kept what the gate networks are told
 
 
