@@ -28,15 +28,19 @@ def facts(
     macs: Mapping[str, int],
     rows: Iterable[Mapping[str, Any]],
     sweep: "LamSweep",
+    held: Mapping[str, bool] | None = None,
+    free: "LamSweep | None" = None,
 ) -> dict[str, dict[str, Any]]:
-    """For each of the nodes of these names {kind, figures [[title, value]], lines, rates [[λ or none, share of images that it runs for]]}.
+    """For each of the nodes of these names {kind, figures [[title, value]], lines, rates [[λ or none, share of images that it runs for]],
+    switches [λ]}.
 
-    `rows` are a run's evaluations on validation images, `sweep` is the image that is looked at.
+    `rows` are a run's evaluations on validation images, `sweep` is the image that is looked at; `free` is it with nothing held, where nodes
+    are `held` on or off. A control node switches where it takes another option than before.
     """
     by_name = {node.name: node for node in nodes}
     static = max(sweep.reference.macs_static, 1)
     seen = [(row["lam"], row["execution_rates"]) for row in rows]
-    ran = [set(trace.executed) for trace in sweep.traces]
+    held = held or {}
     told = {}
     for node in nodes:
         if node.name not in names:
@@ -45,22 +49,30 @@ def facts(
         told[node.name] = {
             "kind": KINDS[node.kind],
             "figures": [
-                ["Sends", "×".join(map(str, shapes[node.name]))],
+                *([] if node.kind == "control" else [["Sends", _shape(shapes[node.name])]]),
                 ["Parameters", f"{parameters.get(node.name, 0):,}"],
                 ["Multiply-adds", counted(macs[node.name])],
                 ["Of the static network", percent(macs[node.name] / static)],
             ],
-            "lines": [*_lines(node, by_name), _when([node.name in running for running in ran], sweep.starts)],
+            "lines": [*_lines(node, by_name, shapes), *_happened(node, sweep, held, free)],
             "rates": rates if node.gates or any(share < 1 for _, share in rates) else [],
+            "switches": [start / 100 for start, _ in _taken(node, sweep)[1:]],
         }
     return told
 
 
-def _lines(node: Node, nodes: Mapping[str, Node]) -> list[str]:
+def _shape(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _lines(node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Sequence[int]]) -> list[str]:
     """What it reads, what opens it, and what it opens."""
     lines = []
     if node.inputs:
-        reads = [edge.source + ("" if edge.default is None else f" (or {edge.default:g} where that did not run)") for edge in node.inputs]
+        reads = [
+            f"{edge.source} ({_shape(shapes[edge.source])}{'' if edge.default is None else f', {edge.default:g} where it did not run'})"
+            for edge in node.inputs
+        ]
         lines.append(f"Reads {', '.join(reads)}.")
     options: dict[str, list[str]] = {}
     for gate in node.gates:
@@ -75,6 +87,29 @@ def _lines(node: Node, nodes: Mapping[str, Node]) -> list[str]:
         if opened or node.decides == "one":
             lines.append(f"“{option}” opens {', '.join(opened) or 'nothing'}.")
     return lines
+
+
+def _happened(node: Node, sweep: "LamSweep", held: Mapping[str, bool], free: "LamSweep | None") -> list[str]:
+    """What became of a node on the image, and what would have if nothing were held."""
+    lines = [_when([node.name in trace.executed for trace in sweep.traces], sweep.starts)]
+    taken = _taken(node, sweep)
+    if len(taken) > 1:
+        first, *rest = taken
+        lines.append(f"It takes “{first[1]}”" + "".join(f", “{option}” from λ = {start / 100:.2f} on" for start, option in rest) + ".")
+    if node.name in held and free is not None:
+        alone = _when([node.name in trace.executed for trace in free.traces], free.starts)
+        lines = [f"It is held {'on' if held[node.name] else 'off'}. {alone.replace('For this image it', 'With nothing held it', 1)}"]
+    return lines
+
+
+def _taken(node: Node, sweep: "LamSweep") -> list[tuple[int, str]]:
+    """From which steps of the slider on a control node takes another option than before, and which."""
+    taken: list[tuple[int, str]] = []
+    for start, trace in zip(sweep.starts, sweep.traces, strict=True):
+        chosen = trace.controls[node.name].chosen if node.kind == "control" else None
+        if isinstance(chosen, str) and (not taken or taken[-1][1] != chosen):
+            taken.append((start, chosen))
+    return taken
 
 
 def _when(ran: Sequence[bool], starts: Sequence[int]) -> str:

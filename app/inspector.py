@@ -1,6 +1,6 @@
 """What the node that was clicked made of the image, which pixels it listened to, and what if it had been held on or off."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.inference.model import Model
     from core.inference.predict import LamSweep, Tensor, Trace
 
+AS_DECIDED = "as decided"
 PLAIN = {"displayModeBar": False}
 WAY_NAMES = {"quick": "gradients (at once)", "occlusion": "occlusion", "integrated gradients": "integrated gradients"}
 
@@ -49,6 +50,8 @@ def inspect(seen: Seen, selected: str | None) -> None:
         st.markdown(f"**{plain(node.name)}**{at}: what it made of this image")
         if node.gates:
             _hold(seen.run, node)
+        if node.kind == "control" and node.decides == "one":
+            _take(seen.run, node, seen.model.graph.nodes)
         if node.kind == "control":
             _decision(seen, node)
         elif node.kind != "input":
@@ -60,7 +63,7 @@ def inspect(seen: Seen, selected: str | None) -> None:
 def _hold(run: Run, node: Node) -> None:
     """What if: the choice to hold a node on or off."""
     held, key = state.held(run, [node.name]), f"hold-{run.id}-{node.name}-{state.times_let_go(run)}"  # another control when held elsewhere
-    now = {True: "on", False: "off"}.get(held.get(node.name), "as decided")  # type: ignore[call-overload]
+    now = {True: "on", False: "off"}.get(held.get(node.name), AS_DECIDED)  # type: ignore[call-overload]
 
     def hold() -> None:
         chosen = st.session_state[key]
@@ -68,8 +71,23 @@ def _hold(run: Run, node: Node) -> None:
         if chosen in ("on", "off"):
             held[node.name] = chosen == "on"
 
+    st.segmented_control(f"What if {plain(node.name)} were", (AS_DECIDED, "on", "off"), default=now, key=key, on_change=hold, required=True)
+
+
+def _take(run: Run, control: Node, nodes: Sequence[Node]) -> None:
+    """What if: the choice to hold what a control node's options open as one of them would have it."""
+    opens = {node.name: {gate.column for gate in node.gates if gate.control == control.name} for node in nodes if node.gates}
+    opens = {name: columns for name, columns in opens.items() if columns}
+    ways = {option: {name: column in columns for name, columns in opens.items()} for column, option in enumerate(control.options)}
+    held, key = state.held(run, list(opens)), f"take-{run.id}-{control.name}-{state.times_let_go(run)}"
+    now = next((option for option, way in ways.items() if way.items() <= held.items()), AS_DECIDED)
+
+    def take() -> None:
+        others = {name: runs for name, runs in held.items() if name not in opens}
+        state.hold_instead(run, others | ways.get(st.session_state[key], {}))
+
     st.segmented_control(
-        f"What if {plain(node.name)} were", ("as decided", "on", "off"), default=now, key=key, on_change=hold, required=True
+        f"What if {plain(control.name)} had taken", (AS_DECIDED, *control.options), default=now, key=key, on_change=take, required=True
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from app import state
 from app.components.sketch import sketch
 from app.wording import plain
 from core.datasets import DataError
-from core.registry import ConfigError
+from core.registry import ConfigError, choose
 from core.store import Run
 
 if TYPE_CHECKING:
@@ -193,7 +194,8 @@ def _sample(run: Run, sha256: str, model: "Model") -> Shown | None:
 
 
 def _sample_key(run: Run) -> str:
-    return f"sample-{run.id}"
+    """Runs that know the same images keep the same one of them."""
+    return f"sample-{json.dumps(choose('datasets', run.config['dataset']).model_dump(mode='json'), sort_keys=True)}"
 
 
 def _own(run: Run, model: "Model") -> Shown | None:
@@ -201,7 +203,8 @@ def _own(run: Run, model: "Model") -> Shown | None:
     from core.sources.picture import PictureError, read_picture, to_tensor
 
     ways = ["File", "Camera", "Draw" if model.image[0] == 1 else "Paste"]
-    way = st.segmented_control("Your own picture", ways, default="File", required=True, key=f"way-{model.image[0]}")
+    private = "It is shown to this network and kept nowhere; links do not hold it."
+    way = st.segmented_control("Your own picture", ways, default="File", required=True, key=f"way-{model.image[0]}", help=private)
     name, data = "picture", None
     if way == "File":
         file = st.file_uploader("Your own picture", key="upload", on_change=_prefer, args=("own", run), label_visibility="collapsed")

@@ -58,6 +58,7 @@ def view_of(
     """
     seconds, still = times
     asked = asked or Asked()
+    held = {name: "on" if runs else "off" for name, runs in asked.held.items()}
     gated = any(node.kind == "control" for node in nodes)
     static = max(sweep.reference.macs_static, 1)
     widest = max(sweep.reference.macs, static, *(trace.macs for trace in sweep.traces))
@@ -82,8 +83,9 @@ def view_of(
         "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
         "beside": None if asked.beside is None else _beside(shown, asked.beside),
         "stretches": [
-            _stretch(nodes, shown, trace, sweep.reference, widest) | {"time": clock(taken), "sooner": sooner(taken, still) if gated else ""}
-            for trace, taken in zip(sweep.traces, seconds, strict=True)
+            _stretch(nodes, shown, trace, sweep.reference, widest, held, before)
+            | {"time": clock(taken), "sooner": sooner(taken, still) if gated else ""}
+            for trace, before, taken in zip(sweep.traces, [None, *sweep.traces[:-1]], seconds, strict=True)
         ],
     }
 
@@ -138,13 +140,21 @@ def _ran(shown: Sequence[Node], trace: "Trace") -> list[str]:
     return [node.name for node in shown if (node.members[-1] if isinstance(node, Folded) else node.name) in ran]
 
 
-def _stretch(nodes: Sequence[Node], shown: Sequence[Node], trace: "Trace", reference: "Trace", widest: int) -> View:
-    """What is shown along the λ at which an image takes one way."""
-    before, figures, after = headline(nodes, trace, reference)
+def _stretch(
+    nodes: Sequence[Node],
+    shown: Sequence[Node],
+    trace: "Trace",
+    reference: "Trace",
+    widest: int,
+    held: Mapping[str, str],
+    before: "Trace | None",
+) -> View:
+    """What is shown along the λ at which an image takes one way; `before` is the way that it takes at smaller λ."""
+    opening, figures, ending = headline(nodes, trace, reference, held=held, before=before)
     ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
     answered = all(math.isfinite(share) for _, share in ranked)
     return {
-        "headline": [before, figures, after],
+        "headline": [opening, figures, ending],
         "ran": _ran(shown, trace),
         "cells": {node.name: _strip(_gates(node, trace), cells(node)) for node in shown if cells(node)},
         "taken": {node.name: _listed(trace.controls[node.name].chosen) for node in shown if node.kind == "control"},

@@ -1,6 +1,6 @@
 """What happened to an image, in words and figures for a person. Loads without torch and without streamlit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from core.network.node import Node
@@ -52,8 +52,13 @@ def lam_name(lam: float | None) -> str:
     return "every λ" if lam is None else f"λ = {lam:g}"
 
 
-def headline(nodes: Sequence[Node], trace: "Trace", reference: "Trace") -> tuple[str, str, str]:
-    """What just happened to the image: how it came to it, the figures to stress, and how the answer compares with the full network's."""
+def headline(
+    nodes: Sequence[Node], trace: "Trace", reference: "Trace", *, held: Mapping[str, str] | None = None, before: "Trace | None" = None
+) -> tuple[str, str, str]:
+    """What just happened to the image: how it came to it, the figures to stress, and how the answer compares with the full network's.
+
+    `held` says of nodes how they are held; `before` is what happened at smaller λ.
+    """
     modules = {node.name for node in nodes if node.kind in ("regular", "dummy")}
     ran = len(modules & set(trace.executed))
     work = percent(trace.macs / max(trace.macs_static, 1))
@@ -64,29 +69,44 @@ def headline(nodes: Sequence[Node], trace: "Trace", reference: "Trace") -> tuple
     channels = [gate for node in nodes if node.channels for gate in _listed(trace.gates[node.name])]
     closed = sum(gate <= 0 for gate in channels)
     if set(trace.executed) == set(reference.executed) and not closed:
-        return ("Nothing was skipped: " if ran == len(modules) else "The full way: "), figures, ", decisions included."
+        opening = _held(held) or ("Nothing was skipped: " if ran == len(modules) else "As much as the full network: ")
+        return opening, figures, ", decisions included."
     same = trace.label == reference.label
     tail = ", same answer as the full network." if same else f", but the full network answers “{reference.label}”."
-    before = f"{len(channels) - closed} of {len(channels)} channels opened: " if closed else _turning_point(nodes, trace)
-    return before, figures, tail
+    opened = f"{len(channels) - closed} of {len(channels)} channels opened: " if closed else ""
+    return _held(held) or opened or _turning_point(nodes, trace, before), figures, tail
+
+
+def _held(held: Mapping[str, str] | None) -> str:
+    """With what is held, if anything is."""
+    if not held:
+        return ""
+    (name, how), *more = held.items()
+    return f"With {len(held)} nodes held: " if more else f"With {name} held {how}: "
 
 
 def _listed(gates: float | list[float]) -> list[float]:
     return gates if isinstance(gates, list) else [gates]
 
 
-def _turning_point(nodes: Sequence[Node], trace: "Trace") -> str:
-    """Which control node spoke last, and what it said."""
-    spoken = [node for node in nodes if node.kind == "control" and trace.controls[node.name].chosen is not None]
+def _turning_point(nodes: Sequence[Node], trace: "Trace", before: "Trace | None") -> str:
+    """Which control node stopped, else which decided otherwise than at smaller λ, else what the last one took, or all alike."""
+    controls = [node for node in nodes if node.kind == "control"]
+    spoken = {node.name: node for node in controls if trace.controls[node.name].chosen is not None}
     if not spoken:
         return "No gate was asked: "
-    last = spoken[-1]
-    chosen = trace.controls[last.name].chosen
+    took = {name: trace.controls[name].chosen for name in spoken}
+    *_, last = spoken
+    chosen = took[last]
     if not isinstance(chosen, str):
-        return f"{last.name} opened {len(chosen or [])} of {len(last.options)}: "
-    column = last.options.index(chosen)
-    opens = any((gate.control, gate.column) == (last.name, column) for node in nodes for gate in node.gates)
-    return f"{last.name} took “{chosen}”: " if opens else f"{last.name} stopped here: "
+        return f"{last} opened {len(chosen or [])} of {len(spoken[last].options)}: "
+    alike = list(spoken) if set(map(str, took.values())) == {chosen} else [last]
+    who = f"{', '.join(alike[:-1])} and {last}" if len(alike) > 1 else last
+    column = spoken[last].options.index(chosen)
+    if not any((gate.control, gate.column) == (last, column) for node in nodes for gate in node.gates):
+        return f"{who} stopped here: "
+    turned = [name for name in spoken if before and before.controls[name].chosen not in (None, took[name])]
+    return f"{turned[0]} now takes “{took[turned[0]]}”: " if turned else f"{who} took “{chosen}”: "
 
 
 def plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """What is told of a node that is clicked."""
 
 import re
+from itertools import pairwise
 
 from test_inference import IMAGES, fresh
 
@@ -49,7 +50,7 @@ def test_when_it_runs_is_what_predict_says_at_each_lam() -> None:
     ran = [set(predict(model, IMAGES[:1], lam=step / 100)[0].executed) for step in range(101)]
     told_of_spans = 0
     for node in model.graph.nodes:
-        words = known[node.name]["lines"][-1]
+        (words,) = [line for line in known[node.name]["lines"] if line.startswith("For this image")]
         spans = [(float(first), float(last or 1)) for first, last in re.findall(r"from λ = (\d\.\d\d)(?: to (\d\.\d\d))?", words)]
         told_of_spans += len(spans)
         for step in range(101):
@@ -57,6 +58,22 @@ def test_when_it_runs_is_what_predict_says_at_each_lam() -> None:
             expected |= words == "For this image it runs at every λ."
             assert (node.name in ran[step]) == expected, (node.name, step, words)
     assert told_of_spans, "every node does the same at every λ: the test shows nothing"
+
+
+def test_what_a_control_node_takes_is_what_predict_says_at_each_lam() -> None:
+    model = fresh()
+    known = told(model, [])
+    took = [predict(model, IMAGES[:1], lam=step / 100)[0].controls for step in range(101)]
+    switched = 0
+    for control in model.graph.controls:
+        asked = [(step, one[control.name].chosen) for step, one in enumerate(took) if one[control.name].chosen is not None]
+        switches = [(step, after) for (_, before), (step, after) in pairwise(asked) if before != after]
+        assert known[control.name]["switches"] == [step / 100 for step, _ in switches]
+        lines = [line for line in known[control.name]["lines"] if line.startswith("It takes")]
+        assert len(lines) == bool(switches)
+        assert all(f"“{option}” from λ = {step / 100:.2f} on" in lines[0] for step, option in switches)
+        switched += len(switches)
+    assert switched, "no control node switches: the test shows nothing"
 
 
 def test_what_opens_a_node_and_what_a_control_node_opens_agree() -> None:

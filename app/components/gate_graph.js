@@ -3,16 +3,17 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const KEPT = "gatescopeStep"; // of the window: where the slider stands, for pages that come after this one in the same visit
-const ASKED = "gatescopeAsked"; // of the window: the address that was last obeyed
 const FIRST = 50; // where the slider stands before it was ever moved
+const ASKED = "gatescopeAsked"; // of the window: the λ of the address that was last obeyed
 const ROOM = { width: 560, height: 336 }; // a smaller graph is not enlarged beyond this
 const SMALLEST = 0.62; // below this scale the graph scrolls sideways instead of shrinking
 const NARROW = 520; // a canvas in which the whole graph comes first
+const SAID = 6000; // milliseconds for which words above the graph stay
 const LINES = 3; // options listed below a control node
 const HEADER = 18; // height of a line of small text
 const ZOOM = { step: 1.25, least: 0.25, most: 4 };
 const SWEEP = 6000; // milliseconds for λ from 0 to 1
-const INKED = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor", "opacity"]; // in a picture
+const INKED = ["display", "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor", "opacity"]; // in a picture
 const STYLES = 4; // lines of a plot that can be told apart
 const PLOT = { width: 320, height: 120, left: 40, right: 8, top: 8, bottom: 20 };
 const BEAT = 260; // milliseconds for which the playing of an execution stays with a node
@@ -50,7 +51,7 @@ function mount(root) {
   page.sweep = button("▶ play", "Play λ from 0 to 1", () => playLam(page));
   const head = element("div", { class: "head" }, page.lam, page.sweep);
   const control = element("div", { class: "slider" }, page.slider, page.ticks);
-  const parts = [head, control, ends, page.note, toolbar(page), page.canvas, page.legend];
+  const parts = [head, control, ends, page.note, toolbar(page), line(page), page.canvas, page.legend];
   const graph = element("section", { class: "card graph", "aria-label": "Network" }, ...parts);
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
   page.closer = element("section", { class: "card closer" });
@@ -84,8 +85,10 @@ function toolbar(page) {
   page.fold = button("fold", "Fold repeated blocks again", () => page.send("opened", []));
   page.find.addEventListener("input", () => seek(page));
   page.find.addEventListener("keydown", (event) => {
-    const found = event.key === "Enter" && page.nodes.get(seek(page));
-    if (found) found.group.focus();
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    const [first] = seek(page, 1);
+    if (first && page.found.length === 1) page.nodes.get(first).group.focus();
   });
   return element(
     "div",
@@ -101,9 +104,22 @@ function toolbar(page) {
   );
 }
 
+// One line above the graph: what was said last for a while, else what is selected and the way to more of it, else what can be done.
+function line(page) {
+  page.said = element("span", { role: "status" });
+  page.brief = element("span");
+  page.more = button("more ↓", "Go to what is known of this node", () => page.closer.scrollIntoView({ behavior: "smooth", block: "nearest" }));
+  return element("div", { class: "brief" }, page.said, page.brief, page.more);
+}
+
+function say(page, words) {
+  page.said.textContent = words;
+  clearTimeout(page.silence);
+  page.silence = setTimeout(() => (page.said.textContent = ""), SAID);
+}
+
 // What can be taken away without the server: a picture of the graph, and the address that reopens the view.
 function takeAway(page) {
-  page.said = element("span", { class: "cap", role: "status" });
   page.away = element(
     "span",
     { class: "away" },
@@ -111,7 +127,6 @@ function takeAway(page) {
     button("pin", "Keep this view beside the next one", () => page.pin(page.step)),
     button("SVG", "Save the graph as SVG", () => save(new Blob([drawing(page)], { type: "image/svg+xml" }), "gatescope.svg")),
     button("PNG", "Save the graph as PNG", () => savePicture(page)),
-    page.said,
   );
   return page.away;
 }
@@ -119,16 +134,18 @@ function takeAway(page) {
 async function copyLink(page) {
   const { link, every_lam: everyLam } = page.data;
   if (link === null) {
-    page.said.textContent = "your own picture stays private: no link can reopen it";
+    say(page, "Your own picture stays private: no link can reopen it.");
     return;
   }
-  const query = everyLam ? `${link}&lam=${(page.step / 100).toFixed(2)}` : link;
+  const lam = everyLam ? `&lam=${(page.step / 100).toFixed(2)}` : "";
+  const node = page.selected === null ? "" : `&node=${encodeURIComponent(page.selected)}`;
+  const query = link + lam + node;
   const address = `${location.origin}${location.pathname}?${query}`;
   try {
     await navigator.clipboard.writeText(address);
-    page.said.textContent = "link copied";
+    say(page, page.data.paired ? "Link copied; the pinned view is not in it." : "Link copied.");
   } catch {
-    page.said.textContent = address;
+    say(page, address);
   }
 }
 
@@ -172,8 +189,19 @@ function stand(page, step) {
   light(page);
 }
 
-// Tells the server where the slider came to rest, if somebody looks at a node there.
+// Once the slider has been moved the address holds λ, so that reloading the page shows the same.
+function inscribe(page) {
+  if (!page.data.away || !page.data.every_lam || window[KEPT] === undefined) return;
+  const address = new URL(location.href);
+  const lam = (page.step / 100).toFixed(2);
+  if (address.searchParams.get("lam") === lam) return;
+  address.searchParams.set("lam", lam);
+  history.replaceState(history.state, "", address);
+}
+
+// The slider has come to rest: the server is told if somebody looks at a node.
 function tell(page) {
+  inscribe(page);
   if (page.selected !== null && page.data.every_lam) look(page);
 }
 
@@ -225,13 +253,17 @@ function playSteps(page) {
   });
 }
 
-// The first node whose name holds what is looked for, brought into sight.
-function seek(page) {
+// The nodes whose names hold what is looked for, marked, and one of them brought into sight: the first, or `further` ones.
+function seek(page, further = 0) {
   const wanted = page.find.value.trim().toLowerCase();
-  const name = wanted && [...page.nodes.keys()].find((one) => one.toLowerCase().includes(wanted));
-  for (const [other, { group }] of page.nodes) group.classList.toggle("found", other === name);
-  if (name) page.nodes.get(name).group.scrollIntoView({ block: "nearest", inline: "center" });
-  return name;
+  const all = wanted ? [...page.nodes.keys()].filter((one) => one.toLowerCase().includes(wanted)) : [];
+  const again = all.join() === page.found?.join();
+  page.found = all;
+  page.turn = again ? page.turn + further : 0;
+  for (const [other, { group }] of page.nodes) group.classList.toggle("found", all.includes(other));
+  if (wanted) say(page, all.length ? `${all.length === 1 ? "one node" : `${(page.turn % all.length) + 1} of ${all.length} nodes`}: ${all[page.turn % all.length]}` : "no node is called so");
+  if (all.length) page.nodes.get(all[page.turn % all.length]).group.scrollIntoView({ block: "nearest", inline: "center" });
+  return all;
 }
 
 function zoom(page, factor) {
@@ -283,7 +315,7 @@ function explain(page) {
     ["skipped", "skipped", true],
     ["decides", `decides; beside it ${one ? "the score of each choice, the highest is taken" : "what it gates"}`, controls.length],
     ["bar", "its part of the static network’s work", true],
-    ["cells", "its channels, or the blocks it stands for: the darker, the more is let through", layout.nodes.some((node) => node.cells)],
+    ["cells", "its channels, or the blocks it stands for: the fuller the colour, the more is let through", layout.nodes.some((node) => node.cells)],
     ["ring", "a default value can be sent here; filled: it was", layout.edges.some((edge) => edge.ring)],
     ["oval", "image in, answers out", true],
     ["again", "the same node, where the graph goes on", layout.nodes.some((node) => node.again)],
@@ -395,6 +427,12 @@ function drawNode(page, node) {
   };
   group.addEventListener("click", select);
   group.addEventListener("keydown", (event) => {
+    const further = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (further) {
+      const names = [...page.nodes.keys()];
+      page.nodes.get(names[(names.indexOf(node.name) + further + names.length) % names.length]).group.focus();
+      event.preventDefault();
+    }
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
     select();
@@ -425,7 +463,7 @@ function stretchAt(data, step) {
   return data.stretches[index];
 }
 
-function say(page, stretch) {
+function head(page, stretch) {
   [page.before.textContent, page.figures.textContent, page.after.textContent] = stretch.headline;
 }
 
@@ -442,7 +480,7 @@ function light(page) {
   const now = page.upto === null ? undefined : stretch.ran[page.upto - 1];
   const answering = data.layout.nodes.filter((node) => node.kind === "output" && ran.has(node.name)).map((node) => node.name);
   const last = stretch.ran.filter((name) => answering.includes(name)).at(-1);
-  say(page, stretch);
+  head(page, stretch);
   page.lam.textContent = data.every_lam ? `λ = ${(step / 100).toFixed(2)}` : data.lam === null ? "" : `λ = ${data.pinned ? data.lam.toFixed(2) : data.lam}`;
   page.slider.setAttribute("aria-valuetext", page.lam.textContent);
   page.slider.style.setProperty("--filled", `calc(9px + (100% - 18px) * ${Number(page.slider.value) / 100})`);
@@ -495,6 +533,10 @@ function closer(page) {
   page.follow = () => {};
   page.closer.setAttribute("aria-label", known ? `The node ${page.selected}` : "No node is looked at");
   page.told.textContent = known ? `${page.selected}: ${known.kind}` : "";
+  page.more.hidden = !known;
+  page.brief.textContent = known
+    ? `${page.selected} · ${known.kind.split(";")[0].split(":")[0]} · ${page.nodes.get(page.selected).node.cost} multiply-adds`
+    : "Click a node, or go from one to the next with the arrow keys and press Enter.";
   if (!known) {
     const more = page.data.away ? ", what it made of the image" : "";
     page.closer.replaceChildren(element("p", { class: "cap" }, `Click a node of the graph to see what it is${more} and what opens it.`));
@@ -523,7 +565,7 @@ function ratesPlot(page, rates) {
     const measured = nearest[0] === null ? "" : ` at λ = ${nearest[0]}`;
     return { figure: element("figure", {}, element("figcaption", {}, title + measured), element("b", {}, percent(nearest[1]))), at() {} };
   }
-  return plot(page, title, ["it runs"], rates.map(([lam, share]) => [lam, [share]]), [0, 1], percent, true);
+  return plot(page, title, ["it runs"], rates.map(([lam, share]) => [lam, [share]]), [0, 1], percent, true, page.data.thresholds, "this image’s route changes");
 }
 
 // A control node's scores along λ; none where each gate is decided by itself.
@@ -537,12 +579,13 @@ function scoresPlot(page, name) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = Math.max(0.05 * (high - low), 0.005);
   const digits = high - low < 0.1 ? 3 : 2;
-  return plot(page, "Its scores for this image", node.options, points, [low - room, high + room], (value) => value.toFixed(digits), false);
+  const { switches } = page.data.facts[name];
+  return plot(page, "Its scores for this image", node.options, points, [low - room, high + room], (value) => value.toFixed(digits), false, switches, "it switches");
 }
 
 // Lines along λ, each with its value where the slider stands. Points are [λ, [a value per line]], or [λ, null] where there is none; those
 // that were measured are dotted, and between them a value is about so much.
-function plot(page, title, names, points, [low, high], written, dotted) {
+function plot(page, title, names, points, [low, high], written, dotted, changes, changing) {
   const { width, height, left, right, top, bottom } = PLOT;
   const x = (lam) => left + lam * (width - left - right);
   const y = (value) => height - bottom - ((value - low) / (high - low)) * (height - top - bottom);
@@ -552,7 +595,7 @@ function plot(page, title, names, points, [low, high], written, dotted) {
     svg.append(shape("text", { x: left - 5, y: y(value) + 3.5, "text-anchor": "end" }, written(value)));
   }
   for (const lam of [0, 0.25, 0.5, 0.75, 1]) svg.append(shape("text", { x: x(lam), y: height - 5, "text-anchor": "middle" }, lam ? String(lam) : "λ = 0"));
-  for (const lam of page.data.thresholds) svg.append(shape("line", { class: "change", x1: x(lam), x2: x(lam), y1: top, y2: height - bottom }));
+  for (const lam of changes) svg.append(shape("line", { class: "change", x1: x(lam), x2: x(lam), y1: top, y2: height - bottom }));
   names.forEach((name, line) => {
     const drawn = points.map(([lam, row], index) => row && `${index && points[index - 1][1] ? "L" : "M"}${x(lam).toFixed(1)},${y(row[line]).toFixed(1)}`);
     svg.append(shape("path", { class: `line l${line}`, d: drawn.filter(Boolean).join(" ") }));
@@ -567,7 +610,7 @@ function plot(page, title, names, points, [low, high], written, dotted) {
     return drawn;
   };
   const key = names.map((name, line) => element("span", {}, swatch(line), `${name} `, values[line]));
-  if (page.data.thresholds.length) key.push(element("span", { class: "cap" }, "orange: where this image’s route changes"));
+  if (changes.length) key.push(element("span", { class: "cap" }, `orange: where ${changing}`));
   const at = (step) => {
     const lam = step / 100;
     mark.setAttribute("x1", x(lam));
@@ -626,8 +669,8 @@ function compared(page, stretch, cap, row) {
   const { beside } = page.data;
   if (beside === null) return [];
   const other = stretchAt(beside, page.data.every_lam ? page.step : 0);
-  const same = other.label === stretch.label ? "the same answer" : `answered “${other.label}”`;
-  return [cap(beside.title, "cap work"), row("it gave", same, "b"), row("at", `${other.share} of the work`)];
+  const same = other.label === stretch.label ? "the same" : `“${other.label}”`;
+  return [cap(beside.title, "cap work"), row("answer", same, "b"), row("work", other.share)];
 }
 
 // Room for the longest headline from the start, so that nothing below it moves with λ.
@@ -636,7 +679,7 @@ function settle(page) {
   page.headline.style.minHeight = "0";
   let most = 0;
   for (const stretch of page.data.stretches) {
-    say(page, stretch);
+    head(page, stretch);
     most = Math.max(most, page.headline.offsetHeight);
   }
   page.headline.style.minHeight = `${most}px`;
@@ -650,8 +693,6 @@ function show(page) {
   page.root.classList.toggle("plain", !data.gated);
   page.root.classList.toggle("still", data.gated && !data.every_lam);
   page.away.hidden = !data.away;
-  if (data.link !== page.link) page.said.textContent = "";
-  page.link = data.link;
   slider.disabled = !data.every_lam;
   slider.value = String(data.every_lam ? page.step : Math.round((data.lam ?? 0) * 100));
   page.note.textContent = data.every_lam || data.pinned
@@ -675,7 +716,8 @@ function show(page) {
       look(page);
     }
     page.names.replaceChildren(...data.layout.nodes.filter((node) => !node.again).map((node) => element("option", { value: node.name })));
-    page.fold.hidden = !data.opened.length;
+    page.fold.disabled = !data.opened.length;
+    page.fold.hidden = !data.layout.nodes.some((node) => node.folded.length) && !data.opened.length;
     draw(page);
   }
   explain(page);
@@ -690,10 +732,16 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   page.data = data;
   page.send = setStateValue;
   page.pin = (step) => setTriggerValue("pin", step);
-  if (!page.drawn) page.selected = data.selected;
-  const asked = `${location.search} ${data.asked}`; // the address's λ holds once, also where the component is drawn anew
-  if (data.asked !== null && window[ASKED] !== asked) page.step = Math.round(100 * data.asked);
-  if (!data.pinned) window[ASKED] = asked;
+  const first = !page.drawn;
+  const path = location.pathname;
+  if (first) page.selected = data.selected;
+  if (data.asked !== null && data.asked !== window[ASKED]) page.step = Math.round(100 * data.asked);
+  if (data.away) window[ASKED] = data.asked; // the address's λ holds once, also where the component is drawn anew
   show(page);
-  return () => page.watcher.disconnect();
+  inscribe(page);
+  if (first && page.selected !== null && data.away) look(page); // the address named it
+  return () => {
+    page.watcher.disconnect();
+    if (location.pathname !== path) delete window[ASKED]; // another page has come, from which an address may lead here again
+  };
 }

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
@@ -101,8 +101,14 @@ def _chosen_run() -> Run | None:
 
 
 def _address() -> None:
-    """The address is that of the run that was chosen; what else it named belonged to another."""
-    st.query_params.from_dict({"run": st.session_state["run"]})
+    """The address is that of the run that was chosen; what else it named belonged to another, but for λ, which stays where it is."""
+    st.query_params.from_dict({"run": st.session_state["run"], **_on_the_page()})
+
+
+def _on_the_page() -> dict[str, str]:
+    """What of the address belongs to the graph: λ, and the node to look at until the graph knows of it."""
+    asked = {} if _asked_lam() is None else {"lam": st.query_params["lam"]}
+    return asked | ({"node": st.query_params["node"]} if "node" in st.query_params and GRAPH not in st.session_state else {})
 
 
 def _liveliness(run: Run) -> tuple[bool, bool, bool, float]:
@@ -125,6 +131,12 @@ def _asked_lam() -> float | None:
     return asked if 0 <= asked <= 1 else None
 
 
+def _asked_node(nodes: Sequence[Node]) -> str | None:
+    """The node that the address asks for, if there is one of this name."""
+    asked = st.query_params.get("node")
+    return asked if any(node.name == asked for node in nodes) else None
+
+
 @st.fragment
 def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     """The lit graph, what can be taken away, and the node that was clicked."""
@@ -133,23 +145,28 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     notices = st.container()  # always there, so that the graph below it stays the same element
     with notices:
         sweep = _swept(run, sha256, image, held)
+    link = _link(run, chosen, held)
+    address = dict(parse_qsl(link or urlencode({"run": run.name}))) | _on_the_page()
+    if st.query_params.to_dict() != address:
+        st.query_params.from_dict(address)  # reloading the page shows the same
     times = state.timed(run, sha256, image, held)
     pinned: Pinned | None = st.session_state.get(PINNED)
-    beside = pinned.view if pinned else state.swept(run, sha256, image, {}) if held else None
+    free = state.swept(run, sha256, image, {})
+    beside = pinned.view if pinned else free if held else None
     if held:
         with notices:
             _told_held(run, held)
 
     def told(names: Collection[str]) -> dict[str, View]:
-        return facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, run.figures.get("val", []), sweep)
+        rows = run.figures.get("val", [])
+        return facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, held, free)
 
     if layout.installed():
         before = touched(GRAPH)
+        selected = before.selected if GRAPH in st.session_state else _asked_node(graph.nodes)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        asked = Asked(
-            _asked_lam(), before.opened, _link(run, chosen, held), beside, before.selected, dict(held), pinned is not None, chosen.label
-        )
+        asked = Asked(_asked_lam(), before.opened, link, beside, selected, dict(held), pinned is not None, chosen.label)
         view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told({node.name for node in shown}), asked)
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)
@@ -159,7 +176,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
         selected, lam = now.selected, now.step / 100
         closer = st.container()
         with st.container(horizontal=True):
-            _other_route(run, graph.nodes, state.swept(run, sha256, image, {}))
+            _other_route(run, graph.nodes, free)
             _take_away(run, chosen, view, sweep, held, graph.every_lam)
     else:
         selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam, told({node.name for node in graph.nodes}))
@@ -194,10 +211,12 @@ def _link(run: Run, chosen: Shown, held: dict[str, bool]) -> str | None:
 def _other_route(run: Run, nodes: Sequence[Node], free: "LamSweep") -> None:
     """What if: the choice to hold, at every λ, the route that the image takes at another λ."""
     gated = [node.name for node in nodes if node.gates]
-    scales = any(node.kind == "control" and node.decides == "each" for node in nodes)  # a route alone does not tell those gates
-    if len(free.traces) < 2 or not gated or scales:
-        return
-    with st.popover("What if: another route", icon=":material/alt_route:"):
+    scales = any(node.kind == "control" and node.decides == "each" for node in nodes)
+    why_not = "Gates that scale what they let through are more than a route." if scales else "This image takes one way at every λ."
+    possible = len(free.traces) > 1 and bool(gated) and not scales
+    with st.popover("What if: another route", icon=":material/alt_route:", disabled=not possible, help=None if possible else why_not):
+        if not possible:
+            return
         number = st.radio(
             "At every λ, the route that this image takes",
             range(len(free.traces)),

@@ -54,6 +54,13 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, server: str) -> No
     cheapest = lit(page)
     page.keyboard.press("End")
     assert cheapest < lit(page)
+    page.locator('.gate-graph [data-node="Q1"]').focus()
+    page.keyboard.press("ArrowRight")
+    after = page.evaluate(focused)
+    assert after != "Q1"
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(focused) == "Q1"
+    slider.focus()
     page.keyboard.press("Tab")  # the first tool
     for _ in range(60):
         if page.evaluate(focused) == "N3":

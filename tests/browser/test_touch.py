@@ -32,7 +32,8 @@ def test_a_node_is_held_on_and_off_and_compared_with_the_free_run(page: Page, se
     expect(page.get_by_text("N3 is held off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].differs')).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)
-    expect(page.get_by_text("With nothing held")).to_be_visible()
+    expect(page.get_by_text("With nothing held", exact=True)).to_be_visible()
+    expect(page.locator(".closer").get_by_text("It is held off. With nothing held it runs from λ = ")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].held .flag text')).to_have_text("off")
     expect(page.locator(".gate-graph .flag").filter(visible=True)).to_have_count(1)
     expect(page.locator(".gate-graph .legend").get_by_text("held by you")).to_be_visible()
@@ -150,11 +151,20 @@ def test_the_address_is_that_of_the_run_that_is_chosen(page: Page, server: str) 
     expect(page.locator(".gate-graph output")).to_have_text("λ = 0.20")
     page.get_by_role("combobox", name="Run").click()
     page.get_by_role("option", name="cascade-faces · every λ").click()
-    page.wait_for_url(lambda url: url.endswith("?run=reference%2Fcascade-faces"))
+    page.wait_for_url(lambda url: "run=reference%2Fcascade-faces" in url and "sample=" in url)
     expect(page.locator(".gate-graph .node.on").first).to_be_visible()
+    put(page, 0.35)
+    page.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.get_by_role("link", name="Explore").click()
+    expect(page.locator(".gate-graph output")).to_have_text("λ = 0.35")
+    put(page, 0.85)
+    page.wait_for_url(lambda url: "run=reference%2Fcascade-faces" in url and "lam=0.85" in url)
     page.reload()
     expect(page.locator(".gate-graph .node.on").first).to_be_visible()
     expect(page.get_by_role("combobox", name="Run")).to_have_value("reference/cascade-faces · every λ")
+    expect(page.locator(".gate-graph output")).to_have_text("λ = 0.85")
+    page.goto(server)
     expect(page.locator(".gate-graph output")).to_have_text("λ = 0.50")  # a new visit
 
 
@@ -266,10 +276,30 @@ def test_a_link_reopens_the_view(page: Page, server: str) -> None:
     expect(page.get_by_text("link copied")).to_be_visible()
     link = page.evaluate("navigator.clipboard.readText()")
     assert link == f"{server}/?run=digits&sample=3&noise=0.4&hold=N3%3Aoff&lam=0.80"
+    page.locator('.gate-graph [data-node="Q2"]').click()
+    page.get_by_role("button", name="Copy a link that reopens this view").click()
+    page.wait_for_function("async (link) => (await navigator.clipboard.readText()) !== link", arg=link)
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link.endswith("&lam=0.80&node=Q2")
     page.goto("about:blank")
     page.goto(link)
     expect(page.get_by_text("N3 is held off")).to_be_visible()
     expect(page.locator(".gate-graph .label")).to_have_text(label)
+    expect(page.locator('.gate-graph [data-node="Q2"].selected')).to_be_visible()
+    expect(page.get_by_text("What if Q2 had taken")).to_be_visible()
+
+
+def test_what_a_control_node_takes_is_chosen(page: Page, server: str) -> None:
+    open_explore(page, server)
+    put(page, 1.0)
+    page.locator('.gate-graph [data-node="Q1"]').click()
+    expect(page.locator(".closer").get_by_text("It takes “stop”, “go on” from λ = ")).to_be_visible()
+    page.get_by_role("radio", name="stop", exact=True).click()
+    expect(page.get_by_text("What if N3 is held off")).to_be_visible()
+    expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)
+    expect(page.locator(".gate-graph .headline")).to_contain_text("With N3 held off: ")
+    page.get_by_role("radio", name="as decided", exact=True).click()
+    expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
 
 
 def test_a_picture_of_ones_own_has_no_link(page: Page, server: str, tmp_path: Path) -> None:
@@ -293,6 +323,8 @@ def test_the_graph_is_saved_as_svg_and_png(page: Page, server: str) -> None:
     drawn = text_of(saved.value)
     assert drawn.startswith("<svg")
     assert "Q1" in drawn
+    assert ">off<" not in drawn
+    assert drawn.count("display:none") == page.locator(".gate-graph .flag").count()  # marks of nodes that are not held
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save the graph as PNG").click()
     assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
@@ -363,6 +395,13 @@ def test_a_group_of_blocks_opens_and_folds_again(page: Page, server: str) -> Non
 
 def test_a_node_is_found_and_the_graph_grows_and_fits(page: Page, server: str) -> None:
     open_cascade(page, server)
+    page.get_by_label("Find a node").fill("answer")
+    expect(page.locator(".gate-graph .node.found")).to_have_count(3)
+    for told in ("1 of 3 nodes: answer 0", "2 of 3 nodes: answer 1", "3 of 3 nodes: answer 2", "1 of 3 nodes: answer 0"):
+        expect(page.get_by_text(told)).to_be_visible()
+        page.keyboard.press("Enter")
+    page.get_by_label("Find a node").fill("zzz")
+    expect(page.get_by_text("no node is called so")).to_be_visible()
     page.get_by_label("Find a node").fill("exit 2")
     expect(page.locator('.gate-graph [data-node="exit 2"].found')).to_be_visible()
     page.keyboard.press("Enter")
