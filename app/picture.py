@@ -203,7 +203,7 @@ def _own(run: Run, model: "Model") -> Shown | None:
     from core.sources.picture import PictureError, read_picture, to_tensor
 
     ways = ["File", "Camera", "Draw" if model.image[0] == 1 else "Paste"]
-    private = "It is shown to this network and kept nowhere; links do not hold it."
+    private = "It goes to this server alone and is not stored; links do not hold it."
     way = st.segmented_control("Your own picture", ways, default="File", required=True, key=f"way-{model.image[0]}", help=private)
     name, data = "picture", None
     if way == "File":
