@@ -10,8 +10,10 @@ MAIN = Path(__file__).resolve().with_name("main.py")
 
 
 def _load() -> None:
-    """What takes seconds to import, so that the first page does not wait for it."""
-    import core.inference.preparation  # noqa: F401
+    """What takes seconds the first time, so that the first page does not wait for it."""
+    from core.inference.preparation import prepare
+
+    prepare()
 
 
 def main() -> None:

@@ -1,9 +1,24 @@
-"""To be imported by a process that will answer people: all that takes seconds the first time, before the first of them waits for it."""
+"""For a process that will answer people: what takes long the first time is done before the first of them waits for it."""
 
-import torch._dynamo  # noqa: F401  what measures the shapes of a network imports it
+import gc
 
-import core.inference.clock
+import torch
+import torch._dynamo
+
 import core.inference.explain  # noqa: F401
-from core.architectures.plain import Plain
+from core.config import run_config
+from core.inference.clock import timed_along
+from core.inference.model import Model, use_one_thread
+from core.inference.predict import sweep_lam
 
-Plain().build((1, 8, 8), 2)  # torch prepares itself when it counts multiply-adds for the first time
+
+def prepare() -> None:
+    """Does once what a page asks for: a network is built, shown an image at every λ, and timed."""
+    use_one_thread()
+    config = run_config(architecture="cascade", dataset="digits", method="d2nn")
+    graph = config.method.prepare(config.architecture.build((1, 8, 8), 2, every_lam=True)).eval().requires_grad_(False)
+    model = Model("", config, graph, (1, 8, 8), ("no", "yes"))
+    image = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    timed_along(model, image, sweep_lam(model, image, {}), {})
+    gc.collect()
+    gc.freeze()  # what is imported by now stays, so that no later collection looks at it again: there is one after each run of a page
