@@ -1,7 +1,8 @@
 """What a gated network has to beat, measured on the same network and the same images.
 
-Its own largest path for all images; random gates at the same mean cost; the best mix of its own fixed routes; for cascades, a threshold on
-the confidence of each exit, which needs no controllers. (Static networks trained on their own are runs of method static.)
+Its own largest path for all images, where there are paths (gates that scale what they let through make none); random gates at the same
+mean cost; the best mix of its own fixed routes; for cascades, a threshold on the confidence of each exit, which needs no controllers.
+(Static networks trained on their own are runs of method static.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from torch import Generator, Tensor
 from core.datasets import Split
 from core.evaluation import BATCH, Evaluation, evaluations, normalised
 from core.front import Point
-from core.learning.consensus import Alike, Consensus, Drawn, consensus
+from core.learning.consensus import Consensus, Drawn, consensus
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.node import GraphError
@@ -40,7 +41,8 @@ def point(seen: Evaluation) -> Point:
 
 def baselines(graph: Graph, split: Split, report: Report = unheard) -> dict[str, list[Point]]:
     """All that a network with control nodes has to beat, by name; without those that cannot be had of it."""
-    fronts = {"full path": full_path(graph, split, report), "random gates": random_front(graph, split, 0, report)}
+    fronts = {} if _each(graph) else {"full path": _along(graph, split, [graph.reference], report)}
+    fronts["random gates"] = random_front(graph, split, 0, report)
     with suppress(GraphError):
         fronts["fixed routes"] = routes_front(graph, split, report)
     with suppress(GraphError):
@@ -51,16 +53,8 @@ def baselines(graph: Graph, split: Split, report: Report = unheard) -> dict[str,
 def passes(graph: Graph) -> int:
     """How many times `baselines` looks at every image of a split, and tells so."""
     with suppress(GraphError):
-        return 1 + len(_lams(graph)) + len(routes(graph))
-    return 1 + len(_lams(graph))
-
-
-def full_path(graph: Graph, split: Split, report: Report = unheard) -> list[Point]:
-    """All that the network has, for every image. Gates that decide each by itself scale as they do on average at λ = 1."""
-    if not _each(graph):
-        return _along(graph, split, [graph.reference], report)
-    opened = Alike(_known(graph, split, 1.0).scale)
-    return [point(seen) for seen in evaluations(graph, split, [(1.0, opened)], report)]
+        return 1 + len(RATES) + len(routes(graph))
+    return len(_lams(graph)) + (not _each(graph))
 
 
 def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unheard) -> list[Point]:

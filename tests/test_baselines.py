@@ -94,13 +94,12 @@ def test_gates_that_decide_each_by_itself_are_drawn_as_often_as_they_open_and_sc
     (drawn,) = random_front(graph, split)
     assert drawn.accuracy == pytest.approx(0.5, abs=0.06)
     assert drawn.cost == pytest.approx(0.1 + 0.9 * drawn.accuracy)
-    whole = baselines(graph, split)["full path"]
-    assert [(one.cost, one.accuracy) for one in whole] == [(pytest.approx(1.0), 1.0)]
+    assert list(baselines(graph, split)) == ["random gates"]
     seen = normalised(split.images)
     known = consensus(graph.eval(), seen, None)
     opened = Drawn(known, Generator().manual_seed(0))(graph.by_name["Q"], torch.zeros(len(seen), 1))
     assert opened.unique().tolist() == pytest.approx([0.0, float(seen[0, 2])])
-    assert passes(graph) == 2
+    assert passes(graph) == 1
     with pytest.raises(GraphError, match="have no routes"):
         routes(graph)
 
