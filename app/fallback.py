@@ -27,7 +27,7 @@ def static_graph(
     step = round(100 * st.slider("λ: from 0, cheapest, to 1, most accurate", 0.0, 1.0, 0.5, 0.01, key="lam")) if every_lam else 0
     stretch = max(index for index, start in enumerate(sweep.starts) if start <= step)
     trace, (taken, still) = sweep.traces[stretch], (times[0][stretch], times[1])
-    st.subheader("".join(headline(nodes, trace, sweep.reference)))
+    st.subheader("".join(headline(nodes, trace, sweep.reference, most=sweep.traces[-1] if every_lam else None)))
     graph, answer = st.columns([0.75, 0.25])
     graph.graphviz_chart(source(nodes, executed=trace.executed), width="stretch")
     answer.metric("Answer", trace.label)

@@ -83,7 +83,7 @@ def view_of(
         "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
         "beside": None if asked.beside is None else _beside(shown, asked.beside),
         "stretches": [
-            _stretch(nodes, shown, trace, sweep.reference, widest, held, before)
+            _stretch(nodes, shown, trace, sweep.reference, widest, held, before, sweep.traces[-1] if every_lam else None)
             | {"time": clock(taken), "sooner": sooner(taken, still) if gated else ""}
             for trace, before, taken in zip(sweep.traces, [None, *sweep.traces[:-1]], seconds, strict=True)
         ],
@@ -148,9 +148,10 @@ def _stretch(
     widest: int,
     held: Mapping[str, str],
     before: "Trace | None",
+    most: "Trace | None",
 ) -> View:
-    """What is shown along the λ at which an image takes one way; `before` is the way that it takes at smaller λ."""
-    opening, figures, ending = headline(nodes, trace, reference, held=held, before=before)
+    """What is shown along the λ at which an image takes one way; `before` is the way at smaller λ, `most` the one at λ = 1."""
+    opening, figures, ending = headline(nodes, trace, reference, held=held, before=before, most=most)
     ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
     answered = all(math.isfinite(share) for _, share in ranked)
     return {

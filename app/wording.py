@@ -53,11 +53,18 @@ def lam_name(lam: float | None) -> str:
 
 
 def headline(
-    nodes: Sequence[Node], trace: "Trace", reference: "Trace", *, held: Mapping[str, str] | None = None, before: "Trace | None" = None
+    nodes: Sequence[Node],
+    trace: "Trace",
+    reference: "Trace",
+    *,
+    held: Mapping[str, str] | None = None,
+    before: "Trace | None" = None,
+    most: "Trace | None" = None,
 ) -> tuple[str, str, str]:
     """What just happened to the image: how it came to it, the figures to stress, and how the answer compares with the full network's.
 
-    `held` says of nodes how they are held; `before` is what happened at smaller λ.
+    `held` says of nodes how they are held; `before` is what happened at smaller λ, `most` what happens at λ = 1. Gates that scale what they
+    let through were never all open and unscaled: such a network's answer is compared with its own at λ = 1.
     """
     modules = {node.name for node in nodes if node.kind in ("regular", "dummy")}
     ran = len(modules & set(trace.executed))
@@ -71,8 +78,12 @@ def headline(
     if set(trace.executed) == set(reference.executed) and not closed:
         opening = _held(held) or ("Nothing was skipped: " if ran == len(modules) else "As much as the full network: ")
         return opening, figures, ", decisions included."
-    same = trace.label == reference.label
-    tail = ", same answer as the full network." if same else f", but the full network answers “{reference.label}”."
+    if any(node.decides == "each" for node in nodes if node.kind == "control"):
+        same = "" if most is None or most is trace else ", same answer as at λ = 1"
+        tail = f"{same}." if most is None or trace.label == most.label else f", but at λ = 1 it answers “{most.label}”."
+    else:
+        as_full = trace.label == reference.label
+        tail = ", same answer as the full network." if as_full else f", but the full network answers “{reference.label}”."
     opened = f"{len(channels) - closed} of {len(channels)} channels opened: " if closed else ""
     return _held(held) or opened or _turning_point(nodes, trace, before), figures, tail
 

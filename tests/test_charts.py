@@ -1,6 +1,6 @@
 """Charts, and what is said in words and figures beside them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -107,10 +107,11 @@ def test_the_headline_of_a_network_with_channels_says_how_many_opened() -> None:
     full = Trace("face", ran, {"C": Decision(["1", "2", "3", "4"])}, 1000, gates={"block": [1.0, 0.5, 1.2, 0.1]})
     some = Trace("face", ran, {"C": Decision(["1", "3"])}, 600, gates={"block": [1.0, 0.0, 1.2, 0.0]})
     assert headline(nodes, full, full)[0] == "Nothing was skipped: "
-    assert (
-        "".join(headline(nodes, some, full))
-        == "2 of 4 channels opened: 2 of 2 modules ran, 60% of the work, same answer as the full network."
-    )
+    told = "2 of 4 channels opened: 2 of 2 modules ran, 60% of the work"
+    assert "".join(headline(nodes, some, full)) == f"{told}."  # it serves one λ: nothing to compare with
+    assert "".join(headline(nodes, some, full, most=some)) == f"{told}."
+    assert "".join(headline(nodes, some, full, most=replace(some, macs=700))) == f"{told}, same answer as at λ = 1."
+    assert "".join(headline(nodes, some, full, most=replace(some, label="cat"))) == f"{told}, but at λ = 1 it answers “cat”."
 
 
 def test_the_headline_where_an_option_or_several_were_opened() -> None:
@@ -123,6 +124,25 @@ def test_the_headline_where_an_option_or_several_were_opened() -> None:
         Node("l", "regular", (Edge("stem"),), (Gate("Q", 0),)),
     )
     assert headline(low, Trace("face", ["stem", "Q", "l"], {"Q": Decision("low")}, 500), FULL)[0] == "Q took “low”: "
+
+
+def test_the_headline_names_who_decided_otherwise_than_at_smaller_lam_and_what_is_held() -> None:
+    first, second = (Node(name, "control", (Edge("stem"),), options=("low", "high")) for name in ("P", "Q"))
+    modules = [
+        Node(f"{way} {name}", "regular", (Edge("stem"),), (Gate(name, column),))
+        for name in ("P", "Q")
+        for column, way in enumerate(("low", "high"))
+    ]
+    nodes = (*NODES[:2], first, second, *modules)
+
+    def took(p: str, q: str) -> Trace:
+        return Trace("face", ["stem", "P", f"{p} P", "Q", f"{q} Q"], {"P": Decision(p), "Q": Decision(q)}, 500)
+
+    assert headline(nodes, took("low", "low"), FULL)[0] == "P and Q took “low”: "
+    assert headline(nodes, took("high", "low"), FULL)[0] == "Q took “low”: "
+    assert headline(nodes, took("high", "low"), FULL, before=took("low", "low"))[0] == "P now takes “high”: "
+    assert headline(nodes, took("high", "low"), FULL, held={"low P": "off"})[0] == "With low P held off: "
+    assert headline(nodes, took("high", "low"), FULL, held={"low P": "off", "high P": "on"})[0] == "With 2 nodes held: "
 
 
 def test_times_are_told_for_better_or_worse() -> None:
