@@ -4,11 +4,11 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import layout, state
+from app import address, layout, state
 from app.components.gate_graph import gate_graph, touched
 from app.facts import facts
 from app.fallback import static_graph
@@ -94,21 +94,10 @@ def _chosen_run() -> Run | None:
         key="run",
         label_visibility="collapsed",
         width=420,
-        on_change=_address,
+        on_change=lambda: address.show({"run": st.session_state["run"]}, GRAPH in st.session_state),
         persist_state="session",
     )
     return runs[names.index(name)]
-
-
-def _address() -> None:
-    """The address is that of the run that was chosen; what else it named belonged to another, but for λ, which stays where it is."""
-    st.query_params.from_dict({"run": st.session_state["run"], **_on_the_page()})
-
-
-def _on_the_page() -> dict[str, str]:
-    """What of the address belongs to the graph: λ, and the node to look at until the graph knows of it."""
-    asked = {} if _asked_lam() is None else {"lam": st.query_params["lam"]}
-    return asked | ({"node": st.query_params["node"]} if "node" in st.query_params and GRAPH not in st.session_state else {})
 
 
 def _liveliness(run: Run) -> tuple[bool, bool, bool, float]:
@@ -122,21 +111,6 @@ def _liveliness(run: Run) -> tuple[bool, bool, bool, float]:
     return run.reference, tested >= MANY, len(along) <= FEW, sum(max(node) - min(node) for node in along) / max(len(along), 1)
 
 
-def _asked_lam() -> float | None:
-    """The λ that the address asks for, if it names one from 0 to 1."""
-    try:
-        asked = float(st.query_params.get("lam", "nan"))
-    except ValueError:
-        return None
-    return asked if 0 <= asked <= 1 else None
-
-
-def _asked_node(nodes: Sequence[Node]) -> str | None:
-    """The node that the address asks for, if there is one of this name."""
-    asked = st.query_params.get("node")
-    return asked if any(node.name == asked for node in nodes) else None
-
-
 @st.fragment
 def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     """The lit graph, what can be taken away, and the node that was clicked."""
@@ -145,10 +119,8 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
     notices = st.container()  # always there, so that the graph below it stays the same element
     with notices:
         sweep = _swept(run, sha256, image, held)
-    link = _link(run, chosen, held)
-    address = dict(parse_qsl(link or urlencode({"run": run.name}))) | _on_the_page()
-    if st.query_params.to_dict() != address:
-        st.query_params.from_dict(address)  # reloading the page shows the same
+    query = address.query(run.name, chosen.query, held)
+    address.show(query or {"run": run.name}, GRAPH in st.session_state)
     times = state.timed(run, sha256, image, held)
     pinned: Pinned | None = st.session_state.get(PINNED)
     free = state.swept(run, sha256, image, {})
@@ -163,10 +135,19 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
 
     if layout.installed():
         before = touched(GRAPH)
-        selected = before.selected if GRAPH in st.session_state else _asked_node(graph.nodes)
+        selected = before.selected if GRAPH in st.session_state else address.asked_node(graph.nodes)
         shown = fold(graph.nodes, before.opened)
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        asked = Asked(_asked_lam(), before.opened, link, beside, selected, dict(held), pinned is not None, chosen.label)
+        asked = Asked(
+            address.asked_lam(),
+            before.opened,
+            urlencode(query) if query else None,
+            beside,
+            selected,
+            dict(held),
+            pinned is not None,
+            chosen.label,
+        )
         view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told({node.name for node in shown}), asked)
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)
@@ -198,14 +179,6 @@ def _room(pinned: Pinned | None) -> "DeltaGenerator":
     with left:
         gate_graph(pinned.view, key="pinned-graph")
     return right
-
-
-def _link(run: Run, chosen: Shown, held: dict[str, bool]) -> str | None:
-    """The query that reopens the view, but for λ; none for a picture that is private."""
-    if chosen.query is None:
-        return None
-    holds = {"hold": ",".join(f"{name}:{'on' if runs else 'off'}" for name, runs in held.items())} if held else {}
-    return urlencode({"run": run.name, **chosen.query, **holds})
 
 
 def _other_route(run: Run, nodes: Sequence[Node], free: "LamSweep") -> None:
