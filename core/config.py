@@ -19,7 +19,10 @@ class Training(BaseModel):
 
     epochs: int = Field(10, ge=1, le=10_000, description="times that every training image is seen")
     batch_size: int = Field(64, ge=2, le=65_536, description="images per step")
-    learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate of AdamW; it rises, then falls along a cosine")
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw", description="adamw, or sgd with Nesterov's momentum of 0.9, which takes another learning rate and decay: 0.1 and 5e-4, say"
+    )
+    learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate; it rises, then falls along a cosine")
     weight_decay: float = Field(1e-2, ge=0, le=1, description="decay of the weights, not of biases, norms and controllers")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the first weights, the order of the images and every random choice")
     settled: float = Field(

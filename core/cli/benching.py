@@ -41,6 +41,7 @@ def bench(
     """Time of the gated network against its static one: both in their fastest form, in turn, in one process; gates included."""
     import torch
 
+    from core import memory
     from core.evaluation import normalised
     from core.inference.bench import bench as measure
     from core.inference.bench import profile as look
@@ -64,6 +65,7 @@ def bench(
         images = normalised(_images(model))
     if not graph.controls:
         raise ConfigError(f"{what} has no gates: there is nothing to compare with its static network")
+    memory.keep()
     sizes, rates = [int(one) for one in _numbers(batch, "--batch")], _numbers(random, "--random")
     numbers = [int(one) for one in _numbers(threads, "--threads")]
     if profile:

@@ -36,8 +36,8 @@ class Channels:
 
     def whole(self, x: Tensor, gates: Tensor) -> Tensor:
         """All channels computed, and multiplied by their gates."""
-        for one, some in zip(self.branch, torch.split(gates, self.inner, dim=1), strict=True):
-            x = one(x).mul_(some[:, :, None, None])
+        for one, some in zip(self.branch, torch.split(gates[:, :, None, None], self.inner, dim=1), strict=True):
+            x = one.times(x, some) if len(x) == 1 else one(x).mul_(some)
         return self.last(x)
 
     def sliced(self, x: Tensor, gates: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.inference.alone import Alone
 from core.inference.batch import Batch
+from core.inference.parts import in_parts
 from core.inference.step import Answer, steps
 from core.network.graph import Graph
 from core.network.node import GraphError
@@ -27,9 +28,12 @@ class Engine:
         self.steps = steps(self.graph)
         self._known: dict[float, tuple[Tensor, Tensor]] = {}
 
-    @torch.inference_mode()
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError where λ is missing."""
+        return in_parts(self._run, x, policy, lam)
+
+    @torch.inference_mode()
+    def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
         passing = self._passing(x, policy, lam)
         for step in self.steps:
             passing.take(step)

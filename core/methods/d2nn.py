@@ -12,6 +12,7 @@ Differs from the paper:
   each epoch, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
 - A share of the training images is kept from the modules and teaches the controllers alone. On images that it has fitted even a small path
   is always right, and a controller that learns there never sees what the large path is for. (Batch norm sees these images, without labels.)
+- With `taught`, what earlier outputs say also learns from what the last one says.
 - With every λ the controllers are fitted once more at the end, to what each of their options gives for the images held out
   (learning/trials.py), and the result is kept where it serves validation images better.
 
@@ -25,7 +26,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from core.learning.calibration import even_exchange_rate
-from core.learning.losses import classification
+from core.learning.losses import classification, taught_by_last
 from core.learning.metric import Metric, bag_metric
 from core.methods import Batch, Method, Step
 from core.network.controller import Controller
@@ -53,6 +54,9 @@ class D2NN(Method):
     )
     calibrate: bool = Field(True, description="with every λ: set κ so that the slider acts evenly, at last on validation images")
     early: float = Field(1.0, ge=0, le=1, description="weight of what an output says of images for which a later one answered")
+    taught: float = Field(
+        0.0, ge=0, le=10, description="weight of what the last answer of an image teaches its earlier ones; 0: not at all"
+    )
     mixing: float = Field(0.0, ge=0, le=1, description="how much of the controllers' gradient reaches the modules they see")
     explore: float = Field(0.1, ge=0, le=1, description="share of the training in which every option is taken at random (ε = 1)")
     settle: float = Field(0.6, ge=0, le=1, description="share of the training after which ε has fallen to its last value")
@@ -122,7 +126,8 @@ class D2NN(Method):
         learnt_from = batch.kept_back.view(bags, -1).any(dim=1) if self.held_out else torch.ones_like(accuracy, dtype=torch.bool)  # (bags,)
         values = self._regression(graph, execution, share, accuracy, lams, learnt_from)
         figures = {"accuracy": float((predicted == labels).float().mean()), "cost share": float(share.mean())}
-        return Step({"classification": classification(execution, labels, ~batch.kept_back, self.early), "values": values}, figures)
+        losses = {"classification": classification(execution, labels, ~batch.kept_back, self.early), "values": values}
+        return Step(losses | ({"taught": self.taught * taught_by_last(execution, ~batch.kept_back)} if self.taught else {}), figures)
 
     def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
         if graph.every_lam and self.calibrate:

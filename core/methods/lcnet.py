@@ -18,21 +18,19 @@ Reconstructed: the losses, the weights and the schedule.
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Generator, Tensor
 
 from core.learning.calibration import even_course
 from core.learning.consensus import ASKED, gate_networks, settle
 from core.learning.expectation import expected_share
-from core.learning.losses import classification
+from core.learning.losses import classification, taught
 from core.methods import Batch, Method, Step
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Open, StraightThrough
 from core.registry import Decides
 
-TEMPERATURE = 2.0  # of the answers that the gated network learns from
 BEYOND = 0.05  # share of the images of a batch, nearly, that are asked for as little as there is, and for as much
 STEPS = 101  # of λ for which it is kept what the gate networks are told
 
@@ -101,7 +99,7 @@ class LCNet(Method):
         if self.beside:
             full = execute(graph, images, Open(), lam=lams)
             losses["full network"] = classification(full, labels)
-            losses["beside"] = self.beside * _taught(execution.output, full.output)
+            losses["beside"] = self.beside * taught(execution.output, full.output)
         accuracy = float((execution.predicted == labels).float().mean())
         return Step(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
 
@@ -114,9 +112,3 @@ def _drawn(count: int, generator: Generator) -> Tensor:
     """A λ for each image of a batch, (count,), ascending and evenly spread; some are exactly 0 and 1, which people ask for."""
     even = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     return ((1 + 2 * BEYOND) * even - BEYOND).clamp(0, 1)
-
-
-def _taught(answers: Tensor, teacher: Tensor) -> Tensor:
-    """How far answers are from those of a teacher, both softened; classes' scores (B, classes)."""
-    soft = (teacher.detach().float() / TEMPERATURE).softmax(dim=1)
-    return TEMPERATURE**2 * F.kl_div((answers.float() / TEMPERATURE).log_softmax(dim=1), soft, reduction="batchmean")

@@ -63,7 +63,7 @@ class Branch(nn.Module):
             x = norm(convolution(x))
             if number < len(self.filters) - 1:
                 x = F.relu(x)
-                x = x if gates is None else x * gates[number][:, :, None, None]
+                x = x if gates is None else x * gates[number][:, :, None, None].to(x)  # else bfloat16 becomes float32
         return x
 
     def _sliced(self, x: Tensor, channels: Tensor) -> Tensor:

@@ -134,10 +134,9 @@ def execute(
             within = {} if node.channels is None else {"channels": done.gates[node.channels.control][:, node.channels.columns]}
             result = _computed(graph, node, inputs, within, done.ran[node.name], dense, whole)
             result = result if shared else Sent(result.by_row())
-            if dense:  # what did not run may have given anything, and zero times infinity is not zero
-                usable = _spread(done.ran[node.name], result.values).bool() | result.values.isfinite()
-                result = Sent(torch.where(usable, result.values, 0.0))
-            if opening is not None or dense:
+            if dense:
+                result = Sent(_usable(result.values, done.ran[node.name]))
+            if opening is not None or (dense and not bool(present.all())):
                 result = result.scaled(present.to(x) if opening is None else opening * present)
             if node.kind == "output":
                 done.outputs[node.name] = result.by_row()
@@ -225,6 +224,13 @@ def _together(kind: Tensor, other: Tensor) -> Tensor:
     other = other - other.min()
     together: Tensor = torch.unique(kind * (other.max() + 1) + other, return_inverse=True)[1]
     return together
+
+
+def _usable(values: Tensor, ran: Tensor) -> Tensor:
+    """Values (B, ...) as they are where a node ran, (B,) bool; elsewhere they may be anything, and zero times infinity is not zero."""
+    if bool(values.detach().sum().isfinite()):  # nothing infinite is among them, which takes one pass over them to know
+        return values
+    return torch.where(_spread(ran, values).bool() | values.isfinite(), values, 0.0)
 
 
 def _spread(mask: Tensor, like: Tensor) -> Tensor:

@@ -30,7 +30,10 @@ def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
     graph = config.architecture.build((channels, height, width), len(classes))
     kept = {static_nodes(graph, choice): choice for choice in routes(graph)}
     methods = [
-        Static(route=tuple(f"{control.name}={control.options[choice[control.name]]}" for control in graph.controls))
+        Static(
+            route=tuple(f"{control.name}={control.options[choice[control.name]]}" for control in graph.controls),
+            refreshed=config.method.refreshed,
+        )
         for choice in kept.values()
     ]
     trainings = [config.training.model_copy(update={"seed": seed}) for seed in seeds]

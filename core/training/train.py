@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import AdamW
+from torch.optim import SGD, AdamW, Optimizer
 
 from core.baselines import baselines, passes
 from core.collapse import collapsed
-from core.config import RunConfig
+from core.config import RunConfig, Training
 from core.datasets import Data, Report, Split, unreported
 from core.evaluation import evaluations, normalised
 from core.learning.trials import fit_controllers
@@ -32,6 +32,7 @@ WARM_UP = 0.1  # share of the steps in which the learning rate rises
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
 FINAL_GRID = tuple(step / 10 for step in range(11))
 LARGEST_GRADIENT = 5.0
+MOMENTUM = 0.9  # of SGD
 ADJUSTED_ON = 256  # training images
 FITTED_ON = 256  # images that are kept back, at least, for controllers to be fitted once more
 
@@ -65,7 +66,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options = config.training
     graph = assemble(config, data.image, len(data.classes)).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hints leave it out
-    optimizer = AdamW(_groups(graph, options.weight_decay), lr=options.learning_rate)
+    optimizer = _optimizer(graph, options)
     batches = max(round(len(data.train) / options.batch_size), 1)
     steps = batches * options.epochs
     kept_back = _kept_back(len(data.train), config)  # (N,)
@@ -170,7 +171,7 @@ def _drawn(config: RunConfig, data: Data, batch: Tensor, apart: Tensor, generato
     return Batch(images.to(device), data.train.labels[batch].to(device), apart.to(device))
 
 
-def _step(config: RunConfig, graph: Graph, optimizer: AdamW, batch: Batch, progress: float, generator: Generator) -> dict[str, float]:
+def _step(config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, progress: float, generator: Generator) -> dict[str, float]:
     with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=config.training.precision == "bfloat16"):
         step = config.method.step(graph, batch, config.lam, progress, generator)
     loss = torch.stack(list(step.losses.values())).sum()
@@ -229,6 +230,13 @@ def schedule(progress: float) -> float:
     if progress < WARM_UP:
         return max(progress, 1e-3) / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+
+
+def _optimizer(graph: Graph, options: Training) -> Optimizer:
+    groups = _groups(graph, options.weight_decay)
+    if options.optimizer == "sgd":
+        return SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, nesterov=True)
+    return AdamW(groups, lr=options.learning_rate)
 
 
 def _groups(graph: Graph, decay: float) -> list[dict[str, object]]:
