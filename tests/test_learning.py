@@ -17,7 +17,7 @@ from toys import LAMS, Path, agreement, built, marked, shares_of_ways, three_pat
 
 from core.config import run_config
 from core.learning.calibration import ODDS, RATES, cost_curve, even_exchange_rate
-from core.learning.losses import classification
+from core.learning.losses import TEMPERATURE, classification, taught_by_last
 from core.learning.metric import bag_metric
 from core.methods import Batch
 from core.methods.d2nn import D2NN
@@ -212,6 +212,27 @@ def test_classification_is_the_mean_of_each_output_that_was_produced() -> None:
     assert float(classification(execution, labels, among)) == pytest.approx(math.log(1 + math.exp(-1.0)), rel=1e-6)
     overruled = (math.log(1 + math.exp(-1.0)) + 0.3 * math.log(1 + math.exp(-2.0))) / 2  # b answers for the second image
     assert float(classification(execution, labels, early=0.3)) == pytest.approx(overruled + of_b, rel=1e-6)
+
+
+def test_what_the_last_answer_teaches_is_its_divergence_from_the_earlier_ones() -> None:
+    early = torch.tensor([[1.0, 0.0], [0.0, 2.0], [9.0, 9.0]], requires_grad=True)
+    late = torch.tensor([[0.0, 0.0], [3.0, 1.0], [0.0, 5.0]], requires_grad=True)
+    ran = {"a": torch.tensor([True] * 3), "b": torch.tensor([False, True, True])}
+    execution = Execution({"a": early, "b": late}, ran, {}, {}, {})
+    truth = torch.distributions.Categorical(logits=late.detach() / TEMPERATURE)
+    apart = torch.distributions.kl_divergence(truth, torch.distributions.Categorical(logits=early.detach() / TEMPERATURE))  # (B,)
+    loss = taught_by_last(execution, torch.tensor([True] * 3))
+    assert float(loss) == pytest.approx(
+        TEMPERATURE**2 * float(apart[1:].mean().detach()), rel=1e-5
+    )  # no later output answered the first image
+    one = taught_by_last(execution, torch.tensor([True, True, False]))
+    assert float(one) == pytest.approx(TEMPERATURE**2 * float(apart[1].detach()), rel=1e-5)
+    loss.backward()
+    assert late.grad is None  # the teacher learns nothing from it
+    assert early.grad is not None
+    assert early.grad[1:].abs().amax() > 0
+    assert not early.grad[0].any()
+    assert float(taught_by_last(execution, torch.tensor([True, False, False]))) == 0
 
 
 def test_epsilon_starts_at_one_falls_and_ends() -> None:

@@ -25,8 +25,9 @@ def test_a_plan_has_every_lam_with_every_seed() -> None:
 
 
 def test_every_path_is_planned_as_a_static_network_of_its_own(scratch_database: str) -> None:
-    plans = static_paths(CONFIG, [0, 1])
+    plans = static_paths(CONFIG.model_copy(update={"method": CONFIG.method.model_copy(update={"refreshed": 3})}), [0, 1])
     assert [(plan.method.name, plan.lam, plan.training.seed) for plan in plans] == [("static", None, seed) for seed in (0, 0, 1, 1)]
+    assert [plan.method.refreshed for plan in plans] == [3] * 4  # what helps batch norm helps both sides
     runs = enlist(Store(scratch_database), plans[:2], "all")
     assert [run.name for run in runs] == ["all/static stop/0", "all/static go on/0"]
 

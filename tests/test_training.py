@@ -38,6 +38,7 @@ CHOICES = [
     {"training": {"precision": "bfloat16"}},
     {"training": {"settled": 0.5}},
     {"method": {"name": "d2nn", "refreshed": 2}},
+    {"method": {"name": "d2nn", "taught": 1.0}, "training": {"optimizer": "sgd", "learning_rate": 0.05}},
 ]
 
 
@@ -87,6 +88,22 @@ def test_the_same_seed_gives_the_same_curve_and_another_seed_another_one() -> No
         return [progress.figures for progress in train(config, config.dataset.read()) if progress.figures]
 
     assert curve(0) == curve(0) != curve(1)
+
+
+def test_sgd_takes_the_steps_of_nesterov() -> None:
+    """The first step of a network without decay: the gradient, momentum added, times the rate at which it begins."""
+    config = small(
+        architecture="plain", method="static", training={"epochs": 1, "optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 0}
+    )
+    data = config.dataset.read()
+    before = assemble(config, data.image, len(data.classes))
+    steps = train(config, data)
+    batches = max(round(len(data.train) / 32), 1)
+    assert next(steps).epoch == 1 / batches
+    slow = small(architecture="plain", method="static", training={"epochs": 1, "optimizer": "sgd", "learning_rate": 0.2, "weight_decay": 0})
+    ends = [load([progress.state for progress in train(one, data) if progress.state][-1]) for one in (config, slow)]
+    moved = [end["graph.parts.y.2.weight"] - before.state_dict()["parts.y.2.weight"] for end in ends]
+    assert 0 < float(moved[0].norm()) < float(moved[1].norm())
 
 
 def test_final_figures_hold_every_lam_of_the_grid_or_the_one_trained_for() -> None:

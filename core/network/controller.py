@@ -42,7 +42,8 @@ class Controller(nn.Module):
 
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         features = self.observed(*seen)
-        return self.judged(self.mixing * features + (1 - self.mixing) * features.detach(), weight)
+        apart = features.detach()  # without mixing nothing has to be carried back through what it sees
+        return self.judged(apart + self.mixing * (features - apart) if self.mixing else apart, weight)
 
     def observed(self, *seen: Tensor) -> Tensor:
         """What is known of the images, (B, features)."""
