@@ -6,7 +6,9 @@ different channels cannot share one product. So the ways are timed once for each
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,11 +26,14 @@ class Channels:
 
     def __init__(self, branch: Sequence[Convolution], last: Convolution, inner: Sequence[int]) -> None:
         self.branch, self.last, self.inner = tuple(branch), last, list(inner)
+        ends = list(accumulate(inner, initial=0))
+        self.columns = [slice(start, end) for start, end in pairwise(ends)]  # of the gates, for each convolution of the branch
         self.quickest: dict[tuple[int, int, bool, int], Way] = {}
 
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
-        same = len(x) == 1 or bool((gates[1:] > 0).eq(gates[:1] > 0).all())
-        kind = (torch.get_num_threads(), len(x).bit_length(), same, int(STEPS * (gates > 0).float().mean()))
+        kept = gates.numpy() > 0  # (B, count); torch takes longer for so little
+        same = len(x) == 1 or bool((kept[1:] == kept[:1]).all())
+        kind = (torch.get_num_threads(), len(x).bit_length(), same, int(STEPS * np.count_nonzero(kept) // kept.size))
         if kind not in self.quickest:
             ways: tuple[Way, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
             self.quickest[kind] = min(ways, key=lambda way: min(_seconds(way, x, gates) for _ in range(TURNS)))
@@ -36,8 +41,8 @@ class Channels:
 
     def whole(self, x: Tensor, gates: Tensor) -> Tensor:
         """All channels computed, and multiplied by their gates."""
-        for one, some in zip(self.branch, torch.split(gates[:, :, None, None], self.inner, dim=1), strict=True):
-            x = one.times(x, some) if len(x) == 1 else one(x).mul_(some)
+        for one, columns in zip(self.branch, self.columns, strict=True):
+            x = one(x).mul_(gates[:, columns, None, None])
         return self.last(x)
 
     def sliced(self, x: Tensor, gates: Tensor) -> Tensor:

@@ -76,15 +76,6 @@ class Convolution:
         result = F.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
         return result.relu_() if self.relu == "relu" else result
 
-    def times(self, x: Tensor, factor: Tensor) -> Tensor:
-        """What it gives for one image times numbers ≥ 0, of each filter (1, filters, 1, 1) or of all (1, 1, 1, 1)."""
-        if self.packed:
-            convolve = torch.ops.mkldnn._convolution_pointwise.binary
-            relu = None if self.relu == "none" else self.relu
-            result: Tensor = convolve(x, factor, self.weights, self.bias, *self.shape, "mul", None, relu, NO_SCALARS, None)
-            return result
-        return self(x).mul_(factor)
-
     def added_to(self, other: Tensor, x: Tensor) -> Tensor:
         """ReLU of `other` and the convolution of x, added up; overwrites `other`, which has to lie as the result does."""
         if self.packed:
