@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from test_cli import call
 
 from core.config import run_config
 from core.store import Store
@@ -30,6 +31,15 @@ def test_every_path_is_planned_as_a_static_network_of_its_own(scratch_database: 
     assert [plan.method.refreshed for plan in plans] == [3] * 4  # what helps batch norm helps both sides
     runs = enlist(Store(scratch_database), plans[:2], "all")
     assert [run.name for run in runs] == ["all/static stop/0", "all/static go on/0"]
+
+
+def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: str) -> None:
+    sizes = ["--set", "architecture.trunk=[2,2]", "--set", "architecture.head=[2,2]"]
+    words = ["sweep", "cascade", "--name", "still", "--dataset", "faces", "--method", "static", "--statics", "--epochs", "1", *sizes]
+    called = call(*words, "--db", scratch_database)
+    assert called.returncode == 0, called.stderr
+    there = sorted((run.name, run.state) for run in Store(scratch_database).runs() if run.sweep == "still")
+    assert there == [("still/static go on/0", "finished"), ("still/static stop/0", "finished")]
 
 
 def test_a_sweep_goes_on_with_what_is_not_finished(scratch_database: str) -> None:

@@ -21,7 +21,9 @@ def sweep(
     lams: Annotated[str, typer.Option(help="Values of λ, with commas; 'every' is one network for every λ.")] = "every",
     seeds: Annotated[str, typer.Option(help="Seeds, with commas.")] = "0",
     epochs: Annotated[int | None, typer.Option(help="Times that every image is seen.")] = None,
-    statics: Annotated[bool, typer.Option("--statics", help="Also train every path as a static network of its own.")] = False,
+    statics: Annotated[
+        bool, typer.Option("--statics", help="Also train every path as a static network of its own; with --method static those alone.")
+    ] = False,
     also: Annotated[
         list[str] | None,
         typer.Option(
@@ -39,8 +41,8 @@ def sweep(
 
     config = configuration(architecture, dataset, method, None, epochs, 0, sets)
     plans = planned(config, read_lams(lams), read_seeds(seeds))
-    if statics:
-        plans += static_paths(config, read_seeds(seeds))
+    if statics:  # of which a static network of the largest path is one
+        plans = (plans if config.method.decides else []) + static_paths(config, read_seeds(seeds))
     variants = [_variant(one) for one in also or []]
     configs = [
         (variant, configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])) for variant, more in variants
