@@ -235,6 +235,22 @@ def test_what_the_last_answer_teaches_is_its_divergence_from_the_earlier_ones() 
     assert float(taught_by_last(execution, torch.tensor([True, False, False]))) == 0
 
 
+def test_what_is_taught_is_weighed_and_only_by_images_that_modules_learn_from() -> None:
+    torch.manual_seed(0)
+    graph = run_config(architecture="cascade", dataset="cifar10", method="d2nn").architecture.build((3, 16, 16), 10, every_lam=True)
+    images, labels = torch.randn(12, 3, 16, 16), torch.arange(12) % 10
+
+    def losses(weight: float, apart: int) -> dict[str, Tensor]:
+        method = D2NN(taught=weight)
+        return method.step(method.prepare(graph), batch_of(images, labels, apart), None, 0.0, Generator().manual_seed(1)).losses
+
+    assert "taught" not in losses(0.0, 2)
+    once, thrice = losses(1.0, 2)["taught"], losses(3.0, 2)["taught"]
+    assert float(once.detach()) > 0
+    assert float(thrice.detach()) == pytest.approx(3 * float(once.detach()), rel=1e-5)
+    assert float(losses(1.0, 12)["taught"].detach()) == 0
+
+
 def test_epsilon_starts_at_one_falls_and_ends() -> None:
     method = D2NN(explore=0.2, settle=0.6, last_epsilon=0.05)
     at = [method.epsilon(progress / 100) for progress in range(101)]

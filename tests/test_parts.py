@@ -1,6 +1,7 @@
 """A batch in parts on several threads gives what it gives as a whole."""
 
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 import torch
@@ -31,7 +32,9 @@ def network() -> Graph:
         run_config(architecture={"name": "cascade"}, dataset="cifar10", method="d2nn").architecture.build((3, 32, 32), 10, every_lam=True)
     )
     for control in graph.controls:
-        nn.init.normal_(graph.parts[control.name].head.weight)
+        head = graph.parts[control.name].head
+        nn.init.normal_(head.weight, std=2.0)
+        nn.init.zeros_(head.bias)
     return graph
 
 
@@ -47,12 +50,30 @@ def test_parts_give_the_same(kind: str, lam: float | torch.Tensor) -> None:
         "forced": [Forced({"Q2": {1: True}}, Replay(random))] * 2,
         "random": [Random(0.5, Generator().manual_seed(2)) for _ in range(2)],
     }
-    slow, fast = execute(graph, x, policies[kind][0], lam=lam), Engine(graph).run(x, policies[kind][1], lam=lam)
-    assert torch.allclose(slow.output, fast.output, atol=1e-4)
-    assert all(torch.equal(slow.ran[name], ran) for name, ran in fast.ran.items())
-    assert all(torch.allclose(slow.gates[name], gates) for name, gates in fast.gates.items())
-    if kind in ("replay", "random"):
-        assert any(0 < int(ran.sum()) < IMAGES for ran in fast.ran.values())
+    whole, divided = Engine(graph)._run(x, policies[kind][0], lam), Engine(graph).run(x, policies[kind][1], lam=lam)
+    assert torch.allclose(whole.output, divided.output, atol=1e-4)
+    assert all(torch.equal(whole.ran[name], ran) for name, ran in divided.ran.items())
+    assert all(torch.allclose(whole.gates[name], gates) for name, gates in divided.gates.items())
+    if kind in ("replay", "forced", "random"):
+        assert any(0 < int(ran.sum()) < IMAGES for ran in divided.ran.values())
+
+
+def test_lam_for_another_number_of_images_is_refused_as_without_parts() -> None:
+    graph, x = network(), torch.randn(IMAGES, 3, 32, 32)
+    for count in (IMAGES // 2 + 1, IMAGES + 7):
+        with pytest.raises(RuntimeError):
+            Engine(graph).run(x, Greedy(), lam=torch.rand(count))
+    one, each = Engine(graph).run(x, Greedy(), lam=0.7), Engine(graph).run(x, Greedy(), lam=torch.full((1, IMAGES), 0.7))
+    assert torch.allclose(one.output, each.output, atol=1e-4)
+
+
+def test_other_threads_keep_their_number_of_threads() -> None:
+    Engine(network()).run(torch.randn(IMAGES, 3, 32, 32), Greedy(), lam=0.5)
+    seen: list[int] = []
+    other = Thread(target=lambda: seen.append(torch.get_num_threads()))
+    other.start()
+    other.join()
+    assert seen == [2]
 
 
 def test_a_batch_is_divided_only_where_each_part_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:

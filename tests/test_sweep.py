@@ -10,6 +10,7 @@ import pytest
 from test_cli import call
 
 from core.config import run_config
+from core.registry import ConfigError
 from core.store import Store
 from core.training.sweep import enlist, planned, static_paths, sweep
 
@@ -40,6 +41,21 @@ def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: s
     assert called.returncode == 0, called.stderr
     there = sorted((run.name, run.state) for run in Store(scratch_database).runs() if run.sweep == "still")
     assert there == [("still/static go on/0", "finished"), ("still/static stop/0", "finished")]
+
+
+def test_static_paths_take_the_options_of_static_and_no_route(scratch_database: str) -> None:
+    still = run_config(architecture="cascade", dataset="faces", method={"name": "static", "held_out": 0.2})
+    assert {plan.method.held_out for plan in static_paths(still, [0])} == {0.2}
+    with pytest.raises(ConfigError, match="route"):
+        static_paths(run_config(architecture="cascade", dataset="faces", method={"name": "static", "route": ["Q1=stop"]}), [0])
+
+
+def test_a_run_of_before_an_option_came_is_known_again(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    columns = CONFIG.columns()
+    del columns["config"]["training"]["optimizer"], columns["config"]["method"]["taught"]
+    run = store.add(name="old/every/0", sweep="old", **columns)
+    assert [known.id for known in enlist(store, [CONFIG], "old")] == [run.id]
 
 
 def test_a_sweep_goes_on_with_what_is_not_finished(scratch_database: str) -> None:

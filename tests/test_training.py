@@ -16,7 +16,8 @@ from core.config import RunConfig, run_config
 from core.evaluation import normalised
 from core.network.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
-from core.training.train import FINAL_GRID, assemble, schedule, train
+from core.training.optimizer import MOMENTUM, optimizer_of, schedule
+from core.training.train import FINAL_GRID, assemble, train
 from core.training.worker import machine, work
 
 ROOT = Path(__file__).parents[1]
@@ -90,20 +91,15 @@ def test_the_same_seed_gives_the_same_curve_and_another_seed_another_one() -> No
     assert curve(0) == curve(0) != curve(1)
 
 
-def test_sgd_takes_the_steps_of_nesterov() -> None:
-    """The first step of a network without decay: the gradient, momentum added, times the rate at which it begins."""
-    config = small(
-        architecture="plain", method="static", training={"epochs": 1, "optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 0}
-    )
-    data = config.dataset.read()
-    before = assemble(config, data.image, len(data.classes))
-    steps = train(config, data)
-    batches = max(round(len(data.train) / 32), 1)
-    assert next(steps).epoch == 1 / batches
-    slow = small(architecture="plain", method="static", training={"epochs": 1, "optimizer": "sgd", "learning_rate": 0.2, "weight_decay": 0})
-    ends = [load([progress.state for progress in train(one, data) if progress.state][-1]) for one in (config, slow)]
-    moved = [end["graph.parts.y.2.weight"] - before.state_dict()["parts.y.2.weight"] for end in ends]
-    assert 0 < float(moved[0].norm()) < float(moved[1].norm())
+def test_sgd_is_what_was_asked_for() -> None:
+    config = small(training={"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 0.001})
+    graph = assemble(config, (3, 25, 25), 2)
+    optimizer = optimizer_of(graph, config.training)
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.001, 0.0]
+    assert all((group["lr"], group["momentum"], group["nesterov"]) == (0.05, MOMENTUM, True) for group in optimizer.param_groups)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(graph.parameters()))
+    assert isinstance(optimizer_of(graph, small().training), torch.optim.AdamW)
 
 
 def test_final_figures_hold_every_lam_of_the_grid_or_the_one_trained_for() -> None:

@@ -33,7 +33,7 @@ class Channels:
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
         kept = gates.numpy() > 0  # (B, count); torch takes longer for so little
         same = len(x) == 1 or bool((kept[1:] == kept[:1]).all())
-        kind = (torch.get_num_threads(), len(x).bit_length(), same, int(STEPS * np.count_nonzero(kept) // kept.size))
+        kind = (torch.get_num_threads(), len(x).bit_length(), same, int(STEPS * np.count_nonzero(kept)) // kept.size)
         if kind not in self.quickest:
             ways: tuple[Way, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
             self.quickest[kind] = min(ways, key=lambda way: min(_seconds(way, x, gates) for _ in range(TURNS)))

@@ -28,6 +28,7 @@ class Engine:
         self.steps = steps(self.graph)
         self._known: dict[float, tuple[Tensor, Tensor]] = {}
 
+    @torch.inference_mode()
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError where λ is missing."""
         return in_parts(self._run, x, policy, lam)
@@ -41,7 +42,7 @@ class Engine:
 
     @torch.inference_mode()
     def watched(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> dict[str, float]:
-        """The seconds that each step took; a join's are with its branch."""
+        """The seconds that each step took, with the batch as a whole whatever the threads; a join's are with its branch."""
         passing, taken = self._passing(x, policy, lam), {}
         for step in self.steps:
             start = time.perf_counter()

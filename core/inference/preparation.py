@@ -6,7 +6,6 @@ import torch
 import torch._dynamo
 
 import core.inference.explain  # noqa: F401
-from core import memory
 from core.config import run_config
 from core.inference.clock import timed_along
 from core.inference.model import Model, use_one_thread
@@ -15,7 +14,6 @@ from core.inference.predict import sweep_lam
 
 def prepare() -> None:
     """Does once what a page asks for: a network is built, shown an image at every λ, and timed."""
-    memory.keep()
     use_one_thread()
     config = run_config(architecture="cascade", dataset="digits", method="d2nn")
     graph = config.method.prepare(config.architecture.build((1, 8, 8), 2, every_lam=True)).eval().requires_grad_(False)

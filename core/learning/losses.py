@@ -37,7 +37,8 @@ def taught_by_last(execution: Execution, among: Tensor) -> Tensor:
 
     Only images `among` (B,) bool count, and of those the ones that a later output answered.
     """
-    last, losses = execution.output, [execution.output.new_zeros((), dtype=torch.float32)]
+    last = execution.output
+    losses = [last.new_zeros((), dtype=torch.float32)]
     later = torch.zeros_like(among)  # (B,) whether a later output ran
     for name, output in reversed(execution.outputs.items()):
         counted = execution.ran[name] & later & among

@@ -127,7 +127,9 @@ class D2NN(Method):
         values = self._regression(graph, execution, share, accuracy, lams, learnt_from)
         figures = {"accuracy": float((predicted == labels).float().mean()), "cost share": float(share.mean())}
         losses = {"classification": classification(execution, labels, ~batch.kept_back, self.early), "values": values}
-        return Step(losses | ({"taught": self.taught * taught_by_last(execution, ~batch.kept_back)} if self.taught else {}), figures)
+        if self.taught:
+            losses["taught"] = self.taught * taught_by_last(execution, ~batch.kept_back)
+        return Step(losses, figures)
 
     def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
         if graph.every_lam and self.calibrate:

@@ -39,7 +39,7 @@ class GateNetwork(nn.Module):
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         if len(self.table):
             return self._settled(len(seen[0]), weight)
-        features = self.norm(torch.cat([_means(one) for one in seen], dim=1))  # (B, C)
+        features = self.norm(torch.cat([_pooled(one) for one in seen], dim=1))  # (B, C)
         features = torch.zeros_like(features) if self.blind else features
         if self.every_lam:
             assert weight is not None  # the executor has seen to it
@@ -54,7 +54,7 @@ class GateNetwork(nn.Module):
         return self.table[(weight * (len(self.table) - 1)).round().long()]
 
 
-def _means(x: Tensor) -> Tensor:
+def _pooled(x: Tensor) -> Tensor:
     """The means of maps (B, C, H, W) as float32, (B, C); a sum first, which needs no map of quotients on its way back."""
     return x.sum(dim=(2, 3), dtype=torch.float32) / (x.shape[2] * x.shape[3])
 

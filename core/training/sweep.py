@@ -5,11 +5,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from core.baselines import routes
 from core.config import RunConfig, run_config
 from core.methods.static import Static
 from core.network.route import static_nodes
+from core.registry import ConfigError
 from core.store import Run, Store
 from core.training.worker import start
 
@@ -24,16 +26,19 @@ def planned(config: RunConfig, lams: Sequence[float | None], seeds: Sequence[int
 
 
 def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
-    """A static network for every path through the architecture, to be trained on its own, for each seed. Raises GraphError, DataError."""
+    """A static network for every path through the architecture, to be trained on its own, for each seed.
+
+    Raises GraphError, DataError, or ConfigError where one path is asked for.
+    """
     stills, classes = config.dataset.samples(1)
     channels, height, width = stills.images.shape[1:]
     graph = config.architecture.build((channels, height, width), len(classes))
     kept = {static_nodes(graph, choice): choice for choice in routes(graph)}
+    if isinstance(config.method, Static) and config.method.route:
+        raise ConfigError("--statics trains every path: leave method.route out")
+    like = config.method if isinstance(config.method, Static) else Static(refreshed=config.method.refreshed)
     methods = [
-        Static(
-            route=tuple(f"{control.name}={control.options[choice[control.name]]}" for control in graph.controls),
-            refreshed=config.method.refreshed,
-        )
+        like.model_copy(update={"route": tuple(f"{control.name}={control.options[choice[control.name]]}" for control in graph.controls)})
         for choice in kept.values()
     ]
     trainings = [config.training.model_copy(update={"seed": seed}) for seed in seeds]
@@ -45,13 +50,21 @@ def enlist(store: Store, configs: Sequence[RunConfig], sweep: str, variant: str 
 
     A `variant` is what tells them from other runs of the sweep; their names show it.
     """
-    there = {str(run.config): run for run in store.runs() if run.sweep == sweep}
+    there = {str(_now(run)): run for run in store.runs() if run.sweep == sweep}
     runs = []
     for config in configs:
         columns = config.columns()
         name = "/".join(filter(None, (sweep, variant, _kind(config), str(config.training.seed))))
         runs.append(there.get(str(columns["config"])) or store.add(name=name, sweep=sweep, **columns))
     return runs
+
+
+def _now(run: Run) -> dict[str, Any]:
+    """The configuration of a run with what options that have come since are by default."""
+    try:
+        return run_config(**run.config).columns()["config"]  # type: ignore[no-any-return]
+    except ConfigError:
+        return run.config
 
 
 def _kind(config: RunConfig) -> str:

@@ -4,7 +4,6 @@ All that is random in an epoch depends on the seed and the number of the epoch a
 the same weights as one that was never interrupted.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -14,11 +13,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from core.baselines import baselines, passes
 from core.collapse import collapsed
-from core.config import RunConfig, Training
+from core.config import RunConfig
 from core.datasets import Data, Report, Split, unreported
 from core.evaluation import evaluations, normalised
 from core.learning.trials import fit_controllers
@@ -27,12 +26,11 @@ from core.network.checkpoint import begin_with, pack, unpack
 from core.network.graph import Graph
 from core.network.policy import Greedy
 from core.registry import ConfigError
+from core.training.optimizer import optimizer_of, schedule
 
-WARM_UP = 0.1  # share of the steps in which the learning rate rises
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
 FINAL_GRID = tuple(step / 10 for step in range(11))
 LARGEST_GRADIENT = 5.0
-MOMENTUM = 0.9  # of SGD
 ADJUSTED_ON = 256  # training images
 FITTED_ON = 256  # images that are kept back, at least, for controllers to be fitted once more
 
@@ -66,7 +64,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options = config.training
     graph = assemble(config, data.image, len(data.classes)).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hints leave it out
-    optimizer = _optimizer(graph, options)
+    optimizer = optimizer_of(graph, options)
     batches = max(round(len(data.train) / options.batch_size), 1)
     steps = batches * options.epochs
     kept_back = _kept_back(len(data.train), config)  # (N,)
@@ -223,28 +221,3 @@ def _watch(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
         at = f" at λ={seen.lam:g}" if graph.every_lam else ""
         figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.macs_mean / max(seen.macs_static, 1)}
     return figures | ({"val collapsed control nodes": float(len(collapsed(graph, rows)))} if graph.controls else {})
-
-
-def schedule(progress: float) -> float:
-    """The learning rate as a share of the highest: a straight rise, then a cosine down to zero."""
-    if progress < WARM_UP:
-        return max(progress, 1e-3) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
-
-
-def _optimizer(graph: Graph, options: Training) -> Optimizer:
-    groups = _groups(graph, options.weight_decay)
-    if options.optimizer == "sgd":
-        return SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, nesterov=True)
-    return AdamW(groups, lr=options.learning_rate)
-
-
-def _groups(graph: Graph, decay: float) -> list[dict[str, object]]:
-    """Parameters with and without weight decay: biases, norms and control nodes go without."""
-    controls = {f"parts.{control.name}." for control in graph.controls}
-    decayed: list[torch.nn.Parameter] = []
-    free: list[torch.nn.Parameter] = []
-    for name, parameter in graph.named_parameters():
-        plain = parameter.dim() < 2 or any(name.startswith(prefix) for prefix in controls)
-        (free if plain else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]

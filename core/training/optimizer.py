@@ -1,0 +1,38 @@
+"""What moves the weights: the optimiser, what decays, and how the learning rate goes."""
+
+import math
+
+from torch.nn import Parameter
+from torch.optim import SGD, AdamW, Optimizer
+
+from core.config import Training
+from core.network.graph import Graph
+
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+MOMENTUM = 0.9  # of SGD
+
+
+def schedule(progress: float) -> float:
+    """The learning rate as a share of the highest: a straight rise, then a cosine down to zero."""
+    if progress < WARM_UP:
+        return max(progress, 1e-3) / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+
+
+def optimizer_of(graph: Graph, options: Training) -> Optimizer:
+    """The optimiser that was chosen, over all parameters of a graph."""
+    groups = _groups(graph, options.weight_decay)
+    if options.optimizer == "sgd":
+        return SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, nesterov=True)
+    return AdamW(groups, lr=options.learning_rate)
+
+
+def _groups(graph: Graph, decay: float) -> list[dict[str, object]]:
+    """Parameters with and without weight decay: biases, norms and control nodes go without."""
+    controls = {f"parts.{control.name}." for control in graph.controls}
+    decayed: list[Parameter] = []
+    free: list[Parameter] = []
+    for name, parameter in graph.named_parameters():
+        plain = parameter.dim() < 2 or any(name.startswith(prefix) for prefix in controls)
+        (free if plain else decayed).append(parameter)
+    return [{"params": decayed, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]
