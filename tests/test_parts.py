@@ -1,5 +1,6 @@
 """A batch in parts on several threads gives what it gives as a whole."""
 
+import time
 from collections.abc import Iterator
 from threading import Thread
 
@@ -11,6 +12,7 @@ from torch import Generator, nn
 from core.config import run_config
 from core.inference import parts
 from core.inference.engine import Engine
+from core.inference.step import Answer
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Forced, Greedy, Open, Policy, Random, Replay
@@ -50,11 +52,17 @@ def test_parts_give_the_same(kind: str, lam: float | torch.Tensor) -> None:
         "forced": [Forced({"Q2": {1: True}}, Replay(random))] * 2,
         "random": [Random(0.5, Generator().manual_seed(2)) for _ in range(2)],
     }
-    whole, divided = Engine(graph)._run(x, policies[kind][0], lam), Engine(graph).run(x, policies[kind][1], lam=lam)
+    engine = Engine(graph)
+    with torch.inference_mode():
+        whole, divided = engine._run(x, policies[kind][0], lam), parts.in_parts(engine._run, x, policies[kind][1], lam)
+    if kind == "random":
+        assert divided is None  # its numbers are drawn for all images together
+        return
+    assert divided is not None
     assert torch.allclose(whole.output, divided.output, atol=1e-4)
     assert all(torch.equal(whole.ran[name], ran) for name, ran in divided.ran.items())
     assert all(torch.allclose(whole.gates[name], gates) for name, gates in divided.gates.items())
-    if kind in ("replay", "forced", "random"):
+    if kind in ("replay", "forced"):
         assert any(0 < int(ran.sum()) < IMAGES for ran in divided.ran.values())
 
 
@@ -76,14 +84,24 @@ def test_other_threads_keep_their_number_of_threads() -> None:
     assert seen == [2]
 
 
-def test_a_batch_is_divided_only_where_each_part_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, sizes = network(), []
-    engine = Engine(graph)
-    run = engine._run
-    monkeypatch.setattr(engine, "_run", lambda x, *rest: (sizes.append(len(x)), run(x, *rest))[1])
-    for images in (2 * parts.LEAST - 1, IMAGES):
-        engine.run(torch.randn(images, 3, 32, 32), Greedy(), lam=0.5)
-    assert sizes[0] == 2 * parts.LEAST - 1
-    assert sorted(sizes[1:]) == [parts.LEAST, parts.LEAST + 1]
-    engine.run(torch.randn(IMAGES, 3, 32, 32), Random(0.5, Generator()), lam=0.5)
-    assert sizes[3:] == [IMAGES]  # its numbers are drawn for all images together
+def test_small_batches_and_single_threads_are_not_divided() -> None:
+    engine = Engine(network())
+    for images, threads in ((2 * parts.LEAST - 1, 2), (IMAGES, 1)):
+        torch.set_num_threads(threads)
+        assert parts.in_parts(engine._run, torch.randn(images, 3, 32, 32), Greedy(), 0.5) is None
+
+
+@pytest.mark.parametrize("slow", ["whole", "part"])
+def test_the_quicker_way_is_taken(slow: str) -> None:
+    sizes: list[int] = []
+
+    def run(x: torch.Tensor, policy: Policy, lam: object) -> Answer:
+        sizes.append(len(x))
+        time.sleep(0.05 if (len(x) == IMAGES) == (slow == "whole") else 0)
+        return Answer(x, {}, {})
+
+    chooses = parts.Parts(run)
+    for _ in range(2):
+        assert torch.equal(chooses(torch.ones(IMAGES, 1), Greedy(), None).output, torch.ones(IMAGES, 1))
+        tried, sizes = sizes, []
+    assert sum(size == IMAGES for size in tried) == (0 if slow == "whole" else 1)  # in the second turn, when it is known

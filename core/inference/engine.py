@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.inference.alone import Alone
 from core.inference.batch import Batch
-from core.inference.parts import in_parts
+from core.inference.parts import Parts
 from core.inference.step import Answer, steps
 from core.network.graph import Graph
 from core.network.node import GraphError
@@ -26,12 +26,13 @@ class Engine:
     def __init__(self, graph: Graph) -> None:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
+        self._parts = Parts(self._run)
         self._known: dict[float, tuple[Tensor, Tensor]] = {}
 
     @torch.inference_mode()
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError where λ is missing."""
-        return in_parts(self._run, x, policy, lam)
+        return self._parts(x, policy, lam)
 
     @torch.inference_mode()
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:

@@ -1,13 +1,15 @@
 """A batch on several threads: each takes a part of the images through the whole network, so that they wait for each other once.
 
-Where a few rows run for a node, dividing each of its products among threads gains little: they would meet after each of them.
+Where few rows run for a node, dividing each of its products among threads gains little: they would meet after each of them. But one part
+may have more to do than another. So both ways are timed once for each size of batch, and the quicker one is taken.
 """
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from threading import Barrier
 
 import numpy as np
@@ -18,23 +20,48 @@ from core.inference.step import Answer
 from core.network.policy import Forced, Greedy, Open, Policy, Replay
 
 LEAST = 16  # images of a part: fewer take longer than what is gained
+TURNS = 3  # of each way, of which the shortest counts
 
 Run = Callable[[Tensor, Policy, Tensor | float | None], Answer]
 
 
-def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
-    """What `run` gives for images (B, C, H, W), in as many parts as torch has threads where that takes less time."""
+class Parts:
+    """Runs batches as a whole or in parts, whichever was quicker."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.quicker: dict[tuple[int, int], bool] = {}  # whether in parts, by threads and size of batch
+
+    def __call__(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
+        """What `run` gives for images (B, C, H, W)."""
+        kind = (torch.get_num_threads(), len(x).bit_length())
+        if self.quicker.get(kind, True) and (answer := in_parts(self.run, x, policy, lam)):
+            if kind not in self.quicker:
+                times = [[_seconds(way, x, policy, lam) for _ in range(TURNS)] for way in (self.run, partial(in_parts, self.run))]
+                self.quicker[kind] = min(times[1]) < min(times[0])
+            return answer
+        return self.run(x, policy, lam)
+
+
+def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer | None:
+    """What `run` gives for images (B, C, H, W) in as many parts as torch has threads; nothing where they cannot be divided."""
     threads = torch.get_num_threads()
     lams = lam.reshape(-1) if isinstance(lam, Tensor) and lam.numel() > 1 else None  # (B,), or one for all
     if threads == 1 or len(x) < LEAST * threads or (lams is not None and len(lams) != len(x)):
-        return run(x, policy, lam)
+        return None
     ends = [len(x) * part // threads for part in range(threads + 1)]
     parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
     policies = [_policy_of(policy, part) for part in parts]
     if None in policies:
-        return run(x, policy, lam)
+        return None
     asked = [lam if lams is None else lams[part] for part in parts]
     return _joined(list(_workers(threads).map(run, [x[part] for part in parts], policies, asked)))
+
+
+def _seconds(way: Callable[..., object], *what: object) -> float:
+    start = time.perf_counter()
+    way(*what)
+    return time.perf_counter() - start
 
 
 def _policy_of(policy: Policy, part: slice) -> Policy | None:
