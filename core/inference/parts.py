@@ -4,12 +4,12 @@ Where few rows run for a node, dividing each of its products among threads gains
 may have more to do than another. So both ways are timed once for each size of batch, and the quicker one is taken.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
+from itertools import pairwise
 from threading import Barrier
 
 import numpy as np
@@ -50,7 +50,7 @@ def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) ->
     if threads == 1 or len(x) < LEAST * threads or (lams is not None and len(lams) != len(x)):
         return None
     ends = [len(x) * part // threads for part in range(threads + 1)]
-    parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
+    parts = [slice(start, end) for start, end in pairwise(ends)]
     policies = [_policy_of(policy, part) for part in parts]
     if None in policies:
         return None
