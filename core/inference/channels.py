@@ -4,7 +4,6 @@ Fewer channels are fewer multiply-adds, but not always less time: a processor's 
 different channels cannot share one product. So the ways are timed once for each kind of batch, and all give the same answer.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 
@@ -14,30 +13,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.inference.kernels import Convolution
+from core.inference.quickest import quickest
 
 Way = Callable[[Tensor, Tensor], Tensor]
 
 STEPS = 4  # of the share of channels that are kept, for each of which the ways are timed
-TURNS = 3  # of which the shortest counts
 
 
 class Channels:
     """Convolutions with gates of the channels between them: x (B, C, H, W), gates (B, count) to (B, filters, H / stride, W / stride)."""
 
     def __init__(self, branch: Sequence[Convolution], last: Convolution, inner: Sequence[int]) -> None:
-        self.branch, self.last, self.inner = tuple(branch), last, list(inner)
+        self.branch, self.last = tuple(branch), last
         ends = list(accumulate(inner, initial=0))
         self.columns = [slice(start, end) for start, end in pairwise(ends)]  # of the gates, for each convolution of the branch
-        self.quickest: dict[tuple[int, int, bool, int], Way] = {}
+        self.chosen: dict[tuple[int, int, bool, int], Way] = {}
 
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
         kept = gates.numpy() > 0  # (B, count); torch takes longer for so little
         same = len(x) == 1 or bool((kept[1:] == kept[:1]).all())
         kind = (torch.get_num_threads(), len(x).bit_length(), same, int(STEPS * np.count_nonzero(kept)) // kept.size)
-        if kind not in self.quickest:
+        if kind not in self.chosen:
             ways: tuple[Way, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
-            self.quickest[kind] = min(ways, key=lambda way: min(_seconds(way, x, gates) for _ in range(TURNS)))
-        return self.quickest[kind](x, gates)
+            self.chosen[kind] = quickest(ways, x, gates)
+        return self.chosen[kind](x, gates)
 
     def whole(self, x: Tensor, gates: Tensor) -> Tensor:
         """All channels computed, and multiplied by their gates."""
@@ -48,7 +47,8 @@ class Channels:
     def sliced(self, x: Tensor, gates: Tensor) -> Tensor:
         """The filters that are kept alone, for images that keep the same."""
         kept: Tensor | None = None
-        for one, some in zip(self.branch, torch.split(gates, self.inner, dim=1), strict=True):
+        for one, columns in zip(self.branch, self.columns, strict=True):
+            some = gates[:, columns]
             after = some[0].topk(max(int((some[0] > 0).sum()), 1)).indices  # a closed one where all are
             weight = one.weight.index_select(0, after)
             weight = weight if kept is None else weight.index_select(1, kept)
@@ -61,7 +61,8 @@ class Channels:
         """Each image with filters of its own, as one convolution in groups; as many as the image needs that keeps most."""
         batch, kept = len(x), torch.empty(0)
         x = x.contiguous()
-        for number, (one, some) in enumerate(zip(self.branch, torch.split(gates, self.inner, dim=1), strict=True)):
+        for number, (one, columns) in enumerate(zip(self.branch, self.columns, strict=True)):
+            some = gates[:, columns]
             most = max(int((some > 0).sum(dim=1).max()), 1)
             some, after = some.topk(most, dim=1)  # (B, most): what is too much for an image has gate zero
             weight = one.weight.contiguous()[after]  # (B, most, C, k, k)
@@ -96,9 +97,3 @@ def _by_image(x: Tensor, weight: Tensor, like: Convolution) -> Tensor:
     flat = x.reshape(1, -1, *x.shape[2:])
     result = F.conv2d(flat, weight.reshape(-1, *weight.shape[2:]), None, stride, padding, dilation, batch)
     return result.reshape(batch, filters, *result.shape[2:])
-
-
-def _seconds(way: Way, x: Tensor, gates: Tensor) -> float:
-    start = time.perf_counter()
-    way(x, gates)
-    return time.perf_counter() - start

@@ -4,7 +4,6 @@ Where few rows run for a node, dividing each of its products among threads gains
 may have more to do than another. So both ways are timed once for each size of batch, and the quicker one is taken.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.inference.quickest import quickest
 from core.inference.step import Answer
 from core.network.policy import Forced, Greedy, Open, Policy, Replay
 
 LEAST = 16  # images of a part: fewer take longer than what is gained
-TURNS = 3  # of each way, of which the shortest counts
 
 Run = Callable[[Tensor, Policy, Tensor | float | None], Answer]
 
@@ -30,15 +29,15 @@ class Parts:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.quicker: dict[tuple[int, int], bool] = {}  # whether in parts, by threads and size of batch
+        self.divides: dict[tuple[int, int], bool] = {}  # whether in parts, by threads and size of batch
 
     def __call__(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
         """What `run` gives for images (B, C, H, W)."""
         kind = (torch.get_num_threads(), len(x).bit_length())
-        if self.quicker.get(kind, True) and (answer := in_parts(self.run, x, policy, lam)):
-            if kind not in self.quicker:
-                times = [[_seconds(way, x, policy, lam) for _ in range(TURNS)] for way in (self.run, partial(in_parts, self.run))]
-                self.quicker[kind] = min(times[1]) < min(times[0])
+        if self.divides.get(kind, True) and (answer := in_parts(self.run, x, policy, lam)):
+            if kind not in self.divides:
+                parted = partial(in_parts, self.run)
+                self.divides[kind] = quickest((self.run, parted), x, policy, lam) is parted
             return answer
         return self.run(x, policy, lam)
 
@@ -56,12 +55,6 @@ def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) ->
         return None
     asked = [lam if lams is None else lams[part] for part in parts]
     return _joined(list(_workers(threads).map(run, [x[part] for part in parts], policies, asked)))
-
-
-def _seconds(way: Callable[..., object], *what: object) -> float:
-    start = time.perf_counter()
-    way(*what)
-    return time.perf_counter() - start
 
 
 def _policy_of(policy: Policy, part: slice) -> Policy | None:
