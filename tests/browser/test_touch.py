@@ -298,6 +298,7 @@ def test_what_a_control_node_takes_is_chosen(page: Page, server: str) -> None:
     expect(page.get_by_text("What if N3 is held off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)
     expect(page.locator(".gate-graph .headline")).to_contain_text("With N3 held off: ")
+    expect(page.get_by_role("radio", name="as decided", exact=True)).to_have_count(1)  # the inspector of before may still be there
     page.get_by_role("radio", name="as decided", exact=True).click()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
 
