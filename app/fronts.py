@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from app.theme import LINES
 from app.wording import counted
 from core.front import Point, hull
+from core.series import by_series
 from core.store import Run
 
 HEIGHT = 440
@@ -29,7 +30,7 @@ BASELINES = {  # what a network has to beat on its own modules, and how it is dr
 
 @dataclass(frozen=True)
 class Series:
-    """Runs that are drawn together: the gated runs of a sweep, each of its variants apart, or one run."""
+    """Runs that are drawn together: the gated runs of a sweep, or one run; variants, and networks for every λ among others, apart."""
 
     name: str
     runs: tuple[Run, ...]
@@ -48,8 +49,7 @@ def series_of(runs: Sequence[Run]) -> list[Series]:
     """
     gated = [run for run in runs if run.status == "finished" and run.method != "static"]
     gated.sort(key=lambda run: (bool(run.reference), -run.figures["test"][0]["n"] if run.reference else 0))
-    names = dict.fromkeys(run.series for run in gated)
-    return [Series(name, tuple(run for run in gated if run.series == name)) for name in names]
+    return [Series(name, tuple(together)) for name, together in by_series(gated).items()]
 
 
 def rows_of(runs: Sequence[Run]) -> list[dict[str, Any]]:

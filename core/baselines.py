@@ -24,7 +24,8 @@ from core.network.route import running, static_nodes
 
 Report = Callable[[int], None]  # is told how many more images are done
 
-ROUTES = 64  # networks of more combinations of options are not tried route by route
+ROUTES = 100  # networks of more routes are not tried route by route
+COMBINATIONS = 4096  # of options, of which many may come to the same route
 FEW = 256  # images that tell how often gates open
 RATES = tuple(step / 10 for step in range(11))
 THRESHOLDS = tuple(1 - 10 ** (-step / 5) for step in range(21))  # of confidence, from 0 to 0.9999
@@ -70,7 +71,7 @@ def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unh
 
 
 def routes_front(graph: Graph, split: Split, report: Report = unheard) -> list[Point]:
-    """Each of the network's fixed routes for all images. Raises GraphError where there are more than ROUTES combinations of options."""
+    """Each of the network's fixed routes for all images. Raises GraphError where there are more than ROUTES."""
     return _along(graph, split, routes(graph), report)
 
 
@@ -99,7 +100,7 @@ def _known(graph: Graph, split: Split, lam: float) -> Consensus:
 def routes(graph: Graph) -> list[dict[str, int]]:
     """The choices of every route that differs in what runs.
 
-    Raises GraphError where gates decide each by itself, and where there are more than ROUTES combinations of options.
+    Raises GraphError where gates decide each by itself, and where there are more than ROUTES of them.
     """
     if _each(graph):
         raise GraphError("gates that decide each by itself have no routes: any of them may be open")
@@ -107,10 +108,13 @@ def routes(graph: Graph) -> list[dict[str, int]]:
     combinations = 1
     for options in columns:
         combinations *= len(options)
-    if combinations > ROUTES:
-        raise GraphError(f"this network has {combinations} combinations of options; at most {ROUTES} are tried one by one")
+    if combinations > COMBINATIONS:
+        raise GraphError(f"this network has {combinations} combinations of options; at most {COMBINATIONS} are looked at")
     every = (dict(zip((control.name for control in graph.controls), taken, strict=True)) for taken in product(*columns))
-    return list({running(graph, choice): choice for choice in every}.values())
+    found = list({running(graph, choice): choice for choice in every}.values())
+    if len(found) > ROUTES:
+        raise GraphError(f"this network has {len(found)} routes; at most {ROUTES} are tried one by one")
+    return found
 
 
 @torch.no_grad()

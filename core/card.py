@@ -7,7 +7,7 @@ from core.collapse import Collapsed
 from core.config import RunConfig, run_config
 from core.description import describe
 from core.front import Point, mean_difference
-from core.report import HIGH, LOW
+from core.report import HIGH, LEARNT_NOTHING, LOW, learnt_nothing
 from core.store.exchange import Header, Row
 
 
@@ -27,7 +27,7 @@ def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
     ]
     if told.seconds:
         lines.append(f"- Time to train: {told.seconds / 60:.1f} minutes{f' on {told.machine}' if told.machine else ''}")
-    if config.method.decides and told.exchange_rate is not None:
+    if config.method.decides == "one" and told.exchange_rate is not None:
         lines.append(f"- Exchange rate κ: {told.exchange_rate:.3g} (what the static network's whole cost is worth in accuracy)")
     if config.method.decides:
         graph = config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None)
@@ -70,9 +70,15 @@ def _serves(config: RunConfig) -> str:
 def _gains(told: Header) -> list[str]:
     """What the gates gain over what they have to beat, where that was measured."""
     own = [Point(row.macs_mean / row.macs_static, row.accuracy) for row in told.figures.test]
+    shares = [getattr(row, "dependence", None) for row in told.figures.test]
+    between = [share for point, share in zip(own, shares, strict=True) if share is not None and LOW <= point.cost <= HIGH]
     fronts = {name: [Point(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
     gains = {name: mean_difference(own, front, LOW, HIGH) for name, front in fronts.items() if name != "full path"}
     if not gains:
         return []
     lines = ["", f"## Gains on the test split, in points, mean over {LOW:.0%} to {HIGH:.0%} of the static network's cost", ""]
-    return [*lines, *(f"- over {name}: {100 * gain:+.2f}" for name, gain in gains.items())]
+    lines += [f"- over {name}: {100 * gain:+.2f}" for name, gain in gains.items()]
+    lines += ["", LEARNT_NOTHING[0].upper() + LEARNT_NOTHING[1:] + "."] * learnt_nothing(own, fronts["random gates"])
+    if between:
+        lines += ["", f"Of the variance of its gates {mean(between):.0%} depends on the image, mean over the same costs."]
+    return lines

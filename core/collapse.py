@@ -27,7 +27,7 @@ class Collapsed:
         always = [name for name, rate in self.rates.items() if rate >= SAME]
         never = [name for name, rate in self.rates.items() if rate <= 1 - SAME]
         done = [f"always opens {', '.join(always)}"] * bool(always) + [f"never opens {', '.join(never)}"] * bool(never)
-        return f"{self.control} does not decide: it {' and '.join(done)}"
+        return f"{self.control} {' and '.join(done)}, whatever the image"
 
 
 def collapsed(graph: Graph, rows: Sequence[Evaluation]) -> list[Collapsed]:

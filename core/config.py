@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
@@ -32,9 +33,16 @@ class Training(BaseModel):
         description="share of the training, at its end, in which batch norm keeps its figures and goes by them, as it will afterwards",
     )
     start: str = Field(
-        "", description="file whose weights it begins with: an exported run, or published .safetensors or .pth; none: random ones"
+        "",
+        description="file whose weights it begins with: an exported run, or published .safetensors or .pth; {seed} in its name stands for "
+        "the seed; none: random ones",
     )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 is faster on processors that have it")
+
+    @property
+    def begun_with(self) -> Path | None:
+        """The file whose weights this seed begins with."""
+        return Path(self.start.replace("{seed}", str(self.seed))).expanduser() if self.start else None
 
 
 class RunConfig(BaseModel):
@@ -59,6 +67,8 @@ class RunConfig(BaseModel):
             raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains those that {how[trained]}")
         if self.method.continues and not self.training.start:
             raise ValueError("this takes over what another network's gates do: name its exported file in training.start")
+        if self.method.distils and not self.training.start:
+            raise ValueError("there is nothing to distil: name the exported file of a static network in training.start")
         if self.lam is not None and not self.method.decides:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import compress
 
 import torch
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from torch import Tensor
 
 from core.datasets import Split
@@ -31,7 +31,8 @@ class Route:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures over n images at one λ. Costs are multiply-adds per image; f1 is that of class 1 where there are two, macro otherwise.
+    """Figures over n images at one λ. Costs are multiply-adds per image; f1, precision and recall are those of class 1 where there are
+    two, the means over classes otherwise.
 
     dependence  where gates decide each by itself as their scores say, which share of their variance depends on the image
     """
@@ -45,10 +46,12 @@ class Evaluation:
     execution_rates: dict[str, float]
     routes: tuple[Route, ...]
     dependence: float | None = None
+    precision: float | None = None
+    recall: float | None = None
 
     def to_json(self) -> dict[str, object]:
         """As plain data; without what was not measured."""
-        return {name: value for name, value in asdict(self).items() if name != "dependence" or value is not None}
+        return {name: value for name, value in asdict(self).items() if name == "lam" or value is not None}
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -128,14 +131,17 @@ class _Seen:
         routes = [(tuple(compress(names, pattern)), count) for pattern, count in self.routes.most_common()]
         n, answers, truth = len(labels), torch.cat(self.predicted).numpy(), labels.numpy()
         average = "binary" if graph.shapes[graph.outputs[0].name] == (2,) else "macro"
+        precision, recall, f1, _ = precision_recall_fscore_support(truth, answers, average=average, zero_division=0.0)
         return Evaluation(
             lam=self.lam,
             n=n,
             accuracy=float(accuracy_score(truth, answers)),
-            f1=float(f1_score(truth, answers, average=average, zero_division=0.0)),
+            f1=float(f1),
             macs_mean=float(torch.cat(self.used).mean()),
             macs_static=sum(graph.macs[name] for name in static_nodes(graph, graph.reference)),
             execution_rates={name: sum(count for route, count in routes if name in route) / n for name in names},
             routes=tuple(Route(route, count / n) for route, count in routes),
             dependence=dependence(torch.stack(self.opened).sum(dim=0) / n) if len(self.opened[0]) else None,
+            precision=float(precision),
+            recall=float(recall),
         )

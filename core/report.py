@@ -19,6 +19,8 @@ LOW, HIGH = 0.3, 0.7  # costs between which differences are averaged
 SPAN = f"mean over costs of {LOW:.0%} to {HIGH:.0%}"
 SAVINGS = (0.3, 0.62)  # those of the ResNet cascade in the D2NN paper
 WITHIN = (0.005, 0.01)  # of accuracy
+INDEPENDENT = 0.005  # share of the gates' variance up to which they do not depend on the image
+LEARNT_NOTHING = "its gates do not beat random ones: it has learnt nothing about when to skip"
 RANDOM = f"gain over random gates, {SPAN}"
 
 Figures = dict[str, float]
@@ -68,8 +70,21 @@ def against(group: Sequence[Run], others: Sequence[Run], split: str) -> Figures:
 def warnings(run: Run) -> list[str]:
     """What a reader of a gated run's figures should know: control nodes that do not decide, and gates that do not beat random ones."""
     told = [str(Collapsed(**control)) for control in run.figures.get("collapsed", [])]
-    useless = bool(run.figures) and alone([run], "test").get(RANDOM, 1.0) <= 0
-    return told + ["its gates do not beat random ones: it has learnt nothing about when to skip"] * useless
+    rows = run.figures.get("test", [])
+    between = [row["dependence"] for row in rows if row.get("dependence") is not None and (row["lam"] is None or 0 < row["lam"] < 1)]
+    told += ["its gates do the same for all images"] * (bool(between) and max(between) <= INDEPENDENT)
+    random = [Point(**point) for point in run.figures.get("baselines", {}).get("test", {}).get("random gates", [])]
+    return told + [LEARNT_NOTHING] * (bool(random) and learnt_nothing(points([run], "test", reference([run], "test")), random))
+
+
+def learnt_nothing(own: Sequence[Point], random: Sequence[Point]) -> bool:
+    """Whether a network does not beat random gates on its own modules: between the costs LOW and HIGH, or where it is if not there."""
+    gain = mean_difference(own, random, LOW, HIGH)
+    if math.isfinite(gain):
+        return gain <= 0
+    gains = [point.accuracy - accuracy_at(random, point.cost) for point in own]
+    known = [gain for gain in gains if math.isfinite(gain)]
+    return bool(known) and mean(known) <= 0
 
 
 def over_seeds(figures: Sequence[Figures]) -> dict[str, tuple[float, float | None]]:

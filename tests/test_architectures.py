@@ -236,3 +236,14 @@ def test_a_scout_answers_before_the_first_block_and_leaves_the_resnet_as_it_is()
     stopped = execute(scouted, images(2, (3, 32, 32)), Forced({"Q0": {0: True}}))
     ran = [name for name, rows in stopped.ran.items() if bool(rows.any())]
     assert ran == ["x", "stem", "scout", "answer 0", "Q0", "y0"]
+
+
+def test_half_the_width_of_a_resnet_cascade_costs_a_quarter() -> None:
+    """But for the first convolution and the last layer, of which one side has a width of its own."""
+    wide, narrow = (
+        choose("architectures", {"name": "resnet_cascade", "n": 2, "exits": [3], "width": width}).build((3, 32, 32), 10)
+        for width in (16, 8)
+    )
+    blocks = [sum(macs for name, macs in graph.macs.items() if name.startswith(("block", "exit"))) for graph in (wide, narrow)]
+    assert blocks[0] == 4 * blocks[1] > 0
+    assert wide.macs["stem"] == 2 * narrow.macs["stem"]

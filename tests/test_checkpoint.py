@@ -37,6 +37,31 @@ def test_a_network_without_a_common_node_is_refused() -> None:
         begin_with(pack(plain), assemble(run_config(architecture="high_low", dataset="faces", method="d2nn"), (1, 25, 25), 2))
 
 
+@pytest.mark.parametrize("given", [{"name": "lc_resnet", "depth": 8, "width": 24}, {"name": "lc_resnet", "depth": 14, "layers": False}])
+def test_weights_that_are_mostly_of_no_use_are_refused(given: dict[str, object]) -> None:
+    """Those of other widths, and those of another architecture that has only its answer in common."""
+    learnt = assemble(run_config(architecture=given, dataset="faces", method="static"), (1, 25, 25), 2)
+    wanted = {"name": "lc_resnet", "depth": 8} if "width" in given else SMALL
+    with pytest.raises(CheckpointError, match="belong to another network"):
+        begin_with(pack(learnt), assemble(run_config(architecture=wanted, dataset="faces", method="static"), (1, 25, 25), 2))
+
+
+def test_each_seed_can_begin_with_a_file_of_its_own(tmp_path: Path) -> None:
+    data = resnet("d2nn", 0).dataset.read()
+    for seed in (0, 1):
+        (tmp_path / f"learnt-{seed}.safetensors").write_bytes(pack(assemble(resnet("static", 7 + seed), data.image, 2)))
+    start = str(tmp_path / "learnt-{seed}.safetensors")
+    configs = [
+        run_config(**(resnet("d2nn", seed).model_dump() | {"training": {"seed": seed, "epochs": 1, "start": start}})) for seed in (0, 1)
+    ]
+    plain = [
+        resnet("d2nn", seed).model_copy(update={"training": config.training.model_copy(update={"start": str(config.training.begun_with)})})
+        for seed, config in enumerate(configs)
+    ]
+    ends = [next(progress.state for progress in train(one, data) if progress.final) for one in (*configs, *plain)]
+    assert ends[0] == ends[2] != ends[1] == ends[3]
+
+
 def test_training_begins_with_a_file(tmp_path: Path) -> None:
     config = resnet("d2nn", 0)
     data = config.dataset.read()

@@ -21,7 +21,7 @@ from core.store import Store
 ROOT = Path(__file__).parents[1]
 PREDICTION = {"run", "image", "lam", "label", "probabilities", "executed", "skipped", "controls", "gates"}
 PREDICTION |= {"macs", "macs_full", "macs_static", "seconds", "thresholds"}
-EVALUATION = {"lam", "n", "accuracy", "f1", "macs_mean", "macs_static", "execution_rates", "routes"}
+EVALUATION = {"lam", "n", "accuracy", "f1", "macs_mean", "macs_static", "execution_rates", "routes", "precision", "recall"}
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,16 @@ def test_predict_answers_for_every_form_of_photograph(trained: str, pictures: di
         assert 0 < answer["macs"] <= answer["macs_full"]
         assert answer["lam"] == 0.6
         assert {name for name, gate in answer["gates"].items() if gate} <= set(answer["executed"])
+
+
+def test_predict_finds_the_lam_of_a_cost(trained: str, pictures: dict[str, Path]) -> None:
+    rows = told("evaluate", "faces", "--grid", 3, "--db", trained)
+    assert isinstance(rows, list)
+    share = rows[-1]["macs_mean"] / rows[-1]["macs_static"]
+    (answer,) = told("predict", "faces", pictures["grey.png"], "--target", share, "--db", trained)
+    assert 0 <= answer["lam"] <= 1
+    assert "out of reach" in refused("predict", "faces", pictures["grey.png"], "--target", 9, "--db", trained)
+    assert "without --lam" in refused("predict", "faces", pictures["grey.png"], "--target", 0.5, "--lam", 0.5, "--db", trained)
 
 
 def test_predict_refuses_what_is_no_picture_in_one_line(trained: str, pictures: dict[str, Path], tmp_path: Path) -> None:

@@ -247,6 +247,19 @@ def test_the_card_tells_what_the_header_tells(file: Path) -> None:
     assert "κ" not in card(read_header(file))
 
 
+def test_the_card_tells_whether_gates_depend_on_the_image_and_have_learnt_anything() -> None:
+    told = read_header(SHIPPED / "lc-digits.safetensors")
+    assert "κ" not in card(told)  # λ is a share of the cost there, and has no exchange rate
+    shares = [row.model_extra["dependence"] for row in told.figures.test if 0.3 <= row.macs_mean / row.macs_static <= 0.7]
+    assert f"Of the variance of its gates {sum(shares) / len(shares):.0%} depends on the image, mean over the same costs." in card(told)
+    assert "learnt nothing" not in card(told)
+    better = {"random gates": [{"cost": 0.0, "accuracy": 1.0}]}
+    useless = told.figures.model_copy(update={"baselines": {"test": better}})
+    assert "Its gates do not beat random ones: it has learnt nothing about when to skip." in card(
+        told.model_copy(update={"figures": useless})
+    )
+
+
 def test_a_card_gives_deviations_over_the_seeds_of_a_sweep(file: Path) -> None:
     told = read_header(file)
     first = told.figures.test

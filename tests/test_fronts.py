@@ -41,6 +41,20 @@ def test_sweeps_are_one_series_and_other_gated_runs_one_each() -> None:
     assert [row["lam"] for row in rows_of(found[0].seeds[1])] == [0.2, 0.8]
 
 
+def test_a_network_for_every_lam_is_not_drawn_with_those_of_its_sweep_for_one_lam_each() -> None:
+    both = [
+        run("both/every/0", *EVERY.figures["test"], sweep="both"),
+        *(run(f"both/{lam}/0", row(lam, lam, 50), sweep="both") for lam in (0.2, 0.8)),
+    ]
+    found = series_of([*both, STATIC])
+    assert [(series.name, [run.name for run in series.runs]) for series in found] == [
+        ("both/every", ["both/every/0"]),
+        ("both/each", ["both/0.2/0", "both/0.8/0"]),
+    ]
+    shares = [sum(band.y[0] for band in routes_chart(rows_of(found[0].runs)).data)]
+    assert shares == [1.0]
+
+
 def test_the_front_has_points_to_click_a_line_and_what_is_to_be_beaten() -> None:
     chart = front_chart(series_of([EVERY]), [STATIC], ["random gates", "fixed routes"])
     static, random, line, points = chart.data  # fixed routes have no points, so they are not drawn; what can be clicked is on top

@@ -14,6 +14,7 @@ from core.evaluation import evaluate
 from core.learning.calibration import even_course
 from core.learning.consensus import gate_networks, settle
 from core.learning.expectation import expected_share, open_gates
+from core.learning.losses import taught
 from core.methods import Batch
 from core.methods.lcnet import STEPS, LCNet
 from core.network.builder import Builder
@@ -23,7 +24,7 @@ from core.network.gate_network import GateNetwork
 from core.network.graph import Graph
 from core.network.layers import Add, classifier
 from core.network.node import Edge
-from core.network.policy import Greedy, Random, StraightThrough
+from core.network.policy import Greedy, Open, Random, StraightThrough
 from core.registry import ConfigError
 from core.training.train import train
 
@@ -81,6 +82,40 @@ def test_a_batch_is_asked_for_every_cost_and_for_both_ends() -> None:
     ]
     lams = ((torch.arange(64) + 0.5) / 64 * 1.1 - 0.05).clamp(0, 1)
     assert loss.item() == pytest.approx(((1 - lams) * 0.8).square().mean().item(), rel=0.03)
+
+
+def test_what_the_static_network_says_is_learnt_from() -> None:
+    """A teacher that says what the network says already adds nothing; another adds its distance, weighed."""
+    graph = two_blocks(every_lam=True).eval()
+    images, labels = halves(8, Generator().manual_seed(0))
+    answers = execute(graph, images, Open(), lam=torch.full((8,), 0.5)).output.detach()
+    method = LCNet(distilled=0.5)
+    losses = []
+    for teacher in (answers, -answers):
+        batch = Batch(images, labels, torch.zeros(8, dtype=torch.bool), teacher)
+        losses.append(method.step(graph, batch, None, 0.0, Generator().manual_seed(0)).losses["distilled"].item())
+    assert losses[0] == pytest.approx(0, abs=1e-6)
+    assert losses[1] == pytest.approx(0.5 * taught(answers, -answers).item())
+    assert losses[1] > 0.1
+
+
+def test_distilling_needs_a_network_and_uses_it(tmp_path: Path) -> None:
+    shape, training = {"name": "lc_resnet", "depth": 8, "width": 4}, {"epochs": 1}
+    with pytest.raises(ConfigError, match="nothing to distil"):
+        run_config(architecture=shape, dataset="digits", method={"name": "lcnet", "distilled": 1.0})
+    static = run_config(architecture=shape, dataset="digits", method="static", training=training)
+    data = static.dataset.read()
+    *_, last = train(static, data)
+    file = tmp_path / "static.safetensors"
+    file.write_bytes(last.state)
+    method = {"name": "lcnet", "distilled": 1.0}
+    begun = run_config(architecture=shape, dataset="digits", method=method, training=training | {"start": str(file)})
+    progress = list(train(begun, data))
+    states = [one.state for one in progress if one.state]
+    *_, resumed = train(begun, data, resume=states[0])
+    assert resumed.state == states[-1]
+    curve = next(one.figures for one in progress if one.figures)
+    assert curve["train distilled loss"] > 0
 
 
 def test_what_is_asked_for_comes_down_from_the_whole_cost() -> None:

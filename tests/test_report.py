@@ -38,6 +38,23 @@ def test_a_run_alone() -> None:
     assert "learnt nothing" in warnings(gated(random=0.95))[0]
 
 
+def test_a_network_is_held_against_random_gates_where_it_is() -> None:
+    """Its one point costs more than the span over which gains are averaged."""
+    random = {"random gates": [{"cost": 0.1, "accuracy": 0.5}, {"cost": 1.0, "accuracy": 0.9}]}
+    below, above = (run("one", [0.9], [accuracy], baselines={"test": random}) for accuracy in (0.7, 0.9))
+    assert "learnt nothing" in warnings(below)[0]
+    assert warnings(above) == []
+
+
+@pytest.mark.parametrize(("between", "told"), [(0.2, []), (0.002, ["its gates do the same for all images"])])
+def test_gates_that_do_not_depend_on_the_image_are_told(between: float, told: list[str]) -> None:
+    """Those between the ends of λ count; at the ends all images may well be treated alike, or not."""
+    one = run("one", [0.1, 0.2, 0.5], [0.6, 0.8, 0.9])
+    for row, share in zip(one.figures["test"], (0.4, between, 0.4), strict=True):
+        row["dependence"] = share
+    assert warnings(one) == told
+
+
 def test_a_run_against_others() -> None:
     small, large = run("small", [0.2], [0.7], macs=20), run("large", [1.0], [1.0])
     told = against([gated()], [small, large], "test")  # the small one's own reference network does not matter

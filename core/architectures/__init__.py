@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -10,6 +11,8 @@ from pydantic import Field
 from core.registry import Component, Decides
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from core.network.graph import Graph
 
 Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=64)]
@@ -23,9 +26,9 @@ class Architecture(Component):
         """How its control nodes decide: for one of their options, or for each by itself; none without control nodes."""
         return "one"
 
-    def own_name(self, published: str) -> str:
-        """What a weight of the usual published files of this shape is called in its graph; the same where it is not known."""
-        return published
+    def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of the usual published files of this shape as its graph has them; what is not known stays as it is."""
+        return dict(published)
 
     @abstractmethod
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:

@@ -11,7 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from core.architectures import Architecture
 from core.network.branch import Branch
@@ -25,6 +27,8 @@ from core.registry import Decides
 Gates = tuple[tuple[Gate, ...], ChannelGate | None]  # of a block, and of the channels inside it
 IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}  # blocks of each group
 EXPANSION = 4  # of bottleneck blocks, which the deeper two have
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, from 0 to 1; here images are from -1 to 1
+STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 
 
 class LCResNet(Architecture):
@@ -53,15 +57,17 @@ class LCResNet(Architecture):
     def decides(self) -> Decides:
         return "each" if self.layers or self.channels else None
 
-    def own_name(self, published: str) -> str:
-        """For ResNets as torchvision names their weights, `layer1.0.conv1.weight` and so on."""
-        if known := re.fullmatch(r"layer(\d)\.(\d+)\.(conv\d|bn\d|downsample)\.(.+)", published):
-            group, number, part, rest = known.groups()
-            node = "add" if part == "downsample" else "block"
-            return f"parts.{node} {group}-{int(number) + 1}.{part}.{rest}"
-        if published.startswith("fc."):
-            return f"parts.y.2.{published.removeprefix('fc.')}"
-        return f"parts.stem.{published}" if published.startswith(("conv1.", "bn1.")) else published
+    def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """For ResNets as torchvision names their weights, `layer1.0.conv1.weight` and so on.
+
+        Those of ImageNet expect images less MEAN, over DEVIATION: the first convolution makes up for it, but for a shade at the border.
+        """
+        own = {_own_name(name): tensor for name, tensor in published.items()}
+        if self.images == "imagenet" and own.keys() >= {STEM, STEM_MEAN}:
+            deviation, mean = (torch.tensor(colour)[:, None, None] for colour in (DEVIATION, MEAN))
+            offset = (own[STEM] * (0.5 - mean) / deviation).sum(dim=(1, 2, 3))  # what a grey image sends
+            own |= {STEM: own[STEM] / (2 * deviation), STEM_MEAN: own[STEM_MEAN] - offset}
+        return own
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)
@@ -111,3 +117,13 @@ def _branch(channels: int, inner: int, stride: int, *, bottleneck: bool) -> Bran
     if bottleneck:
         return Branch(channels, (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1))
     return Branch(channels, (inner, inner), (3, 3), (stride, 1))
+
+
+def _own_name(published: str) -> str:
+    if known := re.fullmatch(r"layer(\d)\.(\d+)\.(conv\d|bn\d|downsample)\.(.+)", published):
+        group, number, part, rest = known.groups()
+        node = "add" if part == "downsample" else "block"
+        return f"parts.{node} {group}-{int(number) + 1}.{part}.{rest}"
+    if published.startswith("fc."):
+        return f"parts.y.2.{published.removeprefix('fc.')}"
+    return f"parts.stem.{published}" if published.startswith(("conv1.", "bn1.")) else published

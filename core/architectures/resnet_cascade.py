@@ -1,12 +1,13 @@
 """ResNet cascade: early exits on a CIFAR ResNet of depth 6n + 2 (Liu & Deng, AAAI 2018, section 5; He et al., CVPR 2016, section 4.2).
 
-Three groups of n residual blocks of 16, 32 and 64 filters. After each of some blocks an exit answers, and a controller that sees the
-exit's features and its answer decides whether to go on.
+Three groups of n residual blocks, of 16, 32 and 64 filters where `width` is not another. After each of some blocks an exit answers, and a
+controller that sees the exit's features and its answer decides whether to go on.
 Differs from the paper: the controllers judge an answer, where those of the paper see features alone. With a scout, a small network that
 halves the map quickly answers before the first block: the first blocks see too little of the image to answer well.
 Reconstructed: where the exits are and what they are made of. A shortcut that changes the shape drops every other pixel and pads channels.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -18,7 +19,7 @@ from core.network.graph import Graph
 from core.network.layers import Residual, classifier, conv, pyramid
 from core.network.node import Gate
 
-GROUPS = (16, 32, 64)  # filters
+GROUPS = (1, 2, 4)  # filters as multiples of the first group's
 
 
 class ResNetCascade(Architecture):
@@ -26,6 +27,7 @@ class ResNetCascade(Architecture):
 
     name: Literal["resnet_cascade"] = "resnet_cascade"
     n: int = Field(3, ge=1, le=18, description="blocks per group; the depth is 6n + 2")
+    width: int = Field(16, ge=1, le=512, description="filters of the first group; the second and third have two and four times as many")
     exits: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (2, 4, 6), description="after which of the 3n blocks images may leave, ascending"
     )
@@ -41,7 +43,8 @@ class ResNetCascade(Architecture):
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)
-        before, channels = g.add("stem", conv(image[0], GROUPS[0]), g.input), GROUPS[0]
+        groups = [self.width * times for times in GROUPS]
+        before, channels = g.add("stem", conv(image[0], groups[0]), g.input), groups[0]
         go_on: tuple[Gate, ...] = ()
         if self.scout:
             seen = g.add("scout", pyramid(channels, *self.scout), before)
@@ -49,21 +52,21 @@ class ResNetCascade(Architecture):
             go_on = g.control("Q0", seen, guess, options=("stop", "go on"))[1:]
             g.output("y0", nn.Identity(), guess)
         for block in range(1, 3 * self.n + 1):
-            filters = GROUPS[(block - 1) // self.n]
+            filters = groups[(block - 1) // self.n]
             before = g.add(f"block {block}", Residual(channels, filters, 2 if filters > channels else 1), before, when=go_on)
             channels, go_on = filters, ()
             if block in self.exits:
                 exit_number = self.exits.index(block) + 1
-                features = g.add(f"exit {exit_number}", _head(channels), before)
-                answer = g.add(f"answer {exit_number}", classifier(GROUPS[-1], classes), features)
+                features = g.add(f"exit {exit_number}", _head(channels, groups), before)
+                answer = g.add(f"answer {exit_number}", classifier(groups[-1], classes), features)
                 go_on = g.control(f"Q{exit_number}", features, answer, options=("stop", "go on"))[1:]
                 g.output(f"y{exit_number}", nn.Identity(), answer)
         g.output("y", classifier(channels, classes), before)
         return g.build()
 
 
-def _head(channels: int) -> nn.Module:
-    """An exit's features: convolutions of stride 2 until there are as many filters as at the end of the network."""
-    steps = [filters for filters in GROUPS if filters > channels] or [GROUPS[-1]]
+def _head(channels: int, groups: Sequence[int]) -> nn.Module:
+    """An exit's features: convolutions of stride 2 until there are as many filters as in the last group."""
+    steps = [filters for filters in groups if filters > channels] or [groups[-1]]
     widths = [channels, *steps]
     return nn.Sequential(*(conv(widths[i], widths[i + 1], stride=2) for i in range(len(steps))))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Generator
 
     from core.network.policy import Policy
+    from core.store import Run
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name; reference/... for those that ship.")]
 Lam = Annotated[float | None, typer.Option(help="λ from 0 (cheap) to 1 (accurate).")]
@@ -56,6 +57,9 @@ def predict(
     run: RunName,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures of any common format.")],
     lam: Lam = None,
+    target: Annotated[
+        float | None, typer.Option(help="Instead of λ: the cost share of the static network's that the mean image is to spend.")
+    ] = None,
     force: Annotated[list[str] | None, typer.Option(metavar="NODE=on|off", help="Hold a node's gate open or closed.")] = None,
     db: Database = None,
     as_json: AsJson = False,
@@ -67,7 +71,12 @@ def predict(
     from core.inference.predict import thresholds
     from core.sources.picture import read_picture, to_tensor
 
-    model = load_model(opened(db), run)
+    store = opened(db)
+    model = load_model(store, run)
+    if target is not None:
+        if lam is not None or not model.graph.every_lam:
+            raise ConfigError("--target finds a λ: give it without --lam, and take a run that serves every λ")
+        lam = _lam_for(store.run(run), target)
     asked = 0.5 if lam is None and model.graph.every_lam else lam
     forced = _forced(force or [])
     answers: list[dict[str, Any]] = []
@@ -123,7 +132,7 @@ def evaluate(
     shares = [_share(word) for word in targets.split(",")] if targets else []
     lams: list[float | None]
     if targets:
-        lams = [lam_for(store.run(run).figures["val"], share) for share in shares]
+        lams = [_lam_for(store.run(run), share) for share in shares]
     elif lam is None and model.graph.every_lam:
         points = grid or 11
         lams = [asked_lam(model, step / (points - 1)) for step in range(points)]
@@ -143,14 +152,25 @@ def evaluate(
     if as_json:
         print_json(found)
         return
-    columns = ("λ", "accuracy", "F1", "multiply-adds", "share of static", *(["asked for"] if targets else []), "shares of its routes")
+    columns = (
+        "λ",
+        "accuracy",
+        "F1",
+        "precision",
+        "recall",
+        "multiply-adds",
+        "share of static",
+        *(["asked for"] if targets else []),
+        "shares of its routes",
+    )
     table = Table(*columns, title=f"{model.run}: {split} split, {len(part)} images")
     for row in found:
         routes = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
         shown = "–" if row["lam"] is None else f"{row['lam']:.2f}"
         cost = f"{row['macs_mean'] / row['macs_static']:.1%}"
         wanted = [f"{row['target']:.1%}"] if targets else []
-        table.add_row(shown, f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", millions(row["macs_mean"]), cost, *wanted, routes)
+        scores = [f"{row[name]:.4f}" for name in ("accuracy", "f1", "precision", "recall")]
+        table.add_row(shown, *scores, millions(row["macs_mean"]), cost, *wanted, routes)
     console().print(table)
 
 
@@ -159,6 +179,13 @@ def _policy(name: str, rate: float, generator: "Generator") -> "Policy":
 
     choices: dict[str, Policy] = {"greedy": Greedy(), "open": Open(), "random": Random(rate, generator)}
     return choices[name]
+
+
+def _lam_for(run: "Run", share: float) -> float:
+    """The λ at which a run is expected to spend a share of its static network's cost. Raises ConfigError."""
+    if not run.figures.get("val"):
+        raise ConfigError(f"run {run.name} has no figures yet, from which λ is found: it is {run.state}")
+    return lam_for(run.figures["val"], share)
 
 
 def _share(word: str) -> float:
@@ -208,7 +235,7 @@ def describe(
     console().print(table)
     total, static = millions(told["macs_full"]), millions(told["macs_static"])
     print(f"all nodes {total}, static network {static} multiply-adds; controllers {told['controllers_share']:.2%} of the static network")
-    if told["every_lam"]:
+    if told["every_lam"] and any(control.decides == "one" for control in graph.controls):
         print(f"exchange rate κ {told['exchange_rate']:.3g}: the static network's whole cost is worth so much accuracy")
     print(f"not counted: {', '.join(told['not_counted'])}")
 

@@ -61,7 +61,7 @@ def configuration(
 def console(*, errors: bool = False) -> Console:
     """Where people read: the terminal at its width, a file or pipe at a width that cuts no table."""
     there = Console(stderr=errors, highlight=False, markup=False)
-    return there if there.is_terminal else Console(stderr=errors, highlight=False, markup=False, width=160)
+    return there if there.is_terminal else Console(stderr=errors, highlight=False, markup=False, width=1000)
 
 
 def bar() -> Progress:

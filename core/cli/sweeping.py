@@ -10,6 +10,7 @@ from rich.table import Table
 from core.cli.options import AsJson, Database, Settings, bar, configuration, console, opened, print_json
 from core.config import read_lams, read_seeds
 from core.registry import ConfigError
+from core.series import by_series
 from core.store import Run, Store
 
 
@@ -126,8 +127,16 @@ def _variant(text: str) -> tuple[str, list[str]]:
 
 
 def _runs(store: Store, name: str) -> list[Run]:
-    """The finished runs of a sweep, or of one of its variants, in the order of λ, or the one run of this name. Raises StoreError."""
-    found = [run for run in store.runs() if run.sweep and run.series == name and run.status == "finished"]
+    """The finished runs of a sweep, or of one of its series, in the order of λ, or the one run of this name.
+
+    Raises StoreError, and ConfigError for a sweep of networks for every λ and others for one λ each, which cannot be taken together.
+    """
+    finished = [run for run in store.runs() if run.sweep and run.status == "finished"]
+    known = by_series(run for run in finished if run.method != "static")
+    if {f"{name}/every", f"{name}/each"} <= known.keys():
+        raise ConfigError(f"{name} holds networks for every λ and others for one λ each: name {name}/every or {name}/each")
+    sweep = known[name][0].series if name in known else name
+    found = known.get(name, []) + [run for run in finished if run.method == "static" and run.series == sweep]
     return sorted(found, key=lambda run: (run.seed, run.lam or 0.0, run.id)) or [store.run(name)]
 
 

@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (B, C, H, W) float, their classes (B,), and which of them are kept back from the modules (B,) bool; these come last."""
+    """Images (B, C, H, W) float, their classes (B,), and which of them are kept back from the modules (B,) bool; these come last.
+
+    Where the method distils, what the static network says of them, (B, classes).
+    """
 
     images: Tensor
     labels: Tensor
     kept_back: Tensor
+    teacher: Tensor | None = None
 
     def whole(self, bag: int) -> Batch:
         """As many of the last images as fill bags of this size."""
         left_out = len(self.labels) % bag
-        return Batch(self.images[left_out:], self.labels[left_out:], self.kept_back[left_out:])
+        teacher = None if self.teacher is None else self.teacher[left_out:]
+        return Batch(self.images[left_out:], self.labels[left_out:], self.kept_back[left_out:], teacher)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class Method(Component):
     @property
     def continues(self) -> bool:
         """Whether it makes sense only where it begins with the weights of another network."""
+        return False
+
+    @property
+    def distils(self) -> bool:
+        """Whether it learns from the answers of the static network whose weights it begins with."""
         return False
 
     @property

@@ -10,6 +10,7 @@ Differs from the paper:
   networks are told for each λ is found on validation images, so that the cost moves evenly with λ.
 - `gates` = "constant" and "fixed" are rivals that do not look at the image: gates learned for each λ alone, and those that were most
   common in the network that is begun with, modules fine-tuned.
+- With `distilled`, the gated network learns from the answers of the static network that it begins with; those do not change.
 - With `beside`, each step also trains the network with all gates open, and the gated one learns from its answers too.
 
 Reconstructed: the losses, the weights and the schedule.
@@ -48,7 +49,9 @@ class LCNet(Method):
     beside: float = Field(
         0.0, ge=0, le=10, description="weight of what the network with all gates open teaches the gated one; 0: not at all"
     )
-
+    distilled: float = Field(
+        0.0, ge=0, le=10, description="weight of what the static network that training.start names teaches the gated one; 0: not at all"
+    )
     refreshed: int = Field(
         16,
         ge=0,
@@ -68,6 +71,10 @@ class LCNet(Method):
     @property
     def continues(self) -> bool:
         return self.gates == "fixed"
+
+    @property
+    def distils(self) -> bool:
+        return self.distilled > 0
 
     def prepare(self, graph: Graph) -> Graph:
         graph.course = torch.linspace(0, 1, STEPS)
@@ -100,6 +107,8 @@ class LCNet(Method):
             full = execute(graph, images, Open(), lam=lams)
             losses["full network"] = classification(full, labels)
             losses["beside"] = self.beside * taught(execution.output, full.output)
+        if batch.teacher is not None:
+            losses["distilled"] = self.distilled * taught(execution.output, batch.teacher)
         accuracy = float((execution.predicted == labels).float().mean())
         return Step(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
 

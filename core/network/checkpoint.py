@@ -5,7 +5,7 @@ Nothing is pickled. Weights of others that are can be begun from, but nothing in
 
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +15,8 @@ from torch.optim import Optimizer
 
 from core.errors import UserError
 from core.network.graph import Graph
+
+OwnWeights = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 class CheckpointError(UserError):
@@ -31,23 +33,28 @@ def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0) -> byt
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def begin_with(state: bytes, graph: Graph, own_name: Callable[[str], str] = str) -> set[str]:
-    """Puts the weights of another network into nodes of the same name and shape. Raises CheckpointError if there are none.
+def begin_with(state: bytes, graph: Graph, own_weights: OwnWeights = dict) -> set[str]:
+    """Puts the weights of another network into nodes of the same name and shape. Raises CheckpointError if most of them have none.
 
     Returns the names of the nodes all of whose parameters it found. `state`: an exported run, or weights under published names as
-    safetensors or as PyTorch saves them; `own_name` tells what a published name is called here.
+    safetensors or as PyTorch saves them; `own_weights` makes of these what the graph has.
     """
-    given = _given(state, own_name)
+    given = _given(state, own_weights)
     own = {name: tensor for name, tensor in graph.state_dict().items() if name.startswith("parts.")}
     fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
     if not fitting:
         raise CheckpointError("these weights have no node of the same name and shape as this network's")
+    nodes = {name: name.split(".")[1] for name in given if name.startswith("parts.")}
+    unused = sorted({node for name, node in nodes.items() if name not in fitting})
+    if len(unused) > len(set(nodes.values())) / 2:
+        told = f"{len(unused)} of their {len(set(nodes.values()))} nodes, {unused[0]} for one, have no counterpart of the same shape"
+        raise CheckpointError(f"these weights belong to another network: {told}")
     graph.load_state_dict(fitting, strict=False)
     parameters = {f"parts.{node}.{name}": node for node, part in graph.parts.items() for name, _ in part.named_parameters()}
     return set(parameters.values()) - {node for name, node in parameters.items() if name not in fitting}
 
 
-def _given(state: bytes, own_name: Callable[[str], str]) -> dict[str, Tensor]:
+def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
     """Weights by their names here."""
     try:
         tensors = load(state)
@@ -55,7 +62,7 @@ def _given(state: bytes, own_name: Callable[[str], str]) -> dict[str, Tensor]:
         tensors = _saved_by_torch(state)
     if any(name.startswith("graph.") for name in tensors):
         return {name.removeprefix("graph."): value for name, value in tensors.items()}
-    return {own_name(name): value for name, value in tensors.items()}
+    return own_weights(tensors)
 
 
 def _saved_by_torch(state: bytes) -> dict[str, Tensor]:

@@ -22,9 +22,11 @@ from core.datasets import Data, Report, Split, unreported
 from core.evaluation import evaluations, normalised
 from core.learning.trials import fit_controllers
 from core.methods import Batch
+from core.methods.static import Static
 from core.network.checkpoint import begin_with, pack, unpack
+from core.network.execution import execute
 from core.network.graph import Graph
-from core.network.policy import Greedy
+from core.network.policy import Greedy, Open
 from core.registry import ConfigError
 from core.training.optimizer import optimizer_of, schedule
 
@@ -69,14 +71,15 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     steps = batches * options.epochs
     kept_back = _kept_back(len(data.train), config)  # (N,)
     if not resume:
-        if options.start:
-            begun = begin_with(_bytes(options.start), graph, config.architecture.own_name)
+        if options.begun_with:
+            begun = begin_with(_bytes(options.begun_with), graph, config.architecture.own_weights)
             if config.method.continues and (strange := [control.name for control in graph.controls if control.name not in begun]):
                 raise ConfigError(
-                    f"training.start: {options.start} has no trained gates for {strange[0]}: name a network with the same gates"
+                    f"training.start: {options.begun_with} has no trained gates for {strange[0]}: name a network with the same gates"
                 )
         config.method.begin(graph.eval(), options.batch_size, _adjusted_on(data, kept_back).to(device))
     done = unpack(resume, graph, optimizer) if resume else 0
+    teacher = _teacher(config, data, device)
     for epoch in range(done // batches, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
@@ -87,13 +90,13 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * schedule(done / steps)
             _learning(graph, settled=done / steps >= 1 - options.settled)
-            drawn = _drawn(config, data, batch, apart, generator, device)
+            drawn = _drawn(config, data, teacher, batch, apart, generator, device)
             measured = _step(config, graph, optimizer, drawn, done / steps, generator)
             done += 1
             figures |= {name: figures.get(name, 0.0) + value / batches for name, value in measured.items()}
             yield Progress(done / batches)
         if config.method.refreshed and done / steps <= 1 - options.settled:
-            _refresh(config, graph, data, kept_back, batches, epoch + 1)
+            _refresh(config, graph, data, teacher, kept_back, batches, epoch + 1)
         figures |= _watch(config, graph, data)
         if epoch + 1 == options.epochs:
             if config.method.refits and graph.every_lam and int(kept_back.sum()) >= FITTED_ON:
@@ -128,9 +131,18 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = 
     return figures
 
 
-def _bytes(file: str) -> bytes:
+def _teacher(config: RunConfig, data: Data, device: torch.device) -> Graph | None:
+    """The static network of the weights that a training begins with, where it learns from that network's answers."""
+    if not config.method.distils or not config.training.begun_with:
+        return None
+    graph = assemble(config.model_copy(update={"method": Static(), "lam": None}), data.image, len(data.classes))
+    begin_with(_bytes(config.training.begun_with), graph, config.architecture.own_weights)
+    return graph.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]  # torch's hints leave it out
+
+
+def _bytes(file: Path) -> bytes:
     try:
-        return Path(file).expanduser().read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise ConfigError(f"training.start: {file} cannot be read ({error.strerror})") from None
 
@@ -162,11 +174,18 @@ def _adjusted_on(data: Data, kept_back: Tensor) -> Tensor:
     return normalised(among[:ADJUSTED_ON])
 
 
-def _drawn(config: RunConfig, data: Data, batch: Tensor, apart: Tensor, generator: Generator, device: torch.device) -> Batch:
+def _drawn(
+    config: RunConfig, data: Data, teacher: Graph | None, batch: Tensor, apart: Tensor, generator: Generator, device: torch.device
+) -> Batch:
     """A batch of training images by their numbers (B,), changed at random where the dataset profits from it; `apart` are kept back."""
     images = normalised(config.dataset.augment(data.train.images[batch], generator))
     images = images.contiguous(memory_format=torch.channels_last)  # a step then takes 0.7 to 0.8 of the time
-    return Batch(images.to(device), data.train.labels[batch].to(device), apart.to(device))
+    images = images.to(device)
+    taught = None
+    if teacher is not None:
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=config.training.precision == "bfloat16"):
+            taught = execute(teacher, images, Open()).output
+    return Batch(images, data.train.labels[batch].to(device), apart.to(device), taught)
 
 
 def _step(config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, progress: float, generator: Generator) -> dict[str, float]:
@@ -195,7 +214,7 @@ def _learning(graph: Graph, *, settled: bool) -> None:
 
 
 @torch.no_grad()
-def _refresh(config: RunConfig, graph: Graph, data: Data, kept_back: Tensor, batches: int, epoch: int) -> None:
+def _refresh(config: RunConfig, graph: Graph, data: Data, teacher: Graph | None, kept_back: Tensor, batches: int, epoch: int) -> None:
     """Takes batch norm's figures anew, with the weights as they are after an epoch: those that ran along are of weights since changed."""
     norms = {module: module.momentum for module in graph.modules() if isinstance(module, _BatchNorm)}
     before = {name: figures.clone() for name, figures in graph.state_dict().items() if "running_" in name}
@@ -205,7 +224,7 @@ def _refresh(config: RunConfig, graph: Graph, data: Data, kept_back: Tensor, bat
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean of all batches
     for batch, apart in islice(_batches(kept_back, batches, config.method.group, generator), config.method.refreshed):
-        drawn = _drawn(config, data, batch, apart, generator, graph.prices.device)
+        drawn = _drawn(config, data, teacher, batch, apart, generator, graph.prices.device)
         config.method.step(graph, drawn, config.lam, epoch / config.training.epochs, generator)
     for norm, momentum in norms.items():
         norm.momentum = momentum
