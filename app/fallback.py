@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.diagram import source
-from app.wording import clock, counted, headline, percent, plain, sooner
+from app.wording import clock, counted, headline, measured, percent, plain, sooner
 from core.network.node import Node
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def static_graph(
     answer.caption(
         f"{percent(trace.macs / max(trace.macs_static, 1))} of the static network’s work; {clock(taken)} here, {sooner(taken, still)}"
     )
+    if told_of_times := measured(times[0]):
+        answer.caption(told_of_times)
     st.info(
         "Graphviz’s `dot` is not installed, so this is the simple picture. For one that moves with λ and can be clicked, install it: "
         "`apt install graphviz`, `brew install graphviz`, or graphviz.org/download on Windows; then reload.",

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-FieldKind = Literal["integer", "number", "flag", "choice", "text", "list"]
+FieldKind = Literal["integer", "number", "flag", "choice", "text", "list", "groups"]
 
 
 @dataclass(frozen=True)
 class Field:
-    """One option. `choices` those of a choice; a list holds whole numbers or texts."""
+    """One option. `choices` those of a choice; a list holds whole numbers or texts, and groups are several lists."""
 
     name: str
     kind: FieldKind
@@ -34,7 +34,23 @@ def fields(model: type[BaseModel]) -> list[Field]:
 
 
 def parsed(field: Field, text: str) -> list[Any]:
-    """What a person wrote into a list: items between commas or spaces. Raises ValueError naming what is no whole number."""
+    """What a person wrote into a list: items between commas or spaces; groups of them between semicolons.
+
+    Raises ValueError naming what is no whole number.
+    """
+    if field.kind == "groups":
+        return [_items(field, group) for group in text.split(";") if group.strip()]
+    return _items(field, text)
+
+
+def written(field: Field) -> str:
+    """The default of a list or of groups as a person would write it."""
+    if field.kind == "groups":
+        return "; ".join(" ".join(map(str, group)) for group in field.default)
+    return ", ".join(map(str, field.default))
+
+
+def _items(field: Field, text: str) -> list[Any]:
     items = text.replace(",", " ").split()
     if not field.whole:
         return items
@@ -70,7 +86,10 @@ def _kind(annotation: Any) -> tuple[FieldKind, tuple[Any, ...], bool]:
     if get_origin(annotation) is Literal:
         return "choice", get_args(annotation), False
     if get_origin(annotation) in (tuple, list):
-        return "list", (), _bare(get_args(annotation)[0])[0] is int
+        item, _ = _bare(get_args(annotation)[0])
+        if get_origin(item) in (tuple, list):
+            return "groups", (), _kind(item)[2]
+        return "list", (), item is int
     if annotation is bool:
         return "flag", (), False
     return ("integer" if annotation is int else "number" if annotation is float else "text"), (), False

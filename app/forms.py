@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.fields import Field, fields, parsed
+from app.fields import Field, fields, parsed, written
 from core.config import RunConfig, Training, read_lams, read_seeds, run_config
 from core.registry import ConfigError, Kind, component, names
 
@@ -97,7 +97,9 @@ def draw(field: Field, where: str) -> Any:
         case "number":
             return st.number_input(title, None, None, field.default, step(field), format="%g", help=hint, key=key, placeholder="none")
         case "list":
-            return parsed(field, st.text_input(title, ", ".join(map(str, field.default)), help=hint, key=key))
+            return parsed(field, st.text_input(title, written(field), help=hint, key=key))
+        case "groups":
+            return parsed(field, st.text_input(title, written(field), help=f"{field.help}; groups with semicolons between them", key=key))
         case _:
             return st.text_input(title, field.default or "", help=hint, key=key)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.folding import Folded
 from app.layout import Layout, cells
-from app.wording import clock, counted, headline, percent, sooner
+from app.wording import clock, counted, headline, measured, percent, scaled, sooner
 from core.network.node import Node
 
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ def view_of(
     gated = any(node.kind == "control" for node in nodes)
     static = max(sweep.reference.macs_static, 1)
     widest = max(sweep.reference.macs, static, *(trace.macs for trace in sweep.traces))
+    scaling = [node.name for node in shown if not isinstance(node, Folded) and node.name in sweep.reference.scales]
+    drawn = [node | {"cost": counted(node["macs"]), "scales": node["name"] in scaling} for node in layout["nodes"]]
     return {
-        "layout": layout | {"nodes": [node | {"cost": counted(node["macs"])} for node in layout["nodes"]]},
+        "layout": layout | {"nodes": drawn},
         "opened": list(asked.opened),
         "selected": asked.selected,
         "link": asked.link,
@@ -81,9 +83,11 @@ def view_of(
         "facts": dict(facts),
         "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
         "static": {"macs": counted(static), "bar": static / widest, "time": clock(still)},
+        "measured": measured(seconds),
         "beside": None if asked.beside is None else _beside(shown, asked.beside),
         "stretches": [
             _stretch(nodes, shown, trace, sweep.reference, widest, held, before, sweep.traces[-1] if every_lam else None)
+            | {"scales": {name: scaled(trace.scales[name]) for name in scaling}}
             | {"time": clock(taken), "sooner": sooner(taken, still) if gated else ""}
             for trace, before, taken in zip(sweep.traces, [None, *sweep.traces[:-1]], seconds, strict=True)
         ],

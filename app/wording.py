@@ -47,6 +47,17 @@ def sooner(taken: float, static: float) -> str:
     )
 
 
+def measured(seconds: Sequence[float]) -> str:
+    """At how many values of λ an image was timed, where not along every stretch: the others were told the time of the nearest of them."""
+    timed = len(set(seconds))
+    return "" if timed == len(seconds) else f"Measured at {timed} values of λ; elsewhere the nearest one’s time."
+
+
+def scaled(scale: float) -> str:
+    """What a gate scales by: "×0.83"; nothing where it is closed."""
+    return "" if scale <= 0 else f"×{scale:.2f}" if scale >= 0.005 else "under ×0.01"
+
+
 def lam_name(lam: float | None) -> str:
     """What a network was trained for."""
     return "every λ" if lam is None else f"λ = {lam:g}"

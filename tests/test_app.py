@@ -1,6 +1,7 @@
 """The pages, driven without a browser: what they show with runs and without, and what a mistake is answered with."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,33 @@ def test_every_option_of_every_choice_has_a_field(kind: str, name: str) -> None:
         assert field.help
         if field.kind == "choice":
             assert field.default in field.choices
+
+
+def test_groups_are_written_as_they_are_shown() -> None:
+    known = {field.name: field for field in fields.fields(component("architectures", "hierarchy"))}
+    tree = replace(known["tree"], default=((2, 3, 4), (0, 1, 5)))
+    assert known["tree"].default == ()
+    assert fields.written(known["tree"]) == ""
+    assert fields.parsed(tree, "") == []
+    assert fields.written(tree) == "2 3 4; 0 1 5"
+    for text in ("2 3 4; 0 1 5", "2, 3, 4;0,1,5", " 2 3 4 ; 0 1 5 ;"):
+        assert fields.parsed(tree, text) == [[2, 3, 4], [0, 1, 5]]
+    config = run_config(architecture={"name": "hierarchy", "tree": fields.parsed(tree, "2 3 4; 0 1 5")}, dataset="digits", method="d2nn")
+    assert config.architecture.tree == tree.default
+    assert fields.parsed(known["root"], fields.written(known["root"])) == list(known["root"].default)
+
+
+def test_the_form_takes_groups_and_names_what_is_no_whole_number_in_them(app: AppTest) -> None:
+    page(app, "train")
+    app.selectbox(key="form-architectures").select("hierarchy").run()
+    written = app.text_input(key="form-architectures-hierarchy-tree")
+    written.set_value("0 1 2 3 4; 5 6 seven 8 9").run()
+    assert "Tree: 'seven' is no whole number" in texts(app)
+    assert app.button(key="start").disabled
+    written.set_value("0 1 2 3 4; 5 6 7 8 9").run()
+    assert not app.error
+    assert not app.exception
+    assert not app.button(key="start").disabled
 
 
 @pytest.mark.parametrize("default", [1e-4, 2e-3, 0.05, 0.6, 1.0, 0.0, 10.0])

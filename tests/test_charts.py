@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from app.charts import curve_chart, grouped, trade_off_chart
-from app.wording import clock, counted, headline, percent, sooner
+from app.wording import clock, counted, headline, measured, percent, scaled, sooner
 from core.network.node import ChannelGate, Edge, Gate, Node
 
 NODES = (
@@ -150,3 +150,10 @@ def test_times_are_told_for_better_or_worse() -> None:
     assert sooner(0.6, 1.0) == "40% less time than the static network"
     assert sooner(1.3, 1.0) == "30% more time: gates cost more than they save"
     assert sooner(1.01, 1.0) == "as long as the static network"
+    assert measured([0.2]) == measured([0.1, 0.2]) == ""
+    assert measured([0.1, 0.1, 0.2, 0.2]) == "Measured at 2 values of λ; elsewhere the nearest one’s time."
+
+
+@pytest.mark.parametrize(("scale", "text"), [(0.829, "×0.83"), (1, "×1.00"), (12.3, "×12.30"), (0.005, "×0.01"), (0.004, "under ×0.01")])
+def test_scales(scale: float, text: str) -> None:
+    assert scaled(scale) == text

@@ -19,7 +19,7 @@ from core.config import run_config
 from core.store import Store
 
 ROOT = Path(__file__).parents[1]
-PREDICTION = {"run", "image", "lam", "label", "probabilities", "executed", "skipped", "controls", "gates"}
+PREDICTION = {"run", "image", "lam", "label", "probabilities", "executed", "skipped", "controls", "gates", "scales"}
 PREDICTION |= {"macs", "macs_full", "macs_static", "seconds", "thresholds"}
 EVALUATION = {"lam", "n", "accuracy", "f1", "macs_mean", "macs_static", "execution_rates", "routes", "precision", "recall"}
 

@@ -316,6 +316,7 @@ function explain(page) {
     ["decides", `decides; beside it ${one ? "the score of each choice, the highest is taken" : "what it gates"}`, controls.length],
     ["bar", "its part of the static network’s work", true],
     ["cells", "its channels, or the blocks it stands for: the fuller the colour, the more is let through", layout.nodes.some((node) => node.cells)],
+    ["scale", "its gate scales what it sends by so much", layout.nodes.some((node) => node.scales)],
     ["ring", "a default value can be sent here; filled: it was", layout.edges.some((edge) => edge.ring)],
     ["oval", "image in, answers out", true],
     ["again", "the same node, where the graph goes on", layout.nodes.some((node) => node.again)],
@@ -396,14 +397,15 @@ function drawNode(page, node) {
     sheet.classList.add("sheet");
     return sheet;
   }));
-  group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 - up : 4) }, node.text));
+  group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 - up : 4) - (node.scales ? 3 : 0) }, node.text));
+  if (node.scales) group.append(shape("text", { class: "scale", x: node.x, y: node.y + 6 - up }));
   for (let cell = 0; cell < node.cells; cell += 1) {
     const width = (node.w - 18) / node.cells;
     const at = { x: node.x - node.w / 2 + 9 + cell * width, y: node.y + 13, width: width * 0.86, height: 9 };
     group.append(shape("rect", { ...at, class: "cell" }));
   }
   if (costly) {
-    const bar = { x: node.x - node.w / 2 + 9, y: node.y + 9 - up, height: 5, rx: 2.5 };
+    const bar = { x: node.x - node.w / 2 + 9, y: node.y + (node.scales ? 10 : 9) - up, height: 5, rx: 2.5 };
     const full = node.w - 18;
     group.append(shape("rect", { ...bar, width: full, class: "room" }));
     if (node.macs > 0) group.append(shape("rect", { ...bar, width: Math.min(Math.max(full * node.share, 2), full), class: "cost" }));
@@ -497,9 +499,11 @@ function light(page) {
     group.querySelector(".flag text").textContent = how ?? "";
     const strip = stretch.cells[name] ?? "";
     const open = [...strip].filter((level) => level !== "0").length;
+    const scale = node.scales && on ? stretch.scales[name] : "";
+    if (node.scales) group.querySelector(".scale").textContent = scale;
     const what = node.folded.length ? "blocks ran" : "channels open";
     const channels = strip && on ? `, ${Math.round((100 * open) / strip.length)}% of its ${what}` : "";
-    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}${how ? `, held ${how}` : ""}, ${node.cost} multiply-adds${channels}`);
+    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}${scale && `, scaled ${scale}`}${how ? `, held ${how}` : ""}, ${node.cost} multiply-adds${channels}`);
     group.querySelectorAll(".cell").forEach((cell, index) => cell.style.setProperty("--level", String(on ? shade(strip[index]) : 0)));
   }
   for (const { node, group } of page.again) group.classList.toggle("on", ran.has(node.name));
@@ -659,6 +663,7 @@ function answer(page, stretch) {
     row("this image", stretch.time, "b"),
     row("static network", whole.time),
     element("div", { class: "share" }, stretch.sooner),
+    ...(page.data.measured ? [cap(page.data.measured, "cap share")] : []),
   );
 }
 

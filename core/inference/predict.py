@@ -37,6 +37,7 @@ class Trace:
     """What happened to one image at one λ. Costs in multiply-adds.
 
     `gates` holds the number that each gated node was scaled by, 0 if it was skipped; of a node with gates inside, that of each channel.
+    `scales` holds what a node's own gate scaled it by where gates decide each by itself, 0 if it was skipped.
     """
 
     lam: float | None
@@ -46,6 +47,7 @@ class Trace:
     skipped: list[str]
     controls: dict[str, Decision]
     gates: dict[str, float | list[float]]
+    scales: dict[str, float]
     macs: int
     macs_full: int
     macs_static: int
@@ -182,20 +184,28 @@ def _same_course(trace: Trace, other: Trace) -> bool:
 
 def _gates(execution: Execution, node: Node) -> Tensor:
     """What a node was scaled by, (B,), or with gates inside each of its channels, (B, channels)."""
-    scales = execution.gate(node) * execution.ran[node.name]  # (B,)
+    scales = _scales(execution, node)
     if node.channels is None:
         return scales
     return scales[:, None] * execution.gates[node.channels.control][:, node.channels.columns]
+
+
+def _scales(execution: Execution, node: Node) -> Tensor:
+    """What a node's own gate scaled it by, (B,)."""
+    return execution.gate(node) * execution.ran[node.name]
 
 
 def _traces(model: Model, execution: Execution, lams: list[float | None]) -> list[Trace]:
     graph, report = model.graph, cost(model.graph, execution)
     probabilities = execution.output.softmax(dim=1).tolist()  # (B, classes)
     gates = {node.name: _gates(execution, node).tolist() for node in graph.nodes if node.gates or node.channels}
+    each = {control.name for control in graph.controls if control.decides == "each"}
+    scaling = [node for node in graph.nodes if node.gates and all(gate.control in each for gate in node.gates)]
+    scales = {node.name: _scales(execution, node).tolist() for node in scaling}
     ran = {name: rows.tolist() for name, rows in execution.ran.items()}
     scores = {name: rows.tolist() for name, rows in execution.scores.items()}
     opened = {name: (rows > 0).tolist() for name, rows in execution.gates.items()}
-    return [_trace(model, row, lam, probabilities, gates, ran, scores, opened, report) for row, lam in enumerate(lams)]
+    return [_trace(model, row, lam, probabilities, gates, scales, ran, scores, opened, report) for row, lam in enumerate(lams)]
 
 
 def _trace(
@@ -204,6 +214,7 @@ def _trace(
     lam: float | None,
     probabilities: list[list[float]],
     gates: dict[str, list[float | list[float]]],
+    scales: dict[str, list[float]],
     ran: dict[str, list[bool]],
     scores: dict[str, list[list[float]]],
     opened: dict[str, list[list[bool]]],
@@ -224,6 +235,7 @@ def _trace(
         skipped=[name for name, rows in ran.items() if not rows[row]],
         controls=controls,
         gates={name: rows[row] for name, rows in gates.items()},
+        scales={name: rows[row] for name, rows in scales.items()},
         macs=int(report.used[row]),
         macs_full=report.full,
         macs_static=report.static,

@@ -1,16 +1,18 @@
 """What a person can do in Explore: hold, pin, draw, make harder, play, fold, take away; each in a browser."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from conftest import ARGUMENTS, chromium
 from PIL import Image
-from playwright.sync_api import Browser, Download, Page, expect
+from playwright.sync_api import Browser, Download, Locator, Page, expect
 from skimage.data import astronaut
 from test_explore import lit, open_explore, put, settled
 
 CASCADE = "reference/resnet38-cascade-cifar10"
+SCALING = "reference/lc-digits"
 
 
 def text_of(download: Download) -> str:
@@ -263,6 +265,27 @@ def test_a_view_is_pinned_and_let_go(page: Page, server: str) -> None:
     assert page.locator(".gate-graph").first.locator("input[type=range]").is_disabled()
     page.get_by_role("button", name="Unpin").click()
     expect(page.locator(".gate-graph")).to_have_count(1)
+
+
+def test_by_how_much_a_gate_scales_is_told_in_its_node(page: Page, server: str) -> None:
+    page.goto(f"{server}/?run={SCALING}&lam=0.20")
+    expect(page.locator(".gate-graph .legend").get_by_text("its gate scales what it sends by so much")).to_be_visible()
+    script = "nodes => nodes.map((node) => [node.classList.contains('on'), node.querySelector('.scale').textContent])"
+
+    def told(view: Locator) -> list[list[object]]:
+        return list(view.locator(".node:has(.scale)").evaluate_all(script))
+
+    first = told(page.locator(".gate-graph"))
+    assert {on for on, _ in first} == {True, False}
+    assert all(bool(re.fullmatch(r"×\d+\.\d\d", scale)) == on for on, scale in first)
+    put(page, 0.9)
+    assert told(page.locator(".gate-graph")) != first
+    put(page, 0.2)
+    page.get_by_role("button", name="Keep this view beside the next one").click()
+    expect(page.locator(".gate-graph")).to_have_count(2)
+    assert told(page.locator(".gate-graph").first) == first
+    open_explore(page, server)
+    expect(page.locator(".gate-graph .legend").get_by_text("scales")).to_have_count(0)
 
 
 def test_a_link_reopens_the_view(page: Page, server: str) -> None:
