@@ -24,6 +24,9 @@ class Training(BaseModel):
         "adamw", description="adamw, or sgd with Nesterov's momentum of 0.9, which takes another learning rate and decay: 0.1 and 5e-4, say"
     )
     learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate; it rises, then falls along a cosine")
+    control_rate: float = Field(
+        1.0, gt=0, le=100, description="learning rate of control nodes as a multiple of the modules': a trained network has little to learn"
+    )
     weight_decay: float = Field(1e-2, ge=0, le=1, description="decay of the weights, not of biases, norms and controllers")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the first weights, the order of the images and every random choice")
     settled: float = Field(

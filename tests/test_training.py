@@ -16,7 +16,7 @@ from core.config import RunConfig, run_config
 from core.evaluation import normalised
 from core.network.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
-from core.training.optimizer import MOMENTUM, optimizer_of, schedule
+from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates
 from core.training.train import FINAL_GRID, assemble, train
 from core.training.worker import machine, work
 
@@ -96,10 +96,22 @@ def test_sgd_is_what_was_asked_for() -> None:
     graph = assemble(config, (3, 25, 25), 2)
     optimizer = optimizer_of(graph, config.training)
     assert isinstance(optimizer, torch.optim.SGD)
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.001, 0.0]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.001, 0.0, 0.0]
     assert all((group["lr"], group["momentum"], group["nesterov"]) == (0.05, MOMENTUM, True) for group in optimizer.param_groups)
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(graph.parameters()))
     assert isinstance(optimizer_of(graph, small().training), torch.optim.AdamW)
+
+
+def test_control_nodes_learn_at_a_rate_of_their_own() -> None:
+    config = small(training={"learning_rate": 0.01, "control_rate": 4.0})
+    graph = assemble(config, (3, 25, 25), 2)
+    optimizer = optimizer_of(graph, config.training)
+    names = {id(parameter): name for name, parameter in graph.named_parameters()}
+    for progress in (0.1, 0.6):
+        set_rates(optimizer, config.training, progress)
+        for group in optimizer.param_groups:
+            rates = {0.04 if names[id(parameter)].startswith("parts.Q") else 0.01 for parameter in group["params"]}
+            assert {rate * schedule(progress) for rate in rates} == {group["lr"]}
 
 
 def test_final_figures_hold_every_lam_of_the_grid_or_the_one_trained_for() -> None:

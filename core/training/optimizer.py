@@ -21,18 +21,28 @@ def schedule(progress: float) -> float:
 
 def optimizer_of(graph: Graph, options: Training) -> Optimizer:
     """The optimiser that was chosen, over all parameters of a graph."""
-    groups = _groups(graph, options.weight_decay)
+    groups = _groups(graph, options)
     if options.optimizer == "sgd":
         return SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, nesterov=True)
     return AdamW(groups, lr=options.learning_rate)
 
 
-def _groups(graph: Graph, decay: float) -> list[dict[str, object]]:
-    """Parameters with and without weight decay: biases, norms and control nodes go without."""
-    controls = {f"parts.{control.name}." for control in graph.controls}
+def set_rates(optimizer: Optimizer, options: Training, progress: float) -> None:
+    """The learning rates at a point of the training from 0 to 1."""
+    for group in optimizer.param_groups:
+        group["lr"] = options.learning_rate * group["times"] * schedule(progress)
+
+
+def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:
+    """Parameters with and without weight decay, biases and norms without, and those of control nodes, without too and with a rate of their own."""
+    controls = tuple(f"parts.{control.name}." for control in graph.controls)
     decayed: list[Parameter] = []
     free: list[Parameter] = []
+    deciding: list[Parameter] = []
     for name, parameter in graph.named_parameters():
-        plain = parameter.dim() < 2 or any(name.startswith(prefix) for prefix in controls)
-        (free if plain else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]
+        (deciding if name.startswith(controls) else free if parameter.dim() < 2 else decayed).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": options.weight_decay, "times": 1.0},
+        {"params": free, "weight_decay": 0.0, "times": 1.0},
+        {"params": deciding, "weight_decay": 0.0, "times": options.control_rate},
+    ]

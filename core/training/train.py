@@ -28,7 +28,7 @@ from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Greedy, Open
 from core.registry import ConfigError
-from core.training.optimizer import optimizer_of, schedule
+from core.training.optimizer import optimizer_of, set_rates
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
 FINAL_GRID = tuple(step / 10 for step in range(11))
@@ -87,8 +87,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         if epoch:
             config.method.adjust(graph.eval(), _adjusted_on(data, kept_back).to(device), final=False)
         for batch, apart in _batches(kept_back, batches, config.method.group, generator):
-            for group in optimizer.param_groups:
-                group["lr"] = options.learning_rate * schedule(done / steps)
+            set_rates(optimizer, options, done / steps)
             _learning(graph, settled=done / steps >= 1 - options.settled)
             drawn = _drawn(config, data, teacher, batch, apart, generator, device)
             measured = _step(config, graph, optimizer, drawn, done / steps, generator)
