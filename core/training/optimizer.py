@@ -34,7 +34,7 @@ def set_rates(optimizer: Optimizer, options: Training, progress: float) -> None:
 
 
 def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:
-    """Parameters with and without weight decay, biases and norms without, and those of control nodes, without too and with a rate of their own."""
+    """Parameters with weight decay; biases and norms, without it; and those of control nodes, without it and with a rate of their own."""
     controls = tuple(f"parts.{control.name}." for control in graph.controls)
     decayed: list[Parameter] = []
     free: list[Parameter] = []
