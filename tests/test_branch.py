@@ -8,11 +8,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from core.architectures.lc_resnet import LCResNet
 from core.network.branch import Branch
 from core.network.builder import Builder
 from core.network.cost import cost
 from core.network.execution import execute
-from core.network.gate_network import GateNetwork
+from core.network.gate_network import GateNetwork, bounded
 from core.network.graph import Graph
 from core.network.layers import Add, classifier
 from core.network.node import ChannelGate, Edge, GraphError, Node
@@ -182,6 +183,23 @@ def test_gate_networks_begin_with_every_gate_open_and_take_lam() -> None:
     assert part.train()(seen[:1], weight=torch.tensor([0.5])).shape == (1, 5)
     assert gated(every_lam=True).every_lam
     assert not gated().every_lam
+
+
+def test_open_gates_can_be_held_to_a_range_around_one() -> None:
+    """Closed ones stay as they are, and each score gets the gradient that it would get without."""
+    scores = torch.tensor([[-2.0, 0.0, 0.01, 0.7, 1.2, 9.0]], requires_grad=True)
+    held = bounded(scores, 0.5)
+    assert held[0].tolist() == pytest.approx([-2.0, 0.0, 0.5, 0.7, 1.2, 1.5])
+    (held * torch.arange(6)).sum().backward()
+    assert scores.grad is not None
+    assert scores.grad[0].tolist() == list(range(6))
+    assert bounded(scores, 0.0) is scores
+    graph = LCResNet(depth=8, width=4, least_scale=0.5).build((3, 32, 32), 10).eval()
+    for control in graph.controls:
+        torch.nn.init.normal_(graph.parts[control.name].head.weight, std=20.0)
+    execution = execute(graph, torch.randn(16, 3, 32, 32), Greedy())
+    scales = torch.cat([gates[gates > 0].detach() for gates in execution.gates.values()])
+    assert (float(scales.min()), float(scales.max())) == pytest.approx((0.5, 1.5))
 
 
 def test_gates_within_need_a_control_node_that_decides_each() -> None:

@@ -82,16 +82,16 @@ def _method(shape: dict[str, object]) -> str:
     return "lcnet" if shape["name"] == "lc_resnet" else "d2nn"
 
 
+@pytest.mark.parametrize("least", [0.0, 0.5])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_block_whose_input_others_read_leaves_it_as_it_was(kind: str) -> None:
+def test_a_block_whose_input_others_read_leaves_it_as_it_was(kind: str, least: float) -> None:
     """A join may overwrite what enters it only where nobody else reads it: here a second join and an output do."""
     torch.manual_seed(0)
     branch = KINDS[kind](1)
     g = Builder((3, 6, 6))
     stem = g.add("stem", conv(3, 5), g.input)
-    gates = g.control(
-        "Q", stem, options=("block", *map(str, range(branch.count))), part=GateNetwork([(5, 6, 6)], 1 + branch.count), decides="each"
-    )
+    part = GateNetwork([(5, 6, 6)], 1 + branch.count, least=least)
+    gates = g.control("Q", stem, options=("block", *map(str, range(branch.count))), part=part, decides="each")
     sent = g.add("a", branch, stem, when=gates[0], channels=ChannelGate("Q", 1, branch.count))
     first = g.add("join a", Join(5, 6, 1), stem, Edge(sent, 0.0))
     again = g.add("b", KINDS[kind](1), stem, when=gates[0])

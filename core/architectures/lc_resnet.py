@@ -44,6 +44,12 @@ class LCResNet(Architecture):
         "block", description="what one gate network decides for: a block, or all blocks of a group, by what enters it (quicker)"
     )
     hidden: int = Field(16, ge=1, le=1024, description="hidden units of each gate network")
+    least_scale: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="what an open gate scales by at least, 2 less that at most; 0: no bounds, as published; then scales fall to nearly none",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> "LCResNet":
@@ -108,7 +114,7 @@ class LCResNet(Architecture):
                 options += [f"channel{of} {channel}" for channel in range(1, branch.count + 1)]
         if not options:
             return dict.fromkeys(branches, ((), None))
-        part = GateNetwork([g.shapes[before]], len(options), hidden=self.hidden, every_lam=g.every_lam)
+        part = GateNetwork([g.shapes[before]], len(options), hidden=self.hidden, every_lam=g.every_lam, least=self.least_scale)
         gates = g.control(control, before, options=options, part=part, decides="each")
         return {name: ((gates[layers[name]],) if self.layers else (), channels.get(name)) for name in branches}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from core.inference.kernels import Kernel, kernel, means
 from core.network.controller import LEAST, Controller, summary
-from core.network.gate_network import GateNetwork
+from core.network.gate_network import GateNetwork, bounded
 
 AVERAGES: dict[int, Tensor] = {}
 
@@ -31,7 +31,7 @@ class Scores(Kernel):
         assert norm.running_var is not None
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         matrix = part.hidden.weight.detach()
-        self.blind = part.blind
+        self.blind, self.least = part.blind, part.least
         self.matrix = (matrix[:, :seen] * scale).detach().t().contiguous()  # (C, hidden)
         of_norm = matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)
         self.bias = (part.hidden.bias + (0 if part.blind else of_norm)).detach()
@@ -46,13 +46,13 @@ class Scores(Kernel):
         hidden = self.bias.expand(len(seen[0]), -1).clone() if self.blind else torch.addmm(self.bias, _means(seen), self.matrix)
         if self.told is not None and weight is not None:
             hidden.addr_(weight, self.told)
-        return torch.addmm(self.shift, hidden.relu_(), self.head)
+        return bounded(torch.addmm(self.shift, hidden.relu_(), self.head), self.least)
 
     def _alone(self, x: Tensor, asked: float) -> Tensor:
         bias = self.known.get(asked)
         if bias is None:
             bias = self.known[asked] = self.bias if self.told is None else self.bias + asked * self.told
-        return torch.addmm(self.shift, torch.addmm(bias, _mean(x), self.matrix).relu_(), self.head)
+        return bounded(torch.addmm(self.shift, torch.addmm(bias, _mean(x), self.matrix).relu_(), self.head), self.least)
 
 
 class Values(Kernel):
