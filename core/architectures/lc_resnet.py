@@ -48,7 +48,7 @@ class LCResNet(Architecture):
         0.0,
         ge=0,
         le=1,
-        description="what an open gate scales by at least, 2 less that at most; 0: no bounds, as published; then scales fall to nearly none",
+        description="what an open gate scales by at least, and 2 less that at most; 0: no bounds, as published",
     )
 
     @model_validator(mode="after")
