@@ -94,7 +94,7 @@ def routes_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
         _band(figure, name, lams, [shares[name].get(lam, 0.0) for lam in lams], LINES[index % len(LINES)], index >= len(LINES))
     if rest := ranked[MOST:]:
         others = [sum(shares[name].get(lam, 0.0) for name in rest) for lam in lams]
-        _band(figure, f"{len(rest)} others", lams, others, SOFT, False)
+        _band(figure, f"{len(rest)} other{'s' * (len(rest) > 1)}", lams, others, SOFT, False)
     _frame(figure, SMALL)
     figure.update_layout(title=_title("Share of the test images on each route"), hovermode="x unified")
     figure.update_xaxes(title="λ", range=[0, 1])

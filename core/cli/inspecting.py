@@ -30,7 +30,7 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
         return
     table = Table("id", "name", "state", "architecture", "dataset", "method", "λ", "epoch", "test accuracy", "at the λ best on val")
     if any(run.figures.get("collapsed") for run in found):
-        table.add_column("does not decide")
+        table.add_column("same for all images")
     for run in found:
         lam = "every" if run.lam is None and run.method != "static" else "–" if run.lam is None else f"{run.lam:g}"
         best = _best_by_validation(run.figures)

@@ -1,7 +1,8 @@
 """Modules in the form in which they run fastest on a processor, with the same answers.
 
-Batch norm is folded into the convolution before it, ReLU and the addition of a shortcut are done by the convolution that they follow,
-weights are brought into the layout of the library that convolves (oneDNN) once. Images lie with their channels last in memory.
+Batch norm is folded into the convolution before it, ReLU and the addition of a shortcut are done by the convolution that they follow.
+Weights are brought into the layout of the library that convolves (oneDNN) once for each size of maps; images lie with their channels last
+in memory.
 A kernel takes what its module takes. `owned` says that it may overwrite its first input, `fresh` that what it returns lies in memory of its
 own. Modules that are not known here run as they are.
 """
@@ -9,6 +10,7 @@ own. Modules that are not known here run as they are.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import singledispatch
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,12 +67,24 @@ class Convolution:
         self.relu = "relu" if relu else "none"
         self.shape = (list(convolution.padding), list(convolution.stride), list(convolution.dilation), convolution.groups)
         self.packed = PACKED and self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
-        if self.packed:
-            self.weights = torch._C._nn.mkldnn_reorder_conv2d_weight(self.weight.to_mkldnn(), *self.shape)
+        self.known: dict[tuple[bool, torch.Size], Tensor] = {}
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The weights in the library's layout for maps of this size, of one image or of several.
+
+        Without the size it may take one that is a hundred times as slow, as it does for 96 filters of 96 channels on 6×6.
+        """
+        of = (len(x) == 1, x.shape[2:])
+        found = self.known.get(of)
+        if found is None:
+            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # torch's hints leave the size out
+            found = self.known[of] = reorder(self.weight.to_mkldnn(), *self.shape, list(x.shape))
+        return found
 
     def __call__(self, x: Tensor, owned: bool = False) -> Tensor:
         if self.packed:
-            result: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self.weights, self.bias, *self.shape, self.relu, NO_SCALARS, "")
+            convolve = torch.ops.mkldnn._convolution_pointwise
+            result: Tensor = convolve(x, self.weights(x), self.bias, *self.shape, self.relu, NO_SCALARS, "")
             return result
         padding, stride, dilation, groups = self.shape
         result = F.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
@@ -80,7 +94,7 @@ class Convolution:
         """ReLU of `other` and the convolution of x, added up; overwrites `other`, which has to lie as the result does."""
         if self.packed:
             convolve = torch.ops.mkldnn._convolution_pointwise_.binary
-            convolve(other, x, self.weights, self.bias, *self.shape, "add", 1.0, "relu", NO_SCALARS, None)
+            convolve(other, x, self.weights(x), self.bias, *self.shape, "add", 1.0, "relu", NO_SCALARS, None)
             return other
         return other.add_(self(x)).relu_()
 
