@@ -5,7 +5,6 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from app.fronts import BASELINES, Series, front_chart
 from core.references import load_references
-from core.store import Run, Store
+from core.store import Store
 
 ASSETS = Path(__file__).parents[2] / "assets"
 WIDTH, HEIGHT = 620, 400
@@ -26,16 +25,16 @@ PAGE = "<body style='margin:0;display:grid;grid-template-columns:repeat(2,{0}px)
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: its title, the names of networks with what each is called there, and how the names of static networks begin."""
+    """One chart: its title, the name of a network, and how the names of static networks begin."""
 
     title: str
-    networks: dict[str, str]
+    network: str
     statics: tuple[str, ...] = ()
 
 
 def shipped(name: str, title: str, static: str | None = None) -> Panel:
     """The chart of a network that ships, beside its static one."""
-    return Panel(title, {f"reference/{name}": "its own gates"}, (f"reference/{static or f'{name}-static'}",))
+    return Panel(title, f"reference/{name}", (f"reference/{static or f'{name}-static'}",))
 
 
 SHEETS = {
@@ -48,49 +47,27 @@ SHEETS = {
         shipped("lc-cifar10", "LC-Net on ResNet-20, CIFAR-10"),
     ),
     "mnist": (
-        Panel("High-low, cluttered MNIST, seed 0", {"high-low-begun/every/0": "its own gates"}, ("high-low-static/",)),
-        Panel("Cascade, cluttered MNIST, seed 0", {"cascade-begun/every/0": "its own gates"}, ("cascade-static/",)),
-        Panel("Chain of length 4, cluttered MNIST 100×100, seed 0", {"chain-100": "its own gates"}),
-    ),
-    "rivals": (
-        Panel(
-            "LC-Net and its rivals, CIFAR-10, seed 0",
-            {"lc/every/0": "layers and channels", "lc/L/every/0": "layers", "lc/C/every/0": "channels", "lc-fixed/every/0": "fixed gates"},
-            ("lc-static", "lc-narrow/"),
-        ),
+        Panel("High-low, cluttered MNIST, seed 0", "high-low-begun/every/0", ("high-low-static/",)),
+        Panel("Cascade, cluttered MNIST, seed 0", "cascade-begun/every/0", ("cascade-static/",)),
+        Panel("Chain of length 4, cluttered MNIST 100×100, seed 0", "chain-100"),
     ),
 }
 
 
 def drawn(panel: Panel, store: Store, *, first: bool) -> str:
-    """A chart as HTML: networks beside static ones of the same seed, and for one alone what it has to beat."""
-    networks = {name: store.run(name) for name in panel.networks}
-    seeds = {run.seed for run in networks.values()}
-    statics = [run for run in store.runs() if run.method == "static" and run.seed in seeds and run.name.startswith(panel.statics)]
-    shown = [Series(name, (run,)) for name, run in networks.items()]
-    chart = front_chart(shown, statics, list(BASELINES) if len(shown) == 1 else [])
-    chart.for_each_trace(lambda trace: trace.update(name=_called(trace.name, panel)))
+    """A chart as HTML: a network beside static ones of the same seed and what it has to beat."""
+    run = store.run(panel.network)
+    statics = [
+        other for other in store.runs() if other.method == "static" and other.seed == run.seed and other.name.startswith(panel.statics)
+    ]
+    chart = front_chart([Series(run.name, (run,))], statics, list(BASELINES))
+    chart.for_each_trace(lambda trace: trace.update(name=trace.name.removeprefix(f"{run.name}: ").replace(run.name, "its own gates")))
     chart.update_layout(
         template="plotly_white", width=WIDTH, height=HEIGHT, title=panel.title, margin={"l": 60, "r": 16, "t": 48, "b": 8}, legend=LEGEND
     )
-    chart.update_yaxes(range=_range([*networks.values(), *statics]))
+    seen = [row["accuracy"] for one in (run, *statics) for row in one.figures["test"]]
+    chart.update_yaxes(range=[min(seen) - 0.03, max(seen) + 0.015])  # random gates of an LC-Net are far below
     return chart.to_html(full_html=False, include_plotlyjs=first, config={"staticPlot": True})
-
-
-def _called(name: str, panel: Panel) -> str:
-    """What a trace is called in the legend: without the name of its run."""
-    for network, called in panel.networks.items():
-        if name == network:
-            return called
-        if name.startswith(f"{network}: "):
-            return name.removeprefix(f"{network}: ")
-    return name
-
-
-def _range(runs: Sequence[Run]) -> list[float]:
-    """The accuracies to show: random gates of an LC-Net are far below."""
-    seen = [row["accuracy"] for run in runs for row in run.figures["test"]]
-    return [min(seen) - 0.03, max(seen) + 0.015]
 
 
 def main() -> None:
