@@ -7,7 +7,7 @@ from core.collapse import Collapsed
 from core.config import RunConfig, run_config
 from core.description import describe
 from core.front import Point, mean_difference
-from core.report import HIGH, LEARNT_NOTHING, LOW, learnt_nothing
+from core.report import HIGH, LEARNT_NOTHING, LOW, learnt_nothing, mean_dependence
 from core.store.exchange import Header, Row
 
 
@@ -70,8 +70,7 @@ def _serves(config: RunConfig) -> str:
 def _gains(told: Header) -> list[str]:
     """What the gates gain over what they have to beat, where that was measured."""
     own = [Point(row.macs_mean / row.macs_static, row.accuracy) for row in told.figures.test]
-    shares = [getattr(row, "dependence", None) for row in told.figures.test]
-    between = [share for point, share in zip(own, shares, strict=True) if share is not None and LOW <= point.cost <= HIGH]
+    share = mean_dependence(own, [getattr(row, "dependence", None) for row in told.figures.test])
     fronts = {name: [Point(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
     gains = {name: mean_difference(own, front, LOW, HIGH) for name, front in fronts.items() if name != "full path"}
     if not gains:
@@ -79,6 +78,6 @@ def _gains(told: Header) -> list[str]:
     lines = ["", f"## Gains on the test split, in points, mean over {LOW:.0%} to {HIGH:.0%} of the static network's cost", ""]
     lines += [f"- over {name}: {100 * gain:+.2f}" for name, gain in gains.items()]
     lines += ["", LEARNT_NOTHING[0].upper() + LEARNT_NOTHING[1:] + "."] * learnt_nothing(own, fronts["random gates"])
-    if between:
-        lines += ["", f"Of the variance of its gates {mean(between):.0%} depends on the image, mean over the same costs."]
+    if share is not None:
+        lines += ["", f"Of the variance of its gates {share:.0%} depends on the image, mean over the same costs."]
     return lines

@@ -25,7 +25,7 @@ class Training(BaseModel):
     )
     learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate; it rises, then falls along a cosine")
     control_rate: float = Field(
-        1.0, gt=0, le=100, description="learning rate of control nodes as a multiple of the modules': a trained network has little to learn"
+        1.0, gt=0, le=100, description="learning rate of control nodes as a multiple of the modules'; more than 1 where these begin trained"
     )
     weight_decay: float = Field(1e-2, ge=0, le=1, description="decay of the weights, not of biases, norms and controllers")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes the first weights, the order of the images and every random choice")

@@ -34,9 +34,9 @@ def alone(group: Sequence[Run], split: str) -> Figures:
         return told
     if len(own) > 1:
         told["largest change of cost between neighbouring λ"] = max(abs(after.cost - before.cost) for before, after in pairwise(own))
-    shares = [row.get("dependence") for row in group[0].figures[split]]
-    if between := [share for point, share in zip(own, shares, strict=True) if share is not None and LOW <= point.cost <= HIGH]:
-        told[f"share of the gates' variance that depends on the image, {SPAN}"] = mean(between)
+    share = mean_dependence(own, [row.get("dependence") for row in group[0].figures[split]])
+    if share is not None:
+        told[f"share of the gates' variance that depends on the image, {SPAN}"] = share
     stored = group[0].figures.get("baselines", {}).get(split, {})
     fronts = {name: [Point(**one) for one in front] for name, front in stored.items()}
     if full := fronts.pop("full path", None):
@@ -75,6 +75,12 @@ def warnings(run: Run) -> list[str]:
     told += ["its gates do the same for all images"] * (bool(between) and max(between) <= INDEPENDENT)
     random = [Point(**point) for point in run.figures.get("baselines", {}).get("test", {}).get("random gates", [])]
     return told + [LEARNT_NOTHING] * (bool(random) and learnt_nothing(points([run], "test", reference([run], "test")), random))
+
+
+def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> float | None:
+    """The mean share of the gates' variance that depends on the image, of points between the costs LOW and HIGH; none if none has one."""
+    between = [share for point, share in zip(own, shares, strict=True) if share is not None and LOW <= point.cost <= HIGH]
+    return mean(between) if between else None
 
 
 def learnt_nothing(own: Sequence[Point], random: Sequence[Point]) -> bool:

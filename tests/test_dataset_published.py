@@ -236,7 +236,10 @@ def test_cluttered_digits_from_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert len(set(rows)) == len(rows)
 
 
-@pytest.mark.skipif(not os.environ.get("GATESCOPE_DATA"), reason="GATESCOPE_DATA is not set")
+@pytest.mark.skipif(
+    not os.environ.get("GATESCOPE_DATA"),
+    reason="the real MNIST and CIFAR-10 do not come with the project; GATESCOPE_DATA names their folder",
+)
 @pytest.mark.parametrize("kind", [Mnist, Cifar10])
 def test_real_data(kind: type[Mnist] | type[Cifar10]) -> None:
     data = kind(limit=1000, val=500).read()

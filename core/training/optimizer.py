@@ -30,7 +30,7 @@ def optimizer_of(graph: Graph, options: Training) -> Optimizer:
 def set_rates(optimizer: Optimizer, options: Training, progress: float) -> None:
     """The learning rates at a point of the training from 0 to 1."""
     for group in optimizer.param_groups:
-        group["lr"] = options.learning_rate * group["times"] * schedule(progress)
+        group["lr"] = options.learning_rate * group["multiple"] * schedule(progress)
 
 
 def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:
@@ -42,7 +42,7 @@ def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:
     for name, parameter in graph.named_parameters():
         (deciding if name.startswith(controls) else free if parameter.dim() < 2 else decayed).append(parameter)
     return [
-        {"params": decayed, "weight_decay": options.weight_decay, "times": 1.0},
-        {"params": free, "weight_decay": 0.0, "times": 1.0},
-        {"params": deciding, "weight_decay": 0.0, "times": options.control_rate},
+        {"params": decayed, "weight_decay": options.weight_decay, "multiple": 1.0},
+        {"params": free, "weight_decay": 0.0, "multiple": 1.0},
+        {"params": deciding, "weight_decay": 0.0, "multiple": options.control_rate},
     ]
