@@ -142,7 +142,23 @@ def test_all_ways_to_leave_channels_out_give_the_same(kind: str, rate: float) ->
         for found in (ways.whole(x, gates), ways.grouped(x, gates), one_by_one, ways(x, gates)):
             assert torch.allclose(found, expected, atol=CLOSE)
         assert torch.allclose(ways(x[:1], gates[:1]), expected[:1], atol=CLOSE)
-    assert len(ways.chosen) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_that_keep_no_channel_are_not_computed(kind: str) -> None:
+    torch.manual_seed(0)
+    branch = awake(KINDS[kind](2))
+    ways = Gathered(Join(5, 6, 2), branch, positive=False).channels
+    x = torch.randn(6, 5, 7, 7).contiguous(memory_format=torch.channels_last)
+    gates = torch.rand(6, branch.count) + 0.1
+    gates[[1, 4], ways.columns[-1]] = 0
+    with torch.inference_mode():
+        expected = branch(x, channels=gates, dense=True)
+        assert torch.allclose(ways(x, gates), expected, atol=CLOSE)
+        nothing = ways(x[[1, 4]], gates[[1, 4]])
+    assert nothing.shape == (1, 6, 1, 1)
+    assert torch.allclose(nothing.expand_as(expected[[1, 4]]), expected[[1, 4]], atol=CLOSE)
+    assert {images for _, images, *_ in ways.chosen} == {(4).bit_length()}
 
 
 @pytest.mark.parametrize("count", [1, 3])

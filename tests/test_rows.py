@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.network.rows import gathered, scattered
+from core.network.rows import gathered, replaced, scattered
 
 VALUES = {
     "channels last": torch.randn(6, 3, 4, 5, dtype=torch.float64).contiguous(memory_format=torch.channels_last),
@@ -45,3 +45,14 @@ def test_channels_stay_last() -> None:
     values, numbers = VALUES["channels last"], torch.tensor([1, 4])
     for result in (gathered(values, numbers), scattered(values[:2].contiguous(memory_format=torch.channels_last), numbers, 9)):
         assert result.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("values", [VALUES["channels last"], VALUES["channels first"]], ids=["channels last", "channels first"])
+def test_rows_are_replaced_where_they_lie(values: Tensor, rows: list[int]) -> None:
+    numbers, maps = torch.tensor(rows, dtype=torch.int64), values.clone(memory_format=torch.preserve_format)
+    by = torch.randn(len(rows), *values.shape[1:], dtype=values.dtype)
+    expected = values.clone()
+    expected[numbers] = by
+    assert replaced(maps, numbers, by) is maps
+    assert torch.equal(maps, expected)

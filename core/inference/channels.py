@@ -2,6 +2,7 @@
 
 Fewer channels are fewer multiply-adds, but not always less time: a processor's vectors hold 8 or 16 numbers, and images that keep
 different channels cannot share one product. So the ways are timed once for each kind of batch, and all give the same answer.
+For images that keep none nothing is computed: the last convolution sends its bias.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,10 +11,12 @@ from itertools import accumulate, pairwise
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.inference.kernels import Convolution
 from core.inference.quickest import quickest
+from core.network.rows import gathered, replaced
 
 Way = Callable[[Tensor, Tensor], Tensor]
 
@@ -21,16 +24,31 @@ STEPS = 4  # of the share of channels that are kept, for each of which the ways 
 
 
 class Channels:
-    """Convolutions with gates of the channels between them: x (B, C, H, W), gates (B, count) to (B, filters, H / stride, W / stride)."""
+    """Convolutions with gates of the channels between them: x (B, C, H, W), gates (B, count) to (B, filters, H / stride, W / stride).
+
+    (1, filters, 1, 1) where all images send the same everywhere.
+    """
 
     def __init__(self, branch: Sequence[Convolution], last: Convolution, inner: Sequence[int]) -> None:
         self.branch, self.last = tuple(branch), last
+        self.bias = last.weight.new_zeros(len(last.weight)) if last.bias is None else last.bias  # what is sent where nothing is read
         ends = list(accumulate(inner, initial=0))
         self.columns = [slice(start, end) for start, end in pairwise(ends)]  # of the gates, for each convolution of the branch
         self.chosen: dict[tuple[int, int, bool, int], Way] = {}
 
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
         kept = gates.numpy() > 0  # (B, count); torch takes longer for so little
+        read = kept[:, self.columns[-1]].any(axis=1)  # (B,), for which the last convolution has something to read
+        if read.all():
+            return self._quickest(x, gates, kept)
+        if not read.any():
+            return self.bias[None, :, None, None]
+        rows = torch.from_numpy(np.flatnonzero(read))
+        some = self._quickest(gathered(x, rows), gates[rows], kept[read])
+        sent = self.bias[:, None, None].expand(len(x), *some.shape[1:]).contiguous(memory_format=torch.channels_last)
+        return replaced(sent, rows, some)
+
+    def _quickest(self, x: Tensor, gates: Tensor, kept: NDArray[np.bool_]) -> Tensor:
         same = len(x) == 1 or bool((kept[1:] == kept[:1]).all())
         kind = (torch.get_num_threads(), len(x).bit_length(), same, int(STEPS * np.count_nonzero(kept)) // kept.size)
         if kind not in self.chosen:
