@@ -6,12 +6,12 @@ from torch import Tensor
 
 from core.inference.blocks import Gathered
 from core.inference.step import Answer, Mask, Step
+from core.inference.stretch import NO, YES, Pattern, Stretch
+from core.inference.writing import TOLD, gates_of
 from core.network.graph import Graph
 from core.network.node import Node
 from core.network.policy import Greedy, Open, Policy, Replay
 from core.network.weighing import scores
-
-YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 
 class Alone:
@@ -20,26 +20,23 @@ class Alone:
     def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, told: Tensor | None, policy: Policy) -> None:
         """`lams`, `told`: (1,)."""
         self.graph, self.lams, self.told, self.policy = graph, lams, told, policy
-        first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
-        self.held: dict[str, Tensor | None] = {graph.input.name: first}
+        self.held: dict[str, Tensor | None] = {graph.input.name: x}
         self.masks: dict[str, Mask] = {graph.input.name: YES}
         self.gates: dict[str, Tensor] = {}
         self.opened: dict[str, list[float]] = {}
         self.output: Tensor | None = None
 
-    def take(self, step: Step) -> None:
-        """Compute a step if it runs."""
-        node = step.node
-        opening = self._opening(node) if node.gates else 1.0
-        runs = opening > 0
-        for edge in step.inputs:
-            if edge.default is None and self.held[edge.source] is None:
-                runs = False
-        self.masks[node.name] = YES if runs else NO
+    def take(self, one: Step | Stretch) -> None:
+        """Compute what runs of a step, or of several at once."""
+        if isinstance(one, Stretch):
+            self._cross(one)
+            return
+        step, node = one, one.node
+        opening, runs = self._enter(step)
         if step.branch is not None:
             self.held[node.name] = self._block(step, step.branch, runs)
         elif node.kind == "control":
-            self._decide(step, runs)
+            self._decide(node, step.run(*self._received(step), weight=self.told) if runs else None)
         elif not runs:
             self.held[node.name] = None
         else:
@@ -48,14 +45,62 @@ class Alone:
             if node.kind == "output":
                 self.output = value
             self.held[node.name] = value
-        for source in step.last:
-            del self.held[source]
+        self._forget(step)
+
+    def _cross(self, stretch: Stretch) -> None:
+        """Compute what runs of a stretch."""
+        read = {name: value for name in stretch.reads if (value := self.held[name]) is not None}
+        program = stretch.program(
+            Pattern(
+                torch.get_num_threads(),
+                tuple(name in read for name in stretch.reads),
+                tuple(self.opened[gate.control][gate.column] > 0 for gate in stretch.gates),
+                isinstance(self.policy, Greedy),
+            )
+        )
+        given = {name: np.ascontiguousarray(value.numpy()) for name, value in read.items()}
+        if not isinstance(self.policy, Greedy):
+            for node in stretch.deciding:  # whose gates do not depend on what they will say
+                self.gates[node.name] = self.policy(node, torch.zeros(1, len(node.options)))
+        for control in stretch.asks:
+            if control in self.gates:
+                given[gates_of(control)] = self.gates[control].numpy()[:, :, None, None]
+        if self.told is not None:
+            given[TOLD] = self.told.numpy()[:, None]
+        values = program(given)
+        self.masks.update(program.ran)
+        for step in stretch.steps:
+            name = step.node.name
+            value = torch.from_numpy(values[name]) if name in values else None
+            if step.node.kind == "control":
+                self._decide(step.node, value)
+                continue
+            self.held[name] = value
+            if step.node.kind == "output" and value is not None:
+                self.output = value
+        for join, branch in stretch.branches:
+            self.masks[branch.name] = YES if program.ran[join] is YES and (not branch.gates or self._opening(branch) > 0) else NO
+        for step in stretch.steps:
+            self._forget(step)
 
     def answer(self) -> Answer:
         """What came out."""
         if self.output is None:
             self.output = torch.full((1, *self.graph.shapes[self.graph.outputs[0].name]), torch.nan)
         return Answer(self.output, self.gates, self.masks)
+
+    def _enter(self, step: Step) -> tuple[float, bool]:
+        """The largest of a step's gates, 1 without any, and whether it runs."""
+        node = step.node
+        opening = self._opening(node) if node.gates else 1.0
+        runs = opening > 0 and all(edge.default is not None or self.masks[edge.source] is YES for edge in step.inputs)
+        self.masks[node.name] = YES if runs else NO
+        return opening, runs
+
+    def _forget(self, step: Step) -> None:
+        """What no later step reads."""
+        for source in step.last:
+            self.held.pop(source, None)
 
     def _opening(self, node: Node) -> float:
         """The largest of a node's gates."""
@@ -68,19 +113,21 @@ class Alone:
         received = []
         for edge in step.inputs:
             value = self.held[edge.source]
-            received.append(torch.full((1, *self.graph.shapes[edge.source]), float(edge.default or 0)) if value is None else value)
+            if value is None:
+                value = torch.full((1, *self.graph.shapes[edge.source]), float(edge.default or 0))
+            received.append(value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value)
         return received
 
-    def _decide(self, step: Step, runs: bool) -> None:
-        name = step.node.name
-        if not runs and isinstance(self.policy, Greedy | Open | Replay):  # others may draw numbers whatever runs
-            self.gates[name] = torch.zeros(1, len(step.node.options))
-            self.opened[name] = [0.0] * len(step.node.options)
+    def _decide(self, node: Node, values: Tensor | None) -> None:
+        """The gates of a control node, from its values; all closed where it did not run."""
+        if values is None and isinstance(self.policy, Greedy | Open | Replay):  # others may draw numbers whatever runs
+            self.gates[node.name] = torch.zeros(1, len(node.options))
+            self.opened[node.name] = [0.0] * len(node.options)
             return
-        values = step.run(*self._received(step), weight=self.told) if runs else torch.zeros(1, *self.graph.shapes[name])
-        gates = self.policy(step.node, scores(values, self.lams, self.graph.exchange_rate))
-        self.gates[name] = gates if runs else torch.zeros_like(gates)
-        self.opened[name] = self.gates[name][0].tolist()
+        found = torch.zeros(1, *self.graph.shapes[node.name]) if values is None else values
+        gates = self.policy(node, scores(found, self.lams, self.graph.exchange_rate))
+        self.gates[node.name] = torch.zeros_like(gates) if values is None else gates
+        self.opened[node.name] = self.gates[node.name][0].tolist()
 
     def _block(self, step: Step, branch: Node, runs: bool) -> Tensor | None:
         """A join and its branch."""

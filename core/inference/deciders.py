@@ -36,6 +36,7 @@ class Scores(Kernel):
         of_norm = matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)
         self.bias = (part.hidden.bias + (0 if part.blind else of_norm)).detach()
         self.told = matrix[:, seen] if part.every_lam else None  # (hidden,)
+        self.is_told = self.told is not None
         self.known: dict[float, Tensor] = {}  # the hidden layer's bias for what one image was told
         self.head, self.shift = part.head.weight.detach().t().contiguous(), part.head.bias.detach()
 
@@ -60,7 +61,7 @@ class Values(Kernel):
 
     def __init__(self, part: Controller) -> None:
         self.part = part
-        self.known = part.known.numpy()
+        self.known, self.is_told = part.known.numpy(), part.every_lam and part.looks_on
 
     def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
         part, weight = self.part, told["weight"]

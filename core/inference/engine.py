@@ -15,9 +15,10 @@ from core.inference.alone import Alone
 from core.inference.batch import Batch
 from core.inference.parts import Parts
 from core.inference.step import Answer, steps
+from core.inference.stretch import stretches
 from core.network.graph import Graph
 from core.network.node import GraphError
-from core.network.policy import Policy
+from core.network.policy import Greedy, Open, Policy, Replay
 
 
 class Engine:
@@ -26,6 +27,7 @@ class Engine:
     def __init__(self, graph: Graph) -> None:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
+        self.stretches = {deciding: stretches(self.graph, self.steps, deciding=deciding) for deciding in (False, True)}
         self._parts = Parts(self._run)
         self._known: dict[float, tuple[Tensor, Tensor]] = {}
 
@@ -37,8 +39,12 @@ class Engine:
     @torch.inference_mode()
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
         passing = self._passing(x, policy, lam)
-        for step in self.steps:
-            passing.take(step)
+        if isinstance(passing, Alone):
+            for one in self.stretches[isinstance(policy, Greedy | Open | Replay)]:
+                passing.take(one)
+        else:
+            for step in self.steps:
+                passing.take(step)
         return passing.answer()
 
     @torch.inference_mode()
