@@ -1,20 +1,25 @@
 """One image passes a network in as few programs as its decisions allow, and what is skipped is in none that runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 import torch
 from test_branch import awake
 from test_engine import alike
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from core.config import run_config
 from core.inference.engine import Engine
 from core.inference.step import Step, steps
 from core.inference.stretch import Stretch, stretches
+from core.network.branch import Branch
+from core.network.builder import Builder
 from core.network.execution import execute
 from core.network.gate_network import GateNetwork
 from core.network.graph import Graph
+from core.network.layers import Add, Join, classifier, conv
+from core.network.node import Decision, Edge
 from core.network.policy import Forced, Greedy, Open, Policy, Random, Replay
 from core.network.route import static_network
 
@@ -126,6 +131,31 @@ def test_a_path_that_is_not_taken_is_not_computed() -> None:
     taken = Engine(graph).run(X, Forced({"Q": {0: True}}), lam=0.5)
     assert taken.output.isfinite().all()
     assert not taken.ran["high"]
+
+
+@pytest.mark.parametrize("kinds", [("one",), ("each",), ("one", "each")], ids="-".join)
+def test_gates_of_either_kind_open_and_scale_a_block_and_a_node(kinds: tuple[Decision, ...]) -> None:
+    """Of several gates the largest counts, a D2NN's among them, which is 1."""
+    torch.manual_seed(0)
+    g = Builder((3, 8, 8))
+    stem = g.add("stem", conv(3, 4), g.input)
+    gates = [g.control(f"Q {kind}", stem, options=("no", "yes"), decides=kind)[1] for kind in kinds]
+    sent = g.add("branch", Branch(4, (4, 4), (3, 3), (1, 1)), stem, when=gates)
+    joined = g.add("join", Join(4, 4, 1), stem, Edge(sent, 0.0))
+    more = g.add("more", conv(4, 4), joined, when=gates)
+    g.output("y", classifier(4, 3), g.add("sum", Add(), joined, Edge(more, 0.5)))
+    graph = awake(g.build())
+    for seed in range(12):
+        x = torch.randn(1, 3, 8, 8, generator=Generator().manual_seed(seed))
+        policy = Random(0.5, Generator().manual_seed(seed))
+        drawn = Replay(replace(execution := execute(graph, x, policy), gates=_uneven(execution.gates)))
+        alike(graph, x, drawn, drawn, None)
+        alike(graph, x, Greedy(), Greedy(), None)
+
+
+def _uneven(gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gates of which those that scale do so by a quarter."""
+    return {name: values * (0.25 if name == "Q each" else 1.0) for name, values in gates.items()}
 
 
 def test_a_program_is_made_once_for_each_pattern() -> None:

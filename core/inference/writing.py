@@ -1,6 +1,6 @@
 """What a step of a graph does for one image, as operators of a program."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from core.inference.deciders import Scores, Values
 from core.inference.operators import Operators
 from core.inference.step import Step
 from core.network.graph import Graph
-from core.network.node import Node
+from core.network.node import Gate, Node
 
 TOLD = "told"
 
@@ -34,7 +34,8 @@ def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str
     if node.kind == "control":
         inputs = [writing.summary(name, graph.shapes[edge.source]) for name, edge in zip(inputs, step.inputs, strict=True)]
         inputs += [writing.given(TOLD, (1, 1))] if isinstance(kernel, Scores | Values) and kernel.is_told else []
-    value, gate = writing.write(kernel, *inputs), _gate(writing, graph, node, sent)
+    scales = any(graph.by_name[gate.control].decides == "each" for gate in node.gates)  # a D2NN's are 0 and 1
+    value, gate = writing.write(kernel, *inputs), _gate(writing, graph, node.gates if scales else (), sent)
     if gate is None:
         return value
     dimensions = len(graph.shapes[node.name])
@@ -45,7 +46,7 @@ def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str
 
 def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: str, sent: Mapping[str, str]) -> str:
     """A join with its branch. Where that is closed, or reads no channel and so sends its bias everywhere, it is not computed."""
-    gate, channels = _gate(writing, graph, branch, sent), branch.channels
+    gate, channels = _gate(writing, graph, branch.gates, sent), branch.channels
 
     def opened(inner: Operators) -> str:
         columns = [] if channels is None else [_shifted(one, channels.first) for one in kernel.channels.columns]
@@ -69,11 +70,10 @@ def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: 
     return writing.either(writing.add("Greater", least, writing.constant(np.zeros(1, dtype=np.float32))), opened, closed)
 
 
-def _gate(writing: Operators, graph: Graph, node: Node, sent: Mapping[str, str]) -> str | None:
-    """What multiplies what a node sends, (1, 1, 1, 1), the largest of its gates; nothing where those are 0 and 1, as a D2NN's."""
-    scaling = [gate for gate in node.gates if graph.by_name[gate.control].decides == "each"]
-    gates = [_columns(writing, graph, gate.control, slice(gate.column, gate.column + 1), sent) for gate in scaling]
-    return writing.add("Max", *gates) if len(gates) > 1 else next(iter(gates), None)
+def _gate(writing: Operators, graph: Graph, gates: Sequence[Gate], sent: Mapping[str, str]) -> str | None:
+    """The largest of some gates, (1, 1, 1, 1); nothing where there are none."""
+    found = [_columns(writing, graph, gate.control, slice(gate.column, gate.column + 1), sent) for gate in gates]
+    return writing.add("Max", *found) if len(found) > 1 else next(iter(found), None)
 
 
 def _columns(writing: Operators, graph: Graph, control: str, columns: slice, sent: Mapping[str, str]) -> str:
