@@ -55,11 +55,12 @@ class Alone:
                 torch.get_num_threads(),
                 tuple(name in read for name in stretch.reads),
                 tuple(self.opened[gate.control][gate.column] > 0 for gate in stretch.gates),
-                isinstance(self.policy, Greedy),
+                any(self.opened[gate.control][gate.column] not in (0, 1) for gate in stretch.gates),
+                bool(stretch.deciding) and type(self.policy) is Greedy,
             )
         )
         given = {name: np.ascontiguousarray(value.numpy()) for name, value in read.items()}
-        if not isinstance(self.policy, Greedy):
+        if type(self.policy) is not Greedy:
             for node in stretch.deciding:  # whose gates do not depend on what they will say
                 self.gates[node.name] = self.policy(node, torch.zeros(1, len(node.options)))
         for control in stretch.asks:

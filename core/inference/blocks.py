@@ -25,7 +25,7 @@ class Brought:
             return self.projection(x)
         short, before = x[:, :, :: self.part.stride, :: self.part.stride], self.part.more // 2
         batch, channels, height, width = short.shape
-        brought = torch.empty(batch, channels + self.part.more, height, width, memory_format=torch.channels_last, device=x.device).zero_()
+        brought = x.new_zeros(batch, channels + self.part.more, height, width).contiguous(memory_format=torch.channels_last)
         brought[:, before : before + channels] = short
         return brought
 

@@ -2,11 +2,13 @@
 
 What differs from the executor is where the time goes, not what comes out: modules are kernels (kernels.py), rows are gathered only where
 the set of images changes and stay so until it changes again, and a residual block with gates is one step with the join behind it: images
-that it is closed for are left where they are.
+that it is closed for are left where they are. One image passes steps together, as programs (stretch.py).
 """
 
 import copy
 import time
+from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,8 +16,8 @@ from torch import Tensor
 from core.inference.alone import Alone
 from core.inference.batch import Batch
 from core.inference.parts import Parts
-from core.inference.step import Answer, steps
-from core.inference.stretch import stretches
+from core.inference.step import Answer, Step, steps
+from core.inference.stretch import Stretch, stretches
 from core.network.graph import Graph
 from core.network.node import GraphError
 from core.network.policy import Greedy, Open, Policy, Replay
@@ -27,7 +29,6 @@ class Engine:
     def __init__(self, graph: Graph) -> None:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
-        self.stretches = {deciding: stretches(self.graph, self.steps, deciding=deciding) for deciding in (False, True)}
         self._parts = Parts(self._run)
         self._known: dict[float, tuple[Tensor, Tensor]] = {}
 
@@ -40,12 +41,34 @@ class Engine:
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
         passing = self._passing(x, policy, lam)
         if isinstance(passing, Alone):
-            for one in self.stretches[isinstance(policy, Greedy | Open | Replay)]:
+            for one in self._alone(x, policy):
                 passing.take(one)
         else:
             for step in self.steps:
                 passing.take(step)
         return passing.answer()
+
+    def _alone(self, x: Tensor, policy: Policy) -> Sequence[Step | Stretch]:
+        """What one image passes: programs where they are made for it."""
+        if x.shape[1:] != self.graph.shapes[self.graph.input.name] or not self._single:
+            return self.steps
+        return self.deciding if type(policy) in (Greedy, Open, Replay) else self.stretches
+
+    @cached_property
+    def _single(self) -> bool:
+        """Whether all is computed on the processor in single precision."""
+        return all(one.dtype == torch.float32 and one.device.type == "cpu" for one in self.graph.parameters())
+
+    @cached_property
+    def stretches(self) -> Sequence[Step | Stretch]:
+        """The steps as programs that end before each decision."""
+        return stretches(self.graph, self.steps, deciding=False)
+
+    @cached_property
+    def deciding(self) -> Sequence[Step | Stretch]:
+        """The steps as programs whose gate networks decide, or to which all gates are given."""
+        found = stretches(self.graph, self.steps, deciding=True)
+        return found if len(found) < len(self.stretches) else self.stretches
 
     @torch.inference_mode()
     def watched(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> dict[str, float]:

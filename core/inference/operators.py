@@ -33,7 +33,7 @@ class Operators:
     def __init__(self, inside: "Operators | None" = None) -> None:
         """`inside`: the program of which this is a branch; its values can be read."""
         self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
+        self.constants: dict[str, Tensor | NDArray[Any]] = {}
         self.takes: dict[str, tuple[int, ...]] = {} if inside is None else inside.takes
         self.numbers: Iterator[int] = count() if inside is None else inside.numbers
 
@@ -44,13 +44,13 @@ class Operators:
 
     def constant(self, value: Tensor | NDArray[Any]) -> str:
         """A value that is always the same."""
-        name = f"constant {next(self.numbers)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        name = self._name("constant")
+        self.constants[name] = value
         return name
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """What an operator makes of its inputs, the first if that is several values."""
-        name = f"value {next(self.numbers)}"
+        name = self._name("value")
         others = [f"{name} at"] if operator == "TopK" else []
         self.nodes.append(helper.make_node(operator, list(inputs), [name, *others], **attributes))
         return name
@@ -66,7 +66,8 @@ class Operators:
     def graph(self, sends: Sequence[str], takes: Sequence[ValueInfoProto] = ()) -> GraphProto:
         """What has been written, which gives the values named."""
         gives = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in sends]
-        return helper.make_graph(self.nodes, f"graph {next(self.numbers)}", takes, gives, self.constants)
+        constants = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in self.constants.items()]
+        return helper.make_graph(self.nodes, self._name("graph"), takes, gives, constants)
 
     def model(self, sends: Sequence[str]) -> bytes:
         """The program in ONNX's format, which gives the values named."""
@@ -74,6 +75,10 @@ class Operators:
         operators = [helper.make_opsetid("", OPERATORS)]
         model: bytes = helper.make_model(self.graph(sends, takes), opset_imports=operators, ir_version=FORMAT).SerializeToString()
         return model
+
+    def _name(self, what: str) -> str:
+        """One that occurs once: no node of a graph has a dot in its name."""
+        return f".{what}.{next(self.numbers)}"
 
     @singledispatchmethod
     def write(self, one: Any, *inputs: str) -> str:
@@ -93,7 +98,7 @@ class Operators:
     def _(self, one: Product, *inputs: str) -> str:
         if one.part.bias is None:
             raise NotWrittenError
-        return self._product(inputs[0], one.matrix, one.part.bias.detach())
+        return self.add("Add", self.add("MatMul", *inputs, self.constant(one.matrix)), self.constant(one.part.bias.detach()))
 
     @write.register
     def _(self, one: Series, *inputs: str) -> str:
@@ -112,9 +117,9 @@ class Operators:
                 [value] * 2 if isinstance(value, int) else list(value) for value in (part.kernel_size, part.stride, part.padding)
             )
             return self.add("MaxPool", *inputs, kernel_shape=size, strides=step, pads=padding * 2)
-        if isinstance(part, Add):
+        if type(part) is Add:
             return self.add("Sum", *inputs)
-        if isinstance(part, Refined):
+        if type(part) is Refined:
             features, earlier = inputs
             return self.add("Add", self.write(kernel(part.classifier), features), earlier)
         raise NotWrittenError

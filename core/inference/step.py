@@ -13,7 +13,7 @@ from core.inference.kernels import Kernel, kernel
 from core.network.branch import Branch
 from core.network.graph import Graph
 from core.network.layers import Join, Residual, Stem
-from core.network.node import Edge, Node
+from core.network.node import Edge, GraphError, Node
 
 Mask = NDArray[np.bool_]
 
@@ -75,6 +75,8 @@ def _kernel(graph: Graph, node: Node, branch: Node | None) -> Kernel:
     part = graph.parts[node.name]
     if branch is not None:
         return Gathered(part, graph.parts[branch.name], positive=_positive(graph, branch))
+    if node.channels is not None:
+        raise GraphError(f"node {node.name!r} has gates of channels but no join behind it that the engine knows: add one, Join(…)")
     return decider(part) if node.kind == "control" else kernel(part)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import torch
 from numpy.typing import NDArray
 
 from core.inference.deciders import Scores, Values
@@ -20,7 +19,8 @@ from core.inference.step import Mask, Step
 from core.inference.writing import gates_of, written
 from core.network.graph import Graph
 
-MOST = 6
+MOST = 6  # different gates of nodes in a stretch, branches apart
+KEPT = 64  # programs of a stretch at a time
 YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 Numbers = NDArray[np.float32]
@@ -32,12 +32,14 @@ class Pattern:
 
     there   whether each of the values that it reads is there
     open    whether each of the gates of its nodes is open, those of branches apart
+    scales  whether any of these gates is other than 0 and 1
     greedy  whether gate networks inside decide for what comes after them; otherwise all gates are given
     """
 
     threads: int
     there: tuple[bool, ...]
     open: tuple[bool, ...]
+    scales: bool
     greedy: bool
 
 
@@ -84,10 +86,13 @@ class Stretch:
         self.programs: dict[Pattern, Program] = {}
 
     def program(self, pattern: Pattern) -> Program:
-        """What runs under a pattern, made if it has not occurred before."""
-        if pattern not in self.programs:
-            self.programs[pattern] = self._program(pattern)
-        return self.programs[pattern]
+        """What runs under a pattern, made if it has not occurred lately."""
+        program = self.programs.get(pattern)
+        if program is None:
+            for oldest in list(self.programs)[: 1 - KEPT]:
+                self.programs.pop(oldest, None)
+            program = self.programs[pattern] = self._program(pattern)
+        return program
 
     def _program(self, pattern: Pattern) -> Program:
         open_gates = {gate for gate, is_open in zip(self.gates, pattern.open, strict=True) if is_open}
@@ -100,12 +105,13 @@ class Stretch:
             ready = all(edge.default is not None or edge.source in sent for edge in step.inputs)
             runs = ready and (not step.node.gates or not open_gates.isdisjoint(step.node.gates))
             ran[name] = YES if runs else NO
-            if not runs:
-                continue
-            sent[name] = written(writing, self.graph, step, sent)
-            if pattern.greedy and step.node in self.deciding:
-                shape = writing.constant(np.array([1, len(step.node.options), 1, 1]))
-                sent[gates_of(name)] = writing.add("Reshape", writing.add("Relu", sent[name]), shape)
+            shape = (1, len(step.node.options), 1, 1)
+            if runs:
+                sent[name] = written(writing, self.graph, step, sent, scales=pattern.scales)
+                if pattern.greedy and step.node in self.deciding:
+                    sent[gates_of(name)] = writing.add("Reshape", writing.add("Relu", sent[name]), writing.constant(np.array(shape)))
+            elif step.node in self.deciding:
+                sent[gates_of(name)] = writing.constant(np.zeros(shape, dtype=np.float32))
         answers = [step.node.name for step in self.steps if step.node.kind == "output" and step.node.name in sent]
         names = [step.node.name for step in self.steps if step.node.name in self.sends and step.node.name in sent]
         sends = tuple(name for name in names if name not in answers[:-1])
@@ -117,8 +123,6 @@ def stretches(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[St
 
     `deciding`: whether a stretch goes on after gate networks that others in it depend on.
     """
-    if any(one.dtype != torch.float32 or one.device.type != "cpu" for one in graph.parameters()):
-        return list(steps)
     writable = {step.node.name for step in steps if _writable(graph, step)}
     found: list[list[Step]] = []
     for step in steps:
@@ -144,10 +148,11 @@ def _fits(steps: Sequence[Step], deciding: bool) -> bool:
     """Whether the last of some steps can be in one stretch with those before."""
     controls = {step.node.name: step for step in steps if step.node.kind == "control"}
     for name in controls.keys() & set(_asked(steps[-1])):
-        by_program = isinstance(controls[name].run, Scores) and not any(gate.control == name for gate in steps[-1].node.gates)
-        if not (deciding and by_program):
+        control = controls[name]
+        by_program = isinstance(control.run, Scores) and control.node.decides == "each"
+        if not (deciding and by_program) or any(gate.control == name for gate in steps[-1].node.gates):
             return False
-    return len({step.node.gates for step in steps}) <= MOST + 1
+    return len({step.node.gates for step in steps if step.node.gates}) <= MOST
 
 
 def _writable(graph: Graph, step: Step) -> bool:
@@ -155,7 +160,7 @@ def _writable(graph: Graph, step: Step) -> bool:
     if not step.inputs or (step.node.kind == "control" and not isinstance(step.run, Scores | Values)):
         return False
     try:
-        written(Operators(), graph, step, {edge.source: edge.source for edge in step.inputs})
+        written(Operators(), graph, step, {edge.source: edge.source for edge in step.inputs}, scales=True)
     except NotWrittenError:
         return False
     return True

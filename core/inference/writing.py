@@ -12,16 +12,19 @@ from core.inference.step import Step
 from core.network.graph import Graph
 from core.network.node import Gate, Node
 
-TOLD = "told"
+TOLD = ".told"
 
 
 def gates_of(control: str) -> str:
     """What a control node's gates are called where a program takes them, (1, options, 1, 1)."""
-    return f"gates of {control}"
+    return f".gates.{control}"
 
 
-def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str]) -> str:
-    """The value that a step sends, given those that others `sent`."""
+def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str], *, scales: bool) -> str:
+    """The value that a step sends, given those that others `sent`. `scales`: whether gates of nodes are other than 0 and 1.
+
+    Raises NotWrittenError.
+    """
     node, kernel = step.node, step.run
     inputs = [
         sent[edge.source]
@@ -34,7 +37,6 @@ def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str
     if node.kind == "control":
         inputs = [writing.summary(name, graph.shapes[edge.source]) for name, edge in zip(inputs, step.inputs, strict=True)]
         inputs += [writing.given(TOLD, (1, 1))] if isinstance(kernel, Scores | Values) and kernel.is_told else []
-    scales = any(graph.by_name[gate.control].decides == "each" for gate in node.gates)  # a D2NN's are 0 and 1
     value, gate = writing.write(kernel, *inputs), _gate(writing, graph, node.gates if scales else (), sent)
     if gate is None:
         return value
