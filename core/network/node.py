@@ -36,8 +36,8 @@ class Gate:
 class ChannelGate:
     """The columns of a control node, `count` from `first` on, that keep or drop channels inside a node's module (C-Net).
 
-    A channel whose gate is zero is neither computed nor read by the executor; one above zero is scaled by it. (The fast engine may compute
-    all channels where that takes less time.)
+    A channel whose gate is zero is neither computed nor read by the executor; one above zero is scaled by it. (The fast engine computes all
+    channels of a block that reads any where that takes less time, as it does for one image.)
     """
 
     control: str
