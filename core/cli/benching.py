@@ -185,5 +185,5 @@ def _print_profile(taken: dict[str, float], controls: set[str], what: str, lam: 
     print(f"gates take {deciding:.3f} ms, {deciding / total:.1%}; a block's time is that of its branch and what joins it")
     if batch == 1:
         console().print(
-            "one image passes several nodes as one program, which takes less time than they do one after the other: see bench without --profile"
+            "one image passes several nodes as one program, in less time than one after the other: bench without --profile tells"
         )
