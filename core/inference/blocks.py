@@ -25,7 +25,8 @@ class Brought:
             return self.projection(x)
         short, before = x[:, :, :: self.part.stride, :: self.part.stride], self.part.more // 2
         batch, channels, height, width = short.shape
-        brought = x.new_zeros(batch, channels + self.part.more, height, width).contiguous(memory_format=torch.channels_last)
+        shape = (batch, channels + self.part.more, height, width)
+        brought = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last).zero_()
         brought[:, before : before + channels] = short
         return brought
 

@@ -19,7 +19,6 @@ from core.network.layers import Add, Refined
 OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
 FAR = np.iinfo(np.int64).max
 
-
 Branch = Callable[["Operators"], str]
 
 
