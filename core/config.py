@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 
 from core.architectures import Architecture
 from core.datasets import Dataset
-from core.methods import Method
+from core.methods import Method, Pupil
 from core.registry import ConfigError, choose, first_line
 
 
@@ -45,7 +45,11 @@ class Training(BaseModel):
     @property
     def begun_with(self) -> Path | None:
         """The file whose weights this seed begins with."""
-        return Path(self.start.replace("{seed}", str(self.seed))).expanduser() if self.start else None
+        return self.file(self.start) if self.start else None
+
+    def file(self, name: str) -> Path:
+        """The file that a name with "{seed}" in it stands for."""
+        return Path(name.replace("{seed}", str(self.seed))).expanduser()
 
 
 class RunConfig(BaseModel):
@@ -70,8 +74,8 @@ class RunConfig(BaseModel):
             raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains those that {how[trained]}")
         if self.method.continues and not self.training.start:
             raise ValueError("this takes over what another network's gates do: name its exported file in training.start")
-        if self.method.distils and not self.training.start:
-            raise ValueError("there is nothing to distil: name the exported file of a static network in training.start")
+        if isinstance(self.method, Pupil) and self.method.distilled and not (self.method.teacher or self.training.start):
+            raise ValueError("there is nothing to distil: name an exported run in method.teacher, or begin with one in training.start")
         if self.lam is not None and not self.method.decides:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self

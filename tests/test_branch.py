@@ -13,7 +13,7 @@ from core.network.branch import Branch
 from core.network.builder import Builder
 from core.network.cost import cost
 from core.network.execution import execute
-from core.network.gate_network import GateNetwork, bounded
+from core.network.gate_network import OPEN, GateNetwork, bounded
 from core.network.graph import Graph
 from core.network.layers import Add, classifier
 from core.network.node import ChannelGate, Edge, GraphError, Node
@@ -188,20 +188,35 @@ def test_gate_networks_begin_with_every_gate_open_and_take_lam() -> None:
 def test_open_gates_can_be_held_to_a_range_around_one() -> None:
     """Closed ones stay as they are, and each score gets the gradient that it would get without."""
     scores = torch.tensor([[-2.0, 0.0, 0.01, 0.7, 1.2, 9.0]], requires_grad=True)
-    held = bounded(scores, 0.5)
+    held = bounded(scores, torch.tensor([0.5, 0.5, 0.5, 0.5, 0.5, 0.5]))
     assert held[0].tolist() == pytest.approx([-2.0, 0.0, 0.5, 0.7, 1.2, 1.5])
+    assert bounded(scores, torch.tensor([0.5, 0.5, 0.0, 0.5, 0.5, 0.0]))[0].tolist() == pytest.approx([-2.0, 0.0, 0.01, 0.7, 1.2, 9.0])
     (held * torch.arange(6)).sum().backward()
     assert scores.grad is not None
     assert scores.grad[0].tolist() == list(range(6))
-    assert bounded(scores, 0.0) is scores
+    assert bounded(scores, None) is scores
     torch.manual_seed(0)
-    graph = LCResNet(depth=8, width=4, least_scale=0.5).build((3, 32, 32), 10).eval()
+    graph = LCResNet(depth=8, width=4).build((3, 32, 32), 10).eval()
     for control in graph.controls:
         nn.init.normal_(graph.parts[control.name].head.weight, std=2.0)
         nn.init.zeros_(graph.parts[control.name].head.bias)
-    execution = execute(graph, torch.randn(16, 3, 32, 32), Greedy())
-    scales = torch.cat([gates[gates > 0].detach() for gates in execution.gates.values()])
-    assert (float(scales.min()), float(scales.max())) == pytest.approx((0.5, 1.5))
+    with torch.no_grad():
+        execution = execute(graph, torch.randn(16, 3, 32, 32), Greedy())
+    layers = torch.cat([gates[:, 0] for gates in execution.gates.values()])
+    channels = torch.cat([gates[:, 1:].flatten() for gates in execution.gates.values()])
+    held = channels[channels > 0]
+    assert (float(held.min()), float(held.max())) == pytest.approx((0.5, 1.5))
+    assert float(layers.max()) > 1.5  # a block's gate is not held
+
+
+def test_gates_can_learn_slower() -> None:
+    graph = LCResNet(depth=8, width=4).build((3, 32, 32), 10)
+    part = graph.parts[graph.controls[0].name]
+    (scores := part(torch.randn(8, 4, 8, 8), weight=None)).sum().backward()
+    assert scores.tolist() == [[OPEN] * 5] * 8
+    assert part.head.bias.grad.tolist() == pytest.approx([0.8, 8.0, 8.0, 8.0, 8.0])
+    alone = LCResNet(depth=8, width=4, channels=False).build((3, 32, 32), 10)
+    assert alone.parts[alone.controls[0].name].rates is None  # where nothing else saves, blocks have to
 
 
 def test_gates_within_need_a_control_node_that_decides_each() -> None:

@@ -8,7 +8,8 @@ import torch
 from core.config import RunConfig, run_config
 from core.network.checkpoint import CheckpointError, begin_with, pack
 from core.registry import ConfigError
-from core.training.train import assemble, train
+from core.training.assembly import assemble
+from core.training.train import train
 
 SMALL = {"name": "resnet_cascade", "n": 1, "exits": [1]}
 

@@ -90,7 +90,7 @@ def test_a_block_whose_input_others_read_leaves_it_as_it_was(kind: str, least: f
     branch = KINDS[kind](1)
     g = Builder((3, 6, 6))
     stem = g.add("stem", conv(3, 5), g.input)
-    part = GateNetwork([(5, 6, 6)], 1 + branch.count, least=least)
+    part = GateNetwork([(5, 6, 6)], 1 + branch.count, least=torch.full((1 + branch.count,), least) if least else None)
     gates = g.control("Q", stem, options=("block", *map(str, range(branch.count))), part=part, decides="each")
     sent = g.add("a", branch, stem, when=gates[0], channels=ChannelGate("Q", 1, branch.count))
     first = g.add("join a", Join(5, 6, 1), stem, Edge(sent, 0.0))

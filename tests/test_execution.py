@@ -19,7 +19,7 @@ from core.network.graph import Graph
 from core.network.layers import Add, Constant, conv
 from core.network.node import Edge, Gate, GraphError, Node
 from core.network.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, Several, StraightThrough
-from core.training.train import assemble
+from core.training.assembly import assemble
 
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 

@@ -16,7 +16,7 @@ from core.network.controller import Controller
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.node import GraphError
-from core.training.train import assemble
+from core.training.assembly import assemble
 
 SIDE = 16
 

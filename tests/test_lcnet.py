@@ -1,5 +1,6 @@
 """LC-Net: gates that keep to the cost they are asked for, and open where that helps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,10 @@ from core.registry import ConfigError
 from core.training.train import train
 
 
-def small(every_lam: bool = True) -> Graph:
-    """A ResNet of eight layers with gates of both kinds, as it is before training."""
+def small(every_lam: bool = True, **options: bool) -> Graph:
+    """A ResNet of eight layers with gates of both kinds, or as `options` say, as it is before training."""
     torch.manual_seed(0)
-    config = run_config(architecture={"name": "lc_resnet", "depth": 8, "width": 4}, dataset="digits", method="lcnet")
+    config = run_config(architecture={"name": "lc_resnet", "depth": 8, "width": 4, **options}, dataset="digits", method="lcnet")
     return config.method.prepare(config.architecture.build((1, 8, 8), 10, every_lam=every_lam))
 
 
@@ -46,20 +47,25 @@ def shaken(graph: Graph) -> Graph:
 IMAGES = torch.randn(256, 1, 8, 8, generator=Generator().manual_seed(0))
 
 
-def test_the_expected_cost_is_the_executed_one_and_reaches_closed_gates() -> None:
-    graph = shaken(small()).eval()
+@pytest.mark.parametrize("channels", [True, False])
+def test_the_expected_cost_is_the_executed_one_and_reaches_closed_gates(channels: bool) -> None:
+    """An open block is dearer, also where it is closed now; but where its channels have gates it is theirs to save."""
+    graph = shaken(small(channels=channels)).eval()
     execution = execute(graph, IMAGES, StraightThrough(), lam=0.3, dense=True)
-    expected = expected_share(graph, execution)
+    scores = {name: given.detach().requires_grad_() for name, given in execution.scores.items()}
+    expected = expected_share(graph, replace(execution, scores=scores))
     assert torch.allclose(expected, spent(graph, execute(graph, IMAGES, Greedy(), lam=0.3)).float(), atol=1e-6)
     expected.sum().backward()
-    closed = 0
+    closed = reached = 0
     for control in graph.controls:
-        gradient = graph.parts[control.name].head.bias.grad
+        gradient = scores[control.name].grad  # (B, gates)
         assert gradient is not None
-        assert gradient[0] > 0  # an open block is dearer, also where it is closed now
-        assert (gradient[1:] >= 0).all()
+        assert bool((gradient[:, 0] == 0 if channels else gradient[:, 0] > 0).all())
+        assert bool((gradient[:, 1:] >= 0).all())
+        reached += int(bool((gradient > 0).any()))
         closed += int((~execution.ran[f"block {control.name[1:]}"]).sum())
     assert closed > 0
+    assert reached > 0
 
 
 def test_open_gates_are_exact_forwards_and_soft_backwards() -> None:
@@ -176,7 +182,7 @@ def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
     images, labels = halves(1000, generator)
-    method.adjust(graph.eval(), images, final=True)
+    method.adjust(graph.eval(), images, labels, final=True)
     execution = execute(graph, images, Greedy(), lam=0.5)
     assert float(spent(graph, execution).mean()) == pytest.approx(0.51, abs=0.06)
     assert float((execution.predicted == labels).float().mean()) > 0.97  # blocks drawn at random would get 75% right
@@ -185,20 +191,38 @@ def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
     assert float(opened.gather(1, own[:, None]).float().mean()) > 0.95
 
 
-def test_the_course_makes_the_cost_rise_evenly() -> None:
+def unevenly_told() -> Graph:
+    """Gates of which more open the more is asked for, but not evenly."""
     graph = shaken(small()).eval()
-    for control in graph.controls:  # the more is asked for, the more gates open, but not evenly
+    for control in graph.controls:
         part = graph.parts[control.name]
         part.hidden.weight.data[0], part.hidden.weight.data[0, -1] = 0.0, 3.0
         part.hidden.bias.data[0] = 0.0
         part.head.weight.data[:, 0] = 1.0
         part.head.bias.data.fill_(-1.0)
-    graph.course.copy_(even_course(graph, IMAGES))
+    return graph
+
+
+def test_the_course_makes_the_cost_rise_evenly() -> None:
+    graph = unevenly_told()
+    labels = execute(graph, IMAGES, Greedy(), lam=1.0).predicted  # the more is asked for, the better
+    graph.course.copy_(even_course(graph, IMAGES, labels))
     assert (graph.course.diff() >= 0).all()
+    assert float(graph.course[-1]) == 1.0
     shares = [float(spent(graph, execute(graph, IMAGES, Greedy(), lam=lam)).mean()) for lam in torch.linspace(0, 1, 11).tolist()]
     even = torch.linspace(shares[0], shares[-1], 11).tolist()
     assert shares[-1] - shares[0] > 0.2
     assert shares == pytest.approx(even, abs=0.1 * (shares[-1] - shares[0]))
+
+
+def test_the_course_ends_where_more_cost_brings_no_more() -> None:
+    graph = unevenly_told()
+    best = execute(graph, IMAGES, Greedy(), lam=0.5).predicted
+    said = [execute(graph, IMAGES, Greedy(), lam=told / 20).predicted for told in range(21)]
+    as_good = max(told for told in range(21) if bool((said[told] == best).all()))
+    assert as_good < 20  # else nothing would be shown
+    graph.course.copy_(even_course(graph, IMAGES, best))
+    assert float(graph.course[-1]) == pytest.approx(as_good / 20)  # all are right there, so that the standard error is 0
 
 
 def test_a_graph_tells_what_lies_between_the_steps_of_its_course() -> None:

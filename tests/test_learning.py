@@ -309,12 +309,13 @@ def test_the_cost_curve_is_what_is_executed() -> None:
 
 def test_adjusting_sets_the_rate_only_where_it_is_asked_for() -> None:
     graph, images = front(0.1)
-    D2NN(calibrate=False).adjust(graph, images, final=True)
+    labels = torch.zeros(len(images), dtype=torch.long)
+    D2NN(calibrate=False).adjust(graph, images, labels, final=True)
     assert float(graph.exchange_rate) == 1.0
-    D2NN().adjust(graph, images, final=False)
+    D2NN().adjust(graph, images, labels, final=False)
     assert 0.05 < float(graph.exchange_rate) < 0.2
     plain = three_paths()
-    D2NN().adjust(plain, marked(8, Generator().manual_seed(0))[0], final=True)
+    D2NN().adjust(plain, *marked(8, Generator().manual_seed(0)), final=True)
     assert float(plain.exchange_rate) == 1.0
 
 

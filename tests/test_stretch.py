@@ -62,7 +62,11 @@ POLICIES: dict[str, Callable[[Graph], Policy]] = {
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-@pytest.mark.parametrize("options", [{}, {"gates_of": "group"}, {"least_scale": 0.5}, {"layers": False}, {"channels": False}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"gates_of": "group"}, {"least_scale": 0.0}, {"layers": False}, {"channels": False}],
+    ids=str,
+)
 def test_lc_nets_answer_as_the_executor_does_whoever_decides(options: dict[str, object], policy: Callable[[Graph], Policy]) -> None:
     graph = lc_net(**options)
     alike(graph, X, policy(graph), policy(graph), 0.4)
@@ -240,7 +244,8 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
             gates += g.control(f"Q{number}", *inputs, options=("no", "yes"), part=part, decides=decides)
         elif kind == "gates":
             inputs, options, decides = [edge(maps)], draw(st.integers(2, 7)), draw(st.sampled_from(("each", "each", "each", "one")))
-            network = GateNetwork([(4, 6, 6)], options, every_lam=g.every_lam, least=draw(st.sampled_from((0.0, 0.5))))
+            held = torch.tensor(draw(st.lists(st.sampled_from((0.0, 0.5, 1.0)), min_size=options, max_size=options)))
+            network = GateNetwork([(4, 6, 6)], options, every_lam=g.every_lam, least=draw(st.sampled_from((None, held))))
             nn.init.normal_(network.head.weight, std=2.0)
             nn.init.zeros_(network.head.bias)
             gates += g.control(f"Q{number}", *inputs, options=tuple(map(str, range(options))), part=network, decides=decides)

@@ -16,8 +16,9 @@ from core.config import RunConfig, run_config
 from core.evaluation import normalised
 from core.network.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
+from core.training.assembly import assemble
 from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates
-from core.training.train import FINAL_GRID, assemble, train
+from core.training.train import FINAL_GRID, train
 from core.training.worker import machine, work
 
 ROOT = Path(__file__).parents[1]

@@ -3,7 +3,7 @@
 Each residual block has one gate network that sees what comes into the block. Its first gate is the block's: at or below zero only the
 shortcut remains. The others are those of the channels inside the block. Either kind can be left out.
 Differs from the paper: with `gates_of` = "group" one gate network decides for all blocks of a group by what enters the group, which takes
-less time.
+less time. Open gates of channels scale within bounds, and gates of blocks learn slower than they (see gate_network.py).
 Reconstructed: that the gates of a block come from what enters it, and which channels have gates: those inside a block.
 """
 
@@ -45,10 +45,13 @@ class LCResNet(Architecture):
     )
     hidden: int = Field(16, ge=1, le=1024, description="hidden units of each gate network")
     least_scale: float = Field(
-        0.0,
-        ge=0,
+        0.5, ge=0, le=1, description="what the open gate of a channel scales by at least, and 2 less that at most; 0: no bounds"
+    )
+    layer_rate: float = Field(
+        0.1,
+        gt=0,
         le=1,
-        description="what an open gate scales by at least, and 2 less that at most; 0: no bounds, as published",
+        description="where channels have gates too, by how much of its gradient that of a block learns: it moves all that is behind it",
     )
 
     @model_validator(mode="after")
@@ -114,7 +117,12 @@ class LCResNet(Architecture):
                 options += [f"channel{of} {channel}" for channel in range(1, branch.count + 1)]
         if not options:
             return dict.fromkeys(branches, ((), None))
-        part = GateNetwork([g.shapes[before]], len(options), hidden=self.hidden, every_lam=g.every_lam, least=self.least_scale)
+        of_layers = torch.zeros(len(options), dtype=torch.bool)  # (gates,)
+        of_layers[list(layers.values())] = True
+        least = torch.where(of_layers, 0.0, self.least_scale) if self.channels and self.least_scale else None
+        rates = torch.where(of_layers, self.layer_rate, 1.0) if self.layers and self.channels and self.layer_rate < 1 else None
+        seen = [g.shapes[before]]
+        part = GateNetwork(seen, len(options), hidden=self.hidden, every_lam=g.every_lam, least=least, rates=rates)
         gates = g.control(control, before, options=options, part=part, decides="each")
         return {name: ((gates[layers[name]],) if self.layers else (), channels.get(name)) for name in branches}
 

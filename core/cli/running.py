@@ -70,7 +70,7 @@ def import_command(
     from core.config import run_config
     from core.network.checkpoint import unpack
     from core.store.exchange import Header, import_run
-    from core.training.train import assemble
+    from core.training.assembly import assemble
 
     def fits(header: Header, weights: bytes) -> None:
         unpack(weights, assemble(run_config(**header.config), header.image, len(header.classes)))

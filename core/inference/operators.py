@@ -154,10 +154,13 @@ class Operators:
         if one.told is not None:
             hidden = self.add("Add", hidden, self.add("Mul", inputs[-1], self.constant(one.told[None])))
         scores = self._product(self.add("Relu", hidden), one.head, one.shift)
-        if not one.least:
+        if one.least is None:
             return scores
-        least, most, zero = (self.constant(np.array(value, dtype=np.float32)) for value in (one.least, 2 - one.least, 0.0))
-        return self.add("Where", self.add("Greater", scores, zero), self.add("Clip", scores, least, most), scores)
+        least = one.least.numpy()[None]  # (1, gates)
+        most = np.where(least > 0, 2 - least, np.inf).astype(np.float32)
+        zero = self.constant(np.zeros(1, dtype=np.float32))
+        held = self.add("Min", self.add("Max", scores, self.constant(least)), self.constant(most))
+        return self.add("Where", self.add("Greater", scores, zero), held, scores)
 
     @write.register
     def _(self, one: Values, *inputs: str) -> str:

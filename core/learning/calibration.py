@@ -5,6 +5,8 @@ For control nodes that pick one option it is the exchange rate κ: a choice depe
 they are told at each λ.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from core.network.policy import Greedy
 RATES = torch.logspace(-4, 1, 101)
 ASKED = 21  # costs that are asked for, between which is interpolated
 TOGETHER = 2048  # rows that are run in one go
+TESTED = 256  # images that are run in one go
 ODDS = torch.logspace(-5, 5, 41)  # λ / (1−λ) at κ = 1
 
 
@@ -47,15 +50,28 @@ def cost_curve(graph: Graph, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def even_course(graph: Graph, images: Tensor) -> Tensor:
-    """What control nodes are to be told for λ of 0, …, 1, in as many steps as the graph keeps, so that the mean cost rises evenly."""
+def even_course(graph: Graph, images: Tensor, labels: Tensor) -> Tensor:
+    """What control nodes are to be told for λ of 0, …, 1, in as many steps as the graph keeps, so that the mean cost rises evenly.
+
+    It ends where more cost brings no more: at the dearest of what they can be told whose accuracy is within one standard error of the best,
+    on images (N, C, H, W) of classes (N,).
+    """
     kept, steps = graph.course.clone(), len(graph.course)
     graph.course.copy_(torch.linspace(0, 1, steps))
     told = np.linspace(0, 1, ASKED)
-    shares = []
+    shares, right = [], []
     for one in told:
-        spends = [spent(graph, execute(graph, some, Greedy(), lam=float(one), whole=True)) for some in torch.split(images, 256)]
-        shares.append(float(torch.cat(spends).mean()))
+        runs = [execute(graph, some, Greedy(), lam=float(one), whole=True) for some in torch.split(images, TESTED)]
+        shares.append(float(torch.cat([spent(graph, run) for run in runs]).mean()))
+        right.append(float((torch.cat([run.predicted for run in runs]) == labels).float().mean()))
     graph.course.copy_(kept)
+    last = _dearest(right, len(labels))
     rising = np.maximum.accumulate(shares) + 1e-9 * np.arange(ASKED)  # the cost may not fall where more is asked for
-    return torch.from_numpy(np.interp(np.linspace(rising[0], rising[-1], steps), rising, told)).float()
+    return torch.from_numpy(np.interp(np.linspace(rising[0], rising[last], steps), rising, told)).float()
+
+
+def _dearest(accuracies: Sequence[float], count: int) -> int:
+    """The last of some accuracies on this many images that is within one standard error of the best."""
+    best = max(accuracies)
+    error = (best * (1 - best) / count) ** 0.5
+    return max(number for number, one in enumerate(accuracies) if one >= best - error)

@@ -18,7 +18,11 @@ def open_gates(scores: Tensor) -> Tensor:
 
 
 def expected_share(graph: Graph, execution: Execution) -> Tensor:
-    """The cost of each image by the graph's prices, as a share of the static network's, (B,); equal to `spent` but for its gradient."""
+    """The cost of each image by the graph's prices, as a share of the static network's, (B,); equal to `spent` but for its gradient.
+
+    Where channels of a block have gates it is theirs to save, one after the other; the gate of the block has no part in the gradient. What
+    closing it all at once would do, a gradient where it is open does not tell: it closed blocks that were needed.
+    """
     opened = {name: open_gates(scores) for name, scores in execution.scores.items()}
     total = torch.zeros(len(next(iter(execution.ran.values()))), dtype=torch.float64, device=graph.prices.device)
     for node, price in zip(graph.nodes, graph.prices, strict=True):
@@ -27,6 +31,6 @@ def expected_share(graph: Graph, execution: Execution) -> Tensor:
             share = torch.stack([opened[gate.control][:, gate.column] for gate in node.gates]).amax(dim=0).double()
         if node.channels is not None:
             part = cast(ChannelGated, graph.parts[node.name])
-            share = share * part.share(opened[node.channels.control][:, node.channels.columns])
+            share = share.detach() * part.share(opened[node.channels.control][:, node.channels.columns])
         total = total + share * price
     return (total / static_price(graph)).float()

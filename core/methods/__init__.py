@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Batch:
     """Images (B, C, H, W) float, their classes (B,), and which of them are kept back from the modules (B,) bool; these come last.
 
-    Where the method distils, what the static network says of them, (B, classes).
+    Where the method distils, what another network says of them, (B, classes).
     """
 
     images: Tensor
@@ -64,11 +64,6 @@ class Method(Component):
         return False
 
     @property
-    def distils(self) -> bool:
-        """Whether it learns from the answers of the static network whose weights it begins with."""
-        return False
-
-    @property
     def kept_back(self) -> float:
         """The share of the training images that only controllers learn from, so that they know what to expect of unseen ones."""
         return 0.0
@@ -97,5 +92,19 @@ class Method(Component):
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
         """The losses of one batch; `progress` runs from 0 to 1 over the training."""
 
-    def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
-        """What is set without gradients: before each epoch on training images, at last (`final`) on validation images (N, C, H, W)."""
+    def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
+        """What is set without gradients: before each epoch on training images, at last (`final`) on validation images.
+
+        `images`: (N, C, H, W), `labels`: their classes (N,).
+        """
+
+
+class Pupil(Method):
+    """A method whose network can also learn from the answers of another, which do not change (Hinton et al., 2015)."""
+
+    distilled: float = Field(0.0, ge=0, le=10, description="weight of what a teacher's answers teach the network; 0: not at all")
+    teacher: str = Field(
+        "",
+        description="the exported run that it is distilled from; {seed} in its name stands for the seed; none: the static network of what "
+        "training.start names",
+    )

@@ -131,7 +131,7 @@ class D2NN(Method):
             losses["taught"] = self.taught * taught_by_last(execution, ~batch.kept_back)
         return Step(losses, figures)
 
-    def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
+    def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
         if graph.every_lam and self.calibrate:
             graph.exchange_rate.fill_(even_exchange_rate(graph, images))
 

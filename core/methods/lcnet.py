@@ -6,11 +6,11 @@ Best begun from the weights of the static network (`training.start`).
 
 Differs from the paper:
 - Without a λ one network is trained for every λ: the gate networks are told what is asked for, and each image of a batch is asked for a
-  cost of its own. Then λ is the cost share between the least and the most that the network can do, and what the gate
+  cost of its own. Then λ is the cost share between the least that the network can do and the most that still helps, and what the gate
   networks are told for each λ is found on validation images, so that the cost moves evenly with λ.
 - `gates` = "constant" and "fixed" are rivals that do not look at the image: gates learned for each λ alone, and those that were most
   common in the network that is begun with, modules fine-tuned.
-- With `distilled`, the gated network learns from the answers of the static network that it begins with; those do not change.
+- With `distilled`, the gated network also learns from the answers of a trained one: the static network that it begins with, or another.
 - With `beside`, each step also trains the network with all gates open, and the gated one learns from its answers too.
 
 Reconstructed: the losses, the weights and the schedule.
@@ -26,7 +26,7 @@ from core.learning.calibration import even_course
 from core.learning.consensus import ASKED, gate_networks, settle
 from core.learning.expectation import expected_share
 from core.learning.losses import classification, taught
-from core.methods import Batch, Method, Step
+from core.methods import Batch, Pupil, Step
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Open, StraightThrough
@@ -36,7 +36,7 @@ BEYOND = 0.05  # share of the images of a batch, nearly, that are asked for as l
 STEPS = 101  # of λ for which it is kept what the gate networks are told
 
 
-class LCNet(Method):
+class LCNet(Pupil):
     """Gates of layers and channels, straight-through, at a cost that is asked for."""
 
     name: Literal["lcnet"] = "lcnet"
@@ -48,9 +48,6 @@ class LCNet(Method):
     anneal: float = Field(0.3, ge=0, le=1, description="share of the training in which what is asked for comes down from the whole cost")
     beside: float = Field(
         0.0, ge=0, le=10, description="weight of what the network with all gates open teaches the gated one; 0: not at all"
-    )
-    distilled: float = Field(
-        0.0, ge=0, le=10, description="weight of what the static network that training.start names teaches the gated one; 0: not at all"
     )
     refreshed: int = Field(
         16,
@@ -71,10 +68,6 @@ class LCNet(Method):
     @property
     def continues(self) -> bool:
         return self.gates == "fixed"
-
-    @property
-    def distils(self) -> bool:
-        return self.distilled > 0
 
     def prepare(self, graph: Graph) -> Graph:
         graph.course = torch.linspace(0, 1, STEPS)
@@ -112,9 +105,9 @@ class LCNet(Method):
         accuracy = float((execution.predicted == labels).float().mean())
         return Step(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
 
-    def adjust(self, graph: Graph, images: Tensor, *, final: bool) -> None:
+    def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
         if final and graph.every_lam:
-            graph.course.copy_(even_course(graph, images))
+            graph.course.copy_(even_course(graph, images, labels))
 
 
 def _drawn(count: int, generator: Generator) -> Tensor:

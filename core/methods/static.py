@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field
 from torch import Generator
 
-from core.learning.losses import classification
-from core.methods import Batch, Method, Step
+from core.learning.losses import classification, taught
+from core.methods import Batch, Pupil, Step
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Open
@@ -15,8 +15,8 @@ from core.network.validation import columns
 from core.registry import Decides
 
 
-class Static(Method):
-    """Cross-entropy on a fixed path."""
+class Static(Pupil):
+    """Cross-entropy on a fixed path, and if it is wanted what another network says."""
 
     name: Literal["static"] = "static"
     route: tuple[str, ...] = Field((), description="which path, as control=option, one per control node; none: the largest path")
@@ -43,4 +43,7 @@ class Static(Method):
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
         learnt = int((~batch.kept_back).sum())  # those kept back come last
         execution = execute(graph, batch.images[:learnt], Open())
-        return Step({"classification": classification(execution, batch.labels[:learnt])}, {})
+        losses = {"classification": classification(execution, batch.labels[:learnt])}
+        if batch.teacher is not None:
+            losses["distilled"] = self.distilled * taught(execution.output, batch.teacher[:learnt])
+        return Step(losses, {})

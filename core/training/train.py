@@ -7,7 +7,6 @@ the same weights as one that was never interrupted.
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,12 +21,12 @@ from core.datasets import Data, Report, Split, unreported
 from core.evaluation import evaluations, normalised
 from core.learning.trials import fit_controllers
 from core.methods import Batch
-from core.methods.static import Static
 from core.network.checkpoint import begin_with, pack, unpack
 from core.network.execution import execute
 from core.network.graph import Graph
-from core.network.policy import Greedy, Open
+from core.network.policy import Greedy
 from core.registry import ConfigError
+from core.training.assembly import assemble, read_weights, teacher_of
 from core.training.optimizer import optimizer_of, set_rates
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
@@ -50,14 +49,6 @@ class Progress:
     final: dict[str, Any] | None = None
 
 
-def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Graph:
-    """The graph of a configuration with its seed's first weights. Raises ConfigError or GraphError where the choices do not fit."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.training.seed)
-        graph = config.architecture.build(image, classes, every_lam=config.lam is None)
-        return config.method.prepare(graph)
-
-
 def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report: Report = unreported) -> Iterator[Progress]:
     """Train from the start, or from a state that an earlier training yielded. Uses a CUDA GPU where there is one.
 
@@ -65,27 +56,28 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options = config.training
-    graph = assemble(config, data.image, len(data.classes)).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hints leave it out
+    graph = _placed(assemble(config, data.image, len(data.classes)), device)
     optimizer = optimizer_of(graph, options)
     batches = max(round(len(data.train) / options.batch_size), 1)
     steps = batches * options.epochs
     kept_back = _kept_back(len(data.train), config)  # (N,)
     if not resume:
         if options.begun_with:
-            begun = begin_with(_bytes(options.begun_with), graph, config.architecture.own_weights)
+            begun = begin_with(read_weights(options.begun_with, "training.start"), graph, config.architecture.own_weights)
             if config.method.continues and (strange := [control.name for control in graph.controls if control.name not in begun]):
                 raise ConfigError(
                     f"training.start: {options.begun_with} has no trained gates for {strange[0]}: name a network with the same gates"
                 )
-        config.method.begin(graph.eval(), options.batch_size, _adjusted_on(data, kept_back).to(device))
+        config.method.begin(graph.eval(), options.batch_size, normalised(_adjusted_on(data, kept_back).images).to(device))
     done = unpack(resume, graph, optimizer) if resume else 0
-    teacher = _teacher(config, data, device)
+    teacher = teacher_of(config, data)
+    teacher = None if teacher is None else _placed(teacher, device)
     for epoch in range(done // batches, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
         figures: dict[str, float] = {}
         if epoch:
-            config.method.adjust(graph.eval(), _adjusted_on(data, kept_back).to(device), final=False)
+            _adjust(config, graph, _adjusted_on(data, kept_back), final=False)
         for batch, apart in _batches(kept_back, batches, config.method.group, generator):
             set_rates(optimizer, options, done / steps)
             _learning(graph, settled=done / steps >= 1 - options.settled)
@@ -100,7 +92,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         if epoch + 1 == options.epochs:
             if config.method.refits and graph.every_lam and int(kept_back.sum()) >= FITTED_ON:
                 fit_controllers(graph, Split(data.train.images[kept_back], data.train.labels[kept_back]), data.val, generator)
-            config.method.adjust(graph.eval(), normalised(data.val.images).to(device), final=True)
+            _adjust(config, graph, data.val, final=True)
         yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
     yield Progress(options.epochs, {}, pack(graph), final_figures(graph, config, data, report))
 
@@ -130,20 +122,9 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = 
     return figures
 
 
-def _teacher(config: RunConfig, data: Data, device: torch.device) -> Graph | None:
-    """The static network of the weights that a training begins with, where it learns from that network's answers."""
-    if not config.method.distils or not config.training.begun_with:
-        return None
-    graph = assemble(config.model_copy(update={"method": Static(), "lam": None}), data.image, len(data.classes))
-    begin_with(_bytes(config.training.begun_with), graph, config.architecture.own_weights)
-    return graph.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]  # torch's hints leave it out
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"training.start: {file} cannot be read ({error.strerror})") from None
+def _placed(graph: Graph, device: torch.device) -> Graph:
+    """A graph on its device, channels last in memory."""
+    return graph.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's hints leave it out
 
 
 def _kept_back(count: int, config: RunConfig) -> Tensor:
@@ -167,10 +148,15 @@ def _batches(kept_back: Tensor, batches: int, group: int, generator: Generator) 
         yield batch, kept_back[batch]
 
 
-def _adjusted_on(data: Data, kept_back: Tensor) -> Tensor:
+def _adjusted_on(data: Data, kept_back: Tensor) -> Split:
     """Some training images, those that the modules do not know if there are any."""
-    among = data.train.images[kept_back] if bool(kept_back.any()) else data.train.images
-    return normalised(among[:ADJUSTED_ON])
+    among = kept_back.nonzero()[:, 0] if bool(kept_back.any()) else torch.arange(len(kept_back))
+    return Split(data.train.images[among[:ADJUSTED_ON]], data.train.labels[among[:ADJUSTED_ON]])
+
+
+def _adjust(config: RunConfig, graph: Graph, split: Split, *, final: bool) -> None:
+    device = graph.prices.device
+    config.method.adjust(graph.eval(), normalised(split.images).to(device), split.labels.to(device), final=final)
 
 
 def _drawn(
@@ -183,7 +169,7 @@ def _drawn(
     taught = None
     if teacher is not None:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=config.training.precision == "bfloat16"):
-            taught = execute(teacher, images, Open()).output
+            taught = execute(teacher, images, Greedy(), lam=1.0).output
     return Batch(images, data.train.labels[batch].to(device), apart.to(device), taught)
 
 

@@ -1,0 +1,53 @@
+"""The networks that a training begins with: its own, and the one that it learns from."""
+
+from pathlib import Path
+
+import torch
+
+from core.config import RunConfig, run_config
+from core.datasets import Data
+from core.methods import Pupil
+from core.methods.static import Static
+from core.network.checkpoint import begin_with, unpack
+from core.network.graph import Graph
+from core.registry import ConfigError
+from core.store.exchange import read_header
+
+
+def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Graph:
+    """The graph of a configuration with its seed's first weights. Raises ConfigError or GraphError where the choices do not fit."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        graph = config.architecture.build(image, classes, every_lam=config.lam is None)
+        return config.method.prepare(graph)
+
+
+def teacher_of(config: RunConfig, data: Data) -> Graph | None:
+    """The network whose answers are learnt from, if any: that of an exported run, or the static one of the weights that it begins with.
+
+    Raises ConfigError, StoreError or CheckpointError where there is no such network, or it knows other images or classes.
+    """
+    method = config.method
+    if not isinstance(method, Pupil) or not method.distilled:
+        return None
+    if method.teacher:
+        file = config.training.file(method.teacher)
+        told = read_header(file)
+        if told.image != data.image or tuple(told.classes) != tuple(data.classes):
+            raise ConfigError(f"method.teacher: {file} was trained on other images or classes than {config.dataset.name}'s")
+        graph = assemble(run_config(**told.config), data.image, len(data.classes))
+        unpack(read_weights(file, "method.teacher"), graph)
+    else:
+        begun_with = config.training.begun_with
+        assert begun_with is not None  # a configuration without either is refused
+        graph = assemble(config.model_copy(update={"method": Static(), "lam": None}), data.image, len(data.classes))
+        begin_with(read_weights(begun_with, "training.start"), graph, config.architecture.own_weights)
+    return graph.eval()
+
+
+def read_weights(file: Path, option: str) -> bytes:
+    """What is in the file that an option names. Raises ConfigError."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{option}: {file} cannot be read ({error.strerror})") from None

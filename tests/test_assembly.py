@@ -1,0 +1,69 @@
+"""The network that another learns from: the right one, with its own weights, or a refusal that says why."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.config import RunConfig, run_config
+from core.datasets import Data
+from core.evaluation import normalised
+from core.network.execution import execute
+from core.network.policy import Greedy
+from core.registry import ConfigError
+from core.store import Store, StoreError
+from core.store.exchange import export_run
+from core.training.assembly import teacher_of
+from core.training.train import train
+from core.training.worker import work
+
+
+def static(dataset: str, width: int, training: dict[str, object], **method: object) -> RunConfig:
+    """A narrow network without gates."""
+    shape = {"name": "plain", "widths": [width, width, width]}
+    return run_config(architecture=shape, dataset=dataset, method={"name": "static", **method}, training={"epochs": 1} | training)
+
+
+@pytest.fixture(scope="module")
+def taught_by(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An exported run of seed 3; the name that stands for it."""
+    folder = tmp_path_factory.mktemp("teacher")
+    store = Store(f"sqlite:///{folder / 'runs.db'}")
+    config = static("digits", 12, {"epochs": 5, "seed": 3, "batch_size": 32})
+    work(store, store.add(name="wide", **config.columns()).id)
+    export_run(store, "wide", folder / "wide-3.safetensors")
+    return str(folder / "wide-{seed}.safetensors")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return static("digits", 4, {}).dataset.read()
+
+
+def test_a_network_learns_from_an_exported_run_of_another_shape(taught_by: str, digits: Data) -> None:
+    config = static("digits", 4, {"seed": 3}, distilled=2.0, teacher=taught_by)
+    teacher = teacher_of(config, digits)
+    assert teacher is not None
+    assert not teacher.training
+    with torch.no_grad():
+        said = execute(teacher, normalised(digits.test.images), Greedy()).predicted
+    assert float((said == digits.test.labels).float().mean()) > 0.5  # its trained weights, not first ones
+    progress = list(train(config, digits))
+    curve = next(one.figures for one in progress if one.figures)
+    assert curve["train distilled loss"] > 0
+    plain = list(train(static("digits", 4, {"seed": 3}), digits))
+    assert progress[-1].state != plain[-1].state
+
+
+def test_a_teacher_of_other_classes_or_none_is_refused(taught_by: str, digits: Data, tmp_path: Path) -> None:
+    faces = static("faces", 4, {"seed": 3}, distilled=1.0, teacher=taught_by)
+    with pytest.raises(ConfigError, match="other images or classes than faces"):
+        teacher_of(faces, faces.dataset.read())
+    with pytest.raises(StoreError, match=r"wide-4.safetensors: cannot be read"):
+        teacher_of(static("digits", 4, {"seed": 4}, distilled=1.0, teacher=taught_by), digits)
+    (tmp_path / "weights.safetensors").write_bytes(list(train(static("digits", 4, {}), digits))[-1].state or b"")
+    with pytest.raises(StoreError, match="holds weights but no run"):
+        teacher_of(static("digits", 4, {}, distilled=1.0, teacher=str(tmp_path / "weights.safetensors")), digits)
+    assert teacher_of(static("digits", 4, {}, teacher="nowhere"), digits) is None  # where it is not distilled
+    with pytest.raises(ConfigError, match="nothing to distil"):
+        static("digits", 4, {}, distilled=1.0)
