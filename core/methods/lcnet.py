@@ -10,6 +10,7 @@ Differs from the paper:
   networks are told for each λ is found on validation images, so that the cost moves evenly with λ.
 - `gates` = "constant" and "fixed" are rivals that do not look at the image: gates learned for each λ alone, and those that were most
   common in the network that is begun with, modules fine-tuned.
+- Where channels of a block have gates, the gate of the block has no part in the gradient of the cost (learning/expectation.py).
 - With `distilled`, the gated network also learns from the answers of a trained one: the static network that it begins with, or another.
 - With `beside`, each step also trains the network with all gates open, and the gated one learns from its answers too.
 
