@@ -41,6 +41,10 @@ class Training(BaseModel):
         "the seed; none: random ones",
     )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 is faster on processors that have it")
+    stored: Literal["float32", "float16"] = Field(
+        "float32",
+        description="how the trained weights are kept; float16 rounds them before anything is measured, and files are half as large",
+    )
 
     @property
     def begun_with(self) -> Path | None:

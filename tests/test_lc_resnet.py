@@ -1,6 +1,7 @@
 """LC-Net's ResNets at the sizes of CIFAR and ImageNet, against closed forms and an ordinary ResNet written out here."""
 
 import io
+import re
 
 import pytest
 import torch
@@ -27,6 +28,34 @@ def test_the_sizes_of_cifar_cost_what_they_are_known_to(depth: int) -> None:
     assert sum(static_network(graph).macs.values()) / 1e6 == pytest.approx(PUBLISHED[depth], abs=0.06)
     assert len(graph.controls) == (depth - 2) // 2
     assert sum(graph.macs[control.name] for control in graph.controls) < 0.001 * PUBLISHED[depth] * 1e6
+
+
+def test_groups_of_any_width_cost_what_their_convolutions_do() -> None:
+    widths, side = (8, 16, 24, 40), 32
+    graph = LCResNet(depth=18, widths=widths).build((3, side, side), 10)
+    expected, before = 9 * 3 * 8 * side**2, 8
+    for group, filters in enumerate(widths):
+        side //= 2 if group else 1
+        expected += 9 * filters * (before + 3 * filters) * side**2
+        before = filters
+    assert sum(static_network(graph).macs.values()) == expected + before * 10
+    assert [control.name for control in graph.controls] == [f"Q{group}-{block}" for group in (1, 2, 3, 4) for block in (1, 2)]
+    assert execute(graph.eval(), torch.zeros(2, 3, 32, 32), Open()).output.shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"depth": 20, "widths": [8, 16, 24, 40]}, "CIFAR's ResNets of 4 groups are 8n + 2 deep: 10, 18, 26, 34, 42, 50 and so on; not 20"),
+        ({"depth": 9, "widths": [8]}, "of 1 groups are 2n + 2 deep: 8, 10, 12, 14 and so on; not 9"),
+        ({"depth": 20, "widths": [8, 16, 8]}, "no group of widths has fewer filters than the one before; not 8, 16, 8"),
+        ({"depth": 20, "width": 8, "widths": [8, 16, 32]}, "in place of width: leave out width"),
+        ({"depth": 18, "images": "imagenet", "widths": [8, 16, 32, 64]}, "leave out widths"),
+    ],
+)
+def test_widths_that_do_not_fit_are_refused(choices: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        choose("architectures", {"name": "lc_resnet"} | choices)
 
 
 @pytest.mark.parametrize("depth", LARGE)

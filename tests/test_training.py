@@ -18,7 +18,7 @@ from core.network.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
 from core.training.assembly import assemble
 from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates
-from core.training.train import FINAL_GRID, train
+from core.training.train import FINAL_GRID, final_figures, train
 from core.training.worker import machine, work
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +39,7 @@ CHOICES = [
     {"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5},
     {"training": {"precision": "bfloat16"}},
     {"training": {"settled": 0.5}},
+    {"training": {"stored": "float16"}},
     {"method": {"name": "d2nn", "refreshed": 2}},
     {"method": {"name": "d2nn", "taught": 1.0}, "training": {"optimizer": "sgd", "learning_rate": 0.05}},
 ]
@@ -57,6 +58,24 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(choices: dict[str, o
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name]), name
     assert undisturbed[-1].final == resumed[-1].final
+
+
+def test_weights_kept_in_half_the_space_are_those_that_were_measured() -> None:
+    """Its figures are those of the network that is read back, and no other weights are kept than those that it ended with, rounded."""
+    whole, halved = (small(training={"stored": stored}) for stored in ("float32", "float16"))
+    data = whole.dataset.read()
+    ended, last = (list(train(config, data))[-1] for config in (whole, halved))
+    assert ended.state is not None
+    assert last.state is not None
+    weights = load(last.state)
+    graph = assemble(halved, data.image, len(data.classes))
+    unpack(last.state, graph)
+    assert final_figures(graph, halved, data) == last.final
+    several = {f"graph.{name}" for name, parameter in graph.named_parameters() if parameter.dim() > 1}
+    assert {name for name, tensor in weights.items() if tensor.dtype == torch.float16} == several
+    convolution = next(name for name in several if "controller" not in name and weights[name].dim() == 4)
+    assert torch.equal(weights[convolution], load(ended.state)[convolution].half())
+    assert len(last.state) < 0.7 * len(ended.state)
 
 
 def test_batch_norm_keeps_its_figures_once_they_are_settled() -> None:

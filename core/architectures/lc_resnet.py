@@ -9,7 +9,7 @@ Reconstructed: that the gates of a block come from what enters it, and which cha
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -26,6 +26,7 @@ from core.registry import Decides
 
 Gates = tuple[tuple[Gate, ...], ChannelGate | None]  # of a block, and of the channels inside it
 IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}  # blocks of each group
+CIFAR_GROUPS = 3
 EXPANSION = 4  # of bottleneck blocks, which the deeper two have
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, from 0 to 1; here images are from -1 to 1
 STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
@@ -35,9 +36,14 @@ class LCResNet(Architecture):
     """A ResNet whose blocks and channels are gated for each image."""
 
     name: Literal["lc_resnet"] = "lc_resnet"
-    depth: int = Field(20, ge=8, le=200, description="layers: 6n + 2 for CIFAR; 18, 34, 50 or 101 for ImageNet")
+    depth: int = Field(20, ge=8, le=200, description="layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet")
     images: Literal["cifar", "imagenet"] = Field("cifar", description="which family: three groups on small images, or four on large ones")
-    width: int = Field(0, ge=0, le=512, description="filters of the first group; 0: 16 for CIFAR, 64 for ImageNet")
+    width: int = Field(
+        0, ge=0, le=512, description="filters of the first group, twice as many in the next; 0: 16 for CIFAR, 64 for ImageNet"
+    )
+    widths: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
+        (), max_length=5, description="filters of each group of CIFAR's; each group but the first halves the map; none: as `width` says"
+    )
     layers: bool = Field(True, description="gates of whole blocks, L-Net")
     channels: bool = Field(True, description="gates of the channels inside blocks, C-Net")
     gates_of: Literal["block", "group"] = Field(
@@ -58,9 +64,19 @@ class LCResNet(Architecture):
     def _known(self) -> "LCResNet":
         if self.images == "imagenet" and self.depth not in IMAGENET:
             raise ValueError(f"ImageNet's ResNets here are {', '.join(map(str, IMAGENET))} deep, not {self.depth}")
-        if self.images == "cifar" and (self.depth - 2) % 6:
-            raise ValueError(f"CIFAR's ResNets are 6n + 2 deep: 8, 14, 20, 32, 38, 56, 110; not {self.depth}")
+        if self.widths and (self.width or self.images == "imagenet"):
+            raise ValueError(f"widths is for CIFAR's ResNets, in place of width: leave out {'width' if self.width else 'widths'}")
+        if list(self.widths) != sorted(self.widths):
+            raise ValueError(f"no group of widths has fewer filters than the one before; not {', '.join(map(str, self.widths))}")
+        if self.images == "cifar" and (self.depth - 2) % (layers := 2 * self._groups):
+            some = ", ".join(str(layers * blocks + 2) for blocks in range(1, 7) if layers * blocks + 2 >= 8)
+            raise ValueError(f"CIFAR's ResNets of {self._groups} groups are {layers}n + 2 deep: {some} and so on; not {self.depth}")
         return self
+
+    @property
+    def _groups(self) -> int:
+        """How many groups of blocks there are for CIFAR."""
+        return len(self.widths) or CIFAR_GROUPS
 
     @property
     def decides(self) -> Decides:
@@ -81,12 +97,12 @@ class LCResNet(Architecture):
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)
         large = self.images == "imagenet"
-        width = self.width or (64 if large else 16)
-        blocks = IMAGENET[self.depth] if large else ((self.depth - 2) // 6,) * 3
+        blocks = IMAGENET[self.depth] if large else ((self.depth - 2) // (2 * self._groups),) * self._groups
+        first = self.width or (64 if large else 16)
+        widths = self.widths or tuple(first * 2**group for group in range(len(blocks)))
         expansion = EXPANSION if large and self.depth >= 50 else 1
-        before, channels = g.add("stem", Stem(image[0], width, large), g.input), width
-        for group, count in enumerate(blocks, start=1):
-            inner = width * 2 ** (group - 1)
+        before, channels = g.add("stem", Stem(image[0], widths[0], large), g.input), widths[0]
+        for group, (inner, count) in enumerate(zip(widths, blocks, strict=True), start=1):
             filters = inner * expansion
             strides = [2 if group > 1 and not number else 1 for number in range(count)]
             branches = {

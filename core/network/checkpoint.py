@@ -23,9 +23,23 @@ class CheckpointError(UserError):
     """Weights that do not belong to the network; the text is one line."""
 
 
-def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0) -> bytes:
-    """The weights of a graph and, to go on training later, the optimiser's state and the number of steps done."""
-    tensors: dict[str, Tensor] = {f"graph.{name}": tensor for name, tensor in graph.state_dict().items()}
+@torch.no_grad()
+def round_weights(graph: Graph) -> None:
+    """Rounds the weights in place to numbers that half precision has. Biases and norms stay: they are few."""
+    for parameter in graph.parameters():
+        if parameter.dim() > 1:
+            parameter.copy_(parameter.half())
+
+
+def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, half: bool = False) -> bytes:
+    """The weights of a graph and, to go on training later, the optimiser's state and the number of steps done.
+
+    `half` keeps weights that were rounded in half the space.
+    """
+    halved = {name for name, parameter in graph.named_parameters() if half and parameter.dim() > 1}
+    tensors: dict[str, Tensor] = {
+        f"graph.{name}": tensor.half() if name in halved else tensor for name, tensor in graph.state_dict().items()
+    }
     if optimizer is not None:
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}

@@ -21,7 +21,7 @@ from core.datasets import Data, Report, Split, unreported
 from core.evaluation import evaluations, normalised
 from core.learning.trials import fit_controllers
 from core.methods import Batch
-from core.network.checkpoint import begin_with, pack, unpack
+from core.network.checkpoint import begin_with, pack, round_weights, unpack
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Greedy
@@ -92,9 +92,11 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         if epoch + 1 == options.epochs:
             if config.method.refits and graph.every_lam and int(kept_back.sum()) >= FITTED_ON:
                 fit_controllers(graph, Split(data.train.images[kept_back], data.train.labels[kept_back]), data.val, generator)
+            if options.stored == "float16":
+                round_weights(graph)
             _adjust(config, graph, data.val, final=True)
         yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
-    yield Progress(options.epochs, {}, pack(graph), final_figures(graph, config, data, report))
+    yield Progress(options.epochs, {}, pack(graph, half=options.stored == "float16"), final_figures(graph, config, data, report))
 
 
 def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = unreported) -> dict[str, Any]:
