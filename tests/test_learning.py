@@ -17,7 +17,7 @@ from toys import LAMS, Path, agreement, built, marked, shares_of_ways, three_pat
 
 from core.config import run_config
 from core.learning.calibration import ODDS, RATES, cost_curve, even_exchange_rate
-from core.learning.losses import TEMPERATURE, classification, taught_by_last
+from core.learning.losses import TEMPERATURE, classification, taught_by, taught_by_last
 from core.learning.metric import bag_metric
 from core.methods import Batch
 from core.methods.d2nn import D2NN
@@ -249,6 +249,41 @@ def test_what_is_taught_is_weighed_and_only_by_images_that_modules_learn_from() 
     assert float(once.detach()) > 0
     assert float(thrice.detach()) == pytest.approx(3 * float(once.detach()), rel=1e-5)
     assert float(losses(1.0, 12)["taught"].detach()) == 0
+
+
+def test_every_output_learns_from_a_teacher() -> None:
+    torch.manual_seed(0)
+    early, late, teacher = torch.randn(3, 4, requires_grad=True), torch.randn(3, 4, requires_grad=True), torch.randn(3, 4)
+    ran = {"a": torch.tensor([True, True, True]), "b": torch.tensor([False, True, False])}
+    execution = Execution({"a": early, "b": late}, ran, {}, {}, {})
+    truth = torch.distributions.Categorical(logits=teacher / TEMPERATURE)
+    apart = [torch.distributions.kl_divergence(truth, torch.distributions.Categorical(logits=one / TEMPERATURE)) for one in (early, late)]
+    loss = taught_by(teacher, execution, torch.tensor([True, True, False]))
+    assert float(loss.detach()) == pytest.approx(TEMPERATURE**2 * float((apart[0][:2].mean() + apart[1][1]).detach()), rel=1e-5)
+    loss.backward()
+    assert early.grad is not None
+    assert late.grad is not None
+    assert early.grad[:2].abs().amin(dim=0).sum() > 0
+    assert not early.grad[2].any()
+    assert not late.grad[[0, 2]].any()
+    assert float(taught_by(teacher, execution, torch.tensor([False] * 3))) == 0
+
+
+def test_what_a_teacher_says_is_weighed_and_only_by_images_that_modules_learn_from() -> None:
+    torch.manual_seed(0)
+    graph = run_config(architecture="cascade", dataset="cifar10", method="d2nn").architecture.build((3, 16, 16), 10, every_lam=True)
+    batch = batch_of(torch.randn(12, 3, 16, 16), torch.arange(12) % 10, 2)
+    told = Batch(batch.images, batch.labels, batch.kept_back, torch.randn(12, 10))
+
+    def loss(weight: float, batch: Batch) -> float:
+        method = D2NN(distilled=weight)
+        losses = method.step(method.prepare(graph), batch, None, 0.0, Generator().manual_seed(1)).losses
+        return float(losses["distilled"].detach()) if "distilled" in losses else 0.0
+
+    assert loss(0.0, batch) == 0
+    assert loss(1.0, told) > 0
+    assert loss(3.0, told) == pytest.approx(3 * loss(1.0, told), rel=1e-5)
+    assert loss(1.0, Batch(told.images, told.labels, torch.ones(12, dtype=torch.bool), told.teacher)) == 0
 
 
 def test_epsilon_starts_at_one_falls_and_ends() -> None:

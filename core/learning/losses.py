@@ -32,6 +32,13 @@ def taught(answers: Tensor, teacher: Tensor) -> Tensor:
     return TEMPERATURE**2 * F.kl_div((answers.float() / TEMPERATURE).log_softmax(dim=1), soft, reduction="batchmean")
 
 
+def taught_by(teacher: Tensor, execution: Execution, among: Tensor) -> Tensor:
+    """How far what each output says is from a teacher's answers (B, classes), added up over the outputs; of images `among` (B,) bool."""
+    counted = {name: execution.ran[name] & among for name in execution.outputs}
+    losses = [taught(output[counted[name]], teacher[counted[name]]) for name, output in execution.outputs.items() if counted[name].any()]
+    return torch.stack([execution.output.new_zeros((), dtype=torch.float32), *losses]).sum()
+
+
 def taught_by_last(execution: Execution, among: Tensor) -> Tensor:
     """How far what each output says is from what the last one that ran says, added up over the outputs.
 

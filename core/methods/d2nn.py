@@ -12,7 +12,8 @@ Differs from the paper:
   each epoch, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
 - A share of the training images is kept from the modules and teaches the controllers alone. On images that it has fitted even a small path
   is always right, and a controller that learns there never sees what the large path is for. (Batch norm sees these images, without labels.)
-- With `taught`, what earlier outputs say also learns from what the last one says.
+- With `taught`, what earlier outputs say also learns from what the last one says; with `distilled`, all outputs learn from what a trained
+  network says: the static network that it begins with, or another.
 - With every λ the controllers are fitted once more at the end, to what each of their options gives for the images held out
   (learning/trials.py), and the result is kept where it serves validation images better.
 
@@ -26,9 +27,9 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from core.learning.calibration import even_exchange_rate
-from core.learning.losses import classification, taught_by_last
+from core.learning.losses import classification, taught_by, taught_by_last
 from core.learning.metric import Metric, bag_metric
-from core.methods import Batch, Method, Step
+from core.methods import Batch, Pupil, Step
 from core.network.controller import Controller
 from core.network.cost import spent
 from core.network.execution import Execution, execute
@@ -40,7 +41,7 @@ from core.network.weighing import reward
 from core.registry import ConfigError
 
 
-class D2NN(Method):
+class D2NN(Pupil):
     """Q-learning of the controllers, cross-entropy for the rest."""
 
     name: Literal["d2nn"] = "d2nn"
@@ -129,6 +130,8 @@ class D2NN(Method):
         losses = {"classification": classification(execution, labels, ~batch.kept_back, self.early), "values": values}
         if self.taught:
             losses["taught"] = self.taught * taught_by_last(execution, ~batch.kept_back)
+        if batch.teacher is not None:
+            losses["distilled"] = self.distilled * taught_by(batch.teacher, execution, ~batch.kept_back)
         return Step(losses, figures)
 
     def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
