@@ -67,7 +67,7 @@ def front_chart(shown: Sequence[Series], statics: Sequence[Run], baselines: Sequ
     for series in shown:
         alone = next((run for run in series.runs if run.figures.get("baselines")), None)
         for name in baselines if alone else ():
-            _baseline(figure, series.name, name, alone, colors[series.name])
+            _baseline(figure, name, alone, colors[series.name])
     for series in shown:  # on top, where they can be clicked
         for seed, runs in series.seeds.items():
             _front(figure, series.name, rows_of(runs), colors[series.name], first=seed == min(series.seeds))
@@ -165,8 +165,11 @@ def _front(figure: go.Figure, name: str, rows: Sequence[Mapping[str, Any]], colo
     )
 
 
-def _baseline(figure: go.Figure, series: str, name: str, run: Run, color: str) -> None:
-    """One of what a run has to beat; its costs are kept as shares of the run's reference network."""
+def _baseline(figure: go.Figure, name: str, run: Run, color: str) -> None:
+    """One of what a run has to beat, of that run alone though others may be drawn in its colour.
+
+    Its costs are kept as shares of the run's reference network.
+    """
     macs = run.figures["test"][0]["macs_static"]
     corners = hull([Point(**point) for point in run.figures["baselines"].get("test", {}).get(name, [])])
     if not corners:
@@ -179,7 +182,7 @@ def _baseline(figure: go.Figure, series: str, name: str, run: Run, color: str) -
         line={"color": color, "width": 1, "dash": drawn["dash"]},
         marker={"symbol": drawn["symbol"], "size": 6},
         opacity=0.75,
-        name=f"{series}: {name}",
+        name=f"{run.name}: {name}",
         hoverinfo="skip",  # where it meets a network's own point, that is the one to be clicked
     )
 

@@ -7,7 +7,7 @@ from core.collapse import Collapsed
 from core.config import RunConfig, run_config
 from core.description import describe
 from core.front import Point, mean_difference
-from core.report import HIGH, LEARNT_NOTHING, LOW, learnt_nothing, mean_dependence
+from core.report import HIGH, LOW, beaten_by, mean_dependence
 from core.store.exchange import Header, Row
 
 
@@ -77,7 +77,8 @@ def _gains(told: Header) -> list[str]:
         return []
     lines = ["", f"## Gains on the test split, in points, mean over {LOW:.0%} to {HIGH:.0%} of the static network's cost", ""]
     lines += [f"- over {name}: {100 * gain:+.2f}" for name, gain in gains.items()]
-    lines += ["", LEARNT_NOTHING[0].upper() + LEARNT_NOTHING[1:] + "."] * learnt_nothing(own, fronts["random gates"])
+    for sentence in beaten_by(own, fronts):
+        lines += ["", f"{sentence[0].upper()}{sentence[1:]}."]
     if share is not None:
         lines += ["", f"Of the variance of its gates {share:.0%} depends on the image, mean over the same costs."]
     return lines

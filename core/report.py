@@ -12,7 +12,7 @@ from typing import Any
 
 from core.collapse import Collapsed
 from core.front import Point, accuracy_at, cost_for, hypervolume, mean_difference
-from core.registry import ConfigError
+from core.registry import ConfigError, choose
 from core.store import Run
 
 LOW, HIGH = 0.3, 0.7  # costs between which differences are averaged
@@ -21,6 +21,8 @@ SAVINGS = (0.3, 0.62)  # those of the ResNet cascade in the D2NN paper
 WITHIN = (0.005, 0.01)  # of accuracy
 INDEPENDENT = 0.005  # share of the gates' variance up to which they do not depend on the image
 LEARNT_NOTHING = "its gates do not beat random ones: it has learnt nothing about when to skip"
+NO_BETTER_THAN_ROUTES = "its gates do not beat its own fixed routes: images sent along the best of these at random do as well at equal cost"
+RIVALS = {"random gates": LEARNT_NOTHING, "fixed routes": NO_BETTER_THAN_ROUTES}  # what is said of a network that does not beat them
 RANDOM = f"gain over random gates, {SPAN}"
 
 Figures = dict[str, float]
@@ -47,7 +49,7 @@ def alone(group: Sequence[Run], split: str) -> Figures:
 
 def against(group: Sequence[Run], others: Sequence[Run], split: str) -> Figures:
     """The figures of a group against other runs. Raises ConfigError where they are not of the same images."""
-    if strange := [other.name for other in others if other.config["dataset"] != group[0].config["dataset"]]:
+    if strange := [other.name for other in others if not same_images(other, group[0])]:
         raise ConfigError(f"{group[0].name} and {strange[0]} were not measured on the same images: their figures cannot be compared")
     own, theirs = (points(runs, split, reference(group, split)) for runs in (group, others))
     best = max(theirs, key=lambda point: point.accuracy)
@@ -63,18 +65,36 @@ def against(group: Sequence[Run], others: Sequence[Run], split: str) -> Figures:
     if len(theirs) > 1:
         everyone = (*own, *theirs)
         corner = (max(point.cost for point in everyone), min(point.accuracy for point in everyone))
-        told["hypervolume over theirs"] = hypervolume(own, *corner) / hypervolume(theirs, *corner)
+        beneath = hypervolume(theirs, *corner)
+        told["hypervolume over theirs"] = hypervolume(own, *corner) / beneath if beneath else math.nan
     return told
 
 
+def same_images(run: Run, other: Run) -> bool:
+    """Whether two runs have the same dataset; options that have come since a run was trained are as they are by default."""
+    first, second = run.config["dataset"], other.config["dataset"]
+    if first == second:
+        return True
+    try:
+        return choose("datasets", first) == choose("datasets", second)
+    except ConfigError:
+        return False
+
+
 def warnings(run: Run) -> list[str]:
-    """What a reader of a gated run's figures should know: control nodes that do not decide, and gates that do not beat random ones."""
+    """What a reader of a gated run's figures should know: control nodes that do not decide, and gates that do not beat simple rivals."""
     told = [str(Collapsed(**control)) for control in run.figures.get("collapsed", [])]
     rows = run.figures.get("test", [])
     between = [row["dependence"] for row in rows if row.get("dependence") is not None and (row["lam"] is None or 0 < row["lam"] < 1)]
     told += ["its gates do the same for all images"] * (bool(between) and max(between) <= INDEPENDENT)
-    random = [Point(**point) for point in run.figures.get("baselines", {}).get("test", {}).get("random gates", [])]
-    return told + [LEARNT_NOTHING] * (bool(random) and learnt_nothing(points([run], "test", reference([run], "test")), random))
+    fronts = run.figures.get("baselines", {}).get("test", {})
+    rivals = {name: [Point(**point) for point in front] for name, front in fronts.items()}
+    return told + (beaten_by(points([run], "test", reference([run], "test")), rivals) if rivals else [])
+
+
+def beaten_by(own: Sequence[Point], rivals: Mapping[str, Sequence[Point]]) -> list[str]:
+    """What is to be said of a network that does not beat some of its rivals, by the names of these."""
+    return [sentence for name, sentence in RIVALS.items() if rivals.get(name) and not _beats(own, rivals[name])]
 
 
 def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> float | None:
@@ -83,14 +103,14 @@ def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> flo
     return mean(between) if between else None
 
 
-def learnt_nothing(own: Sequence[Point], random: Sequence[Point]) -> bool:
-    """Whether a network does not beat random gates on its own modules: between the costs LOW and HIGH, or where it is if not there."""
-    gain = mean_difference(own, random, LOW, HIGH)
+def _beats(own: Sequence[Point], rival: Sequence[Point]) -> bool:
+    """Whether a network beats what runs on its own modules: between the costs LOW and HIGH, or where it is if not there."""
+    gain = mean_difference(own, rival, LOW, HIGH)
     if math.isfinite(gain):
-        return gain <= 0
-    gains = [point.accuracy - accuracy_at(random, point.cost) for point in own]
+        return gain > 0
+    gains = [point.accuracy - accuracy_at(rival, point.cost) for point in own]
     known = [gain for gain in gains if math.isfinite(gain)]
-    return bool(known) and mean(known) <= 0
+    return not known or mean(known) > 0
 
 
 def over_seeds(figures: Sequence[Figures]) -> dict[str, tuple[float, float | None]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.registry import ConfigError
-from core.report import RANDOM, against, alone, over_seeds, warnings
+from core.report import NO_BETTER_THAN_ROUTES, RANDOM, against, alone, over_seeds, same_images, warnings
 from core.store import Run
 
 
@@ -44,6 +44,29 @@ def test_a_network_is_held_against_random_gates_where_it_is() -> None:
     below, above = (run("one", [0.9], [accuracy], baselines={"test": random}) for accuracy in (0.7, 0.9))
     assert "learnt nothing" in warnings(below)[0]
     assert warnings(above) == []
+
+
+def test_a_network_is_held_against_its_fixed_routes_too() -> None:
+    """A cascade easily beats random gates, which use all its exits alike; the mix of its best routes is the harder rival."""
+    rivals = {
+        "random gates": [{"cost": 0.1, "accuracy": 0.5}, {"cost": 1.0, "accuracy": 0.6}],
+        "fixed routes": [{"cost": 0.1, "accuracy": 0.6}, {"cost": 0.3, "accuracy": 0.9}, {"cost": 1.0, "accuracy": 0.9}],
+    }
+    below, above = (run("one", [0.1, 0.5, 0.7], [0.6, accuracy, accuracy], baselines={"test": rivals}) for accuracy in (0.85, 0.95))
+    assert warnings(below) == [NO_BETTER_THAN_ROUTES]
+    assert warnings(above) == []
+
+
+def test_options_that_have_come_since_do_not_part_datasets() -> None:
+    old, now = {"name": "cluttered_digits", "train": 300}, {"name": "cluttered_digits", "train": 300, "shift": 0}
+    runs = [Run(name=str(number), config={"dataset": dataset}) for number, dataset in enumerate((old, now, now | {"train": 200}))]
+    assert same_images(runs[0], runs[1])
+    assert not same_images(runs[0], runs[2])
+
+
+def test_there_is_no_hypervolume_over_one_point_of_the_largest_cost() -> None:
+    told = against([gated()], [run("a", [1.0], [0.5]), run("b", [1.0], [0.4])], "test")
+    assert isnan(told["hypervolume over theirs"])
 
 
 @pytest.mark.parametrize(("between", "told"), [(0.2, []), (0.002, ["its gates do the same for all images"])])

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_cli import call
+from test_cli import call, refused
 
 from core.config import run_config
 from core.registry import ConfigError
@@ -41,6 +41,21 @@ def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: s
     assert called.returncode == 0, called.stderr
     there = sorted((run.name, run.state) for run in Store(scratch_database).runs() if run.sweep == "still")
     assert there == [("still/static go on/0", "finished"), ("still/static stop/0", "finished")]
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in called.stdout.splitlines() if "│ still/" in line]
+    costs = {row[0]: float(row[4].split()[0]) for row in rows}
+    assert costs["still/static stop/0"] < costs["still/static go on/0"]
+    assert {row[5] for row in rows} == {"–"}  # their share of themselves would tell nothing
+
+
+def test_a_sweep_whose_runs_fail_says_so(scratch_database: str, tmp_path: Path) -> None:
+    """Scripts that go on with its runs hear of it, and so does who asks for its figures."""
+    missing = tmp_path / "nowhere.safetensors"
+    words = ["--name", "bad", "--dataset", "faces", "--set", f"training.start={missing}", "--db", scratch_database]
+    for more in ([], ["--json"]):
+        called = call("sweep", "cascade", *words, *more)
+        assert called.returncode == 1
+        assert "nowhere.safetensors" in " ".join(called.stdout.split())
+    assert "no run of bad is finished: bad/every/0 is failed" in refused("report", "bad", "--db", scratch_database)
 
 
 def test_static_paths_take_the_options_of_static_and_no_route(scratch_database: str) -> None:

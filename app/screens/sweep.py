@@ -10,7 +10,7 @@ from app import state
 from app.fronts import BASELINES, Series, front_chart, modules_chart, routes_chart, rows_of, series_of, telling_nodes
 from app.progress import PATIENCE
 from app.wording import percent, plain
-from core.report import alone, warnings
+from core.report import alone, same_images, warnings
 from core.store import Run, StoreError
 from core.store.models import now
 from core.training.worker import start_sweep
@@ -44,8 +44,10 @@ def _chosen(names: list[str]) -> list[str]:
 
 
 def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
-    datasets = {str(run.config["dataset"]): run.dataset for series in shown for run in series.runs}
-    if len(datasets) > 1:
+    tested: list[Run] = []  # one of each dataset
+    for run in (run for series in shown for run in series.runs):
+        tested += [] if any(same_images(run, other) for other in tested) else [run]
+    if len(tested) > 1:
         st.warning("These networks were tested on different images: their accuracies cannot be compared.", icon=":material/warning:")
     there = [name for name in BASELINES if any(name in run.figures.get("baselines", {}).get("test", {}) for s in shown for run in s.runs)]
     beside = st.pills("Beside them", ["static networks", *there], selection_mode="multi", default=["static networks", *there], key="beside")
@@ -56,7 +58,7 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         if run.method == "static"
         and run.status == "finished"
         and run.architecture in architectures
-        and str(run.config["dataset"]) in datasets
+        and any(same_images(run, other) for other in tested)
     ]
     chart = front_chart(shown, statics if "static networks" in beside else [], [name for name in there if name in beside])
     key = f"front-{'-'.join(str(run.id) for series in shown for run in series.runs)}-{'-'.join(beside)}"

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from core.cli.options import AsJson, Database, Settings, bar, configuration, console, opened, print_json
+from core.cli.options import AsJson, Database, Settings, bar, configuration, console, millions, opened, print_json
 from core.config import read_lams, read_seeds
 from core.registry import ConfigError
 from core.series import by_series
 from core.store import Run, Store
+
+MISSING = {"cost within": "not reached", "hypervolume": "theirs is nothing"}  # in place of a figure that there is not
 
 
 def sweep(
@@ -64,8 +66,10 @@ def sweep(
             runs = now
     if as_json:
         print_json([{"id": run.id, "run": run.name, "state": run.state, "error": run.error, "figures": run.figures} for run in runs])
-        return
-    _print_runs(runs, name)
+    else:
+        _print_runs(runs, name)
+    if any(run.state == "failed" for run in runs):
+        raise typer.Exit(1)
 
 
 def report(
@@ -106,7 +110,7 @@ def report(
     table = Table("figure", "value", title=f"{name}: {split} split, {there[0].figures[split][0]['n']} images, {over}")
     for figure, (value, deviation) in told.items():
         written = f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
-        missing = "not reached" if "cost within" in figure else "no cost in common"
+        missing = next((words for part, words in MISSING.items() if part in figure), "no cost in common")
         table.add_row(figure, missing + " by every seed" * (len(seeds) > 1) if math.isnan(value) else written)
     console().print(table)
     print("costs are shares of the multiply-adds of the static reference network; accuracies, gains and losses are shares of 1")
@@ -137,15 +141,18 @@ def _runs(store: Store, name: str) -> list[Run]:
         raise ConfigError(f"{name} holds networks for every λ and others for one λ each: name {name}/every or {name}/each")
     sweep = known[name][0].series if name in known else name
     found = known.get(name, []) + [run for run in finished if run.method == "static" and run.series == sweep]
+    if not found and (others := [run for run in store.runs() if run.sweep == name]):
+        raise ConfigError(f"no run of {name} is finished: {others[0].name} is {others[0].state}")
     return sorted(found, key=lambda run: (run.seed, run.lam or 0.0, run.id)) or [store.run(name)]
 
 
 def _print_runs(runs: list[Run], name: str) -> None:
-    table = Table("run", "state", "λ", "test accuracy", "share of static", title=name)
+    table = Table("run", "state", "λ", "test accuracy", "multiply-adds", "share of static", title=name)
     for run in runs:
         rows: list[dict[str, Any]] = run.figures.get("test", [])
         for row in rows or [{}]:
             lam = "–" if row.get("lam") is None else f"{row['lam']:.2f}"
-            shown = (f"{row['accuracy']:.4f}", f"{row['macs_mean'] / row['macs_static']:.1%}") if row else ("–", run.error or "–")
+            share = f"{row['macs_mean'] / row['macs_static']:.1%}" if row and run.method != "static" else "–"  # which would be its own
+            shown = (f"{row['accuracy']:.4f}", millions(row["macs_mean"]), share) if row else ("–", "–", run.error or "–")
             table.add_row(run.name, run.state, lam, *shown)
     console().print(table)

@@ -49,7 +49,7 @@ SHEETS = {
     "mnist": (
         Panel("High-low, cluttered MNIST, seed 0", "high-low-begun/every/0", ("high-low-static/",)),
         Panel("Cascade, cluttered MNIST, seed 0", "cascade-begun/every/0", ("cascade-static/",)),
-        Panel("Chain of length 4, cluttered MNIST 100×100, seed 0", "chain-100"),
+        Panel("Chain of length 4, cluttered MNIST 100×100, seed 0", "chain-100/every/0"),
     ),
 }
 
