@@ -228,6 +228,13 @@ def _title(text: str) -> dict[str, Any]:
 
 
 def _frame(figure: go.Figure, height: int) -> None:
-    figure.update_layout(height=height, margin={"l": 8, "r": 8, "t": 36, "b": 8}, legend={"orientation": "h", "y": -0.22, "x": 0})
+    legend = {
+        "orientation": "h",
+        "yref": "container",
+        "y": 0,
+        "yanchor": "bottom",
+        "x": 0,
+    }  # below the title of the axis, however many rows
+    figure.update_layout(height=height, margin={"l": 8, "r": 8, "t": 36, "b": 8}, legend=legend)
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True)
