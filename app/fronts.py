@@ -228,13 +228,8 @@ def _title(text: str) -> dict[str, Any]:
 
 
 def _frame(figure: go.Figure, height: int) -> None:
-    legend = {
-        "orientation": "h",
-        "yref": "container",
-        "y": 0,
-        "yanchor": "bottom",
-        "x": 0,
-    }  # below the title of the axis, however many rows
+    below = {"yref": "container", "y": 0, "yanchor": "bottom"}  # the title of the axis, however many rows there are
+    legend = {"orientation": "h", "x": 0, **below}
     figure.update_layout(height=height, margin={"l": 8, "r": 8, "t": 36, "b": 8}, legend=legend)
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True)

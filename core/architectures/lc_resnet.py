@@ -68,9 +68,9 @@ class LCResNet(Architecture):
             raise ValueError(f"widths is for CIFAR's ResNets, in place of width: leave out {'width' if self.width else 'widths'}")
         if list(self.widths) != sorted(self.widths):
             raise ValueError(f"no group of widths has fewer filters than the one before; not {', '.join(map(str, self.widths))}")
-        if self.images == "cifar" and (self.depth - 2) % (layers := 2 * self._groups):
-            some = ", ".join(str(layers * blocks + 2) for blocks in range(1, 7) if layers * blocks + 2 >= 8)
-            raise ValueError(f"CIFAR's ResNets of {self._groups} groups are {layers}n + 2 deep: {some} and so on; not {self.depth}")
+        if self.images == "cifar" and (self.depth - 2) % (each := 2 * self._groups):
+            some = ", ".join(str(each * blocks + 2) for blocks in range(1, 7) if each * blocks + 2 >= 8)
+            raise ValueError(f"CIFAR's ResNets of {self._groups} groups are {each}n + 2 deep: {some} and so on; not {self.depth}")
         return self
 
     @property
