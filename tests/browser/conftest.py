@@ -24,16 +24,18 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+LONG = {"name": "resnet_cascade", "n": 6, "width": 2, "exits": [8, 13], "scout": [2, 4]}
 expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a store with a small trained cascade for every λ, called "digits"."""
+    """The URL of a store with two small trained networks for every λ: a cascade, "digits", and one of many blocks, "long"."""
     url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'runs.db'}"
     store = Store(url)
-    config = run_config(architecture="cascade", dataset="digits", method="d2nn", training={"epochs": 6})
-    work(store, store.add(name="digits", **config.columns()).id)
+    for name, shape, epochs in (("digits", {"name": "cascade"}, 6), ("long", LONG, 1)):
+        config = run_config(architecture=shape, dataset="digits", method="d2nn", training={"epochs": epochs})
+        work(store, store.add(name=name, **config.columns()).id)
     return url
 
 
