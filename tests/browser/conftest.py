@@ -30,10 +30,10 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a store with two small trained networks for every λ: a cascade, "digits", and one of many blocks, "long"."""
+    """The URL of a store with two small trained networks for every λ: one of many blocks, "long", and a cascade, "digits"."""
     url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'runs.db'}"
     store = Store(url)
-    for name, shape, epochs in (("digits", {"name": "cascade"}, 6), ("long", LONG, 1)):
+    for name, shape, epochs in (("long", LONG, 1), ("digits", {"name": "cascade"}, 6)):  # the newest is what pages begin with
         config = run_config(architecture=shape, dataset="digits", method="d2nn", training={"epochs": epochs})
         work(store, store.add(name=name, **config.columns()).id)
     return url

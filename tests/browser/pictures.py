@@ -49,7 +49,7 @@ PICTURES = (
     Picture("explore", CHAIN, (1400, 1180), before=lit),
     Picture("dark", CHAIN, (1400, 1700), dark=True, before=inspected),
     Picture("phone", CHAIN, (390, 1240), before=lit),
-    Picture("cascade", "?run=reference/resnet38-cascade-cifar10&lam=0.50", (1400, 880), before=lit),
+    Picture("cascade", "?run=reference/resnet38-cascade-cifar10&lam=0.50", (1400, 960), before=lit),
     Picture("lc", "?run=reference/lc-digits&lam=0.30", (1400, 1060), before=lit),
     Picture("sweep", "sweep?show=reference/chain-digits", (1400, 1317), before=charted),
 )
