@@ -258,7 +258,7 @@ def test_every_output_learns_from_a_teacher() -> None:
     execution = Execution({"a": early, "b": late}, ran, {}, {}, {})
     truth = torch.distributions.Categorical(logits=teacher / TEMPERATURE)
     apart = [torch.distributions.kl_divergence(truth, torch.distributions.Categorical(logits=one / TEMPERATURE)) for one in (early, late)]
-    loss = taught_by(teacher, execution, torch.tensor([True, True, False]))
+    loss = taught_by(execution, teacher, torch.tensor([True, True, False]))
     assert float(loss.detach()) == pytest.approx(TEMPERATURE**2 * float((apart[0][:2].mean() + apart[1][1]).detach()), rel=1e-5)
     loss.backward()
     assert early.grad is not None
@@ -266,7 +266,7 @@ def test_every_output_learns_from_a_teacher() -> None:
     assert early.grad[:2].abs().amin(dim=0).sum() > 0
     assert not early.grad[2].any()
     assert not late.grad[[0, 2]].any()
-    assert float(taught_by(teacher, execution, torch.tensor([False] * 3))) == 0
+    assert float(taught_by(execution, teacher, torch.tensor([False] * 3))) == 0
 
 
 def test_what_a_teacher_says_is_weighed_and_only_by_images_that_modules_learn_from() -> None:

@@ -32,7 +32,7 @@ def taught(answers: Tensor, teacher: Tensor) -> Tensor:
     return TEMPERATURE**2 * F.kl_div((answers.float() / TEMPERATURE).log_softmax(dim=1), soft, reduction="batchmean")
 
 
-def taught_by(teacher: Tensor, execution: Execution, among: Tensor) -> Tensor:
+def taught_by(execution: Execution, teacher: Tensor, among: Tensor) -> Tensor:
     """How far what each output says is from a teacher's answers (B, classes), added up over the outputs; of images `among` (B,) bool."""
     counted = {name: execution.ran[name] & among for name in execution.outputs}
     losses = [taught(output[counted[name]], teacher[counted[name]]) for name, output in execution.outputs.items() if counted[name].any()]

@@ -131,7 +131,7 @@ class D2NN(Pupil):
         if self.taught:
             losses["taught"] = self.taught * taught_by_last(execution, ~batch.kept_back)
         if batch.teacher is not None:
-            losses["distilled"] = self.distilled * taught_by(batch.teacher, execution, ~batch.kept_back)
+            losses["distilled"] = self.distilled * taught_by(execution, batch.teacher, ~batch.kept_back)
         return Step(losses, figures)
 
     def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:

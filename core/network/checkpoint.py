@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from core.errors import UserError
@@ -26,9 +27,13 @@ class CheckpointError(UserError):
 @torch.no_grad()
 def round_weights(graph: Graph) -> None:
     """Rounds the weights in place to numbers that half precision has. Biases and norms stay: they are few."""
-    for parameter in graph.parameters():
-        if parameter.dim() > 1:
-            parameter.copy_(parameter.half())
+    for weights in _rounded(graph).values():
+        weights.copy_(weights.half())
+
+
+def _rounded(graph: Graph) -> dict[str, Parameter]:
+    """The weights that are rounded where half the space is asked for, by name."""
+    return {name: parameter for name, parameter in graph.named_parameters() if parameter.dim() > 1}
 
 
 def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, half: bool = False) -> bytes:
@@ -36,7 +41,7 @@ def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, hal
 
     `half` keeps weights that were rounded in half the space.
     """
-    halved = {name for name, parameter in graph.named_parameters() if half and parameter.dim() > 1}
+    halved = _rounded(graph) if half else {}
     tensors: dict[str, Tensor] = {
         f"graph.{name}": tensor.half() if name in halved else tensor for name, tensor in graph.state_dict().items()
     }
