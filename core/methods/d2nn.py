@@ -23,7 +23,7 @@ Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from core.learning.calibration import even_exchange_rate
@@ -75,6 +75,12 @@ class D2NN(Pupil):
     full_path: float = Field(
         0.5, ge=0, le=1, description="with every λ: share of the images that modules learn from which take the dearest option everywhere"
     )
+
+    @model_validator(mode="after")
+    def _sets(self) -> "D2NN":
+        if self.metric != "accuracy" and self.bag == 1:
+            raise ValueError(f"{self.metric} of a single image says no more than whether it is right: take several in method.bag, 16 say")
+        return self
 
     def prepare(self, graph: Graph) -> Graph:
         """The graph itself, its controllers told what is known of costs."""
