@@ -6,8 +6,8 @@ from statistics import mean, stdev
 from core.collapse import Collapsed
 from core.config import RunConfig, run_config
 from core.description import describe
-from core.front import Point, mean_difference
-from core.report import HIGH, LOW, beaten_by, mean_dependence
+from core.front import Point
+from core.report import HIGH, LOW, beaten_by, gain, mean_dependence
 from core.store.exchange import Header, Row
 
 
@@ -72,11 +72,12 @@ def _gains(told: Header) -> list[str]:
     own = [Point(row.macs_mean / row.macs_static, row.accuracy) for row in told.figures.test]
     share = mean_dependence(own, [getattr(row, "dependence", None) for row in told.figures.test])
     fronts = {name: [Point(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
-    gains = {name: mean_difference(own, front, LOW, HIGH) for name, front in fronts.items() if name != "full path"}
+    gains = {name: gain(own, front) for name, front in fronts.items() if name != "full path"}
     if not gains:
         return []
-    lines = ["", f"## Gains on the test split, in points, mean over {LOW:.0%} to {HIGH:.0%} of the static network's cost", ""]
-    lines += [f"- over {name}: {100 * gain:+.2f}" for name, gain in gains.items()]
+    where = f"mean over {LOW:.0%} to {HIGH:.0%} of the static network's cost" if len(own) > 1 else "at its cost"
+    lines = ["", f"## Gains on the test split, in points, {where}", ""]
+    lines += [f"- over {name}: {100 * gained:+.2f}" for name, gained in gains.items()]
     for sentence in beaten_by(own, fronts):
         lines += ["", f"{sentence[0].upper()}{sentence[1:]}."]
     if share is not None:

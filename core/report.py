@@ -11,6 +11,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from core.collapse import Collapsed
+from core.datasets import Dataset
 from core.front import Point, accuracy_at, cost_for, hypervolume, mean_difference
 from core.registry import ConfigError, choose
 from core.store import Run
@@ -44,7 +45,7 @@ def alone(group: Sequence[Run], split: str) -> Figures:
     if full := fronts.pop("full path", None):
         told |= {"accuracy of its full path": full[0].accuracy, "cost of its full path": full[0].cost}
         told |= _reaching(own, full[0].accuracy, "its full path")
-    return told | {f"gain over {name}, {SPAN}": mean_difference(own, front, LOW, HIGH) for name, front in fronts.items()}
+    return told | {f"gain over {name}, {span(own)}": gain(own, front) for name, front in fronts.items()}
 
 
 def against(group: Sequence[Run], others: Sequence[Run], split: str) -> Figures:
@@ -71,14 +72,22 @@ def against(group: Sequence[Run], others: Sequence[Run], split: str) -> Figures:
 
 
 def same_images(run: Run, other: Run) -> bool:
-    """Whether two runs have the same dataset; options that have come since a run was trained are as they are by default."""
+    """Whether two runs were measured on the same images: options that have come since one was trained are as they are by default, and
+    those that concern the training images alone may differ."""
     first, second = run.config["dataset"], other.config["dataset"]
     if first == second:
         return True
     try:
-        return choose("datasets", first) == choose("datasets", second)
+        return _measured_on(first) == _measured_on(second)
     except ConfigError:
         return False
+
+
+def _measured_on(choice: dict[str, Any]) -> dict[str, Any]:
+    """The options of a dataset that decide which images it has for validation and the test."""
+    dataset = choose("datasets", choice)
+    assert isinstance(dataset, Dataset)
+    return dataset.model_dump(exclude=set(dataset.for_training))
 
 
 def warnings(run: Run) -> list[str]:
@@ -97,6 +106,16 @@ def beaten_by(own: Sequence[Point], rivals: Mapping[str, Sequence[Point]]) -> li
     return [sentence for name, sentence in RIVALS.items() if rivals.get(name) and not _beats(own, rivals[name])]
 
 
+def span(own: Sequence[Point]) -> str:
+    """In words, the costs at which `gain` compares."""
+    return SPAN if len(own) > 1 else "at its cost"
+
+
+def gain(own: Sequence[Point], rival: Sequence[Point]) -> float:
+    """What a network gains over a rival: on average between the costs LOW and HIGH, or at its one cost where it serves one λ alone."""
+    return mean_difference(own, rival, LOW, HIGH) if len(own) > 1 else own[0].accuracy - accuracy_at(rival, own[0].cost)
+
+
 def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> float | None:
     """The mean share of the gates' variance that depends on the image, of points between the costs LOW and HIGH; none if none has one."""
     between = [share for point, share in zip(own, shares, strict=True) if share is not None and LOW <= point.cost <= HIGH]
@@ -105,9 +124,8 @@ def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> flo
 
 def _beats(own: Sequence[Point], rival: Sequence[Point]) -> bool:
     """Whether a network beats what runs on its own modules: between the costs LOW and HIGH, or where it is if not there."""
-    gain = mean_difference(own, rival, LOW, HIGH)
-    if math.isfinite(gain):
-        return gain > 0
+    if math.isfinite(gained := gain(own, rival)):
+        return gained > 0
     gains = [point.accuracy - accuracy_at(rival, point.cost) for point in own]
     known = [gain for gain in gains if math.isfinite(gain)]
     return not known or mean(known) > 0

@@ -46,6 +46,14 @@ def test_every_dataset_explains_its_options(name: str) -> None:
             assert field.metadata or "Literal" in str(field.annotation), f"{name}.{option} lacks bounds"
 
 
+def test_options_of_training_leave_what_is_measured_as_it_is() -> None:
+    some, others = ClutteredDigits(**SMALL).read(), ClutteredDigits(**SMALL | {"train": 400}, shift=4).read()
+    assert len(others.train) == 400
+    for part in ("val", "test"):
+        assert torch.equal(parts(some)[part].images, parts(others)[part].images)
+        assert torch.equal(parts(some)[part].labels, parts(others)[part].labels)
+
+
 @pytest.mark.parametrize("dataset", OWN, ids=lambda dataset: dataset.name)
 def test_parts_have_the_promised_types_and_classes(dataset: Dataset) -> None:
     heard: list[tuple[str, float]] = []

@@ -46,6 +46,16 @@ def test_a_network_is_held_against_random_gates_where_it_is() -> None:
     assert warnings(above) == []
 
 
+def test_a_network_of_one_lam_is_compared_at_its_cost_alone() -> None:
+    """That a rival reaches more at a cost which it does not have says nothing of its gates."""
+    rivals = {name: [{"cost": 0.3, "accuracy": 0.84}, {"cost": 0.7, "accuracy": 0.93}] for name in ("random gates", "fixed routes")}
+    better = run("one", [0.31], [0.85], baselines={"test": rivals})
+    assert warnings(better) == []
+    told = alone([better], "test")
+    assert told["gain over fixed routes, at its cost"] == pytest.approx(0.01 - 0.09 / 40)
+    assert RANDOM not in told
+
+
 def test_a_network_is_held_against_its_fixed_routes_too() -> None:
     """A cascade easily beats random gates, which use all its exits alike; the mix of its best routes is the harder rival."""
     rivals = {
@@ -58,10 +68,12 @@ def test_a_network_is_held_against_its_fixed_routes_too() -> None:
 
 
 def test_options_that_have_come_since_do_not_part_datasets() -> None:
-    old, now = {"name": "cluttered_digits", "train": 300}, {"name": "cluttered_digits", "train": 300, "shift": 0}
-    runs = [Run(name=str(number), config={"dataset": dataset}) for number, dataset in enumerate((old, now, now | {"train": 200}))]
+    old, now = {"name": "cluttered_digits", "test": 300}, {"name": "cluttered_digits", "test": 300, "shift": 0}
+    choices = (old, now, now | {"train": 200, "shift": 4}, now | {"test": 200})
+    runs = [Run(name=str(number), config={"dataset": dataset}) for number, dataset in enumerate(choices)]
     assert same_images(runs[0], runs[1])
-    assert not same_images(runs[0], runs[2])
+    assert same_images(runs[0], runs[2])  # what is learned from is no part of what is measured
+    assert not same_images(runs[0], runs[3])
 
 
 def test_there_is_no_hypervolume_over_one_point_of_the_largest_cost() -> None:

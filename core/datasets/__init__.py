@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from core.registry import Component
 
@@ -60,6 +60,8 @@ def varied(labels: list[int], count: int) -> list[int]:
 
 class Dataset(Component):
     """Labelled images; its options are sizes, sources and the seed of the split."""
+
+    for_training: ClassVar[frozenset[str]] = frozenset()  # options that leave the validation and the test part as they are
 
     @abstractmethod
     def read(self, report: Report = unreported) -> Data:

@@ -4,7 +4,7 @@ After the cluttered MNIST of Mnih and others (2014), which is easy to look at an
 others hidden in clutter, so there is something to decide for each.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -25,6 +25,8 @@ CHUNK = 1000  # images composed at once, so that the index arrays stay small
 
 class ClutteredDigits(Dataset):
     """One whole digit and some fragments on a black canvas, grey; which digits are drawn in one part is drawn in no other."""
+
+    for_training: ClassVar[frozenset[str]] = frozenset({"train", "shift"})
 
     name: Literal["cluttered_digits"] = "cluttered_digits"
     canvas: int = Field(48, ge=28, le=256, description="side of an image in pixels")

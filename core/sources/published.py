@@ -43,6 +43,7 @@ class Published(Dataset):
     limit: int | None = Field(None, ge=1, description="train on this many images only; none: on all")
     seed: int = Field(0, ge=0, lt=2**31, description="chooses the images for validation and those under the limit")
 
+    for_training: ClassVar[frozenset[str]] = frozenset({"limit"})
     shape: ClassVar[tuple[int, int, int]]
     class_names: ClassVar[tuple[str, ...]]
 
