@@ -106,7 +106,7 @@ class RunConfig(BaseModel):
 def read_lams(text: str) -> tuple[float | None, ...]:
     """Values of λ with commas between them; "every" is one network for every λ, as none. Raises ConfigError."""
     try:
-        return tuple(None if word == "every" else float(word) for word in _words(text, "λ"))
+        return tuple(dict.fromkeys(None if word == "every" else float(word) for word in _words(text, "λ")))
     except ValueError as error:
         raise ConfigError(f"λ is neither a number nor 'every': {error}") from None
 
@@ -114,13 +114,13 @@ def read_lams(text: str) -> tuple[float | None, ...]:
 def read_seeds(text: str) -> tuple[int, ...]:
     """Seeds with commas between them. Raises ConfigError."""
     try:
-        return tuple(int(word) for word in _words(text, "seed"))
+        return tuple(dict.fromkeys(int(word) for word in _words(text, "seed")))
     except ValueError as error:
         raise ConfigError(f"a seed is no whole number: {error}") from None
 
 
 def _words(text: str, what: str) -> list[str]:
-    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         raise ConfigError(f"give at least one {what}")
     return words

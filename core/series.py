@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from core.store import Run
 
+APART = ("every", "each")  # what networks for every λ, and others for one λ each, of one sweep are called
+
 
 def by_series(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Gated runs by the name of what they belong to, in their order: a sweep, a variant of it, or themselves.
@@ -17,6 +19,5 @@ def by_series(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def _apart(base: str, runs: list[Run]) -> dict[str, list[Run]]:
-    every = [run for run in runs if run.lam is None]
-    each = [run for run in runs if run.lam is not None]
-    return {f"{base}/every": every, f"{base}/each": each} if every and each else {base: runs}
+    parts = [run for run in runs if run.lam is None], [run for run in runs if run.lam is not None]
+    return {f"{base}/{name}": part for name, part in zip(APART, parts, strict=True)} if all(parts) else {base: runs}

@@ -268,6 +268,13 @@ def test_what_a_user_got_wrong_is_told_in_one_line(words: tuple[str, ...], says:
     assert says in refused(*words)
 
 
+def test_a_training_that_could_not_begin_leaves_its_name_free(scratch_database: str) -> None:
+    words = ["train", "cascade", "--dataset", "faces", "--name", "mine", "--epochs", "1", "--db", scratch_database]
+    for _ in range(2):
+        assert "too few" in refused(*words, "--set", "method.bag=200")
+    assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
+
+
 def test_the_command_of_a_configuration_makes_the_same_configuration(scratch_database: str) -> None:
     config = run_config(
         architecture={"name": "high_low", "low": [4], "high": [8, 8]},
@@ -347,7 +354,15 @@ def test_bench_says_what_is_wrong(words: tuple[str, ...], part: str, trained: st
 
 
 @pytest.mark.parametrize(
-    ("variant", "part"), [("wide", "NAME:"), ("a: x='b", "quotation"), ("same:", "the same"), ("b: architecture.depth=1", "the same")]
+    ("variant", "part"),
+    [
+        ("wide", "NAME:"),
+        ("a: x='b", "quotation"),
+        ("same:", "the same"),
+        ("b: architecture.depth=1", "the same"),
+        ("c: training.seed=1", "--seeds"),
+        ("every: architecture.depth=2", "something else"),
+    ],
 )
 def test_a_sweep_refuses_variants_that_are_none(variant: str, part: str, trained: str) -> None:
     assert part in refused("sweep", "cascade", "--dataset", "faces", "--name", "varied", "--also", variant, "--db", trained)

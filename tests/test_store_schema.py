@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from core.store import Store, StoreError, database
 from core.store.models import Base
@@ -20,7 +20,7 @@ MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0003", "0002"
+revision, down_revision = "0004", "0003"
 
 def upgrade():
     {}
@@ -42,7 +42,7 @@ def another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def install(code: str) -> None:
         copy = tmp_path / "100% migrations"
         shutil.copytree(database.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / "versions" / "0003_another.py").write_text(MIGRATION.format(code))
+        (copy / "versions" / "0004_another.py").write_text(MIGRATION.format(code))
         monkeypatch.setattr(database, "MIGRATIONS", copy)
 
     return install
@@ -68,6 +68,15 @@ def some_run(store: Store) -> int:
     run = store.add({}, name="kept", architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=1)
     store.record(run.id, 1, {"loss": 0.5})
     return run.id
+
+
+def add_as_at_first(connection: Connection, name: str, sweep: str | None = None) -> None:
+    """A run with the columns of the first schema."""
+    columns = {"name": name, "status": "stopped", "architecture": "a", "dataset": "b", "method": "c", "config": "{}", "sweep": sweep}
+    columns |= {"reference": 0, "seed": 0, "epoch": 2, "epochs": 3, "created": "2026-01-01 00:00:00", "stop_requested": 0}
+    columns |= {"figures": "{}", "notes": "", "tags": "[]"}
+    marks = ", ".join(f":{column}" for column in columns)
+    connection.execute(text(f"INSERT INTO runs ({', '.join(columns)}) VALUES ({marks})"), columns)
 
 
 def test_the_migrated_schema_is_the_declared_one(file: Path, tmp_path: Path) -> None:
@@ -113,7 +122,7 @@ def test_a_failed_migration_leaves_no_trace(file: Path, another: Any, fault: str
     with pytest.raises((StoreError, RuntimeError), match="nonsense"):
         opened(file)
     assert schema(file) == before
-    assert empty or version(file) == "0002"
+    assert empty or version(file) == "0003"
 
 
 def test_a_later_migration_keeps_what_refers_to_a_changed_table(file: Path, another: Any) -> None:
@@ -121,22 +130,28 @@ def test_a_later_migration_keeps_what_refers_to_a_changed_table(file: Path, anot
     another("\n    with op.batch_alter_table('runs', recreate='always') as runs: runs.add_column(sa.Column('colour', sa.Text))")
     store = opened(file)
     assert "colour" in schema(file)["runs"]
-    assert version(file) == "0003"
+    assert version(file) == "0004"
     assert store.curve(run) == {"loss": [(1.0, 0.5)]}
 
 
 def test_a_database_of_the_first_schema_is_upgraded_with_its_runs(file: Path) -> None:
     with database.connect(database.locate(f"sqlite:///{file}")).begin() as connection:
         database.migrate(connection, "0001")
-        columns = {"name": "'old'", "status": "'stopped'", "architecture": "'a'", "dataset": "'b'", "method": "'c'", "config": "'{}'"}
-        columns |= {"reference": "0", "seed": "0", "epoch": "2", "epochs": "3", "created": "'2026-01-01 00:00:00'", "stop_requested": "0"}
-        columns |= {"figures": "'{}'", "notes": "''", "tags": "'[]'"}
-        connection.execute(text(f"INSERT INTO runs ({', '.join(columns)}) VALUES ({', '.join(columns.values())})"))
+        add_as_at_first(connection, "old")
     (run,) = opened(file).runs()
     assert (run.name, run.epoch, run.seconds, run.machine) == ("old", 2, 0, None)
     with database.connect(database.locate(f"sqlite:///{file}")).begin() as connection:
         database.migrate(connection, "base")
     assert not {"runs", "points", "checkpoints"} & schema(file).keys()
+
+
+def test_the_variants_of_older_runs_are_those_that_their_names_tell(file: Path) -> None:
+    names = {"all/every/0": None, "all/wide/every/1": "wide", "all/static go on/0": None, "renamed": None}
+    with database.connect(database.locate(f"sqlite:///{file}")).begin() as connection:
+        database.migrate(connection, "0002")
+        for name in names:
+            add_as_at_first(connection, name, "all")
+    assert {run.name: run.variant for run in opened(file).runs()} == names
 
 
 def test_a_newer_schema_is_refused(file: Path) -> None:

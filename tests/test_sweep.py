@@ -1,6 +1,7 @@
 """Runs that belong together."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_cli import call, refused
 
-from core.config import run_config
+from core.config import read_lams, read_seeds, run_config
 from core.registry import ConfigError
 from core.store import Store
 from core.training.sweep import enlist, planned, static_paths, sweep
@@ -127,6 +128,60 @@ def test_a_sweep_that_is_asked_to_end_ends_its_processes(scratch_database: str, 
     process.wait(timeout=30)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
+
+
+def test_a_worker_that_has_only_begun_is_waited_for(scratch_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was stopped says so until its new process takes it, which may be a while after it was started."""
+    store = Store(scratch_database)
+    (run,) = enlist(store, planned(CONFIG, [0.5], [0]), "slow")
+    store.claim(run.id)
+    store.stop(run.id)
+    begun = []
+
+    def slowly(run_id: int, url: str) -> subprocess.Popen[bytes]:
+        begun.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return begun[-1]
+
+    monkeypatch.setattr("core.training.sweep.start", slowly)
+    standing = sweep(store, [store.run(run.id)], 1)
+    for _ in range(3):
+        assert next(standing)[0].state == "stopped"
+    assert len(begun) == 1
+    assert begun[0].poll() is None
+    standing.close()
+    assert begun[0].returncode == -signal.SIGTERM
+
+
+def test_a_run_whose_process_ends_before_it_begins_has_failed(scratch_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(scratch_database)
+    runs = enlist(store, planned(CONFIG, [0.3, 0.6], [0]), "short")
+    store.delete(runs[1].id)
+    monkeypatch.setattr("core.training.sweep.start", lambda run_id, url: subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]))
+    for now in sweep(store, runs, 1):
+        last = now
+    assert last[0].state == "failed"
+    assert f"ended with 3 before it began: {store.weights.folder / f'{runs[0].id}.log'}" in (last[0].error or "")
+    assert (last[1].state, last[1].error) == ("queued", None)  # a deleted one is left alone
+
+
+def test_a_sweep_adds_all_of_its_runs_or_none(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    enlist(store, planned(CONFIG, [None], [0]), "grow")
+    longer = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 2})})
+    with pytest.raises(ConfigError, match="grow/every/0 is there with another configuration"):
+        enlist(store, planned(longer, [None], [1, 0]), "grow")
+    assert [run.name for run in store.runs()] == ["grow/every/0"]
+
+
+def test_the_same_lam_and_seed_in_other_words_are_one() -> None:
+    assert read_lams("0.5,every, 0.50 ,every") == (0.5, None)
+    assert read_seeds("0,00,1") == (0, 1)
+
+
+def test_a_renamed_run_stays_with_its_variant(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    (run,) = enlist(store, planned(CONFIG, [None], [0]), "all", "wide")
+    assert store.rename(run.id, "my wide").series == "all/wide"
 
 
 def test_variants_of_a_sweep_are_told_apart(scratch_database: str) -> None:

@@ -7,6 +7,8 @@ import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, Settings, bar, configuration, console, millions, opened, print_json
+from core.datasets import DataError
+from core.errors import UserError
 from core.store import Run, Store
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name.")]
@@ -27,7 +29,13 @@ def train(
     """Train a network and keep it as a run. Interrupted by Ctrl-C it can be resumed."""
     config = configuration(architecture, dataset, method, lam, epochs, seed, sets)
     store = opened(db)
-    _work(store, store.add(name=name, **config.columns()), as_json)
+    run = store.add(name=name, **config.columns())
+    try:
+        _work(store, run, as_json)
+    except (UserError, DataError):
+        if store.latest(run.id) is None:  # nothing was trained: the same name can be given again, with other options
+            store.purge(run.id)
+        raise
 
 
 def resume(run: RunName, db: Database = None, as_json: AsJson = False) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from core.cli.options import AsJson, Database, Settings, bar, configuration, console, millions, opened, print_json
+from core.cli.options import AsJson, Database, Settings, bar, configuration, console, millions, opened, print_json, settings
 from core.config import read_lams, read_seeds
 from core.registry import ConfigError
-from core.series import by_series
+from core.series import APART, by_series
 from core.store import Run, Store
 
 MISSING = {"cost within": "not reached", "hypervolume": "theirs is nothing"}  # in place of a figure that there is not
@@ -42,17 +42,19 @@ def sweep(
     from core.training.sweep import enlist, planned, static_paths
     from core.training.sweep import sweep as train_all
 
+    variants = [_variant(one) for one in also or []]
+    if any("seed" in settings(some)["training"] for some in (sets, *(more for _, more in variants))):
+        raise ConfigError("training.seed: the seeds of a sweep are told by --seeds")
     config = configuration(architecture, dataset, method, None, epochs, 0, sets)
     plans = planned(config, read_lams(lams), read_seeds(seeds))
     if statics:  # of which a static network of the largest path is one
         plans = (plans if config.method.decides else []) + static_paths(config, read_seeds(seeds))
-    variants = [_variant(one) for one in also or []]
     configs = [
         (variant, configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])) for variant, more in variants
     ]
     for number, (variant, varied) in enumerate(configs):
         if varied in (config, *(other for _, other in configs[:number])) or variant in [other for other, _ in configs[:number]]:
-            raise ConfigError(f"--also {variant}: it is the same as another of the sweep; seeds are told by --seeds")
+            raise ConfigError(f"--also {variant}: it is the same as another of the sweep")
     store = opened(db)
     runs = enlist(store, plans, name)
     for variant, varied in configs:
@@ -121,11 +123,13 @@ def report(
 
 def _variant(text: str) -> tuple[str, list[str]]:
     """A variant's name and its settings. Raises ConfigError."""
-    name, colon, settings = text.partition(":")
+    name, colon, choices = text.partition(":")
     if not colon or not name.strip() or "/" in name:
         raise ConfigError(f"--also {text}: write it as NAME: part.option=value, several of them with spaces between")
+    if name.strip() in APART:
+        raise ConfigError(f"--also {text}: {name.strip()} tells networks for every λ from those for one each; call it something else")
     try:
-        return name.strip(), shlex.split(settings)
+        return name.strip(), shlex.split(choices)
     except ValueError as error:
         raise ConfigError(f"--also {text}: {error}") from None
 

@@ -29,12 +29,13 @@ class Catalogue(Database):
         seed: int,
         epochs: int,
         sweep: str | None = None,
+        variant: str | None = None,
     ) -> Run:
         """A new run, queued. Without a name it gets one like "cascade-faces-3". Raises StoreError if the name is taken or cannot be one."""
         with self.write() as session:
             name = default_name(session, f"{architecture}-{dataset}") if name is None else checked_name(session, name)
             added = Run(name=name, config=config, architecture=architecture, dataset=dataset, method=method)
-            added.lam, added.seed, added.epochs, added.sweep = lam, seed, epochs, sweep
+            added.lam, added.seed, added.epochs, added.sweep, added.variant = lam, seed, epochs, sweep, variant
             session.add(added)
             session.flush()
             session.refresh(added)

@@ -103,6 +103,7 @@ class Run(Base):
     sweep: Mapped[str | None] = mapped_column(String(200))
     seconds: Mapped[float] = mapped_column(Double, default=0.0, server_default=text("0"))  # of training up to its last checkpoint
     machine: Mapped[str | None] = mapped_column(String(255))  # what it was trained on
+    variant: Mapped[str | None] = mapped_column(String(200))  # of its sweep
 
     @property
     def interrupted(self) -> bool:
@@ -119,11 +120,8 @@ class Run(Base):
 
     @property
     def series(self) -> str:
-        """What it is drawn and reported with: its sweep, or the variant of it that its name tells; itself where it is of none."""
-        if not self.sweep:
-            return self.name
-        variant = self.name.removeprefix(f"{self.sweep}/").split("/")[:-2]  # what is left of variant, kind and seed
-        return "/".join((self.sweep, *variant))
+        """What it is drawn and reported with: its sweep, or a variant of it; itself where it is of none."""
+        return "/".join(filter(None, (self.sweep, self.variant))) if self.sweep else self.name
 
     def __repr__(self) -> str:
         return f"Run(id={self.id}, name={self.name!r}, status={self.status!r})"

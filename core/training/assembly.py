@@ -41,7 +41,12 @@ def teacher_of(config: RunConfig, data: Data) -> Graph | None:
         begun_with = config.training.begun_with
         assert begun_with is not None  # a configuration without either is refused
         graph = assemble(config.model_copy(update={"method": Static(), "lam": None}), data.image, len(data.classes))
-        begin_with(read_weights(begun_with, "training.start"), graph, config.architecture.own_weights)
+        known = begin_with(read_weights(begun_with, "training.start"), graph, config.architecture.own_weights)
+        if strange := [name for name, part in graph.parts.items() if name not in known and any(True for _ in part.parameters())]:
+            raise ConfigError(
+                f"method.distilled: {begun_with} has no weights for {len(strange)} nodes of the static network, {strange[0]} for one, "
+                "so that it cannot teach: name a trained run in method.teacher"
+            )
     return graph.eval()
 
 

@@ -1,10 +1,10 @@
 """Many runs that belong together: several λ, several seeds, each in a process of its own."""
 
 import argparse
-import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from subprocess import Popen
 from typing import Any
 
 from core.baselines import routes
@@ -48,15 +48,16 @@ def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
 def enlist(store: Store, configs: Sequence[RunConfig], sweep: str, variant: str = "") -> list[Run]:
     """The runs of a sweep, in order: those that are there already under its name and have the same configuration, and new ones.
 
-    A `variant` is what tells them from other runs of the sweep; their names show it.
+    A `variant` is what tells them from other runs of the sweep; their names show it. Raises ConfigError, and adds none, where a name is
+    that of another run.
     """
-    there = {str(_now(run)): run for run in store.runs() if run.sweep == sweep}
-    runs = []
-    for config in configs:
-        columns = config.columns()
-        name = "/".join(filter(None, (sweep, variant, _kind(config), str(config.training.seed))))
-        runs.append(there.get(str(columns["config"])) or store.add(name=name, sweep=sweep, **columns))
-    return runs
+    known = {str(_now(run)): run for run in store.runs() if run.sweep == sweep}
+    named = {"/".join(filter(None, (sweep, variant, _kind(config), str(config.training.seed)))): config.columns() for config in configs}
+    there = {name: run for name, columns in named.items() if (run := known.get(str(columns["config"])))}
+    taken = {run.name for run in store.runs()}
+    if clashing := [name for name in named if name in taken and name not in there]:
+        raise ConfigError(f"{clashing[0]} is there with another configuration: give the sweep another name, or that run")
+    return [there.get(name) or store.add(name=name, sweep=sweep, variant=variant or None, **columns) for name, columns in named.items()]
 
 
 def _now(run: Run) -> dict[str, Any]:
@@ -78,35 +79,31 @@ def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
     """Train what is not finished, `jobs` at a time, and yield how all stand, every second. What is going on is ended if the caller ends."""
     waiting = [run.id for run in runs if run.state not in ("finished", "running")]
     queued = {run.id for run in runs if run.state == "queued"}
-    working: dict[int, int] = {}  # process of each run
+    working: dict[int, Popen[bytes]] = {}  # the process of each run
     try:
         while True:
-            now = [store.run(run.id) for run in runs]
-            over = {run.id for run in now if run.id in working and run.state in ("finished", "failed", "stopped", "interrupted")}
-            for run_id in over:
-                _reap(working.pop(run_id))
+            for run_id in [run_id for run_id, process in working.items() if process.poll() is not None]:
+                _over(store, run_id, working.pop(run_id).returncode)
             while waiting and len(working) < jobs:
-                run_id = waiting.pop(0)
-                if not (run_id in queued and store.run(run_id).state == "stopped"):  # the sweep was stopped before its turn came
-                    working[run_id] = start(run_id, store.url)
-            yield now
+                run = store.run(waiting.pop(0))
+                if not (run.deleted or (run.id in queued and run.state == "stopped")):  # the sweep was stopped before its turn came
+                    working[run.id] = start(run.id, store.url)
+            yield [store.run(run.id) for run in runs]
             if not working:
                 return
             time.sleep(POLL)
     finally:
         for process in working.values():  # all are told before any is waited for
-            os.kill(process, signal.SIGTERM)
+            process.terminate()
         for process in working.values():
-            _reap(process)
+            process.wait()
 
 
-def _reap(process: int) -> None:
-    """Take note that a child process has ended."""
-    if hasattr(os, "waitpid"):
-        try:
-            os.waitpid(process, 0)
-        except ChildProcessError:
-            return
+def _over(store: Store, run_id: int, code: int) -> None:
+    """Says of a run whose process ended before it could begin that it failed."""
+    run = store.run(run_id)
+    if run.state == "queued" and not run.deleted:
+        store.fail(run_id, f"its process ended with {code} before it began: {store.weights.folder / f'{run_id}.log'} says why")
 
 
 def main() -> None:

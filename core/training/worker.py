@@ -67,25 +67,24 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
     return store.run(run_id)
 
 
-def start(run_id: int, url: str) -> int:
-    """Start a process of its own for a run, which outlives this one, and return its id. Its output goes to a log in the weights folder."""
+def start(run_id: int, url: str) -> subprocess.Popen[bytes]:
+    """Start a process of its own for a run, which outlives this one. Its output goes to a log in the weights folder."""
     return _spawn("core.training.worker", str(run_id), url, f"{run_id}.log")
 
 
-def start_sweep(name: str, url: str) -> int:
+def start_sweep(name: str, url: str) -> subprocess.Popen[bytes]:
     """Start a process that trains what is not finished of a sweep, one run after the other; as `start`."""
     return _spawn("core.training.sweep", name, url, "sweep.log")
 
 
-def _spawn(module: str, what: str, url: str, log_name: str) -> int:
+def _spawn(module: str, what: str, url: str, log_name: str) -> subprocess.Popen[bytes]:
     log = Store(url).weights.folder / log_name
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", module, what, "--db", url]
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
         )
-    return process.pid
 
 
 def machine() -> str:
