@@ -131,4 +131,4 @@ def run_config(**choices: Any) -> RunConfig:
     try:
         return RunConfig.model_validate(choices)
     except ValidationError as error:
-        raise ConfigError(first_line(error, "configuration").replace("Value error, ", "")) from None
+        raise ConfigError(first_line(error, "configuration")) from None

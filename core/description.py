@@ -4,11 +4,13 @@ from typing import Any
 
 from core.network.cost import NOT_COUNTED
 from core.network.graph import Graph
-from core.network.route import static_nodes
+from core.network.route import static_macs
 
 
 def describe(graph: Graph) -> dict[str, Any]:
-    """Nodes with shapes, parameters and multiply-adds; data edges with defaults; control edges with options; the totals."""
+    """Nodes with shapes, parameters and multiply-adds; data edges with defaults; control edges with options, or with how many channels they
+    keep or drop; the totals.
+    """
     nodes = [
         {
             "name": node.name,
@@ -30,11 +32,16 @@ def describe(graph: Graph) -> dict[str, Any]:
         for node in graph.nodes
         for gate in node.gates
     ]
-    static = sum(graph.macs[name] for name in static_nodes(graph, graph.reference))
+    channels = [
+        {"source": node.channels.control, "target": node.name, "kind": "control", "option": f"{node.channels.count} channels"}
+        for node in graph.nodes
+        if node.channels
+    ]
+    static = static_macs(graph)
     controllers = sum(graph.macs[node.name] for node in graph.controls)
     return {
         "nodes": nodes,
-        "edges": data + control,
+        "edges": data + control + channels,
         "macs_full": sum(graph.macs.values()),
         "macs_static": static,
         "controllers_share": controllers / static if static else 0.0,

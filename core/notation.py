@@ -26,6 +26,9 @@ def dot_source(nodes: Sequence[Node]) -> str:
         for gate in node.gates:
             label = _quoted(options[gate.control][gate.column])
             lines.append(f"  {_quoted(gate.control)} -> {_quoted(node.name)} [style=dashed label={label}]")
+        if node.channels:
+            label = _quoted(f"{node.channels.count} channels")
+            lines.append(f"  {_quoted(node.channels.control)} -> {_quoted(node.name)} [style=dashed label={label}]")
     return "\n".join([*lines, "}"])
 
 

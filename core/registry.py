@@ -62,4 +62,4 @@ def first_line(error: ValidationError, where: str) -> str:
     """The first fault of a validation error as one line for a person."""
     fault = error.errors()[0]
     option = ".".join(str(part) for part in fault["loc"])
-    return f"{where}: {option + ': ' if option else ''}{fault['msg']}"
+    return f"{where}: {option + ': ' if option else ''}{fault['msg'].removeprefix('Value error, ')}"

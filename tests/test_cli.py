@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from core.cli.main import main
+from core.cli.options import configuration
 from core.config import run_config
 from core.store import Store
 
@@ -169,6 +171,33 @@ def test_evaluate_gives_one_object_per_lam_and_the_same_twice(trained: str) -> N
     assert random[0]["macs_mean"] == opened[0]["macs_mean"]
 
 
+def test_random_gates_of_a_network_whose_gates_scale_are_left_to_the_report() -> None:
+    says = refused("evaluate", "reference/lc-digits", "--lam", 0.6, "--policy", "random", "--rate", 0.7)
+    assert "`python -m core report reference/lc-digits`" in says
+    assert told("report", "reference/lc-digits")["figures"].keys() >= {"gain over random gates, mean over costs of 30% to 70%"}
+
+
+def test_a_seed_out_of_bounds_is_refused(trained: str) -> None:
+    for seed in (-1, 2**31, 99999999999999999999):
+        done = call("evaluate", "faces", "--policy", "random", "--seed", seed, "--db", trained)
+        assert done.returncode == 2
+        assert "--seed" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_evaluate_refuses_a_folder_whose_classes_are_others_by_now(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    for number, name in enumerate(("ant", "bee", "cat")):
+        (folder / name).mkdir(parents=True)
+        for row in range(10):
+            Image.new("L", (8, 8), 80 * number + row).save(folder / name / f"{row}.png")
+    options = ("--set", f"dataset.path={folder}", "--set", "dataset.size=8", "--method", "static", "--epochs", 1, "--name", "mine")
+    told("train", "plain", "--dataset", "folder", *options)
+    assert told("evaluate", "mine")
+    (folder / "ant").rename(folder / "zebra")
+    assert "(new: zebra; gone: ant): put its data back as it was" in refused("evaluate", "mine")
+
+
 def test_the_same_training_gives_the_same_metrics(trained: str) -> None:
     options = ("--dataset", "faces", "--method", "d2nn", "--lam", 0.7, "--seed", 0, "--epochs", 2, "--db", trained)
     first, second = (told("train", "cascade", *options) for _ in range(2))
@@ -197,6 +226,23 @@ def test_describe_writes_graphviz_source_that_dot_takes(trained: str) -> None:
     if shutil.which("dot"):
         drawn = subprocess.run(["dot", "-Tplain"], input=source, capture_output=True, text=True, check=True).stdout
         assert sum(line.startswith("node ") for line in drawn.splitlines()) == len(told_nodes("faces", trained))
+
+
+def test_describe_needs_no_images_of_a_published_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GATESCOPE_DATA", raising=False)
+    graph = told("describe", "cascade", "--dataset", "cifar10")
+    assert isinstance(graph, dict)
+    assert [graph["nodes"][0]["shape"], graph["nodes"][-1]["shape"]] == [[3, 32, 32], [10]]
+
+
+def test_describe_tells_which_control_node_has_the_channels_of_a_node() -> None:
+    what = ("lc_resnet", "--set", "architecture.depth=8", "--set", "architecture.width=4")
+    graph = told("describe", *what)
+    assert isinstance(graph, dict)
+    opened = [edge for edge in graph["edges"] if edge["kind"] == "control" and edge["target"] == "block 2-1"]
+    assert [(edge["source"], edge["option"]) for edge in opened] == [("Q2-1", "block"), ("Q2-1", "8 channels")]
+    assert "Q2-1: block, Q2-1: 8 channels" in call("describe", *what).stdout
+    assert '"Q2-1" -> "block 2-1" [style=dashed label="8 channels"]' in call("describe", *what, "--dot").stdout
 
 
 def test_names_are_printed_as_they_are(scratch_database: str) -> None:
@@ -228,7 +274,8 @@ def test_targets_are_met_in_the_mean_and_refused_out_of_reach(trained: str) -> N
     assert row["target"] == pytest.approx(middle)
     assert row["macs_mean"] / row["macs_static"] == pytest.approx(middle, abs=max(shares) - min(shares))
     assert "out of reach" in refused("evaluate", "faces", "--targets", 0.001, "--db", trained)
-    assert "no number" in refused("evaluate", "faces", "--targets", "half", "--db", trained)
+    for targets in ("half", "", "0.5,"):
+        assert "no number" in refused("evaluate", "faces", "--targets", targets, "--db", trained)
     assert "give it alone" in refused("evaluate", "faces", "--targets", 0.5, "--lam", 0.3, "--db", trained)
 
 
@@ -252,6 +299,10 @@ def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[
         (("train", "cascade", "--dataset", "nonsense"), "choose one of"),
         (("train", "cascade", "--set", "training.epochs=0"), "epochs"),
         (("train", "cascade", "--set", "epochs=3"), "part.option=value"),
+        (("train", "cascade", "--dataset", "faces", "--set", "architecture.name=plain"), "--set architecture.name=plain"),
+        (("describe", "cascade", "--set", "dataset.name=faces"), "--set dataset.name=faces"),
+        (("describe", "cascade", "--set", "architecture.trunk=[8]"), "architecture cascade: trunk has 1 stages"),
+        (("train", "plain", "--dataset", "digits", "--method", "static", "--set", "method.held_out=0.99"), "lower method.held_out"),
         (("train", "cascade", "--lam", "1.5"), "lam"),
         (("train", "plain", "--dataset", "digits"), "control nodes"),
         (("train", "plain", "--dataset", "digits", "--method", "static", "--lam", "0.5"), "no λ"),
@@ -286,6 +337,19 @@ def test_the_command_of_a_configuration_makes_the_same_configuration(scratch_dat
     made = told(*words, "--name", "again")
     assert isinstance(made, dict)
     assert Store(scratch_database).run("again").config == config.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("path", ["2024", "1e3", "true", "null", "[1]", '"quoted"', "a folder/{seed}", "it's"])
+def test_text_that_looks_like_something_else_stays_text(path: str) -> None:
+    config = run_config(
+        architecture={"name": "cascade", "trunk": [4, 8], "head": [8, 8]},
+        dataset={"name": "folder", "path": path},
+        method={"name": "static", "route": ["Q1=stop"], "distilled": 0.5, "teacher": path},
+        training={"epochs": 1, "start": path, "precision": "bfloat16"},
+    )
+    words = shlex.split(config.command())
+    pairs = [value for option, value in pairwise(words) if option == "--set"]
+    assert configuration("cascade", "folder", "static", None, 1, 0, pairs) == config
 
 
 def test_the_module_runs_as_a_process_of_its_own(scratch_database: str) -> None:
@@ -359,6 +423,7 @@ def test_bench_says_what_is_wrong(words: tuple[str, ...], part: str, trained: st
         ("wide", "NAME:"),
         ("a: x='b", "quotation"),
         ("same:", "the same"),
+        ("same: method.name=d2nn", "the same"),
         ("b: architecture.depth=1", "the same"),
         ("c: training.seed=1", "--seeds"),
         ("every: architecture.depth=2", "something else"),

@@ -85,6 +85,28 @@ def test_the_offending_file_is_named(pictures: Path) -> None:
     assert fault(Folder(path=str(pictures))) == f"{bad}: not a picture of a known format; mend or remove it"
 
 
+def test_what_a_network_has_to_fit_is_known_without_the_pictures(pictures: Path) -> None:
+    (pictures / "green" / "letter.png").write_text("Dear reader")
+    assert Folder(path=str(pictures), size=16, channels=1).outline() == ((1, 16, 16), ("blue", "green", "red"))
+
+
+def test_other_images_or_classes_than_a_run_knows_are_told(pictures: Path) -> None:
+    data = Folder(path=str(pictures), size=16).read()
+    data.check([3, 16, 16], ["blue", "green", "red"])
+    known = ("blue", "green", "red")
+    for image, classes, says in (
+        ((3, 32, 32), known, "the images are 3×16×16, and the run knows images of 3×32×32"),
+        ((3, 16, 16), ("blue", "red"), "(new: green)"),
+        ((3, 16, 16), (*known, *"abcdef"), "(gone: a, b, c, d, e and 1 more)"),
+        ((3, 16, 16), ("azure", "green", "red"), "(new: blue; gone: azure)"),
+        ((3, 16, 16), ("green", "blue", "red"), "(in another order)"),
+    ):
+        with pytest.raises(DataError) as caught:
+            data.check(image, classes)
+        assert says in str(caught.value)
+        assert "train a new run" in str(caught.value)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "none") in fault(Folder(path=str(tmp_path / "none")))
     assert "set the option `path`" in fault(Folder())

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core.datasets import Data, DataError
+from core.datasets import Data, DataError, Dataset
 from core.datasets import cifar10 as cifar10_module
 from core.datasets import mnist as mnist_module
 from core.datasets.cifar10 import Cifar10
@@ -177,6 +177,14 @@ def test_without_data_and_connection_one_line_says_what_to_do(
         kind().read()
     assert len(str(caught.value).splitlines()) == 1
     assert not list(cache_folder().iterdir())
+
+
+@pytest.mark.parametrize("dataset", [Mnist(), Cifar10(), ClutteredDigits(source="mnist", canvas=60)], ids=lambda dataset: dataset.name)
+def test_what_a_network_has_to_fit_is_known_without_the_images(dataset: Dataset) -> None:
+    image, classes = dataset.outline()
+    assert image == {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cluttered_digits": (1, 60, 60)}[dataset.name]
+    assert classes == (Cifar10 if dataset.name == "cifar10" else Mnist).class_names
+    assert not cache_folder().exists()
 
 
 def test_faulty_files_are_named(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_parts_have_the_promised_types_and_classes(dataset: Dataset) -> None:
     heard: list[tuple[str, float]] = []
     data = dataset.read(lambda what, share: heard.append((what, share)))
     assert all(what and 0 <= share <= 1 for what, share in heard)
+    assert dataset.outline() == (data.image, data.classes)
     for part in parts(data).values():
         assert part.images.dtype == torch.uint8
         assert part.images.shape == (len(part), *data.image)

@@ -46,6 +46,12 @@ def test_wrong_choices_are_told_in_one_line(choices: dict[str, object], says: st
     with pytest.raises(ConfigError, match=says) as caught:
         run_config(**({"architecture": "cascade", "dataset": "digits", "method": "d2nn"} | choices))
     assert "\n" not in str(caught.value)
+    assert "Value error" not in str(caught.value)
+
+
+def test_a_component_alone_tells_its_fault_as_well() -> None:
+    with pytest.raises(ConfigError, match=r"^architecture cascade: trunk has 1 stages and head 4: give both as many$"):
+        choose("architectures", {"name": "cascade", "trunk": [4]})
 
 
 def test_a_new_file_can_be_chosen_at_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load
 from torch import nn
 
 from core.config import RunConfig, run_config
+from core.datasets import DataError
 from core.evaluation import normalised
 from core.network.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
@@ -283,6 +284,15 @@ def test_a_run_that_is_asked_to_stop_can_be_resumed(scratch_database: str) -> No
     stopped = work(store, run.id)
     assert stopped.state == "stopped"
     assert stopped.epoch < 50
+
+
+def test_a_training_goes_on_with_the_same_classes_alone(scratch_database: str) -> None:
+    store = Store(scratch_database)
+    run = store.add(name=None, **small().columns())
+    store.describe_data(run.id, (1, 25, 25), ("face", "background"))
+    with pytest.raises(DataError, match="another order.*train a new run"):
+        work(store, run.id)
+    assert store.run(run.id).state == "failed"
 
 
 def test_what_goes_wrong_is_kept_in_the_row(scratch_database: str) -> None:

@@ -27,7 +27,7 @@ def bench(
     lams: Annotated[str, typer.Option(help="λ of a run that serves every λ, with commas.")] = "0.2,0.5,0.8",
     random: Annotated[str, typer.Option(help="How often gates are open that are drawn for each image, with commas.")] = "0.5",
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each case is measured.")] = 3.0,
-    dataset: Annotated[str, typer.Option(help="For an architecture: whose image size.")] = "cifar10",
+    dataset: Annotated[str, typer.Option(help="For an architecture: whose image size and number of classes.")] = "cifar10",
     profile: Annotated[
         bool, typer.Option("--profile", help="Where the time goes, node by node, at the first λ, batch size and number of threads.")
     ] = False,
@@ -52,12 +52,12 @@ def bench(
         return
     along: list[float | None]
     if what in names("architectures"):
-        parts = settings(sets)
-        architecture: Any = choose("architectures", {"name": what} | parts["architecture"])
-        source: Any = choose("datasets", {"name": dataset} | parts["dataset"])
+        parts = settings(sets, architecture=what, dataset=dataset)
+        architecture: Any = choose("architectures", parts["architecture"])
+        source: Any = choose("datasets", parts["dataset"])
         torch.manual_seed(0)
-        shape = _shape(source)
-        graph, along = architecture.build(shape, 10, every_lam=True).eval(), []
+        shape, classes = source.outline()
+        graph, along = architecture.build(shape, len(classes), every_lam=True).eval(), []
         images = torch.randn(64, *shape)
     else:
         model = load_model(opened(db), what)
@@ -148,14 +148,6 @@ def _drawn(ratio: float) -> str:
     length = round(min(ratio, 1.5) * BAR)
     cells = ["█" if cell < length else " " for cell in range(max(length, BAR) + 1)]
     return "".join([*cells[:BAR], "|", *cells[BAR:]]).rstrip()
-
-
-def _shape(source: Any) -> tuple[int, int, int]:
-    """The size of a dataset's images, also where they are not at hand."""
-    if known := getattr(source, "shape", None):
-        return known  # type: ignore[no-any-return]
-    channels, height, width = source.samples(1)[0].images.shape[1:]
-    return channels, height, width
 
 
 def _numbers(text: str, option: str) -> list[float]:

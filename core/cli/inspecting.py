@@ -111,9 +111,12 @@ def evaluate(
     targets: Annotated[
         str | None, typer.Option(help="Cost shares of the static network's, with commas: at the λ that are to spend them.")
     ] = None,
-    policy: Annotated[Literal["greedy", "random", "open"], typer.Option(help="How gates are set.")] = "greedy",
+    policy: Annotated[
+        Literal["greedy", "random", "open"],
+        typer.Option(help="How gates are set: as the scores say, at random, or all open, which then scale nothing."),
+    ] = "greedy",
     rate: Annotated[float, typer.Option(min=0, max=1, help="With --policy random: how often the dearer option is taken.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="With --policy random: of its draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="With --policy random: of its draws.")] = 0,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
@@ -129,9 +132,14 @@ def evaluate(
     asked = [option for option, value in (("--grid", grid), ("--lam", lam), ("--targets", targets)) if value is not None]
     if len(asked) > 1 or (asked and asked != ["--lam"] and not model.graph.every_lam):
         raise ConfigError(f"{asked[0]} asks for several values of λ: give it alone, and take a run that serves every λ")
-    shares = [_share(word) for word in targets.split(",")] if targets else []
+    if policy == "random" and any(control.decides == "each" for control in model.graph.controls):
+        raise ConfigError(
+            f"--policy random draws gates of 0 or 1, and those of {model.run} scale: "
+            f"`python -m core report {model.run}` compares it with random gates that scale as its own do"
+        )
+    shares = [] if targets is None else [_share(word) for word in targets.split(",")]
     lams: list[float | None]
-    if targets:
+    if targets is not None:
         lams = [_lam_for(store.run(run), share) for share in shares]
     elif lam is None and model.graph.every_lam:
         points = grid or 11
@@ -141,6 +149,7 @@ def evaluate(
     with bar() as progress:
         task = progress.add_task("reading", total=1.0)
         data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
+        data.check(model.image, model.classes)
         part = data.val if split == "val" else data.test
         progress.update(task, description="evaluating", total=len(part) * len(lams), completed=0)
         settings = [(at, _policy(policy, rate, torch.Generator().manual_seed(seed))) for at in lams]
@@ -160,7 +169,7 @@ def evaluate(
         "recall",
         "multiply-adds",
         "share of static",
-        *(["asked for"] if targets else []),
+        *(["asked for"] if shares else []),
         "shares of its routes",
     )
     table = Table(*columns, title=f"{model.run}: {split} split, {len(part)} images")
@@ -168,7 +177,7 @@ def evaluate(
         routes = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
         shown = "–" if row["lam"] is None else f"{row['lam']:.2f}"
         cost = f"{row['macs_mean'] / row['macs_static']:.1%}"
-        wanted = [f"{row['target']:.1%}"] if targets else []
+        wanted = [f"{row['target']:.1%}"] if shares else []
         scores = [f"{row[name]:.4f}" for name in ("accuracy", "f1", "precision", "recall")]
         table.add_row(shown, *scores, millions(row["macs_mean"]), cost, *wanted, routes)
     console().print(table)
@@ -209,12 +218,11 @@ def describe(
     from core.registry import choose
 
     if what in names("architectures"):
-        parts = settings(sets)
-        architecture: Any = choose("architectures", {"name": what} | parts["architecture"])
-        source: Any = choose("datasets", {"name": dataset} | parts["dataset"])
-        stills, classes = source.samples(1)
-        channels, height, width = stills.images.shape[1:]
-        graph = architecture.build((channels, height, width), len(classes), every_lam=True)
+        parts = settings(sets, architecture=what, dataset=dataset)
+        architecture: Any = choose("architectures", parts["architecture"])
+        source: Any = choose("datasets", parts["dataset"])
+        image, classes = source.outline()
+        graph = architecture.build(image, len(classes), every_lam=True)
     else:
         graph = load_model(opened(db), what).graph
     if dot:

@@ -7,16 +7,33 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from core.config import RunConfig, run_config
-from core.registry import ConfigError
+from core.config import RunConfig, Training, run_config
+from core.registry import ConfigError, Kind, component
 from core.store import Store
 
 Database = Annotated[
     str | None, typer.Option("--db", metavar="URL", help="Database of the runs; runs.db at the project's root without it.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+PARTS: dict[str, Kind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
+
+
+def _without_names(pairs: list[str] | None) -> list[str] | None:
+    """What --set is given, which chooses no component. Raises ConfigError."""
+    for pair in pairs or []:
+        if pair.partition("=")[0] in [f"{part}.name" for part in PARTS]:
+            raise ConfigError(f"--set {pair}: the architecture is the command's argument, and --dataset and --method choose the others")
+    return pairs
+
+
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PART.OPTION=VALUE", help="An option of architecture, dataset, method or training.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PART.OPTION=VALUE",
+        help="An option of architecture, dataset, method or training.",
+        callback=_without_names,
+    ),
 ]
 
 
@@ -29,33 +46,41 @@ def opened(url: str | None) -> Store:
     return store
 
 
-def settings(pairs: list[str] | None) -> dict[str, dict[str, Any]]:
-    """`part.option=value` pairs by part; values are read as JSON where they are JSON, as text otherwise. Raises ConfigError."""
-    parts: dict[str, dict[str, Any]] = {"architecture": {}, "dataset": {}, "method": {}, "training": {}}
+def settings(pairs: list[str] | None, **chosen: str) -> dict[str, dict[str, Any]]:
+    """The names of the `chosen` components and `part.option=value` pairs, by part. Raises ConfigError.
+
+    A value is text where the option is known to take text; otherwise it is read as JSON where it is JSON.
+    """
+    parts: dict[str, dict[str, str]] = {part: {"name": chosen[part]} if part in chosen else {} for part in PARTS} | {"training": {}}
     for pair in pairs or []:
         name, equals, value = pair.partition("=")
         part, dot, option = name.partition(".")
         if not equals or not dot or part not in parts:
             raise ConfigError(f"--set {pair}: write it as part.option=value, with one of {', '.join(parts)} as part")
-        try:
-            parts[part][option] = json.loads(value)
-        except ValueError:
-            parts[part][option] = value
-    return parts
+        parts[part][option] = value
+    known = {part: component(PARTS[part], parts[part]["name"]) for part in chosen} | {"training": Training}
+    texts = {(part, name) for part, options in known.items() for name, field in options.model_fields.items() if field.annotation is str}
+    return {
+        part: {option: value if (part, option) in texts else _read(value) for option, value in options.items()}
+        for part, options in parts.items()
+    }
+
+
+def _read(value: str) -> Any:
+    """What a value is as JSON; the text itself where it is none."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def configuration(
     architecture: str, dataset: str, method: str, lam: float | None, epochs: int | None, seed: int, pairs: list[str] | None
 ) -> RunConfig:
     """The configuration that a command's options ask for. Raises ConfigError."""
-    parts = settings(pairs)
-    return run_config(
-        architecture={"name": architecture} | parts["architecture"],
-        dataset={"name": dataset} | parts["dataset"],
-        method={"name": method} | parts["method"],
-        lam=lam,
-        training={"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"],
-    )
+    parts = settings(pairs, architecture=architecture, dataset=dataset, method=method)
+    training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
+    return run_config(**parts | {"training": training}, lam=lam)
 
 
 def console(*, errors: bool = False) -> Console:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 Report = Callable[[str, float], None]  # what is being done, and which share of it is done (0 to 1)
+NAMED = 5  # classes that one line names
 
 
 class DataError(RuntimeError):
@@ -45,9 +46,26 @@ class Data:
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
+    def check(self, image: Sequence[int], classes: Sequence[str]) -> None:
+        """Raises DataError, which says what differs, where a run knows other images, (C, H, W), or classes than these."""
+        mend = "put its data back as it was, or train a new run"
+        if tuple(image) != self.image:
+            here, known = ("×".join(map(str, size)) for size in (self.image, image))
+            raise DataError(f"the images are {here}, and the run knows images of {known}: {mend}")
+        if tuple(classes) != self.classes:
+            new, gone = _without(self.classes, classes), _without(classes, self.classes)
+            differs = "; ".join(f"{what}: {names}" for what, names in (("new", new), ("gone", gone)) if names) or "in another order"
+            raise DataError(f"the classes are not those that the run knows ({differs}): {mend}")
+
 
 def unreported(what: str, share: float) -> None:
     """The report of someone who does not listen."""
+
+
+def _without(classes: Sequence[str], others: Sequence[str]) -> str:
+    """The classes that are not among others, as far as there is room for them."""
+    alone = [name for name in classes if name not in others]
+    return ", ".join(alone[:NAMED]) + (f" and {len(alone) - NAMED} more" if len(alone) > NAMED else "")
 
 
 def varied(labels: list[int], count: int) -> list[int]:
@@ -66,6 +84,15 @@ class Dataset(Component):
     @abstractmethod
     def read(self, report: Report = unreported) -> Data:
         """Read, fetch or make the images, telling `report` how far it is. Raises DataError."""
+
+    def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+        """The size (C, H, W) of its images and the names of its classes: what a network for it has to fit. Raises DataError.
+
+        Where both are known without them, no images are read, so that these need not be at hand.
+        """
+        stills, classes = self.samples(1)
+        channels, height, width = stills.images.shape[1:]
+        return (channels, height, width), classes
 
     def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
         """A few test images of as many classes as can be, and the names of all classes. Fetches nothing. Raises DataError."""

@@ -48,6 +48,10 @@ class ClutteredDigits(Dataset):
         report("composing images", 1.0)
         return Data(train, val, test, base.classes)
 
+    def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+        base = Digits() if self.source == "digits" else Mnist()
+        return (1, self.canvas, self.canvas), base.outline()[1]
+
     def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
         base = self._base(unreported)
         test = self._compose(base.test, self.test, 2)

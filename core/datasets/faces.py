@@ -14,6 +14,7 @@ from core.datasets import Data, DataError, Dataset, Report, Split, unreported
 from core.sources.split import stratified
 
 SHARES = (0.5, 0.2, 0.3)
+CLASSES = ("background", "face")
 SIDE = 112  # pixels of a crop from the full pictures, whose faces are about as large
 
 
@@ -31,7 +32,10 @@ class Faces(Dataset):
 
     def read(self, report: Report = unreported) -> Data:
         train, val, test = self._embedded() if self.source == "embedded" else self._full(report)
-        return Data(train, val, test, ("background", "face"))
+        return Data(train, val, test, CLASSES)
+
+    def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+        return ((1, 25, 25) if self.source == "embedded" else (3, SIDE, SIDE)), CLASSES
 
     def _embedded(self) -> list[Split]:
         grey = torch.from_numpy(lfw_subset()).unsqueeze(1)  # type: ignore[no-untyped-call]  # (200, 1, 25, 25)

@@ -36,6 +36,9 @@ class Folder(Dataset):
         train, val, test = (Split(images[rows], labels[rows]) for rows in by_name(names, labels, PARTS, self.seed))
         return Data(train, val, test, tuple(files))
 
+    def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+        return (self.channels, self.size, self.size), tuple(self._files())
+
     def _files(self) -> dict[str, list[Path]]:
         """The files of each class, in alphabetical order; hidden ones are none. Raises DataError."""
         if not self.path:

@@ -69,6 +69,9 @@ class Published(Dataset):
             classes,
         )
 
+    def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+        return self.shape, self.class_names  # files may call as many classes otherwise
+
     def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
         parts = self._at_hand()
         if parts is None:

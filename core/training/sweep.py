@@ -30,9 +30,8 @@ def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
 
     Raises GraphError, DataError, or ConfigError where one path is asked for.
     """
-    stills, classes = config.dataset.samples(1)
-    channels, height, width = stills.images.shape[1:]
-    graph = config.architecture.build((channels, height, width), len(classes))
+    image, classes = config.dataset.outline()
+    graph = config.architecture.build(image, len(classes))
     kept = {static_nodes(graph, choice): choice for choice in routes(graph)}
     if isinstance(config.method, Static) and config.method.route:
         raise ConfigError("--statics trains every path: leave method.route out")

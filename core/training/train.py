@@ -60,7 +60,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     optimizer = optimizer_of(graph, options)
     batches = max(round(len(data.train) / options.batch_size), 1)
     steps = batches * options.epochs
-    kept_back = _kept_back(len(data.train), config)  # (N,)
+    kept_back = _kept_back(len(data.train), batches, config)  # (N,)
     if not resume:
         if options.begun_with:
             begun = begin_with(read_weights(options.begun_with, "training.start"), graph, config.architecture.own_weights)
@@ -129,12 +129,16 @@ def _placed(graph: Graph, device: torch.device) -> Graph:
     return graph.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's hints leave it out
 
 
-def _kept_back(count: int, config: RunConfig) -> Tensor:
-    """Which training images only the controllers learn from, (count,) bool. Raises ConfigError where too few would be left."""
+def _kept_back(count: int, batches: int, config: RunConfig) -> Tensor:
+    """Which training images only the controllers learn from, (count,) bool. Raises ConfigError where too few are left for the batches."""
     method = config.method
     kept = max(round(method.kept_back * count), method.group) if method.kept_back else 0
-    if kept >= count:
-        raise ConfigError(f"{count} training images are too few to keep {kept} for controllers: take more, or a smaller method.bag")
+    if count - kept < batches:
+        lower = "method.bag" if kept == method.group else "method.held_out"
+        raise ConfigError(
+            f"{count} training images are too few to keep {kept} back and have one left for each of {batches} batches: "
+            f"lower {lower}, or raise training.batch_size"
+        )
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[torch.randperm(count, generator=Generator().manual_seed(config.training.seed))[:kept]] = True
     return chosen

@@ -38,6 +38,8 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
     try:
         config = run_config(**run.config)
         data = config.dataset.read(listen)
+        if run.image and run.classes:  # a training that goes on: its images may have changed since
+            data.check(run.image, run.classes)
         store.describe_data(run_id, data.image, data.classes)
         latest = store.read_weights(run_id)
         recorded = saved = time.monotonic()
