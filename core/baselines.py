@@ -20,7 +20,7 @@ from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.node import GraphError
 from core.network.policy import Forced, Open, Random
-from core.network.route import running, static_nodes
+from core.network.route import running, static_macs
 
 Report = Callable[[int], None]  # is told how many more images are done
 
@@ -149,7 +149,7 @@ def _exit_costs(graph: Graph) -> Tensor:
     exits = [output.name for output in graph.outputs]
     if len(exits) < 2 or any(control.decides == "each" for control in graph.controls):
         raise GraphError("only a cascade, which has several exits, can leave by confidence")
-    static = max(sum(graph.macs[name] for name in static_nodes(graph, graph.reference)), 1)
+    static = max(static_macs(graph), 1)
     shares = []
     for stop in range(len(graph.outputs)):
         runs = running(graph, {name: int(number < stop) for number, name in enumerate(names)})

@@ -15,7 +15,7 @@ from core.network.cost import cost
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Greedy, Policy, Several
-from core.network.route import static_nodes
+from core.network.route import static_macs
 
 BATCH = 256
 TOGETHER = 16  # λ or policies that are run in one go
@@ -138,7 +138,7 @@ class _Seen:
             accuracy=float(accuracy_score(truth, answers)),
             f1=float(f1),
             macs_mean=float(torch.cat(self.used).mean()),
-            macs_static=sum(graph.macs[name] for name in static_nodes(graph, graph.reference)),
+            macs_static=static_macs(graph),
             execution_rates={name: sum(count for route, count in routes if name in route) / n for name in names},
             routes=tuple(Route(route, count / n) for route, count in routes),
             dependence=dependence(torch.stack(self.opened).sum(dim=0) / n) if len(self.opened[0]) else None,

@@ -20,12 +20,11 @@ from core.evaluation import normalised
 from core.front import Point, hypervolume
 from core.learning.calibration import even_exchange_rate
 from core.network.controller import Controller
-from core.network.cost import spent
+from core.network.cost import spent, spent_after
 from core.network.execution import Execution, execute
 from core.network.graph import Graph
 from core.network.node import Node
 from core.network.policy import Greedy, Policy, Random, Several, one_hot
-from core.network.route import static_price
 from core.network.validation import way
 
 TOGETHER = 256  # images
@@ -150,9 +149,7 @@ def _policies(graph: Graph, control: Node, count: int, generator: Generator) -> 
 def _told(graph: Graph, control: Node, execution: Execution, labels: Tensor, lams: Tensor) -> Trials:
     options = len(control.options)
     right = (execution.predicted == labels).float().view(options, -1)  # (K, n)
-    first = graph.nodes.index(control) + 1
-    ran = torch.stack([execution.ran[node.name] for node in graph.nodes[first:]], dim=1)  # (K · n, nodes)
-    later = (ran.to(graph.prices) @ graph.prices[first:] / static_price(graph)).float().view(options, -1)
+    later = spent_after(graph, execution, control.name).view(options, -1)
     reached = execution.ran[control.name].view(options, -1)[0]  # (n,)
     seen = execution.values[control.name].view(options, len(lams), -1)[0]
     return Trials(seen[reached], graph.told(lams)[reached], right.T[reached], later.T[reached])

@@ -31,11 +31,11 @@ from core.learning.losses import classification, taught_by, taught_by_last
 from core.learning.metric import Metric, bag_metric
 from core.methods import Batch, Pupil, Step
 from core.network.controller import Controller
-from core.network.cost import spent
+from core.network.cost import spent, spent_after
 from core.network.execution import Execution, execute
 from core.network.graph import Graph
 from core.network.policy import Episodes, EpsilonGreedy, Policy
-from core.network.route import costs_to_come, static_price
+from core.network.route import costs_to_come
 from core.network.timing import seconds
 from core.network.weighing import reward
 from core.registry import ConfigError
@@ -174,7 +174,7 @@ class D2NN(Pupil):
             expected, efficiency = value.unbind(dim=1)
             losses.append(self._accuracy_loss(expected.view(bags, -1), accuracy, ran.view(bags, -1), seen))
             if isinstance(part := graph.parts[control.name], Controller) and part.looks_on:
-                to_come = _later(graph, control.name, execution)
+                to_come = spent_after(graph, execution, control.name)
                 losses.append(_squared(efficiency, -to_come, ran & seen.repeat_interleave(self.bag)))
             greedy = execution.scores[control.name].argmax(dim=1) == taken
             telling = telling & (greedy | ~ran).view(bags, -1).all(dim=1)
@@ -200,10 +200,3 @@ def _tell_costs(graph: Graph) -> None:
 def _squared(expected: Tensor, came_out: Tensor, counted: Tensor) -> Tensor:
     """The mean squared error over the rows that count, zero if none does; all (n,)."""
     return ((expected - came_out)[counted] ** 2).sum() / counted.sum().clamp(min=1)
-
-
-def _later(graph: Graph, control: str, execution: Execution) -> Tensor:
-    """What each image cost, (B,), in the nodes that come after a control node, as a share of the static network's."""
-    first = [node.name for node in graph.nodes].index(control) + 1
-    ran = torch.stack([execution.ran[node.name] for node in graph.nodes[first:]], dim=1)  # (B, nodes)
-    return (ran.to(graph.prices) @ graph.prices[first:] / static_price(graph)).float()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.network.execution import Execution
 from core.network.graph import Graph
-from core.network.route import static_nodes, static_price
+from core.network.route import static_macs, static_price
 
 NOT_COUNTED = ("normalisation", "activation functions", "pooling", "additions", "biases")
 
@@ -40,12 +40,18 @@ def spent(graph: Graph, execution: Execution) -> Tensor:
     return (_computed(graph, execution) * graph.prices).sum(dim=1) / static_price(graph)
 
 
+def spent_after(graph: Graph, execution: Execution, control: str) -> Tensor:
+    """What each image cost in the nodes after a control node, (B,), by the graph's prices, as a share of the static network's."""
+    first = [node.name for node in graph.nodes].index(control) + 1
+    ran = torch.stack([execution.ran[node.name] for node in graph.nodes[first:]], dim=1)  # (B, nodes)
+    return (ran.to(graph.prices) @ graph.prices[first:] / static_price(graph)).float()
+
+
 def cost(graph: Graph, execution: Execution) -> CostReport:
     """The cost of an execution, for each of its images."""
     macs = torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64, device=graph.prices.device)
     used = (_computed(graph, execution) * macs).sum(dim=1)
-    static = sum(graph.macs[name] for name in static_nodes(graph, graph.reference))
-    return CostReport(dict(graph.macs), used, sum(graph.macs.values()), static)
+    return CostReport(dict(graph.macs), used, sum(graph.macs.values()), static_macs(graph))
 
 
 def _computed(graph: Graph, execution: Execution) -> Tensor:

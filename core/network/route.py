@@ -80,6 +80,11 @@ def reaching(graph: Graph, name: str) -> dict[str, int]:
     return {control.name: 0 for control in graph.controls} | dict(opened)
 
 
+def static_macs(graph: Graph) -> int:
+    """The multiply-adds of the static network."""
+    return sum(graph.macs[name] for name in static_nodes(graph, graph.reference))
+
+
 def static_price(graph: Graph) -> float:
     """What the static network costs by the graph's prices."""
     kept = static_nodes(graph, graph.reference)
