@@ -290,7 +290,7 @@ def test_a_training_goes_on_with_the_same_classes_alone(scratch_database: str) -
     store = Store(scratch_database)
     run = store.add(name=None, **small().columns())
     store.describe_data(run.id, (1, 25, 25), ("face", "background"))
-    with pytest.raises(DataError, match="another order.*train a new run"):
+    with pytest.raises(DataError, match=r"another order.*train a new run"):
         work(store, run.id)
     assert store.run(run.id).state == "failed"
 
