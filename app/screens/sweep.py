@@ -1,5 +1,6 @@
 """λ sweep: accuracy against cost, the routes behind it, and what a network has to beat."""
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,8 @@ from core.store.models import now
 from core.training.worker import start_sweep
 
 EVERY = 2.0  # seconds between looks at sweeps that train
+REACHED = "the share of the static network’s cost at which it is within 0.5 points of its own full path"
+GAINED = "mean over costs of 30% to 70% of the static network’s"
 TOLD = ("gain over random gates", "gain over fixed routes", "gain over confidence")
 
 
@@ -112,18 +115,15 @@ def _routes(shown: Sequence[Series]) -> None:
 def _figures(runs: Sequence[Run]) -> None:
     """What one network gains, in a row of figures."""
     told = alone(runs, "test")
-    reached = told.get("cost within 0.5 points of its full path")
-    figures = {"Its full path’s accuracy less 0.5 points costs": percent(reached)} if reached == reached and reached is not None else {}
+    reached = told.get("cost within 0.5 points of its full path", math.nan)
     gains = {start: value for start in TOLD for name, value in told.items() if name.startswith(start)}
-    figures |= {start.capitalize(): f"{100 * value:+.1f} points" for start, value in gains.items() if value == value}
+    figures = [(start.capitalize(), f"{100 * value:+.1f} points", GAINED) for start, value in gains.items() if math.isfinite(value)]
+    if math.isfinite(reached):
+        figures.insert(0, ("Within 0.5 points at", f"{percent(reached)} of the cost", REACHED))
     if not figures:
         return
-    for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.metric(
-            title,
-            value,
-            help="of the static network’s cost" if value.endswith("%") else "mean over costs of 30% to 70% of the static network’s",
-        )
+    for column, (title, value, told_more) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(title, value, help=told_more)
 
 
 def _under_way(runs: Sequence[Run]) -> None:
