@@ -166,6 +166,8 @@ def _sample(run: Run, sha256: str, model: "Model") -> Shown | None:
     """
     try:
         labels, images = state.samples(run.config["dataset"])
+        if strange := sorted(set(labels) - set(model.classes)):
+            raise DataError(f"they are of classes that the run does not know: {', '.join(strange)}")
         first, what, known = state.telling(run, sha256), "a test image of class ", True
     except (DataError, ConfigError, OSError) as error:
         if model.image[0] == 1:

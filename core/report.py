@@ -58,7 +58,7 @@ def against(group: Sequence[Run], others: Sequence[Run], split: str) -> Figures:
     for saved in SAVINGS:
         loss = 1 - accuracy_at(own, (1 - saved) * best.cost) / best.accuracy
         told[f"loss relative to it at {1 - saved:.0%} of its cost"] = loss
-    told[f"above their front, {SPAN}"] = mean_difference(own, theirs, LOW, HIGH)
+    told[f"above their front, {span(own)}"] = gain(own, theirs)
     least = min(point.cost for point in own)
     if above := [accuracy_at(own, point.cost) - point.accuracy for point in theirs if point.cost >= least]:
         told |= {"above them at their costs, mean": mean(above), "above them at their costs, least": min(above)}
@@ -112,8 +112,13 @@ def span(own: Sequence[Point]) -> str:
 
 
 def gain(own: Sequence[Point], rival: Sequence[Point]) -> float:
-    """What a network gains over a rival: on average between the costs LOW and HIGH, or at its one cost where it serves one λ alone."""
-    return mean_difference(own, rival, LOW, HIGH) if len(own) > 1 else own[0].accuracy - accuracy_at(rival, own[0].cost)
+    """What a network gains over a rival: on average between the costs LOW and HIGH, or at its one cost where it serves one λ alone.
+
+    A rival that begins at a larger cost than this one is met there.
+    """
+    if len(own) > 1:
+        return mean_difference(own, rival, LOW, HIGH)
+    return own[0].accuracy - accuracy_at(rival, max(own[0].cost, min(point.cost for point in rival)))
 
 
 def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> float | None:

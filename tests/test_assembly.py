@@ -11,7 +11,7 @@ from core.evaluation import normalised
 from core.network.execution import execute
 from core.network.policy import Greedy
 from core.registry import ConfigError
-from core.store import Store, StoreError
+from core.store import Store
 from core.store.exchange import export_run
 from core.training.assembly import teacher_of
 from core.training.train import train
@@ -59,10 +59,10 @@ def test_a_teacher_of_other_classes_or_none_is_refused(taught_by: str, digits: D
     faces = static("faces", 4, {"seed": 3}, distilled=1.0, teacher=taught_by)
     with pytest.raises(ConfigError, match="other images or classes than faces"):
         teacher_of(faces, faces.dataset.read())
-    with pytest.raises(StoreError, match=r"wide-4.safetensors: cannot be read"):
+    with pytest.raises(ConfigError, match=r"method\.teacher: .*wide-4.safetensors: cannot be read"):
         teacher_of(static("digits", 4, {"seed": 4}, distilled=1.0, teacher=taught_by), digits)
     (tmp_path / "weights.safetensors").write_bytes(list(train(static("digits", 4, {}), digits))[-1].state or b"")
-    with pytest.raises(StoreError, match="holds weights but no run"):
+    with pytest.raises(ConfigError, match="holds weights but no run"):
         teacher_of(static("digits", 4, {}, distilled=1.0, teacher=str(tmp_path / "weights.safetensors")), digits)
     assert teacher_of(static("digits", 4, {}, teacher="nowhere"), digits) is None  # where it is not distilled
     with pytest.raises(ConfigError, match="nothing to distil"):

@@ -311,6 +311,9 @@ def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[
         (("predict", "nobody", "x.png"), "nobody"),
         (("evaluate", "nobody"), "nobody"),
         (("describe", "nobody"), "nobody"),
+        (("describe", "reference/high-low-digits", "--set", "architecture.low=[4]"), "--set is for the architecture"),
+        (("describe", "cascade", "--set", "training.seed=1"), "not for 'seed'"),
+        (("train", "cascade", "--dataset", "faces", "--set", "method.metric=f1"), "f1 of a single image"),
         (("import", "nothing.safetensors"), "nothing.safetensors"),
         (("runs", "--db", "nonsense"), "nonsense"),
     ],
@@ -323,6 +326,7 @@ def test_a_training_that_could_not_begin_leaves_its_name_free(scratch_database: 
     words = ["train", "cascade", "--dataset", "faces", "--name", "mine", "--epochs", "1", "--db", scratch_database]
     for _ in range(2):
         assert "too few" in refused(*words, "--set", "method.bag=200")
+    assert "method.teacher: " in refused(*words, "--set", "method.distilled=1", "--set", "method.teacher=nowhere.safetensors")
     assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
 
 

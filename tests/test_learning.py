@@ -396,6 +396,14 @@ def test_images_beyond_the_last_whole_bag_are_left_out() -> None:
         D2NN(bag=16).step(graph, batch_of(images, labels), 0.5, 0.5, Generator())
 
 
+def test_set_based_metrics_want_several_images() -> None:
+    """Said as a training begins: networks that were trained so can still be opened."""
+    method = D2NN(metric="f1")
+    graph = method.prepare(two_paths())
+    with pytest.raises(ConfigError, match=r"f1 of a single image.*method\.bag"):
+        method.begin(graph, 4, marked(4, Generator().manual_seed(0))[0])
+
+
 @pytest.mark.parametrize("batch_size", [16, 32, 64, 128])
 def test_controllers_learn_from_bags_whatever_share_is_held_out(batch_size: int) -> None:
     method = D2NN(metric="f1", bag=16)

@@ -39,7 +39,6 @@ def test_components_cannot_be_changed() -> None:
         ({"lam": 2}, "lam"),
         ({"training": {"epochs": 0}}, "epochs"),
         ({"architecture": {"name": "cascade", "trunk": [4], "head": [4, 4]}}, "give both as many"),
-        ({"method": {"name": "d2nn", "metric": "f1"}}, "f1 of a single image.*method.bag"),
     ],
 )
 def test_wrong_choices_are_told_in_one_line(choices: dict[str, object], says: str) -> None:

@@ -54,6 +54,11 @@ def test_a_network_of_one_lam_is_compared_at_its_cost_alone() -> None:
     told = alone([better], "test")
     assert told["gain over fixed routes, at its cost"] == pytest.approx(0.01 - 0.09 / 40)
     assert RANDOM not in told
+    others = [run("a", [0.3], [0.84]), run("b", [0.7], [0.93])]
+    assert against([better], others, "test")["above their front, at its cost"] == pytest.approx(0.01 - 0.09 / 40)
+    dearer = run("one", [0.31], [0.85], baselines={"test": {"random gates": [{"cost": 0.32, "accuracy": 0.9}]}})
+    assert alone([dearer], "test")["gain over random gates, at its cost"] == pytest.approx(-0.05)
+    assert "learnt nothing" in warnings(dearer)[0]
 
 
 def test_a_network_is_held_against_its_fixed_routes_too() -> None:

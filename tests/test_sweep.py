@@ -12,7 +12,7 @@ from test_cli import call, refused
 
 from core.config import read_lams, read_seeds, run_config
 from core.registry import ConfigError
-from core.store import Store
+from core.store import Store, StoreError
 from core.training.sweep import enlist, planned, static_paths, sweep
 
 ROOT = Path(__file__).parents[1]
@@ -154,23 +154,32 @@ def test_a_worker_that_has_only_begun_is_waited_for(scratch_database: str, monke
 
 def test_a_run_whose_process_ends_before_it_begins_has_failed(scratch_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(scratch_database)
-    runs = enlist(store, planned(CONFIG, [0.3, 0.6], [0]), "short")
+    runs = enlist(store, planned(CONFIG, [0.3, 0.6, 0.9], [0]), "short")
     store.delete(runs[1].id)
+    store.claim(runs[2].id)
+    store.stop(runs[2].id)
     monkeypatch.setattr("core.training.sweep.start", lambda run_id, url: subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]))
-    for now in sweep(store, runs, 1):
+    for now in sweep(store, [store.run(run.id) for run in runs], 1):
         last = now
     assert last[0].state == "failed"
     assert f"ended with 3 before it began: {store.weights.folder / f'{runs[0].id}.log'}" in (last[0].error or "")
     assert (last[1].state, last[1].error) == ("queued", None)  # a deleted one is left alone
+    assert last[2].state == "failed"  # also one that was stopped before
 
 
 def test_a_sweep_adds_all_of_its_runs_or_none(scratch_database: str) -> None:
     store = Store(scratch_database)
     enlist(store, planned(CONFIG, [None], [0]), "grow")
     longer = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 2})})
-    with pytest.raises(ConfigError, match="grow/every/0 is there with another configuration"):
-        enlist(store, planned(longer, [None], [1, 0]), "grow")
-    assert [run.name for run in store.runs()] == ["grow/every/0"]
+    for more in ({}, {"w" * 200: planned(longer, [None], [1])}):
+        with pytest.raises(StoreError, match=r"'grow/every/0' is taken|1 to 200 letters"):
+            enlist(store, planned(longer, [None], [1] if more else [1, 0]), "grow", more)
+        assert [run.name for run in store.runs()] == ["grow/every/0"]
+    assert [run.name for run in enlist(store, planned(CONFIG, [0.1234567, 0.1234568, 1.0], [0]), "fine")] == [
+        "fine/0.1234567/0",
+        "fine/0.1234568/0",
+        "fine/1/0",
+    ]
 
 
 def test_the_same_lam_and_seed_in_other_words_are_one() -> None:
@@ -180,7 +189,7 @@ def test_the_same_lam_and_seed_in_other_words_are_one() -> None:
 
 def test_a_renamed_run_stays_with_its_variant(scratch_database: str) -> None:
     store = Store(scratch_database)
-    (run,) = enlist(store, planned(CONFIG, [None], [0]), "all", "wide")
+    (run,) = enlist(store, [], "all", {"wide": planned(CONFIG, [None], [0])})
     assert store.rename(run.id, "my wide").series == "all/wide"
 
 
@@ -188,8 +197,9 @@ def test_variants_of_a_sweep_are_told_apart(scratch_database: str) -> None:
     store = Store(scratch_database)
     base = enlist(store, planned(CONFIG, [None], [0]), "all")
     other = run_config(architecture="cascade", dataset="faces", method="d2nn")
-    varied = enlist(store, planned(other, [None], [0, 1]), "all", "wide")
-    still = enlist(store, planned(run_config(architecture="plain", dataset="faces", method="static"), [None], [0]), "all", "plain")
+    varied = enlist(store, [], "all", {"wide": planned(other, [None], [0, 1])})
+    plain = planned(run_config(architecture="plain", dataset="faces", method="static"), [None], [0])
+    still = enlist(store, [], "all", {"plain": plain})
     assert [run.name for run in (*base, *varied, *still)] == ["all/every/0", "all/wide/every/0", "all/wide/every/1", "all/plain/static/0"]
     assert [run.series for run in (*base, *varied, *still)] == ["all", "all/wide", "all/wide", "all/plain"]
     assert {run.sweep for run in (*base, *varied, *still)} == {"all"}

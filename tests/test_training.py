@@ -290,9 +290,15 @@ def test_a_training_goes_on_with_the_same_classes_alone(scratch_database: str) -
     store = Store(scratch_database)
     run = store.add(name=None, **small().columns())
     store.describe_data(run.id, (1, 25, 25), ("face", "background"))
+    store.claim(run.id)
+    store.save(run.id, 1, b"", figures={}, seconds=1.0)
+    store.stop(run.id)
     with pytest.raises(DataError, match=r"another order.*train a new run"):
         work(store, run.id)
     assert store.run(run.id).state == "failed"
+    fresh = store.add(name=None, **small(training={"epochs": 1}).columns())
+    store.describe_data(fresh.id, (1, 25, 25), ("face", "background"))  # of an attempt that learnt nothing
+    assert work(store, fresh.id).classes == ["background", "face"]
 
 
 def test_what_goes_wrong_is_kept_in_the_row(scratch_database: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from core.cli.options import AsJson, Database, Settings, bar, console, opened, print_json, settings
+from core.cli.options import AsJson, Database, Settings, bar, console, opened, print_json, refuse_unused, settings
 from core.registry import ConfigError, choose, names
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def bench(
     along: list[float | None]
     if what in names("architectures"):
         parts = settings(sets, architecture=what, dataset=dataset)
+        refuse_unused(what, parts["method"] | parts["training"])
         architecture: Any = choose("architectures", parts["architecture"])
         source: Any = choose("datasets", parts["dataset"])
         torch.manual_seed(0)
@@ -60,6 +61,7 @@ def bench(
         graph, along = architecture.build(shape, len(classes), every_lam=True).eval(), []
         images = torch.randn(64, *shape)
     else:
+        refuse_unused(what, sets)
         model = load_model(opened(db), what)
         graph, along = model.graph, list(_numbers(lams, "--lams")) if model.graph.every_lam else [model.lam]
         images = normalised(_images(model))

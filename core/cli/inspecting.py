@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from core.budget import lam_for
-from core.cli.options import AsJson, Database, Settings, bar, console, millions, opened, print_json, settings
+from core.cli.options import AsJson, Database, Settings, bar, console, millions, opened, print_json, refuse_unused, settings
 from core.notation import dot_source
 from core.registry import ConfigError, names
 
@@ -219,11 +219,13 @@ def describe(
 
     if what in names("architectures"):
         parts = settings(sets, architecture=what, dataset=dataset)
+        refuse_unused(what, parts["method"] | parts["training"])
         architecture: Any = choose("architectures", parts["architecture"])
         source: Any = choose("datasets", parts["dataset"])
         image, classes = source.outline()
         graph = architecture.build(image, len(classes), every_lam=True)
     else:
+        refuse_unused(what, sets)
         graph = load_model(opened(db), what).graph
     if dot:
         print(dot_source(graph.nodes))

@@ -1,6 +1,7 @@
 """What several commands take, and how they print."""
 
 import json
+from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
@@ -64,6 +65,14 @@ def settings(pairs: list[str] | None, **chosen: str) -> dict[str, dict[str, Any]
         part: {option: value if (part, option) in texts else _read(value) for option, value in options.items()}
         for part, options in parts.items()
     }
+
+
+def refuse_unused(what: str, given: Collection[str] | None) -> None:
+    """Raises ConfigError where --set is given what has no meaning for an architecture that is not trained, or for a run that is."""
+    if given:
+        raise ConfigError(
+            f"{what}: --set is for the architecture and the dataset of a network that is made here, not for {next(iter(given))!r}"
+        )
 
 
 def _read(value: str) -> Any:

@@ -49,17 +49,15 @@ def sweep(
     plans = planned(config, read_lams(lams), read_seeds(seeds))
     if statics:  # of which a static network of the largest path is one
         plans = (plans if config.method.decides else []) + static_paths(config, read_seeds(seeds))
-    configs = [
-        (variant, configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])) for variant, more in variants
-    ]
-    for number, (variant, varied) in enumerate(configs):
-        if varied in (config, *(other for _, other in configs[:number])) or variant in [other for other, _ in configs[:number]]:
+    seen, varied = [config], {}
+    for variant, more in variants:
+        other = configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])
+        if other in seen or variant in varied:
             raise ConfigError(f"--also {variant}: it is the same as another of the sweep")
+        seen.append(other)
+        varied[variant] = planned(other, read_lams(lams) if other.method.decides else (None,), read_seeds(seeds))
     store = opened(db)
-    runs = enlist(store, plans, name)
-    for variant, varied in configs:
-        along = read_lams(lams) if varied.method.decides else (None,)
-        runs += enlist(store, planned(varied, along, read_seeds(seeds)), name, variant)
+    runs = enlist(store, plans, name, varied)
     with bar() as progress:
         tasks = [progress.add_task(run.name, total=run.epochs) for run in runs]
         for now in train_all(store, runs, jobs):

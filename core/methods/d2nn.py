@@ -23,7 +23,7 @@ Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
 from typing import Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Generator, Tensor
 
 from core.learning.calibration import even_exchange_rate
@@ -76,12 +76,6 @@ class D2NN(Pupil):
         0.5, ge=0, le=1, description="with every λ: share of the images that modules learn from which take the dearest option everywhere"
     )
 
-    @model_validator(mode="after")
-    def _sets(self) -> "D2NN":
-        if self.metric != "accuracy" and self.bag == 1:
-            raise ValueError(f"{self.metric} of a single image says no more than whether it is right: take several in method.bag, 16 say")
-        return self
-
     def prepare(self, graph: Graph) -> Graph:
         """The graph itself, its controllers told what is known of costs."""
         graph.exchange_rate.fill_(self.exchange_rate)
@@ -94,6 +88,8 @@ class D2NN(Pupil):
         return graph
 
     def begin(self, graph: Graph, batch: int, images: Tensor) -> None:
+        if self.metric != "accuracy" and self.bag == 1:
+            raise ConfigError(f"{self.metric} of a single image says no more than whether it is right: take several in method.bag, 16 say")
         if self.efficiency == "seconds":
             taken = seconds(graph, batch)
             graph.prices.copy_(torch.tensor([taken[node.name] for node in graph.nodes], dtype=torch.float64))

@@ -1,7 +1,7 @@
 """The list of runs: adding, finding, naming, deleting. What happens to one run while it trains is in `lifecycle`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -32,13 +32,21 @@ class Catalogue(Database):
         variant: str | None = None,
     ) -> Run:
         """A new run, queued. Without a name it gets one like "cascade-faces-3". Raises StoreError if the name is taken or cannot be one."""
+        columns: dict[str, Any] = {"config": config, "architecture": architecture, "dataset": dataset, "method": method, "lam": lam}
+        columns |= {"name": name, "seed": seed, "epochs": epochs, "sweep": sweep, "variant": variant}
+        return self.add_all([columns])[0]
+
+    def add_all(self, runs: Sequence[Mapping[str, Any]]) -> list[Run]:
+        """New runs from the columns of each, as `add`: all of them or, where one has a name that it cannot have, none."""
+        added = []
         with self.write() as session:
-            name = default_name(session, f"{architecture}-{dataset}") if name is None else checked_name(session, name)
-            added = Run(name=name, config=config, architecture=architecture, dataset=dataset, method=method)
-            added.lam, added.seed, added.epochs, added.sweep, added.variant = lam, seed, epochs, sweep, variant
-            session.add(added)
-            session.flush()
-            session.refresh(added)
+            for columns in runs:
+                name = columns["name"]
+                name = default_name(session, "{architecture}-{dataset}".format(**columns)) if name is None else checked_name(session, name)
+                added.append(Run(**{**columns, "name": name}))
+                session.add(added[-1])
+                session.flush()
+                session.refresh(added[-1])
         return added
 
     def runs(self, *, deleted: bool = False) -> list[Run]:

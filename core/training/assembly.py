@@ -11,6 +11,7 @@ from core.methods.static import Static
 from core.network.checkpoint import begin_with, unpack
 from core.network.graph import Graph
 from core.registry import ConfigError
+from core.store import StoreError
 from core.store.exchange import read_header
 
 
@@ -25,14 +26,17 @@ def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Gr
 def teacher_of(config: RunConfig, data: Data) -> Graph | None:
     """The network whose answers are learnt from, if any: that of an exported run, or the static one of the weights that it begins with.
 
-    Raises ConfigError, StoreError or CheckpointError where there is no such network, or it knows other images or classes.
+    Raises ConfigError or CheckpointError where there is no such network, or it knows other images or classes.
     """
     method = config.method
     if not isinstance(method, Pupil) or not method.distilled:
         return None
     if method.teacher:
         file = config.training.file(method.teacher)
-        told = read_header(file)
+        try:
+            told = read_header(file)
+        except StoreError as error:
+            raise ConfigError(f"method.teacher: {error}") from None
         if told.image != data.image or tuple(told.classes) != tuple(data.classes):
             raise ConfigError(f"method.teacher: {file} was trained on other images or classes than {config.dataset.name}'s")
         graph = assemble(run_config(**told.config), data.image, len(data.classes))

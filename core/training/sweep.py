@@ -3,8 +3,9 @@
 import argparse
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from subprocess import Popen
+from types import MappingProxyType
 from typing import Any
 
 from core.baselines import routes
@@ -44,19 +45,25 @@ def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
     return [config.model_copy(update={"lam": None, "method": method, "training": training}) for training in trainings for method in methods]
 
 
-def enlist(store: Store, configs: Sequence[RunConfig], sweep: str, variant: str = "") -> list[Run]:
+def enlist(
+    store: Store, configs: Sequence[RunConfig], sweep: str, variants: Mapping[str, Sequence[RunConfig]] = MappingProxyType({})
+) -> list[Run]:
     """The runs of a sweep, in order: those that are there already under its name and have the same configuration, and new ones.
 
-    A `variant` is what tells them from other runs of the sweep; their names show it. Raises ConfigError, and adds none, where a name is
-    that of another run.
+    `variants` are more of them by what tells them from the others, which their names show. Raises StoreError, and adds none, where a name
+    is that of another run, or cannot be one.
     """
     known = {str(_now(run)): run for run in store.runs() if run.sweep == sweep}
-    named = {"/".join(filter(None, (sweep, variant, _kind(config), str(config.training.seed)))): config.columns() for config in configs}
-    there = {name: run for name, columns in named.items() if (run := known.get(str(columns["config"])))}
-    taken = {run.name for run in store.runs()}
-    if clashing := [name for name in named if name in taken and name not in there]:
-        raise ConfigError(f"{clashing[0]} is there with another configuration: give the sweep another name, or that run")
-    return [there.get(name) or store.add(name=name, sweep=sweep, variant=variant or None, **columns) for name, columns in named.items()]
+    wanted = [(None, config) for config in configs] + [(variant, config) for variant, some in variants.items() for config in some]
+    told = [str(config.columns()["config"]) for _, config in wanted]
+    new = [
+        {"name": "/".join(filter(None, (sweep, variant, _kind(config), str(config.training.seed)))), "sweep": sweep, "variant": variant}
+        | config.columns()
+        for (variant, config), configuration in zip(wanted, told, strict=True)
+        if configuration not in known
+    ]
+    known |= {str(columns["config"]): run for columns, run in zip(new, store.add_all(new), strict=True)}
+    return [known[configuration] for configuration in told]
 
 
 def _now(run: Run) -> dict[str, Any]:
@@ -71,7 +78,7 @@ def _kind(config: RunConfig) -> str:
     """What tells a run of a sweep from the others but for its seed: its λ, or the path of a static network."""
     if isinstance(config.method, Static):
         return " ".join(filter(None, ("static", ",".join(choice.partition("=")[2] for choice in config.method.route))))
-    return "every" if config.lam is None else f"{config.lam:g}"
+    return "every" if config.lam is None else repr(config.lam).removesuffix(".0")
 
 
 def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
@@ -99,9 +106,9 @@ def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
 
 
 def _over(store: Store, run_id: int, code: int) -> None:
-    """Says of a run whose process ended before it could begin that it failed."""
+    """Says of a run whose process ended in an error before it could take the run that it failed."""
     run = store.run(run_id)
-    if run.state == "queued" and not run.deleted:
+    if code and run.state in ("queued", "stopped") and not run.deleted:
         store.fail(run_id, f"its process ended with {code} before it began: {store.weights.folder / f'{run_id}.log'} says why")
 
 

@@ -38,10 +38,10 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
     try:
         config = run_config(**run.config)
         data = config.dataset.read(listen)
-        if run.image and run.classes:  # a training that goes on: its images may have changed since
+        latest = store.read_weights(run_id)
+        if latest and run.image and run.classes:  # what it has learnt is of these; they may have changed since
             data.check(run.image, run.classes)
         store.describe_data(run_id, data.image, data.classes)
-        latest = store.read_weights(run_id)
         recorded = saved = time.monotonic()
         for progress in train(config, data, resume=latest[1] if latest else None, report=listen):
             epoch, instant = progress.epoch, time.monotonic()
