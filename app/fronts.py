@@ -65,7 +65,7 @@ def front_chart(shown: Sequence[Series], statics: Sequence[Run], baselines: Sequ
     for run in statics:
         _static(figure, run, first=run is statics[0])
     for series in shown:
-        alone = next((run for run in series.runs if run.figures.get("baselines")), None)
+        alone = min((run for run in series.runs if run.figures.get("baselines")), key=lambda run: run.seed, default=None)
         for name in baselines if alone else ():
             _baseline(figure, name, alone, colors[series.name])
     for series in shown:  # on top, where they can be clicked

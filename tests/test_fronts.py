@@ -71,6 +71,15 @@ def test_a_sweep_of_several_seeds_has_a_front_for_each_and_one_entry_in_the_lege
     assert [trace.showlegend for trace in chart.data] == [True, False, False, False]
 
 
+def test_what_is_to_be_beaten_is_that_of_the_first_seed() -> None:
+    """Of the seed that is looked into unless another is chosen, in whatever order the runs come."""
+    some = [
+        run(f"all/every/{seed}", *EVERY.figures["test"], sweep="all", seed=seed, baselines=EVERY.figures["baselines"]) for seed in (1, 0)
+    ]
+    chart = front_chart(series_of(some), [], ["random gates"])
+    assert [trace.name for trace in chart.data if "random" in (trace.name or "")] == ["all/every/0: random gates"]
+
+
 def test_nodes_that_tell_routes_apart() -> None:
     assert telling_nodes(rows_of([EVERY])) == ["a", "b"]
     assert telling_nodes(rows_of([STATIC])) == []
