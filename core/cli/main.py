@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from core.cli import benching, inspecting, running, sweeping
+from core.cli import asking, benching, inspecting, running, sweeping
 from core.datasets import DataError
 from core.errors import UserError
 from core.store import StoreError
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(running.train, running.resume, running.stop, sweeping.sweep),
-    *(inspecting.runs, inspecting.describe, inspecting.predict, inspecting.evaluate, sweeping.report, benching.bench),
+    *(inspecting.runs, inspecting.describe, asking.predict, asking.evaluate, sweeping.report, benching.bench),
 )
 for command in COMMANDS:
     app.command()(command)
