@@ -103,7 +103,7 @@ def routes(graph: Graph) -> list[dict[str, int]]:
     Raises GraphError where gates decide each by itself, and where there are more than ROUTES of them.
     """
     if _each(graph):
-        raise GraphError("gates that decide each by itself have no routes: any of them may be open")
+        raise GraphError("gates that decide each by itself have no routes, since any of them may be open: compare static networks by width")
     columns = [range(len(control.options)) for control in graph.controls]
     combinations = 1
     for options in columns:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.dependence import INDEPENDENT
 from core.evaluation import Evaluation, Route
 from core.network.graph import Graph
 from core.network.node import Node
@@ -31,15 +32,18 @@ class Collapsed:
 
 
 def collapsed(graph: Graph, rows: Sequence[Evaluation]) -> list[Collapsed]:
-    """The control nodes whose every gate was always open, or always closed, at each λ.
+    """The control nodes whose every gate was always open, or always closed, at each λ; those of channels too.
 
     At λ = 0 and 1, where all images may well be treated alike, networks that serve every λ are not judged.
     """
     judged = [row for row in rows if row.lam is None or 0 < row.lam < 1 or len(rows) == 1]
+    of_channels = {node.channels.control for node in graph.nodes if node.channels is not None}
     found = []
     for control in graph.controls:
         rates = [_rates(graph, control, row.routes) for row in judged]
         told = [of_row for of_row in rates if of_row]
+        if control.name in of_channels and any((row.dependences or {}).get(control.name, 0.0) > INDEPENDENT for row in judged):
+            continue  # though its nodes run for every image, their channels do not
         if told and all(_same([of_row[name] for of_row in told]) for name in told[0]):
             means = {name: sum(of_row[name] for of_row in told) / len(told) for name in told[0]}
             shown: list[dict[str, object]] = [

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+INDEPENDENT = 0.005  # share of the gates' variance up to which they do not depend on the image
+
 
 def dependence(often: Tensor) -> float:
     """The share of the variance of gates, open or closed, over all gates and images, that lies between images.

@@ -35,6 +35,7 @@ class Evaluation:
     two, the means over classes otherwise.
 
     dependence  where gates decide each by itself as their scores say, which share of their variance depends on the image
+    dependences  the same of each control node's gates alone
     """
 
     lam: float | None
@@ -46,6 +47,7 @@ class Evaluation:
     execution_rates: dict[str, float]
     routes: tuple[Route, ...]
     dependence: float | None = None
+    dependences: dict[str, float] | None = None
     precision: float | None = None
     recall: float | None = None
 
@@ -128,6 +130,9 @@ class _Seen:
     def figures(self, graph: Graph, labels: Tensor) -> Evaluation:
         """The figures of all images, whose classes are labels (N,)."""
         names = [node.name for node in graph.nodes]
+        often = torch.stack(self.opened).sum(dim=0) / len(labels)  # (gates,)
+        deciding = [control for control in graph.controls if control.decides == "each"] if len(often) else []
+        gates = torch.split(often, [len(control.options) for control in deciding]) if deciding else ()
         routes = [(tuple(compress(names, pattern)), count) for pattern, count in self.routes.most_common()]
         n, answers, truth = len(labels), torch.cat(self.predicted).numpy(), labels.numpy()
         average = "binary" if graph.shapes[graph.outputs[0].name] == (2,) else "macro"
@@ -141,7 +146,8 @@ class _Seen:
             macs_static=static_macs(graph),
             execution_rates={name: sum(count for route, count in routes if name in route) / n for name in names},
             routes=tuple(Route(route, count / n) for route, count in routes),
-            dependence=dependence(torch.stack(self.opened).sum(dim=0) / n) if len(self.opened[0]) else None,
+            dependence=dependence(often) if deciding else None,
+            dependences={control.name: dependence(own) for control, own in zip(deciding, gates, strict=True)} or None,
             precision=float(precision),
             recall=float(recall),
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.collapse import Collapsed
 from core.datasets import Dataset
+from core.dependence import INDEPENDENT
 from core.front import Point, accuracy_at, cost_for, hypervolume, mean_difference
 from core.registry import ConfigError, choose
 from core.store import Run
@@ -20,7 +21,6 @@ LOW, HIGH = 0.3, 0.7  # costs between which differences are averaged
 SPAN = f"mean over costs of {LOW:.0%} to {HIGH:.0%}"
 SAVINGS = (0.3, 0.62)  # those of the ResNet cascade in the D2NN paper
 WITHIN = (0.005, 0.01)  # of accuracy
-INDEPENDENT = 0.005  # share of the gates' variance up to which they do not depend on the image
 LEARNT_NOTHING = "its gates do not beat random ones: it has learnt nothing about when to skip"
 NO_BETTER_THAN_ROUTES = "its gates do not beat its own fixed routes: images sent along the best of these at random do as well at equal cost"
 RIVALS = {"random gates": LEARNT_NOTHING, "fixed routes": NO_BETTER_THAN_ROUTES}  # what is said of a network that does not beat them
@@ -39,7 +39,7 @@ def alone(group: Sequence[Run], split: str) -> Figures:
         told["largest change of cost between neighbouring λ"] = max(abs(after.cost - before.cost) for before, after in pairwise(own))
     share = mean_dependence(own, [row.get("dependence") for row in group[0].figures[split]])
     if share is not None:
-        told[f"share of the gates' variance that depends on the image, {SPAN}"] = share
+        told[f"share of the gates' variance that depends on the image, {span(own)}"] = share
     stored = group[0].figures.get("baselines", {}).get(split, {})
     fronts = {name: [Point(**one) for one in front] for name, front in stored.items()}
     if full := fronts.pop("full path", None):
@@ -122,8 +122,12 @@ def gain(own: Sequence[Point], rival: Sequence[Point]) -> float:
 
 
 def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> float | None:
-    """The mean share of the gates' variance that depends on the image, of points between the costs LOW and HIGH; none if none has one."""
-    between = [share for point, share in zip(own, shares, strict=True) if share is not None and LOW <= point.cost <= HIGH]
+    """The mean share of the gates' variance that depends on the image, of points between the costs LOW and HIGH, or of the only one.
+
+    None if none has one.
+    """
+    alone = len(own) == 1
+    between = [share for point, share in zip(own, shares, strict=True) if share is not None and (alone or LOW <= point.cost <= HIGH)]
     return mean(between) if between else None
 
 

@@ -21,8 +21,8 @@ from core.network.policy import Forced, Greedy, Open, Replay
 from core.network.route import static_network
 
 KINDS = {
-    "basic": lambda stride: Branch(5, (8, 6), (3, 3), (stride, 1)),
-    "bottleneck": lambda stride: Branch(5, (4, 8, 6), (1, 3, 1), (1, stride, 1)),
+    "basic": lambda stride, size=(6, 6): Branch(5, (8, 6), (3, 3), (stride, 1), size),
+    "bottleneck": lambda stride, size=(6, 6): Branch(5, (4, 8, 6), (1, 3, 1), (1, stride, 1), size),
 }
 
 
@@ -93,23 +93,26 @@ def test_with_all_closed_only_the_last_shift_is_left_and_with_none_it_is_a_plain
     assert torch.allclose(branch(images, channels=torch.ones(3, branch.count)), branch(images), atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(8, 8), (9, 7)])
+@pytest.mark.parametrize("count", [1, 12])
 @pytest.mark.parametrize(("kind", "stride"), [("basic", 1), ("basic", 2), ("bottleneck", 1), ("bottleneck", 2)])
 @torch.no_grad()
-def test_the_share_is_what_torch_counts_for_one_image(kind: str, stride: int) -> None:
-    branch = awake(KINDS[kind](stride))
-    image = torch.randn(1, 5, 8, 8)
+def test_the_share_is_what_torch_counts(kind: str, stride: int, count: int, size: tuple[int, int]) -> None:
+    """For one image and in a batch, of which each keeps other channels and as many as it likes."""
+    branch = awake(KINDS[kind](stride, size))
+    images = torch.randn(count, 5, *size)
 
     def counted(gates: Tensor) -> int:
         with FlopCounterMode(display=False) as counter:
-            branch(image, channels=gates)
+            branch(images, channels=gates)
         return counter.get_total_flops()
 
-    full = counted(torch.ones(1, branch.count))
+    full = counted(torch.ones(count, branch.count))
     generator = Generator().manual_seed(0)
     for _ in range(20):
-        gates = (torch.rand(1, branch.count, generator=generator) < 0.5).float()
+        gates = (torch.rand(count, branch.count, generator=generator) < 0.5).float()
         gates[:, [0, branch.filters[0]] if kind == "bottleneck" else [0]] = 1.0
-        assert counted(gates) / full == pytest.approx(float(branch.share(gates > 0)))
+        assert counted(gates) / full == pytest.approx(float(branch.share(gates > 0).mean()))
     assert float(branch.share(torch.ones(1, branch.count) > 0)) == pytest.approx(1)
     assert float(branch.share(torch.zeros(1, branch.count) > 0)) == 0
 

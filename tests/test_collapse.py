@@ -51,6 +51,20 @@ def test_a_control_node_that_decides_is_not(rows: list[Evaluation]) -> None:
     assert collapsed(graph(), rows) == []
 
 
+@pytest.mark.parametrize(("between", "told"), [(0.2, ["Q1-2"]), (0.004, ["Q1-1", "Q1-2"])])
+def test_one_that_opens_channels_by_the_image_has_not_collapsed(between: float, told: list[str]) -> None:
+    network = run_config(architecture={"name": "lc_resnet", "depth": 14}, dataset="digits", method="lcnet").architecture.build(
+        (1, 8, 8), 10
+    )
+    every = Route(tuple(node.name for node in network.nodes), 1.0)
+    rows = [Evaluation(0.5, 1000, 0.5, 0.5, 1.0, 1, {}, (every,), dependences={"Q1-1": between, "Q1-2": 0.0})]
+    assert [found.control for found in collapsed(network, rows)][: len(told)] == told
+    alone = run_config(architecture={"name": "lc_resnet", "depth": 14, "channels": False}, dataset="digits", method="lcnet")
+    network = alone.architecture.build((1, 8, 8), 10)  # a gate that is open for 99.6% of the images is all the variance there is
+    rows = [Evaluation(0.5, 1000, 0.5, 0.5, 1.0, 1, {}, (every,), dependences={"Q1-1": 1.0, "Q1-2": 0.0})]
+    assert [found.control for found in collapsed(network, rows)][:2] == ["Q1-1", "Q1-2"]
+
+
 def test_one_that_no_image_reaches_is_not_judged() -> None:
     cascade = run_config(architecture="cascade", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10)
     first = ("x", "N1", "N2", "answer 1", "Q1", "y1")

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -172,6 +173,45 @@ def test_published_weights_give_the_published_network(depth: int, form: str) -> 
     assert cost(graph, free).used.tolist() == [sum(graph.macs.values())]
 
 
+@pytest.mark.parametrize(("theirs", "own"), [(34, 18), (18, 34), (101, 50), (50, 101)])
+def test_published_weights_of_another_depth_are_refused(theirs: int, own: int) -> None:
+    shape = LCResNet(depth=own, images="imagenet", width=64)
+    names = {name: torch.zeros(1) for name in published(theirs, 10)}
+    told = " and ".join(", ".join(map(str, IMAGENET[depth])) for depth in (theirs, own))
+    with pytest.raises(CheckpointError, match=f"another depth: blocks of each group are {told} here"):
+        shape.own_weights(names)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda weights: {"model": {f"module.{name}": tensor for name, tensor in weights.items()}, "epoch": 3},
+        lambda weights: {"model_state_dict": weights, "optimizer": {"state": {}}},
+    ],
+)
+def test_weights_are_found_beside_what_else_trainings_save(wrapped: Callable[[dict[str, Tensor]], object]) -> None:
+    weights, shape = published(18, 10), LCResNet(depth=18, images="imagenet")
+    graph, buffer = shape.build((3, 64, 64), 10), io.BytesIO()
+    torch.save(wrapped(weights), buffer)
+    assert begin_with(buffer.getvalue(), graph, shape.own_weights) >= {"block 1-1", "block 4-2", "stem", "y"}
+    assert torch.equal(graph.parts["block 4-2"].conv2.weight, weights["layer4.1.conv2.weight"])
+
+
+@torch.no_grad()
+def test_at_the_size_of_imagenet_the_gates_of_bottlenecks_save_what_closed_forms_say() -> None:
+    graph = LCResNet(depth=50, images="imagenet").build((3, 224, 224), 10).eval()
+    image = torch.randn(1, 3, 224, 224, generator=Generator().manual_seed(1))
+    closed = dict.fromkeys(range(1, 65), False)  # the first 64 of 128 + 128 channels inside block 2-2
+    policy = Forced({"Q2-2": closed, "Q3-3": {0: False}}, Open())
+    execution = execute(graph, image, policy)
+    one, two, three = 28**2 * 512 * 128, 28**2 * 128 * 128 * 9, 28**2 * 128 * 512
+    saved = one / 2 + two / 2 + (14**2 * 1024 * 256 * 2 + 14**2 * 256 * 256 * 9)
+    assert graph.macs["block 2-2"] == one + two + three
+    assert cost(graph, execution).used.tolist() == pytest.approx([sum(graph.macs.values()) - saved])
+    dense = execute(graph, image, policy, dense=True).output
+    assert torch.allclose(execution.output, dense, atol=1e-4 * float(dense.abs().max()))
+
+
 @torch.no_grad()
 def test_at_the_size_of_imagenet_closed_gates_are_not_computed() -> None:
     shape = LCResNet(depth=18, images="imagenet")
@@ -214,5 +254,10 @@ def test_weights_that_run_code_or_belong_to_another_network_are_refused() -> Non
         begin_with(buffer.getvalue(), graph)
     with pytest.raises(CheckpointError, match="no node of the same name"):
         begin_with(save({"other.weight": torch.zeros(2)}), graph)
+    with pytest.raises(CheckpointError, match=r"they begin with other\.weight, this network's with stem\.conv1\.weight"):
+        begin_with(save({"other.weight": torch.zeros(2)}), graph)
+    torch.save([torch.zeros(2)], (several := io.BytesIO()))
+    with pytest.raises(CheckpointError, match=r"state_dict\(\)"):
+        begin_with(several.getvalue(), graph)
     with pytest.raises(CheckpointError):
         begin_with(b"PK nothing", graph)

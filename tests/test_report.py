@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from core.front import Point
 from core.registry import ConfigError
-from core.report import NO_BETTER_THAN_ROUTES, RANDOM, against, alone, over_seeds, same_images, warnings
+from core.report import NO_BETTER_THAN_ROUTES, RANDOM, against, alone, mean_dependence, over_seeds, same_images, warnings
 from core.store import Run
 
 
@@ -93,6 +94,16 @@ def test_gates_that_do_not_depend_on_the_image_are_told(between: float, told: li
     for row, share in zip(one.figures["test"], (0.4, between, 0.4), strict=True):
         row["dependence"] = share
     assert warnings(one) == told
+
+
+def test_how_much_depends_on_the_image_is_told_between_costs_or_of_the_one_that_there_is() -> None:
+    own = [Point(0.2, 0.7), Point(0.4, 0.8), Point(0.6, 0.9)]
+    assert mean_dependence(own, [0.9, 0.1, 0.3]) == pytest.approx(0.2)
+    assert mean_dependence(own[:1], [0.9]) == 0.9
+    assert mean_dependence(own, [0.9, None, None]) is None
+    one = run("one", [0.2], [0.7])
+    one.figures["test"][0]["dependence"] = 0.25
+    assert alone([one], "test")["share of the gates' variance that depends on the image, at its cost"] == 0.25
 
 
 def test_a_run_against_others() -> None:

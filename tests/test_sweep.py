@@ -51,12 +51,30 @@ def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: s
 def test_a_sweep_whose_runs_fail_says_so(scratch_database: str, tmp_path: Path) -> None:
     """Scripts that go on with its runs hear of it, and so does who asks for its figures."""
     missing = tmp_path / "nowhere.safetensors"
-    words = ["--name", "bad", "--dataset", "faces", "--set", f"training.start={missing}", "--db", scratch_database]
+    taught = ["--set", "method.distilled=1", "--set", f"method.teacher={missing}"]
+    words = ["--name", "bad", "--dataset", "faces", *taught, "--db", scratch_database]
     for more in ([], ["--json"]):
         called = call("sweep", "cascade", *words, *more)
         assert called.returncode == 1
         assert "nowhere.safetensors" in " ".join(called.stdout.split())
     assert "no run of bad is finished: bad/every/0 is failed" in refused("report", "bad", "--db", scratch_database)
+
+
+def test_a_sweep_whose_variant_cannot_begin_with_its_weights_adds_none(scratch_database: str) -> None:
+    """A variant comes last: without a look at its weights, all others would be trained first."""
+    start = "assets/reference/high-low-faces.safetensors"
+    words = ["--dataset", "faces", "--epochs", "1", "--set", f"training.start={start}", "--db", scratch_database]
+    told = refused(
+        "sweep",
+        "high_low",
+        "--name",
+        "beside",
+        *words,
+        "--also",
+        "wider: architecture.stem=8 architecture.low=[8,8] architecture.high=[8,8,16]",
+    )
+    assert f"training.start: {start}: these weights" in told
+    assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
 
 
 def test_static_paths_take_the_options_of_static_and_no_route(scratch_database: str) -> None:

@@ -8,6 +8,7 @@ Reconstructed: that the gates of a block come from what enters it, and which cha
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from core.architectures import Architecture
 from core.network.branch import Branch
 from core.network.builder import Builder
+from core.network.checkpoint import CheckpointError
 from core.network.gate_network import GateNetwork
 from core.network.graph import Graph
 from core.network.layers import Join, Stem, classifier
@@ -29,6 +31,7 @@ IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23
 CIFAR_GROUPS = 3
 EXPANSION = 4  # of bottleneck blocks, which the deeper two have
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, from 0 to 1; here images are from -1 to 1
+PUBLISHED = re.compile(r"layer(\d)\.(\d+)\.(conv\d|bn\d|downsample)\.(.+)")
 STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 
 
@@ -79,6 +82,11 @@ class LCResNet(Architecture):
         return len(self.widths) or CIFAR_GROUPS
 
     @property
+    def _blocks(self) -> tuple[int, ...]:
+        """How many blocks each group has."""
+        return IMAGENET[self.depth] if self.images == "imagenet" else ((self.depth - 2) // (2 * self._groups),) * self._groups
+
+    @property
     def decides(self) -> Decides:
         return "each" if self.layers or self.channels else None
 
@@ -86,18 +94,25 @@ class LCResNet(Architecture):
         """For ResNets as torchvision names their weights, `layer1.0.conv1.weight` and so on.
 
         Those of ImageNet expect images less MEAN, over DEVIATION: the first convolution makes up for it, but for a shade at the border.
+        Raises CheckpointError for those of another depth.
         """
         own = {_own_name(name): tensor for name, tensor in published.items()}
-        if self.images == "imagenet" and own.keys() >= {STEM, STEM_MEAN}:
+        known = [found.groups() for name in published if (found := PUBLISHED.fullmatch(name))]
+        theirs = Counter(group for group, _ in {(group, number) for group, number, *_ in known})
+        blocks = [theirs[group] for group in sorted(theirs)]
+        if blocks and blocks != list(self._blocks):
+            told = " and ".join(", ".join(map(str, some)) for some in (blocks, self._blocks))
+            raise CheckpointError(f"these weights are of a ResNet of another depth: blocks of each group are {told} here")
+        if self.images == "imagenet" and STEM in own and own[STEM].shape[1:2] == (len(MEAN),):
             deviation, mean = (torch.tensor(colour)[:, None, None] for colour in (DEVIATION, MEAN))
             offset = (own[STEM] * (0.5 - mean) / deviation).sum(dim=(1, 2, 3))  # what a grey image sends
-            own |= {STEM: own[STEM] / (2 * deviation), STEM_MEAN: own[STEM_MEAN] - offset}
+            own |= {STEM: own[STEM] / (2 * deviation)} | ({STEM_MEAN: own[STEM_MEAN] - offset} if STEM_MEAN in own else {})
         return own
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)
         large = self.images == "imagenet"
-        blocks = IMAGENET[self.depth] if large else ((self.depth - 2) // (2 * self._groups),) * self._groups
+        blocks = self._blocks
         first = self.width or (64 if large else 16)
         widths = self.widths or tuple(first * 2**group for group in range(len(blocks)))
         expansion = EXPANSION if large and self.depth >= 50 else 1
@@ -105,9 +120,11 @@ class LCResNet(Architecture):
         for group, (inner, count) in enumerate(zip(widths, blocks, strict=True), start=1):
             filters = inner * expansion
             strides = [2 if group > 1 and not number else 1 for number in range(count)]
+            _, height, width = g.shapes[before]
+            sizes = [(height, width), *[(-(-height // strides[0]), -(-width // strides[0]))] * (count - 1)]
             branches = {
-                f"{group}-{number + 1}": _branch(filters if number else channels, inner, strides[number], bottleneck=expansion > 1)
-                for number in range(count)
+                f"{group}-{number + 1}": _branch(filters if number else channels, inner, stride, size, bottleneck=expansion > 1)
+                for number, (stride, size) in enumerate(zip(strides, sizes, strict=True))
             }
             gates = {} if self.gates_of == "block" else self._gates(g, f"Q{group}", before, branches)
             for (name, branch), stride in zip(branches.items(), strides, strict=True):
@@ -143,14 +160,14 @@ class LCResNet(Architecture):
         return {name: ((gates[layers[name]],) if self.layers else (), channels.get(name)) for name in branches}
 
 
-def _branch(channels: int, inner: int, stride: int, *, bottleneck: bool) -> Branch:
+def _branch(channels: int, inner: int, stride: int, size: tuple[int, int], *, bottleneck: bool) -> Branch:
     if bottleneck:
-        return Branch(channels, (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1))
-    return Branch(channels, (inner, inner), (3, 3), (stride, 1))
+        return Branch(channels, (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1), size)
+    return Branch(channels, (inner, inner), (3, 3), (stride, 1), size)
 
 
 def _own_name(published: str) -> str:
-    if known := re.fullmatch(r"layer(\d)\.(\d+)\.(conv\d|bn\d|downsample)\.(.+)", published):
+    if known := PUBLISHED.fullmatch(published):
         group, number, part, rest = known.groups()
         node = "add" if part == "downsample" else "block"
         return f"parts.{node} {group}-{int(number) + 1}.{part}.{rest}"

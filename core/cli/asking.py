@@ -59,13 +59,18 @@ def predict(
     if as_json:
         print_json(answers)
         return
+    if target is not None:
+        print(f"at λ = {lam:.3g} images spend {target:.0%} of the static network's cost on average; one of them may spend less or more")
     for answer, still in zip(answers, static, strict=True):
         share = answer["macs"] / answer["macs_static"]
         sure = answer["probabilities"][answer["label"]]
+        at = "" if answer["lam"] is None else f" at λ = {answer['lam']:.3g}"
         work = f"{millions(answer['macs'])} multiply-adds, {share:.0%} of the static network's"
-        print(f"{answer['image']}: {answer['label']} ({sure:.0%}); {work}")
+        print(f"{answer['image']}: {answer['label']} ({sure:.0%}); {work}{at}")
         print(f"  {1e3 * answer['seconds']:.2f} ms; the static network takes {1e3 * still:.2f} ms")
         print(f"  ran: {', '.join(answer['executed'])}; skipped: {', '.join(answer['skipped']) or 'nothing'}")
+        if inside := [gate for gates in answer["gates"].values() if isinstance(gates, list) for gate in gates]:
+            print(f"  channels inside blocks: {sum(gate > 0 for gate in inside)} of {len(inside)} computed")
         if answer["thresholds"]:
             print(f"  its route changes at λ = {', '.join(f'{threshold:.3f}' for threshold in answer['thresholds'])}")
 

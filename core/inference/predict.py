@@ -36,7 +36,8 @@ class Decision:
 class Trace:
     """What happened to one image at one λ. Costs in multiply-adds.
 
-    `gates` holds the number that each gated node was scaled by, 0 if it was skipped; of a node with gates inside, that of each channel.
+    `gates` holds the number that each gated node was scaled by, 0 if it was skipped; of a node with gates inside, that of each
+    channel, its own gate's included.
     `scales` holds what a node's own gate scaled it by where gates decide each by itself, 0 if it was skipped.
     """
 

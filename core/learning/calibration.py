@@ -71,7 +71,11 @@ def even_course(graph: Graph, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def _dearest(accuracies: Sequence[float], count: int) -> int:
-    """The last of some accuracies on this many images that is within one standard error of the best."""
+    """The last of some accuracies on this many images that is within one standard error of the best.
+
+    For the error two answers more are right and two are wrong, so that a few lucky ones leave some (Agresti & Coull, 1998).
+    """
     best = max(accuracies)
-    error = (best * (1 - best) / count) ** 0.5
+    likely = (best * count + 2) / (count + 4)
+    error = (likely * (1 - likely) / (count + 4)) ** 0.5
     return max(number for number, one in enumerate(accuracies) if one >= best - error)

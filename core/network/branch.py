@@ -1,7 +1,7 @@
 """The branch of a residual block, whose inner channels can be gated for each image (He et al., CVPR 2016; Xia et al., 2021).
 
 A channel whose gate is zero is not computed, and the next convolution does not read it. For one image, or several with the same gates, the
-filters are sliced; for a batch each image's filters are gathered and run as one grouped convolution.
+filters are sliced. In a batch each image's filters are gathered, and images that keep equally many run as one grouped convolution.
 Reconstructed: where the gates act: on every convolution's output but the last one's, after batch norm and ReLU.
 """
 
@@ -22,18 +22,20 @@ class Branch(nn.Module):
     and so on, as in the published weights of ResNets.
     """
 
-    def __init__(self, channels: int, filters: Sequence[int], kernels: Sequence[int], strides: Sequence[int]) -> None:
-        """`filters`, `kernels` and `strides` of each convolution."""
+    def __init__(
+        self, channels: int, filters: Sequence[int], kernels: Sequence[int], strides: Sequence[int], size: tuple[int, int] = (32, 32)
+    ) -> None:
+        """`filters`, `kernels` and `strides` of each convolution; `size`: H and W of what comes in, by which they share the cost."""
         super().__init__()
         self.filters, self.inner, self.count = tuple(filters), list(filters[:-1]), sum(filters[:-1])
-        reduced, costs = 1.0, []
+        (height, width), costs = size, []
         for number, ((before, after), kernel, stride) in enumerate(
             zip(pairwise((channels, *filters)), kernels, strides, strict=True), start=1
         ):
             self.add_module(f"conv{number}", nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False))
             self.add_module(f"bn{number}", Norm(after))
-            reduced /= stride**2
-            costs.append(before * after * kernel**2 * reduced)
+            height, width = -(-height // stride), -(-width // stride)
+            costs.append(before * after * kernel**2 * height * width)
         self.costs: Tensor
         self.register_buffer("costs", torch.tensor(costs, dtype=torch.float64) / sum(costs), persistent=False)
 
@@ -55,7 +57,11 @@ class Branch(nn.Module):
             return self._dense(x, channels)
         if len(x) == 1 or bool((channels[1:] > 0).eq(channels[:1] > 0).all()):
             return self._sliced(x, channels)
-        return self._grouped(x, channels)
+        counts = torch.stack([(part > 0).sum(dim=1) for part in torch.split(channels, self.inner, dim=1)], dim=1)  # (B, convolutions - 1)
+        _, alike = torch.unique(counts, dim=0, return_inverse=True)  # (B,)
+        parts = [(rows := (alike == number).nonzero()[:, 0], self._grouped(x[rows], channels[rows])) for number in alike.unique().tolist()]
+        order = torch.cat([rows for rows, _ in parts]).argsort()
+        return torch.cat([some for _, some in parts])[order]
 
     def _dense(self, x: Tensor, channels: Tensor | None) -> Tensor:
         gates = None if channels is None else torch.split(channels, self.inner, dim=1)
@@ -80,13 +86,13 @@ class Branch(nn.Module):
         return last
 
     def _grouped(self, x: Tensor, channels: Tensor) -> Tensor:
-        """For images that keep different channels: as many are computed for each as for the image that keeps most."""
+        """For images that keep different channels, but equally many of each convolution."""
         batch, kept = len(x), None
         for (convolution, norm), gates in zip(self.layers, torch.split(channels, self.inner, dim=1), strict=False):
             scale, shift = folded(norm)
-            most = max(int((gates > 0).sum(dim=1).max()), 1)
-            gates, after = gates.topk(most, dim=1)  # (B, most): what is too much for an image has gate zero
-            weights = convolution.weight[after]  # (B, most, channels, k, k)
+            count = max(int((gates[0] > 0).sum()), 1)
+            gates, after = gates.topk(count, dim=1)  # (B, count), a closed one where all are
+            weights = convolution.weight[after]  # (B, count, channels, k, k)
             x = _by_image(x, _read(weights, kept), convolution)
             x = F.relu(x * scale[after][:, :, None, None] + shift[after][:, :, None, None]) * gates[:, :, None, None]
             kept = after

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from core.errors import UserError
 from core.network.graph import Graph
 
+WRAPPERS = ("state_dict", "model", "model_state_dict")  # names under which trainings save the weights beside other things
 OwnWeights = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
@@ -62,7 +63,8 @@ def begin_with(state: bytes, graph: Graph, own_weights: OwnWeights = dict) -> se
     own = {name: tensor for name, tensor in graph.state_dict().items() if name.startswith("parts.")}
     fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
     if not fitting:
-        raise CheckpointError("these weights have no node of the same name and shape as this network's")
+        told = f"they begin with {next(iter(given), 'nothing')}, this network's with {next(iter(own)).removeprefix('parts.')}"
+        raise CheckpointError(f"these weights have no node of the same name and shape as this network's: {told}")
     nodes = {name: name.split(".")[1] for name in given if name.startswith("parts.")}
     unused = sorted({node for name, node in nodes.items() if name not in fitting})
     if len(unused) > len(set(nodes.values())) / 2:
@@ -85,14 +87,16 @@ def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
 
 
 def _saved_by_torch(state: bytes) -> dict[str, Tensor]:
-    """The tensors of a file that PyTorch saved, read without running what it may say."""
+    """The tensors of a file that PyTorch saved, alone or with more, read without running what it may say."""
     try:
         loaded = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
         told = " ".join(str(error).split(". ")[0].split())
         raise CheckpointError(f"this is neither a safetensors file nor weights that PyTorch can read safely: {told}") from error
-    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
-    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    if not isinstance(loaded, dict):
+        raise CheckpointError("this file of PyTorch's holds no weights by their names: save a model's state_dict()")
+    loaded = next((loaded[name] for name in WRAPPERS if isinstance(loaded.get(name), dict)), loaded)
+    return {str(name).removeprefix("module."): value for name, value in loaded.items() if isinstance(value, Tensor)}
 
 
 def _read(state: bytes) -> dict[str, Tensor]:

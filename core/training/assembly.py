@@ -8,7 +8,7 @@ from core.config import RunConfig, run_config
 from core.datasets import Data
 from core.methods import Pupil
 from core.methods.static import Static
-from core.network.checkpoint import begin_with, unpack
+from core.network.checkpoint import CheckpointError, begin_with, unpack
 from core.network.graph import Graph
 from core.registry import ConfigError
 from core.store import StoreError
@@ -21,6 +21,23 @@ def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Gr
         torch.manual_seed(config.training.seed)
         graph = config.architecture.build(image, classes, every_lam=config.lam is None)
         return config.method.prepare(graph)
+
+
+def begin(config: RunConfig, graph: Graph) -> set[str]:
+    """Puts the weights that `training.start` names into a graph and returns which nodes had theirs. Raises ConfigError."""
+    file = config.training.begun_with
+    assert file is not None
+    try:
+        return begin_with(read_weights(file, "training.start"), graph, config.architecture.own_weights)
+    except CheckpointError as error:
+        raise ConfigError(f"training.start: {file}: {error}") from None
+
+
+def check_beginning(config: RunConfig) -> None:
+    """Raises ConfigError where `training.start` names weights that this network cannot begin with, without reading any image."""
+    if config.training.begun_with:
+        image, classes = config.dataset.outline()
+        begin(config, assemble(config, image, len(classes)))
 
 
 def teacher_of(config: RunConfig, data: Data) -> Graph | None:
@@ -42,14 +59,12 @@ def teacher_of(config: RunConfig, data: Data) -> Graph | None:
         graph = assemble(run_config(**told.config), data.image, len(data.classes))
         unpack(read_weights(file, "method.teacher"), graph)
     else:
-        begun_with = config.training.begun_with
-        assert begun_with is not None  # a configuration without either is refused
         graph = assemble(config.model_copy(update={"method": Static(), "lam": None}), data.image, len(data.classes))
-        known = begin_with(read_weights(begun_with, "training.start"), graph, config.architecture.own_weights)
+        known = begin(config, graph)  # a configuration without either is refused
         if strange := [name for name, part in graph.parts.items() if name not in known and any(True for _ in part.parameters())]:
             raise ConfigError(
-                f"method.distilled: {begun_with} has no weights for {len(strange)} nodes of the static network, {strange[0]} for one, "
-                "so that it cannot teach: name a trained run in method.teacher"
+                f"method.distilled: {config.training.begun_with} has no weights for {len(strange)} nodes of the static network, "
+                f"{strange[0]} for one, so that it cannot teach: name a trained run in method.teacher"
             )
     return graph.eval()
 

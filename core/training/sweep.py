@@ -14,6 +14,7 @@ from core.methods.static import Static
 from core.network.route import static_nodes
 from core.registry import ConfigError
 from core.store import Run, Store
+from core.training.assembly import check_beginning
 from core.training.worker import start
 
 POLL = 1.0  # seconds between looks at the runs
@@ -50,8 +51,8 @@ def enlist(
 ) -> list[Run]:
     """The runs of a sweep, in order: those that are there already under its name and have the same configuration, and new ones.
 
-    `variants` are more of them by what tells them from the others, which their names show. Raises StoreError, and adds none, where a name
-    is that of another run, or cannot be one.
+    `variants` are more of them by what tells them from the others, which their names show. Adds none and raises StoreError where a name is
+    that of another run, or cannot be one, and ConfigError where a new one names weights that it cannot begin with.
     """
     known = {str(_now(run)): run for run in store.runs() if run.sweep == sweep}
     wanted = [(None, config) for config in configs] + [(variant, config) for variant, some in variants.items() for config in some]
@@ -62,6 +63,9 @@ def enlist(
         for (variant, config), configuration in zip(wanted, told, strict=True)
         if configuration not in known
     ]
+    for _, config in wanted:
+        if str(config.columns()["config"]) not in known:
+            check_beginning(config)
     known |= {str(columns["config"]): run for columns, run in zip(new, store.add_all(new), strict=True)}
     return [known[configuration] for configuration in told]
 

@@ -21,12 +21,12 @@ from core.datasets import Data, Report, Split, unreported
 from core.evaluation import evaluations, normalised
 from core.learning.trials import fit_controllers
 from core.methods import Batch
-from core.network.checkpoint import begin_with, pack, round_weights, unpack
+from core.network.checkpoint import pack, round_weights, unpack
 from core.network.execution import execute
 from core.network.graph import Graph
 from core.network.policy import Greedy
 from core.registry import ConfigError
-from core.training.assembly import assemble, read_weights, teacher_of
+from core.training.assembly import assemble, begin, teacher_of
 from core.training.optimizer import optimizer_of, set_rates
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
@@ -63,7 +63,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     kept_back = _kept_back(len(data.train), batches, config)  # (N,)
     if not resume:
         if options.begun_with:
-            begun = begin_with(read_weights(options.begun_with, "training.start"), graph, config.architecture.own_weights)
+            begun = begin(config, graph)
             if config.method.continues and (strange := [control.name for control in graph.controls if control.name not in begun]):
                 raise ConfigError(
                     f"training.start: {options.begun_with} has no trained gates for {strange[0]}: name a network with the same gates"
