@@ -177,8 +177,8 @@ def test_published_weights_give_the_published_network(depth: int, form: str) -> 
 def test_published_weights_of_another_depth_are_refused(theirs: int, own: int) -> None:
     shape = LCResNet(depth=own, images="imagenet", width=64)
     names = {name: torch.zeros(1) for name in published(theirs, 10)}
-    told = " and ".join(", ".join(map(str, IMAGENET[depth])) for depth in (theirs, own))
-    with pytest.raises(CheckpointError, match=f"another depth: blocks of each group are {told} here"):
+    told = [", ".join(map(str, IMAGENET[depth])) for depth in (theirs, own)]
+    with pytest.raises(CheckpointError, match=f"another depth: their groups have {told[0]} blocks, this network's {told[1]}"):
         shape.own_weights(names)
 
 

@@ -101,8 +101,8 @@ class LCResNet(Architecture):
         theirs = Counter(group for group, _ in {(group, number) for group, number, *_ in known})
         blocks = [theirs[group] for group in sorted(theirs)]
         if blocks and blocks != list(self._blocks):
-            told = " and ".join(", ".join(map(str, some)) for some in (blocks, self._blocks))
-            raise CheckpointError(f"these weights are of a ResNet of another depth: blocks of each group are {told} here")
+            given, own_blocks = (", ".join(map(str, some)) for some in (blocks, self._blocks))
+            raise CheckpointError(f"these weights are of another depth: their groups have {given} blocks, this network's {own_blocks}")
         if self.images == "imagenet" and STEM in own and own[STEM].shape[1:2] == (len(MEAN),):
             deviation, mean = (torch.tensor(colour)[:, None, None] for colour in (DEVIATION, MEAN))
             offset = (own[STEM] * (0.5 - mean) / deviation).sum(dim=(1, 2, 3))  # what a grey image sends
