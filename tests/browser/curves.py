@@ -44,7 +44,7 @@ SHEETS = {
         shipped("chain-digits", "Chain, cluttered digits"),
         shipped("hierarchy-cifar10", "Hierarchy, CIFAR-10"),
         shipped("resnet38-cascade-cifar10", "ResNet-38 cascade, CIFAR-10", "resnet38-cifar10-static"),
-        shipped("lc-cifar10", "LC-Net on ResNet-20, CIFAR-10"),
+        shipped("lc-wide-cifar10", "LC-Net, CIFAR-10"),
     ),
     "mnist": (
         Panel("High-low, cluttered MNIST, seed 0", "high-low-begun/every/0", ("high-low-static/",)),
