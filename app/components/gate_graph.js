@@ -517,16 +517,16 @@ function light(page) {
   }
   for (const { control, columns, options, label, text } of page.choices) {
     const row = data.scores[control]?.[step];
-    text.textContent = row && columns.length === 1 ? `${label} ${row[columns[0]].toFixed(decimals(row))}` : label;
+    text.textContent = row && columns.length === 1 ? `${label} ${row[columns[0]].toFixed(decimals(page.nodes.get(control).node, row))}` : label;
     text.classList.toggle("on", options.some((option) => stretch.taken[control].includes(option)));
   }
   answer(page, stretch);
   page.follow();
 }
 
-// As many digits as it takes to tell the highest score from the next.
-function decimals(row) {
-  const [first, second] = row.toSorted((a, b) => b - a);
+// As many digits as it takes to tell the highest score from the next, where the highest is taken.
+function decimals(control, row) {
+  const [first, second] = control.decides === "one" ? row.toSorted((a, b) => b - a) : row.slice(0, 1);
   return second === undefined ? 2 : ([2, 3].find((count) => first.toFixed(count) !== second.toFixed(count)) ?? 4);
 }
 

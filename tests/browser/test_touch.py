@@ -288,6 +288,14 @@ def test_by_how_much_a_gate_scales_is_told_in_its_node(page: Page, server: str) 
     expect(page.locator(".gate-graph .legend").get_by_text("scales")).to_have_count(0)
 
 
+def test_scores_of_gates_that_decide_each_by_itself_have_two_digits(page: Page, server: str) -> None:
+    """More are told only where they tell the highest score from the next."""
+    page.goto(f"{server}/?run=reference/lc-wide-cifar10&lam=0.50")
+    scores = page.locator(".gate-graph .choice").filter(has_text=re.compile(r"\d\.\d"))
+    expect(scores).to_have_count(24)  # three of each of eight gate networks
+    assert all(re.search(r" -?\d+\.\d\d$", text) for text in scores.all_text_contents())
+
+
 def test_a_link_reopens_the_view(page: Page, server: str) -> None:
     page.goto(f"{server}/?run=digits&sample=3&noise=0.4&hold=N3:off&lam=0.80")
     expect(page.get_by_text("N3 is held off")).to_be_visible()
