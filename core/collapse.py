@@ -42,7 +42,8 @@ def collapsed(graph: Graph, rows: Sequence[Evaluation]) -> list[Collapsed]:
     for control in graph.controls:
         rates = [_rates(graph, control, row.routes) for row in judged]
         told = [of_row for of_row in rates if of_row]
-        if control.name in of_channels and any((row.dependences or {}).get(control.name, 0.0) > INDEPENDENT for row in judged):
+        runs = any(rate > 1 - SAME for of_row in told for rate in of_row.values())
+        if control.name in of_channels and runs and any((row.dependences or {}).get(control.name, 0.0) > INDEPENDENT for row in judged):
             continue  # though its nodes run for every image, their channels do not
         if told and all(_same([of_row[name] for of_row in told]) for name in told[0]):
             means = {name: sum(of_row[name] for of_row in told) / len(told) for name in told[0]}

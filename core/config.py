@@ -80,8 +80,6 @@ class RunConfig(BaseModel):
             raise ValueError("this takes over what another network's gates do: name its exported file in training.start")
         if isinstance(self.method, Pupil) and self.method.distilled and not (self.method.teacher or self.training.start):
             raise ValueError("there is nothing to distil: name an exported run in method.teacher, or begin with one in training.start")
-        if isinstance(self.method, Pupil) and self.method.teacher and not self.method.distilled:
-            raise ValueError("method.teacher teaches nothing: give its answers a weight in method.distilled, 1 say")
         if self.lam is not None and not self.method.decides:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self

@@ -131,6 +131,19 @@ def test_predict_finds_the_lam_of_a_cost(trained: str, pictures: dict[str, Path]
     assert "without --lam" in refused("predict", "faces", pictures["grey.png"], "--target", 0.5, "--lam", 0.5, "--db", trained)
 
 
+def test_predict_says_in_words_which_lam_and_how_many_channels(pictures: dict[str, Path], scratch_database: str) -> None:
+    at = ("predict", "reference/lc-digits", pictures["grey.png"], "--lam", 0.05, "--db", scratch_database)
+    (answer,) = told(*at)
+    inside = [gates for name, gates in answer["gates"].items() if isinstance(gates, list) and name in answer["executed"]]
+    kept, of = (sum(map(len, inside)) - sum(gates.count(0) for gates in inside), sum(map(len, inside)))
+    assert 0 < kept < of
+    said = " ".join(call(*at).stdout.split())
+    assert f"channels inside the blocks that ran: {kept} of {of} computed" in said
+    assert "at λ = 0.05" in said
+    asked = call("predict", "reference/lc-digits", pictures["grey.png"], "--target", 0.45, "--db", scratch_database).stdout
+    assert "images spend 45% of the static network's cost on average" in asked
+
+
 def test_predict_refuses_what_is_no_picture_in_one_line(trained: str, pictures: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("this is no picture")
     (tmp_path / "empty.png").touch()
@@ -327,6 +340,7 @@ def test_a_training_that_could_not_begin_leaves_its_name_free(scratch_database: 
     for _ in range(2):
         assert "too few" in refused(*words, "--set", "method.bag=200")
     assert "method.teacher: " in refused(*words, "--set", "method.distilled=1", "--set", "method.teacher=nowhere.safetensors")
+    assert "weight in method.distilled" in refused(*words, "--set", "method.teacher=nowhere.safetensors")
     assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
 
 

@@ -59,6 +59,9 @@ def test_one_that_opens_channels_by_the_image_has_not_collapsed(between: float, 
     every = Route(tuple(node.name for node in network.nodes), 1.0)
     rows = [Evaluation(0.5, 1000, 0.5, 0.5, 1.0, 1, {}, (every,), dependences={"Q1-1": between, "Q1-2": 0.0})]
     assert [found.control for found in collapsed(network, rows)][: len(told)] == told
+    without = Route(tuple(node.name for node in network.nodes if node.name != "block 1-1"), 1.0)
+    rows = [Evaluation(0.5, 1000, 0.5, 0.5, 1.0, 1, {}, (without,), dependences={"Q1-1": between, "Q1-2": 0.2})]
+    assert collapsed(network, rows)[0].control == "Q1-1"  # what it decides inside a block that never runs is without effect
     alone = run_config(architecture={"name": "lc_resnet", "depth": 14, "channels": False}, dataset="digits", method="lcnet")
     network = alone.architecture.build((1, 8, 8), 10)  # a gate that is open for 99.6% of the images is all the variance there is
     rows = [Evaluation(0.5, 1000, 0.5, 0.5, 1.0, 1, {}, (every,), dependences={"Q1-1": 1.0, "Q1-2": 0.0})]

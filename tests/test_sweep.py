@@ -74,6 +74,11 @@ def test_a_sweep_whose_variant_cannot_begin_with_its_weights_adds_none(scratch_d
         "wider: architecture.stem=8 architecture.low=[8,8] architecture.high=[8,8,16]",
     )
     assert f"training.start: {start}: these weights" in told
+    start = "assets/reference/lc-digits-static.safetensors"
+    words = ["--dataset", "cluttered_digits", "--method", "lcnet", "--set", f"training.start={start}", "--db", scratch_database]
+    shape = ["--set", "architecture.depth=14", "--set", "architecture.width=8"]
+    told = refused("sweep", "lc_resnet", "--name", "beside", *words, *shape, "--also", "fixed: method.gates=fixed")
+    assert f"training.start: {start} has no trained gates for Q1-1" in told
     assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
 
 

@@ -69,8 +69,12 @@ def predict(
         print(f"{answer['image']}: {answer['label']} ({sure:.0%}); {work}{at}")
         print(f"  {1e3 * answer['seconds']:.2f} ms; the static network takes {1e3 * still:.2f} ms")
         print(f"  ran: {', '.join(answer['executed'])}; skipped: {', '.join(answer['skipped']) or 'nothing'}")
-        if inside := [gate for gates in answer["gates"].values() if isinstance(gates, list) for gate in gates]:
-            print(f"  channels inside blocks: {sum(gate > 0 for gate in inside)} of {len(inside)} computed")
+        inside = {name: gates for name, gates in answer["gates"].items() if isinstance(gates, list) and name in answer["executed"]}
+        if inside:
+            kept = sum(gate > 0 for gates in inside.values() for gate in gates)
+            empty = ", ".join(name for name, gates in inside.items() if not any(gates))
+            more = f"; none of {empty}" if empty else ""
+            print(f"  channels inside the blocks that ran: {kept} of {sum(map(len, inside.values()))} computed{more}")
         if answer["thresholds"]:
             print(f"  its route changes at λ = {', '.join(f'{threshold:.3f}' for threshold in answer['thresholds'])}")
 

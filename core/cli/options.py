@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core.config import RunConfig, Training, run_config
+from core.methods import Pupil
 from core.registry import ConfigError, Kind, component
 from core.store import Store
 
@@ -89,7 +90,10 @@ def configuration(
     """The configuration that a command's options ask for. Raises ConfigError."""
     parts = settings(pairs, architecture=architecture, dataset=dataset, method=method)
     training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
-    return run_config(**parts | {"training": training}, lam=lam)
+    config = run_config(**parts | {"training": training}, lam=lam)
+    if isinstance(config.method, Pupil) and config.method.teacher and not config.method.distilled:
+        raise ConfigError("method.teacher teaches nothing: give its answers a weight in method.distilled, 1 say")
+    return config
 
 
 def console(*, errors: bool = False) -> Console:

@@ -2,6 +2,7 @@
 
 A channel whose gate is zero is not computed, and the next convolution does not read it. For one image, or several with the same gates, the
 filters are sliced. In a batch each image's filters are gathered, and images that keep equally many run as one grouped convolution.
+Where none is kept one filter is computed all the same, and multiplied by zero.
 Reconstructed: where the gates act: on every convolution's output but the last one's, after batch norm and ReLU.
 """
 

@@ -81,6 +81,7 @@ def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
         tensors = load(state)
     except SafetensorError:
         tensors = _saved_by_torch(state)
+    tensors = {name.removeprefix("module."): value for name, value in tensors.items()}  # of a training on several GPUs
     if any(name.startswith("graph.") for name in tensors):
         return {name.removeprefix("graph."): value for name, value in tensors.items()}
     return own_weights(tensors)
@@ -96,7 +97,7 @@ def _saved_by_torch(state: bytes) -> dict[str, Tensor]:
     if not isinstance(loaded, dict):
         raise CheckpointError("this file of PyTorch's holds no weights by their names: save a model's state_dict()")
     loaded = next((loaded[name] for name in WRAPPERS if isinstance(loaded.get(name), dict)), loaded)
-    return {str(name).removeprefix("module."): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
 
 
 def _read(state: bytes) -> dict[str, Tensor]:

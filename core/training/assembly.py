@@ -28,9 +28,12 @@ def begin(config: RunConfig, graph: Graph) -> set[str]:
     file = config.training.begun_with
     assert file is not None
     try:
-        return begin_with(read_weights(file, "training.start"), graph, config.architecture.own_weights)
+        begun = begin_with(read_weights(file, "training.start"), graph, config.architecture.own_weights)
     except CheckpointError as error:
         raise ConfigError(f"training.start: {file}: {error}") from None
+    if config.method.continues and (strange := [control.name for control in graph.controls if control.name not in begun]):
+        raise ConfigError(f"training.start: {file} has no trained gates for {strange[0]}: name a network with the same gates")
+    return begun
 
 
 def check_beginning(config: RunConfig) -> None:

@@ -63,11 +63,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     kept_back = _kept_back(len(data.train), batches, config)  # (N,)
     if not resume:
         if options.begun_with:
-            begun = begin(config, graph)
-            if config.method.continues and (strange := [control.name for control in graph.controls if control.name not in begun]):
-                raise ConfigError(
-                    f"training.start: {options.begun_with} has no trained gates for {strange[0]}: name a network with the same gates"
-                )
+            begin(config, graph)
         config.method.begin(graph.eval(), options.batch_size, normalised(_adjusted_on(data, kept_back).images).to(device))
     done = unpack(resume, graph, optimizer) if resume else 0
     teacher = teacher_of(config, data)
