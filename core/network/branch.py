@@ -59,10 +59,9 @@ class Branch(nn.Module):
         if len(x) == 1 or bool((channels[1:] > 0).eq(channels[:1] > 0).all()):
             return self._sliced(x, channels)
         counts = torch.stack([(part > 0).sum(dim=1) for part in torch.split(channels, self.inner, dim=1)], dim=1)  # (B, convolutions - 1)
-        _, alike = torch.unique(counts, dim=0, return_inverse=True)  # (B,)
-        parts = [(rows := (alike == number).nonzero()[:, 0], self._grouped(x[rows], channels[rows])) for number in alike.unique().tolist()]
-        order = torch.cat([rows for rows, _ in parts]).argsort()
-        return torch.cat([some for _, some in parts])[order]
+        kinds, kind = torch.unique(counts, dim=0, return_inverse=True)  # kind: (B,)
+        rows = [(kind == number).nonzero()[:, 0] for number in range(len(kinds))]
+        return torch.cat([self._grouped(x[some], channels[some]) for some in rows])[torch.cat(rows).argsort()]
 
     def _dense(self, x: Tensor, channels: Tensor | None) -> Tensor:
         gates = None if channels is None else torch.split(channels, self.inner, dim=1)
