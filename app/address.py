@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.network.node import Node
+from core.graph.node import Node
 
 
 def asked_lam() -> float | None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import state
-from app.charts import values_chart
+from app.charts.theme import values_chart
 from app.picture import MAPS, maps, overlaid, show
 from app.wording import plain
-from core.network.node import Node
+from core.graph.node import Node
 from core.store import Run
 
 if TYPE_CHECKING:
-    from core.inference.model import Model
-    from core.inference.predict import LamSweep, Tensor, Trace
+    from core.explain.model import Model
+    from core.explain.predict import LamSweep, Tensor, Trace
 
 AS_DECIDED = "as decided"
 PLAIN = {"displayModeBar": False}
@@ -93,7 +93,7 @@ def _take(run: Run, control: Node, nodes: Sequence[Node]) -> None:
 
 def _sent(seen: Seen, node: Node) -> None:
     """What a node made of the image."""
-    from core.inference.explain import activations
+    from core.explain.attribution import activations
 
     sent = activations(seen.model, seen.image, node.name, lam=seen.lam, forced=seen.held)
     if sent is None:
@@ -108,7 +108,7 @@ def _sent(seen: Seen, node: Node) -> None:
 
 def _decision(seen: Seen, control: Node) -> None:
     """Which pixels spoke for what a control node took."""
-    from core.inference.explain import WAYS, attribution
+    from core.explain.attribution import WAYS, attribution
 
     chosen = seen.trace.controls[control.name].chosen
     if chosen is None:

@@ -21,8 +21,8 @@ from core.registry import ConfigError, choose
 from core.store import Run
 
 if TYPE_CHECKING:
-    from core.inference.model import Model
-    from core.inference.predict import Tensor
+    from core.explain.model import Model
+    from core.explain.predict import Tensor
 
 OVERLAID = 192  # pixels a side of an image with colours over it
 THUMBNAIL = 48
@@ -78,7 +78,7 @@ def show(image: Image.Image, told: str) -> None:
 
 def _harder(chosen: Shown, strengths: Mapping[str, float]) -> Shown:
     """The image, distorted as far as a person wants it to be."""
-    from core.sources.distortion import Distortion, distort
+    from core.datasets.sources.distortion import Distortion, distort
 
     by = Distortion(**strengths)
     if by.nothing:
@@ -202,7 +202,7 @@ def _sample_key(run: Run) -> str:
 
 def _own(run: Run, model: "Model") -> Shown | None:
     """A picture of the person's own: drawn, pasted, from a file or the camera, whichever came last."""
-    from core.sources.picture import PictureError, read_picture, to_tensor
+    from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 
     ways = ["File", "Camera", "Draw" if model.image[0] == 1 else "Paste"]
     private = "It goes to this server alone and is not stored; links do not hold it."

@@ -7,9 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.charts import curve_chart, grouped
+from app.charts.theme import curve_chart, grouped
 from app.wording import percent, plain
-from core.report import warnings
+from core.evaluation.report import warnings
 from core.store import Run, StoreError
 from core.store.models import now
 from core.training.worker import start

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.references import load_references
 from core.store import Run, Store
+from core.store.references import load_references
 
 if TYPE_CHECKING:
-    from core.inference.model import Model
-    from core.inference.predict import LamSweep, Tensor
+    from core.explain.model import Model
+    from core.explain.predict import LamSweep, Tensor
 
 Held = tuple[tuple[str, bool], ...]
 SAMPLES = 8  # stills to choose from
@@ -45,7 +45,7 @@ def model(run: Run, sha256: str) -> "Model":
 
 @st.cache_resource(max_entries=MODELS, show_spinner="Loading the network…")
 def _model(url: str, run_id: int, sha256: str) -> "Model":
-    from core.inference.model import load_model, use_one_thread
+    from core.explain.model import load_model, use_one_thread
 
     use_one_thread()
     return load_model(store(), run_id)
@@ -71,7 +71,7 @@ def telling(run: Run, sha256: str) -> int:
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
 def _telling(url: str, run_id: int, sha256: str, _model: "Model", _images: "Tensor") -> int:
-    from core.inference.predict import predict
+    from core.explain.predict import predict
 
     if not _model.graph.every_lam:
         return 0
@@ -85,7 +85,7 @@ def _telling(url: str, run_id: int, sha256: str, _model: "Model", _images: "Tens
 @st.cache_resource(show_spinner=False)
 def photographs(image: tuple[int, int, int]) -> "tuple[list[str], Tensor]":
     """What each of some photographs shows, and the photographs (N, C, H, W) uint8."""
-    from core.sources.photographs import photographs as read
+    from core.datasets.sources.photographs import photographs as read
 
     return read(image)
 
@@ -97,7 +97,7 @@ def swept(run: Run, sha256: str, image: "Tensor", held: Mapping[str, bool]) -> "
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
 def _swept(url: str, run_id: int, sha256: str, pixels: bytes, held: Held, _model: "Model", _image: "Tensor") -> "LamSweep":
-    from core.inference.predict import sweep_lam
+    from core.explain.predict import sweep_lam
 
     return sweep_lam(_model, _image, dict(held))
 
@@ -112,7 +112,7 @@ def timed(run: Run, sha256: str, image: "Tensor", held: Mapping[str, bool]) -> t
 def _timed(
     url: str, run_id: int, sha256: str, pixels: bytes, held: Held, _model: "Model", _image: "Tensor", _sweep: "LamSweep"
 ) -> tuple[list[float], float]:
-    from core.inference.clock import timed_along
+    from core.fast.stopwatch import timed_along
 
     return timed_along(_model, _image, _sweep, dict(held))
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from core.network.node import Node
+from core.graph.node import Node
 
 if TYPE_CHECKING:
-    from core.inference.predict import Trace
+    from core.explain.predict import Trace
 
 
 def counted(macs: float) -> str:

@@ -4,8 +4,9 @@ A file `core/architectures/cascade.py` holds one `Component` whose `name` is `"c
 """
 
 import importlib
-import pkgutil
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -30,9 +31,10 @@ class Component(BaseModel):
 
 
 def names(kind: Kind) -> list[str]:
-    """The names that can be chosen, in alphabetical order. Imports none of them."""
+    """Return the names that can be chosen, in alphabetical order, without importing any of them."""
     package = importlib.import_module(f"core.{kind}")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    files = (file for folder in package.__path__ for file in Path(folder).glob("*.py"))
+    return sorted(file.stem for file in files if re.search(rf"name: Literal\[['\"]{file.stem}['\"]\]", file.read_text(encoding="utf-8")))
 
 
 @cache

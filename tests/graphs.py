@@ -12,11 +12,11 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
-from core.network.execution import Execution
-from core.network.graph import Graph
-from core.network.layers import Add, Constant
-from core.network.node import Decision, Edge, Gate, GraphError, Node
-from core.network.route import running
+from core.graph.execution import Execution
+from core.graph.graph import Graph
+from core.graph.node import Decision, Edge, Gate, GraphError, Node
+from core.graph.static import running
+from core.modules.layers import Add, Constant
 
 WIDTH = 3  # numbers in an image
 CLASSES = 2

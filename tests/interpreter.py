@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from core.network.graph import Graph
-from core.network.node import Gate, Node
+from core.graph.graph import Graph
+from core.graph.node import Gate, Node
 
 Decide = Callable[[Node, list[float]], list[float]]  # a control node and its scores: a number per control edge, zero for an inactive one
 

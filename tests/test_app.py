@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import fields, forms, layout
+from app import fields, forms
+from app.graph_view import layout
 from core.config import RunConfig, run_config
 from core.registry import KINDS, component, names
 from core.store import Store
@@ -76,7 +77,7 @@ def test_explore_says_where_a_run_is_not_there(app: AppTest) -> None:
 
 
 def test_without_runs_explore_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.references.load_references", lambda store: [])
+    monkeypatch.setattr("core.store.references.load_references", lambda store: [])
     monkeypatch.setattr("app.state.load_references", lambda store: [])
     app = AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
     assert not app.exception

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from core.architectures import Architecture
 from core.config import run_config
-from core.learning.losses import classification
-from core.network.cost import cost
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.policy import Forced, Greedy, Open, Random, Replay, StraightThrough
-from core.network.route import costs_to_come, running, static_network, static_nodes
+from core.graph.cost import cost
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.policy import Forced, Greedy, Open, Random, Replay, StraightThrough
+from core.graph.static import costs_to_come, running, static_network, static_nodes
+from core.methods.losses import classification
 from core.registry import ConfigError, choose, component, names
 
 NAMES = names("architectures")

@@ -7,9 +7,9 @@ import torch
 
 from core.config import RunConfig, run_config
 from core.datasets import Data
-from core.evaluation import normalised
-from core.network.execution import execute
-from core.network.policy import Greedy
+from core.evaluation.evaluate import normalised
+from core.graph.execution import execute
+from core.graph.policy import Greedy
 from core.registry import ConfigError
 from core.store import Store
 from core.store.exchange import export_run

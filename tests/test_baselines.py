@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from core.baselines import RATES, THRESHOLDS, baselines, confidence_front, passes, point, random_front, routes, routes_front
 from core.config import run_config
 from core.datasets import Split
-from core.evaluation import evaluate, normalised
-from core.learning.consensus import Drawn, consensus
-from core.network.builder import Builder
-from core.network.controller import Controller
-from core.network.graph import Graph
-from core.network.layers import Add
-from core.network.node import Edge, GraphError
+from core.evaluation.baselines import RATES, THRESHOLDS, baselines, confidence_front, passes, point, random_front, routes, routes_front
+from core.evaluation.evaluate import evaluate, normalised
+from core.graph.builder import Builder
+from core.graph.graph import Graph
+from core.graph.node import Edge, GraphError
+from core.methods.static_gates import Drawn, consensus
+from core.modules.controller import Controller
+from core.modules.layers import Add
 
 
 class Exit(nn.Module):

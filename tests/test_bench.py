@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from core.inference.bench import Timing, bench, profile
-from core.network.builder import Builder
-from core.network.graph import Graph
-from core.network.layers import classifier, conv, convs
+from core.fast.bench import Timing, bench, profile
+from core.graph.builder import Builder
+from core.graph.graph import Graph
+from core.modules.layers import classifier, conv, convs
 
 IMAGES = torch.randn(10, 3, 8, 8)
 

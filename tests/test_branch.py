@@ -9,16 +9,16 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.architectures.lc_resnet import LCResNet
-from core.network.branch import Branch
-from core.network.builder import Builder
-from core.network.cost import cost
-from core.network.execution import execute
-from core.network.gate_network import OPEN, GateNetwork, bounded
-from core.network.graph import Graph
-from core.network.layers import Add, classifier
-from core.network.node import ChannelGate, Edge, GraphError, Node
-from core.network.policy import Forced, Greedy, Open, Replay
-from core.network.route import static_network
+from core.graph.builder import Builder
+from core.graph.cost import cost
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import ChannelGate, Edge, GraphError, Node
+from core.graph.policy import Forced, Greedy, Open, Replay
+from core.graph.static import static_network
+from core.modules.gate_network import OPEN, GateNetwork, bounded
+from core.modules.layers import Add, classifier
+from core.modules.residual import Branch
 
 KINDS = {
     "basic": lambda stride, size=(6, 6): Branch(5, (8, 6), (3, 3), (stride, 1), size),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.budget import lam_for
+from core.evaluation.budget import lam_for
 from core.registry import ConfigError
 
 ROWS = [{"lam": lam, "macs_mean": macs, "macs_static": 200} for lam, macs in ((0.0, 40), (0.5, 40), (1.0, 160), (0.75, 100))]

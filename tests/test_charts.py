@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.charts import curve_chart, grouped, trade_off_chart
+from app.charts.theme import curve_chart, grouped, trade_off_chart
 from app.wording import clock, counted, headline, measured, percent, scaled, sooner
-from core.network.node import ChannelGate, Edge, Gate, Node
+from core.graph.node import ChannelGate, Edge, Gate, Node
 
 NODES = (
     Node("x", "input"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.config import RunConfig, run_config
-from core.network.checkpoint import CheckpointError, begin_with, pack
+from core.graph.checkpoint import CheckpointError, begin_with, pack
 from core.registry import ConfigError
 from core.training.assembly import assemble
 from core.training.train import train

@@ -2,10 +2,10 @@
 
 import pytest
 
-from core.collapse import collapsed
 from core.config import run_config
-from core.evaluation import Evaluation, Route
-from core.network.graph import Graph
+from core.evaluation.collapse import collapsed
+from core.evaluation.evaluate import Evaluation, Route
+from core.graph.graph import Graph
 
 BOTH = ("x", "stem", "Q", "low", "y low", "high", "y high")
 LOW = ("x", "stem", "Q", "low", "y low")

@@ -5,9 +5,9 @@ import re
 import pytest
 from test_diagram import DRAWN, overlap
 
-from app import layout
-from app.columns import cut
-from core.network.node import Edge, Gate, Node
+from app.graph_view import layout
+from app.graph_view.columns import cut
+from core.graph.node import Edge, Gate, Node
 from core.registry import choose
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.comparison import courses_chart, differing, fronts_chart
+from app.charts.comparison import courses_chart, differing, fronts_chart
 from core.config import run_config
 from core.store import Store
 

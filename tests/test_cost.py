@@ -7,16 +7,16 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from core.network.builder import Builder
-from core.network.controller import Controller
-from core.network.cost import cost
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.layers import Add, classifier, conv, convs
-from core.network.measure import measure
-from core.network.node import GraphError
-from core.network.policy import Forced, Greedy, Open
-from core.network.route import static_network
+from core.graph.builder import Builder
+from core.graph.cost import cost
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.measure import measure
+from core.graph.node import GraphError
+from core.graph.policy import Forced, Greedy, Open
+from core.graph.static import static_network
+from core.modules.controller import Controller
+from core.modules.layers import Add, classifier, conv, convs
 
 quick = settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.datasets import DataError
-from core.sources.archive import cache_folder, fetch
+from core.datasets.sources.archive import cache_folder, fetch
 
 ADVICE = "do something"
 

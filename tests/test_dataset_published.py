@@ -21,7 +21,7 @@ from core.datasets import mnist as mnist_module
 from core.datasets.cifar10 import Cifar10
 from core.datasets.cluttered_digits import ClutteredDigits
 from core.datasets.mnist import Mnist
-from core.sources.archive import cache_folder
+from core.datasets.sources.archive import cache_folder
 
 COUNTS = {"train": 60, "test": 30}
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.sources.split import by_name, held_out, stratified
+from core.datasets.sources.split import by_name, held_out, stratified
 
 
 @pytest.mark.parametrize("seed", range(5))

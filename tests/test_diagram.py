@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from app import layout
-from app.diagram import LONGEST, opening, short, shown, source
-from app.view import _strip
-from core.network.node import ChannelGate, Edge, Gate, Node
+from app.graph_view import layout
+from app.graph_view.diagram import LONGEST, opening, short, shown, source
+from app.graph_view.payload import _strip
+from core.graph.node import ChannelGate, Edge, Gate, Node
 from core.registry import choose, names
 
 DRAWN = pytest.mark.skipif(not layout.installed(), reason="needs Graphviz's dot")

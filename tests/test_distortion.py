@@ -5,7 +5,7 @@ import torch
 from skimage.data import astronaut
 from torch import Tensor
 
-from core.sources.distortion import Distortion, distort
+from core.datasets.sources.distortion import Distortion, distort
 
 NAMES = ("noise", "blur", "turn", "cover", "fade")
 each = pytest.mark.parametrize("name", NAMES)

@@ -9,18 +9,18 @@ from test_branch import KINDS, awake
 from torch import Generator, Tensor, nn
 
 from core.config import run_config
-from core.inference.blocks import Gathered
-from core.inference.engine import Engine
-from core.inference.kernels import kernel
-from core.network.branch import Branch
-from core.network.builder import Builder
-from core.network.execution import execute
-from core.network.gate_network import GateNetwork
-from core.network.graph import Graph
-from core.network.layers import Add, Join, Residual, Stem, classifier, conv
-from core.network.node import ChannelGate, Edge, GraphError
-from core.network.policy import Forced, Greedy, Open, Policy, Random
-from core.network.route import static_network
+from core.fast.blocks import Gathered
+from core.fast.engine import Engine
+from core.fast.kernels import kernel
+from core.graph.builder import Builder
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import ChannelGate, Edge, GraphError
+from core.graph.policy import Forced, Greedy, Open, Policy, Random
+from core.graph.static import static_network
+from core.modules.gate_network import GateNetwork
+from core.modules.layers import Add, Join, Residual, Stem, classifier, conv
+from core.modules.residual import Branch
 
 CLOSE = 1e-5
 

@@ -16,12 +16,12 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from core.card import card
 from core.cli.main import main
 from core.config import run_config
-from core.references import SHIPPED, load_references
+from core.evaluation.model_card import card
 from core.store import Run, Store, StoreError
 from core.store.exchange import export_run, import_run, read_header
+from core.store.references import SHIPPED, load_references
 from core.training.worker import machine, work
 
 CONFIG = {"architecture": "high_low", "dataset": "digits", "method": "d2nn", "training": {"epochs": 1, "batch_size": 256}}

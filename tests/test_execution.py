@@ -13,12 +13,12 @@ from interpreter import Interpretation, all_active, as_scored
 from torch import Tensor, nn
 
 from core.config import run_config
-from core.network.builder import Builder
-from core.network.execution import Execution, execute
-from core.network.graph import Graph
-from core.network.layers import Add, Constant, conv
-from core.network.node import Edge, Gate, GraphError, Node
-from core.network.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, Several, StraightThrough
+from core.graph.builder import Builder
+from core.graph.execution import Execution, execute
+from core.graph.graph import Graph
+from core.graph.node import Edge, Gate, GraphError, Node
+from core.graph.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, Several, StraightThrough
+from core.modules.layers import Add, Constant, conv
 from core.training.assembly import assemble
 
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])

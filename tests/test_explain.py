@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from core.config import run_config
-from core.evaluation import normalised
-from core.inference.explain import PATCH, WAYS, Alike, activations, attribution
-from core.inference.model import Model
-from core.inference.predict import holding
-from core.network.builder import Builder
-from core.network.controller import Controller
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.node import GraphError
+from core.evaluation.evaluate import normalised
+from core.explain.attribution import PATCH, WAYS, Alike, activations, attribution
+from core.explain.model import Model
+from core.explain.predict import holding
+from core.graph.builder import Builder
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import GraphError
+from core.modules.controller import Controller
 from core.training.assembly import assemble
 
 SIDE = 16

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from test_inference import IMAGES, fresh
 
-from app.facts import facts
-from core.inference.model import Model
-from core.inference.predict import predict, sweep_lam
+from app.graph_view.facts import facts
+from core.explain.model import Model
+from core.explain.predict import predict, sweep_lam
 
 PARAMETERS = {"N1": 1234567}
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from app.folding import FEW, Folded, costs, fold
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.node import Edge, Gate, Node
-from core.network.policy import Random
+from app.graph_view.folding import FEW, Folded, costs, fold
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import Edge, Gate, Node
+from core.graph.policy import Random
 from core.registry import choose
 
 LARGE = {

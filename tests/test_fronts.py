@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.fronts import Series, front_chart, modules_chart, routes_chart, rows_of, series_of, telling_nodes
+from app.charts.fronts import Series, front_chart, modules_chart, routes_chart, rows_of, series_of, telling_nodes
 from core.store import Run
 
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.network.builder import Builder
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.layers import Add, Constant
-from core.network.node import Edge, Gate, GraphError, Node
-from core.network.policy import Open
-from core.network.validation import ordered, validate
+from core.graph.builder import Builder
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import Edge, Gate, GraphError, Node
+from core.graph.policy import Open
+from core.graph.validation import ordered, validate
+from core.modules.layers import Add, Constant
 
 X, Y = Node("x", "input"), Node("y", "output", (Edge("x"),))
 Q = Node("Q", "control", (Edge("x"),), (), ("low", "high"))

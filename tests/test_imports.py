@@ -66,10 +66,10 @@ def test_the_app_takes_only_what_starts_runs_from_training() -> None:
         ("core.config", "torch"),
         ("core.registry", "torch"),
         ("core.cli.main", "torch"),
-        ("core.references", "torch"),
-        ("app.diagram", "streamlit"),
-        ("app.charts", "streamlit"),
-        ("app.diagram", "torch"),
+        ("core.store.references", "torch"),
+        ("app.graph_view.diagram", "streamlit"),
+        ("app.charts.theme", "streamlit"),
+        ("app.graph_view.diagram", "torch"),
     ],
 )
 def test_light_modules_load_without_heavy_packages(module: str, absent: str) -> None:

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from core.config import run_config
-from core.evaluation import normalised
-from core.inference.clock import timed, timed_along
-from core.inference.model import Model, load_model
-from core.inference.predict import STEPS, holding, predict, sweep_lam, thresholds
-from core.network.execution import execute
-from core.network.node import GraphError
-from core.network.policy import Greedy
+from core.evaluation.evaluate import normalised
+from core.explain.model import Model, load_model
+from core.explain.predict import STEPS, holding, predict, sweep_lam, thresholds
+from core.fast.stopwatch import timed, timed_along
+from core.graph.execution import execute
+from core.graph.node import GraphError
+from core.graph.policy import Greedy
 from core.store import Store, StoreError
 from core.training.worker import work
 

@@ -11,12 +11,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from core.architectures.lc_resnet import DEVIATION, EXPANSION, IMAGENET, MEAN, LCResNet
-from core.network.checkpoint import CheckpointError, begin_with
-from core.network.cost import cost
-from core.network.execution import execute
-from core.network.node import Node
-from core.network.policy import Forced, Greedy, Open, Random
-from core.network.route import static_network
+from core.graph.checkpoint import CheckpointError, begin_with
+from core.graph.cost import cost
+from core.graph.execution import execute
+from core.graph.node import Node
+from core.graph.policy import Forced, Greedy, Open, Random
+from core.graph.static import static_network
 from core.registry import ConfigError, choose
 
 PUBLISHED = {20: 40.6, 32: 68.9, 38: 83.0, 56: 125.5, 110: 252.9}  # million multiply-adds of CIFAR's ResNets

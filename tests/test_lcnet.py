@@ -11,22 +11,22 @@ from torch.optim import Adam
 
 from core.config import run_config
 from core.datasets import Split
-from core.dependence import dependence
-from core.evaluation import evaluate
-from core.learning.calibration import _dearest, even_course
-from core.learning.consensus import gate_networks, settle
-from core.learning.expectation import expected_share, open_gates
-from core.learning.losses import taught
+from core.evaluation.dependence import dependence
+from core.evaluation.evaluate import evaluate
+from core.graph.builder import Builder
+from core.graph.cost import spent
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import Edge
+from core.graph.policy import Greedy, Open, Random, StraightThrough
 from core.methods import Batch
+from core.methods.calibration import _dearest, even_course
+from core.methods.expected_cost import expected_share, open_gates
 from core.methods.lcnet import STEPS, LCNet
-from core.network.builder import Builder
-from core.network.cost import spent
-from core.network.execution import execute
-from core.network.gate_network import GateNetwork
-from core.network.graph import Graph
-from core.network.layers import Add, classifier
-from core.network.node import Edge
-from core.network.policy import Greedy, Open, Random, StraightThrough
+from core.methods.losses import taught
+from core.methods.static_gates import gate_networks, settle
+from core.modules.gate_network import GateNetwork
+from core.modules.layers import Add, classifier
 from core.registry import ConfigError
 from core.training.train import train
 

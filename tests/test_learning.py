@@ -16,21 +16,21 @@ from torch.optim import Adam
 from toys import LAMS, Path, agreement, built, marked, shares_of_ways, three_paths, three_stages
 
 from core.config import run_config
-from core.learning.calibration import ODDS, RATES, cost_curve, even_exchange_rate
-from core.learning.losses import TEMPERATURE, classification, taught_by, taught_by_last
-from core.learning.metric import bag_metric
+from core.graph.builder import Builder
+from core.graph.checkpoint import pack, unpack
+from core.graph.cost import cost, spent
+from core.graph.execution import Execution, execute
+from core.graph.graph import Graph
+from core.graph.policy import Greedy, Open, Replay
+from core.graph.timing import seconds
+from core.graph.tradeoff import reward
 from core.methods import Batch
+from core.methods.calibration import ODDS, RATES, cost_curve, even_exchange_rate
 from core.methods.d2nn import D2NN
+from core.methods.losses import TEMPERATURE, classification, taught_by, taught_by_last
+from core.methods.metrics import bag_metric
 from core.methods.static import Static
-from core.network.builder import Builder
-from core.network.checkpoint import pack, unpack
-from core.network.controller import Controller
-from core.network.cost import cost, spent
-from core.network.execution import Execution, execute
-from core.network.graph import Graph
-from core.network.policy import Greedy, Open, Replay
-from core.network.timing import seconds
-from core.network.weighing import reward
+from core.modules.controller import Controller
 from core.registry import ConfigError
 
 ALL = 0.0  # no image is held out: every one teaches modules and controllers

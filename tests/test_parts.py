@@ -10,14 +10,14 @@ from test_branch import awake
 from torch import Generator, nn
 
 from core.config import run_config
-from core.inference import parts
-from core.inference.engine import Engine
-from core.inference.step import Answer
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.policy import Forced, Greedy, Open, Policy, Random, Replay
+from core.fast import threads
+from core.fast.engine import Engine
+from core.fast.plan import Answer
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.policy import Forced, Greedy, Open, Policy, Random, Replay
 
-IMAGES = 2 * parts.LEAST + 1
+IMAGES = 2 * threads.LEAST + 1
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_parts_give_the_same(kind: str, lam: float | torch.Tensor) -> None:
     }
     engine = Engine(graph)
     with torch.inference_mode():
-        whole, divided = engine._run(x, policies[kind][0], lam), parts.in_parts(engine._run, x, policies[kind][1], lam)
+        whole, divided = engine._run(x, policies[kind][0], lam), threads.in_parts(engine._run, x, policies[kind][1], lam)
     if kind == "random":
         assert divided is None  # its numbers are drawn for all images together
         return
@@ -86,9 +86,9 @@ def test_other_threads_keep_their_number_of_threads() -> None:
 
 def test_small_batches_and_single_threads_are_not_divided() -> None:
     engine = Engine(network())
-    for images, threads in ((2 * parts.LEAST - 1, 2), (IMAGES, 1)):
-        torch.set_num_threads(threads)
-        assert parts.in_parts(engine._run, torch.randn(images, 3, 32, 32), Greedy(), 0.5) is None
+    for images, count in ((2 * threads.LEAST - 1, 2), (IMAGES, 1)):
+        torch.set_num_threads(count)
+        assert threads.in_parts(engine._run, torch.randn(images, 3, 32, 32), Greedy(), 0.5) is None
 
 
 @pytest.mark.parametrize("slow", ["whole", "part"])
@@ -100,7 +100,7 @@ def test_the_quicker_way_is_taken(slow: str) -> None:
         time.sleep(0.05 if (len(x) == IMAGES) == (slow == "whole") else 0)
         return Answer(x, {}, {})
 
-    chooses = parts.Parts(run)
+    chooses = threads.Parts(run)
     for _ in range(2):
         assert torch.equal(chooses(torch.ones(IMAGES, 1), Greedy(), None).output, torch.ones(IMAGES, 1))
         tried, sizes = sizes, []

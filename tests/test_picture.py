@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from core.sources.photographs import photographs
-from core.sources.picture import PictureError, read_picture, to_tensor
+from core.datasets.sources.photographs import photographs
+from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy.stats import binom, chisquare
 from torch import Generator, Tensor, nn
 
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.node import Edge, Gate, Node
-from core.network.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Random, Replay, StraightThrough
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import Edge, Gate, Node
+from core.graph.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Random, Replay, StraightThrough
 
 ONE = Node("Q", "control", (Edge("x"),), (), ("a", "b", "c"))
 TWO = Node("Q", "control", (Edge("x"),), (), ("a", "b"))

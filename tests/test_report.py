@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from core.front import Point
+from core.evaluation.pareto import Point
+from core.evaluation.report import NO_BETTER_THAN_ROUTES, RANDOM, against, alone, mean_dependence, over_seeds, same_images, warnings
 from core.registry import ConfigError
-from core.report import NO_BETTER_THAN_ROUTES, RANDOM, against, alone, mean_dependence, over_seeds, same_images, warnings
 from core.store import Run
 
 

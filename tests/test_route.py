@@ -8,13 +8,13 @@ from graphs import answers, every_choice, graphs, images
 from hypothesis import HealthCheck, assume, given, settings
 from torch import Tensor, nn
 
-from core.network.builder import Builder
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.layers import Add
-from core.network.node import Edge, Gate, GraphError, Node
-from core.network.policy import Forced, Open
-from core.network.route import costs_to_come, reaching, running, static_network, static_nodes
+from core.graph.builder import Builder
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import Edge, Gate, GraphError, Node
+from core.graph.policy import Forced, Open
+from core.graph.static import costs_to_come, reaching, running, static_network, static_nodes
+from core.modules.layers import Add
 
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 MOST = 48  # routes that are tried for one graph

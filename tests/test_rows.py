@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.network.rows import gathered, replaced, scattered
+from core.graph.rows import gathered, replaced, scattered
 
 VALUES = {
     "channels last": torch.randn(6, 3, 4, 5, dtype=torch.float64).contiguous(memory_format=torch.channels_last),

@@ -2,7 +2,7 @@
 
 import json
 
-from app.standalone import standalone
+from app.graph_view.standalone import standalone
 
 VIEW = {"layout": {"nodes": [{"name": "</script><b>"}]}, "link": "run=secret", "away": True}
 

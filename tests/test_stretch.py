@@ -12,19 +12,19 @@ from test_engine import alike
 from torch import Generator, Tensor, nn
 
 from core.config import run_config
-from core.inference.engine import Engine
-from core.inference.step import Step, steps
-from core.inference.stretch import Stretch, stretches
-from core.network.branch import Branch
-from core.network.builder import Builder
-from core.network.controller import Controller
-from core.network.execution import execute
-from core.network.gate_network import GateNetwork
-from core.network.graph import Graph
-from core.network.layers import Add, Join, Refined, classifier, conv
-from core.network.node import ChannelGate, Decision, Edge, Gate, GraphError, Node
-from core.network.policy import Forced, Greedy, Open, Policy, Random, Replay
-from core.network.route import static_network
+from core.fast.engine import Engine
+from core.fast.plan import Step, steps
+from core.fast.segments import Stretch, stretches
+from core.graph.builder import Builder
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import ChannelGate, Decision, Edge, Gate, GraphError, Node
+from core.graph.policy import Forced, Greedy, Open, Policy, Random, Replay
+from core.graph.static import static_network
+from core.modules.controller import Controller
+from core.modules.gate_network import GateNetwork
+from core.modules.layers import Add, Join, Refined, classifier, conv
+from core.modules.residual import Branch
 
 X = torch.randn(1, 3, 32, 32, generator=Generator().manual_seed(3))
 

@@ -14,8 +14,8 @@ from torch import nn
 
 from core.config import RunConfig, run_config
 from core.datasets import DataError
-from core.evaluation import normalised
-from core.network.checkpoint import CheckpointError, pack, unpack
+from core.evaluation.evaluate import normalised
+from core.graph.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
 from core.training.assembly import assemble
 from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates

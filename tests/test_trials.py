@@ -6,10 +6,10 @@ from torch import Generator
 from toys import LAMS, agreement, marked, three_paths, three_stages
 
 from core.datasets import Split
-from core.learning.trials import DRAWS, fit_controllers, trials
+from core.graph.graph import Graph
 from core.methods.d2nn import D2NN
-from core.network.controller import Controller
-from core.network.graph import Graph
+from core.methods.refit import DRAWS, fit_controllers, trials
+from core.modules.controller import Controller
 
 
 def told(count: int, seed: int) -> Split:

@@ -6,13 +6,13 @@ import pytest
 import torch
 from test_inference import IMAGES, fresh
 
-from app.folding import FEW, fold
-from app.view import View, frozen, view_of
-from core.evaluation import normalised
-from core.inference.clock import MOST, timed_along
-from core.inference.model import Model
-from core.inference.predict import STEPS, holding, sweep_lam
-from core.network.execution import execute
+from app.graph_view.folding import FEW, fold
+from app.graph_view.payload import View, frozen, view_of
+from core.evaluation.evaluate import normalised
+from core.explain.model import Model
+from core.explain.predict import STEPS, holding, sweep_lam
+from core.fast.stopwatch import MOST, timed_along
+from core.graph.execution import execute
 
 SHAPE = {"name": "lc_resnet", "depth": 8, "width": 4}
 BLOCKS = ("block 1-1", "block 2-1", "block 3-1")

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.network.weighing import reward, scores, threshold, weight
+from core.graph.tradeoff import reward, scores, threshold, weight
 
 GRID = torch.arange(1001, dtype=torch.float64) / 1000
 shares = st.floats(0, 1, width=32)

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from core.network.builder import Builder
-from core.network.cost import cost
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.policy import Greedy
+from core.graph.builder import Builder
+from core.graph.cost import cost
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.policy import Greedy
 
 WIDTHS = (8, 100, 300)  # of three paths, from the cheapest to the dearest
 LAMS = (0.15, 0.4, 0.7)  # at κ = 1: the cheapest path for all; the middle one where it gains; each where it gains

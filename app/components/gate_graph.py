@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.view import View
+from app.graph_view.payload import View
 
 HERE = Path(__file__).parent
 

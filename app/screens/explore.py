@@ -8,17 +8,18 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import address, layout, state
+from app import address, state
 from app.components.gate_graph import gate_graph, touched
-from app.facts import facts
-from app.fallback import static_graph
-from app.folding import costs, fold
+from app.graph_view import layout
+from app.graph_view.facts import facts
+from app.graph_view.fallback import static_graph
+from app.graph_view.folding import costs, fold
+from app.graph_view.payload import Asked, View, frozen, view_of
+from app.graph_view.standalone import standalone
 from app.inspector import Seen, inspect
 from app.picture import Shown, choose_image, data_url
-from app.standalone import standalone
-from app.view import Asked, View, frozen, view_of
 from app.wording import lam_name, percent, plain
-from core.network.node import GraphError, Node
+from core.graph.node import GraphError, Node
 from core.registry import ConfigError
 from core.store import Run, StoreError
 
@@ -42,8 +43,8 @@ class Pinned:
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from core.inference.model import Model
-    from core.inference.predict import LamSweep, Tensor, Trace
+    from core.explain.model import Model
+    from core.explain.predict import LamSweep, Tensor, Trace
 
 
 def page() -> None:

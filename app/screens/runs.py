@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.charts import trade_off_chart
-from app.comparison import courses_chart, differing, fronts_chart
+from app.charts.comparison import courses_chart, differing, fronts_chart
+from app.charts.theme import trade_off_chart
 from app.progress import curves, warn
 from app.wording import counted, lam_name, plain
 from core.store import Run, StoreError

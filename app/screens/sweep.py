@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 
 from app import state
-from app.fronts import BASELINES, Series, front_chart, modules_chart, routes_chart, rows_of, series_of, telling_nodes
+from app.charts.fronts import BASELINES, Series, front_chart, modules_chart, routes_chart, rows_of, series_of, telling_nodes
 from app.progress import PATIENCE
 from app.wording import percent, plain
-from core.report import alone, same_images, warnings
+from core.evaluation.report import alone, same_images, warnings
 from core.store import Run, StoreError
 from core.store.models import now
 from core.training.worker import start_sweep

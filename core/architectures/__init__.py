@@ -13,7 +13,7 @@ from core.registry import Component, Decides
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.network.graph import Graph
+    from core.graph.graph import Graph
 
 Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=64)]
 

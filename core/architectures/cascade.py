@@ -12,10 +12,10 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from core.architectures import Architecture, Widths
-from core.network.builder import Builder
-from core.network.graph import Graph
-from core.network.layers import classifier, convs
-from core.network.node import Gate
+from core.graph.builder import Builder
+from core.graph.graph import Graph
+from core.graph.node import Gate
+from core.modules.layers import classifier, convs
 
 
 class Cascade(Architecture):

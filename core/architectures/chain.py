@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import nn
 
 from core.architectures import Architecture, Widths
-from core.network.builder import Builder
-from core.network.graph import Graph
-from core.network.layers import Add, Refined, classifier, conv, convs, pyramid
-from core.network.node import Edge
+from core.graph.builder import Builder
+from core.graph.graph import Graph
+from core.graph.node import Edge
+from core.modules.layers import Add, Refined, classifier, conv, convs, pyramid
 
 Alternatives = Annotated[tuple[Literal["identity", "low", "high"], ...], Field(min_length=2)]
 

@@ -14,10 +14,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from core.architectures import Architecture, Widths
-from core.network.builder import Builder
-from core.network.graph import Graph
-from core.network.layers import classifier, convs
-from core.network.node import Edge
+from core.graph.builder import Builder
+from core.graph.graph import Graph
+from core.graph.node import Edge
+from core.modules.layers import classifier, convs
 from core.registry import ConfigError
 
 ANIMALS_VEHICLES = ((2, 3, 4, 5, 6, 7), (0, 1, 8, 9))

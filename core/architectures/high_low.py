@@ -12,9 +12,9 @@ from pydantic import Field
 from torch import nn
 
 from core.architectures import Architecture, Widths
-from core.network.builder import Builder
-from core.network.graph import Graph
-from core.network.layers import Refined, classifier, conv, pyramid
+from core.graph.builder import Builder
+from core.graph.graph import Graph
+from core.modules.layers import Refined, classifier, conv, pyramid
 
 
 class HighLow(Architecture):

@@ -17,13 +17,13 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from core.architectures import Architecture
-from core.network.branch import Branch
-from core.network.builder import Builder
-from core.network.checkpoint import CheckpointError
-from core.network.gate_network import GateNetwork
-from core.network.graph import Graph
-from core.network.layers import Join, Stem, classifier
-from core.network.node import ChannelGate, Edge, Gate
+from core.graph.builder import Builder
+from core.graph.checkpoint import CheckpointError
+from core.graph.graph import Graph
+from core.graph.node import ChannelGate, Edge, Gate
+from core.modules.gate_network import GateNetwork
+from core.modules.layers import Join, Stem, classifier
+from core.modules.residual import Branch
 from core.registry import Decides
 
 Gates = tuple[tuple[Gate, ...], ChannelGate | None]  # of a block, and of the channels inside it

@@ -5,9 +5,9 @@ from typing import Literal
 from pydantic import Field
 
 from core.architectures import Architecture, Widths
-from core.network.builder import Builder
-from core.network.graph import Graph
-from core.network.layers import classifier, conv
+from core.graph.builder import Builder
+from core.graph.graph import Graph
+from core.modules.layers import classifier, conv
 from core.registry import Decides
 
 

@@ -14,10 +14,10 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from core.architectures import Architecture
-from core.network.builder import Builder
-from core.network.graph import Graph
-from core.network.layers import Residual, classifier, conv, pyramid
-from core.network.node import Gate
+from core.graph.builder import Builder
+from core.graph.graph import Graph
+from core.graph.node import Gate
+from core.modules.layers import Residual, classifier, conv, pyramid
 
 GROUPS = (1, 2, 4)  # filters as multiples of the first group's
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from core.budget import lam_for
 from core.cli.options import AsJson, Database, bar, console, millions, opened, print_json
+from core.evaluation.budget import lam_for
 from core.registry import ConfigError
 
 if TYPE_CHECKING:
     from torch import Generator
 
-    from core.network.policy import Policy
+    from core.graph.policy import Policy
     from core.store import Run
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name; reference/... for those that ship.")]
@@ -32,11 +32,11 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """What a network answers for pictures, and which of its nodes ran for each. Without --lam, λ is the network's own, or 0.5."""
-    from core.inference.clock import timed
-    from core.inference.model import load_model
-    from core.inference.predict import predict as ask
-    from core.inference.predict import thresholds
-    from core.sources.picture import read_picture, to_tensor
+    from core.datasets.sources.picture import read_picture, to_tensor
+    from core.explain.model import load_model
+    from core.explain.predict import predict as ask
+    from core.explain.predict import thresholds
+    from core.fast.stopwatch import timed
 
     store = opened(db)
     model = load_model(store, run)
@@ -99,9 +99,9 @@ def evaluate(
     """Accuracy, F1, cost and routes on a run's images, at one λ or at several."""
     import torch
 
-    from core.evaluation import evaluations
-    from core.inference.model import load_model
-    from core.inference.predict import asked_lam
+    from core.evaluation.evaluate import evaluations
+    from core.explain.model import load_model
+    from core.explain.predict import asked_lam
 
     store = opened(db)
     model = load_model(store, run)
@@ -160,7 +160,7 @@ def evaluate(
 
 
 def _policy(name: str, rate: float, generator: "Generator") -> "Policy":
-    from core.network.policy import Greedy, Open, Random
+    from core.graph.policy import Greedy, Open, Random
 
     choices: dict[str, Policy] = {"greedy": Greedy(), "open": Open(), "random": Random(rate, generator)}
     return choices[name]

@@ -15,7 +15,7 @@ from core.registry import ConfigError, choose, names
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.inference.model import Model
+    from core.explain.model import Model
 
 BAR = 24  # characters for the static network
 
@@ -41,11 +41,11 @@ def bench(
     """Time of the gated network against its static one: both in their fastest form, in turn, in one process; gates included."""
     import torch
 
-    from core import memory
-    from core.evaluation import normalised
-    from core.inference.bench import bench as measure
-    from core.inference.bench import profile as look
-    from core.inference.model import load_model
+    from core import malloc
+    from core.evaluation.evaluate import normalised
+    from core.explain.model import load_model
+    from core.fast.bench import bench as measure
+    from core.fast.bench import profile as look
 
     if slider:
         _slide(what, [int(one) for one in _numbers(threads, "--threads")], db, as_json=as_json)
@@ -67,7 +67,7 @@ def bench(
         images = normalised(_images(model))
     if not graph.controls:
         raise ConfigError(f"{what} has no gates: there is nothing to compare with its static network")
-    memory.keep()
+    malloc.keep()
     sizes, rates = [int(one) for one in _numbers(batch, "--batch")], _numbers(random, "--random")
     numbers = [int(one) for one in _numbers(threads, "--threads")]
     if profile:
@@ -123,9 +123,9 @@ def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> N
     """Measures and prints how long all values of λ take for one image."""
     import torch
 
-    from core.inference.bench import slider
-    from core.inference.model import load_model
-    from core.inference.predict import STEPS
+    from core.explain.model import load_model
+    from core.explain.predict import STEPS
+    from core.fast.bench import slider
 
     if what in names("architectures") or not (model := load_model(opened(db), what)).graph.every_lam:
         raise ConfigError(f"{what} has one λ or none: --slider needs a run that serves every λ")

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, Settings, console, millions, opened, print_json, refuse_unused, settings
-from core.notation import dot_source
+from core.graph.notation import dot_source
 from core.registry import names
 
 
@@ -51,8 +51,8 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """The graph: its nodes, edges and costs."""
-    from core.description import describe as tell
-    from core.inference.model import load_model
+    from core.explain.model import load_model
+    from core.graph.description import describe as tell
     from core.registry import choose
 
     if what in names("architectures"):

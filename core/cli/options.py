@@ -41,7 +41,7 @@ Settings = Annotated[
 
 def opened(url: str | None) -> Store:
     """The store of the runs, with those in it that ship with the project. Raises StoreError."""
-    from core.references import load_references
+    from core.store.references import load_references
 
     store = Store(url)
     load_references(store)

@@ -59,7 +59,7 @@ def export_command(
     db: Database = None,
 ) -> None:
     """Write a trained run with its weights as one safetensors file, and a model card beside it."""
-    from core.card import card
+    from core.evaluation.model_card import card
     from core.store.exchange import Figures, export_run
 
     store = opened(db)
@@ -76,7 +76,7 @@ def import_command(
 ) -> None:
     """Add an exported run to the store. One whose weights do not fit its configuration is refused."""
     from core.config import run_config
-    from core.network.checkpoint import unpack
+    from core.graph.checkpoint import unpack
     from core.store.exchange import Header, import_run
     from core.training.assembly import assemble
 
@@ -87,7 +87,7 @@ def import_command(
 
 
 def _work(store: Store, run: Run, as_json: bool) -> None:
-    from core.report import warnings
+    from core.evaluation.report import warnings
     from core.training.worker import work
 
     told = console(errors=True)

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from core.cli.options import AsJson, Database, Settings, bar, configuration, console, millions, opened, print_json, settings
 from core.config import read_lams, read_seeds
+from core.evaluation.series import APART, by_series
 from core.registry import ConfigError
-from core.series import APART, by_series
 from core.store import Run, Store
 
 MISSING = {"cost within": "not reached", "hypervolume": "theirs is nothing"}  # in place of a figure that there is not
@@ -82,7 +82,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """How well a network trades accuracy for cost, and what it gains over what it has to beat, from the figures of its training."""
-    from core import report as reporting
+    from core.evaluation import report as reporting
 
     store = opened(db)
     there = _runs(store, name)

@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from core.datasets import DataError, Report
-from core.sources.archive import fetch
-from core.sources.augmentation import mirrored, shifted
-from core.sources.published import DecodedRows, Published, Rows
+from core.datasets.sources.archive import fetch
+from core.datasets.sources.augmentation import mirrored, shifted
+from core.datasets.sources.published import DecodedRows, Published, Rows
 
 # the binary version: the one for Python is pickled, and unpickling runs whatever the file says
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from core.datasets import Data, Dataset, Report, Split, unreported, varied
 from core.datasets.digits import Digits
 from core.datasets.mnist import Mnist
-from core.sources.augmentation import shifted
+from core.datasets.sources.augmentation import shifted
 
 ROOM = 24  # pixels a side that an enlarged digit may fill; its 8×8 original is enlarged to about 20
 ENLARGED = 20

@@ -7,7 +7,7 @@ from pydantic import Field
 from sklearn.datasets import load_digits
 
 from core.datasets import Data, Dataset, Report, Split, unreported
-from core.sources.split import stratified
+from core.datasets.sources.split import stratified
 
 INK = 16  # scikit-learn counts the ink of a pixel from 0 to 16
 

@@ -11,7 +11,7 @@ from sklearn.datasets import fetch_lfw_people
 from torch import Tensor
 
 from core.datasets import Data, DataError, Dataset, Report, Split, unreported
-from core.sources.split import stratified
+from core.datasets.sources.split import stratified
 
 SHARES = (0.5, 0.2, 0.3)
 CLASSES = ("background", "face")

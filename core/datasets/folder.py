@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from core.datasets import Data, DataError, Dataset, Report, Split, unreported
-from core.sources.picture import PictureError, read_picture, to_tensor
-from core.sources.split import by_name
+from core.datasets.sources.picture import PictureError, read_picture, to_tensor
+from core.datasets.sources.split import by_name
 
 PARTS = (0.7, 0.1, 0.2)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from core.datasets import DataError, Report
-from core.sources.archive import fetch
-from core.sources.published import DecodedRows, Published, Rows
+from core.datasets.sources.archive import fetch
+from core.datasets.sources.published import DecodedRows, Published, Rows
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist"
 MD5 = {

@@ -13,7 +13,7 @@ from core.registry import Component, Decides
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from core.network.graph import Graph
+    from core.graph.graph import Graph
 
 
 @dataclass(frozen=True)

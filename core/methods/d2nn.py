@@ -26,18 +26,18 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from core.learning.calibration import even_exchange_rate
-from core.learning.losses import classification, taught_by, taught_by_last
-from core.learning.metric import Metric, bag_metric
+from core.graph.cost import spent, spent_after
+from core.graph.execution import Execution, execute
+from core.graph.graph import Graph
+from core.graph.policy import Episodes, EpsilonGreedy, Policy
+from core.graph.static import costs_to_come
+from core.graph.timing import seconds
+from core.graph.tradeoff import reward
 from core.methods import Batch, Pupil, Step
-from core.network.controller import Controller
-from core.network.cost import spent, spent_after
-from core.network.execution import Execution, execute
-from core.network.graph import Graph
-from core.network.policy import Episodes, EpsilonGreedy, Policy
-from core.network.route import costs_to_come
-from core.network.timing import seconds
-from core.network.weighing import reward
+from core.methods.calibration import even_exchange_rate
+from core.methods.losses import classification, taught_by, taught_by_last
+from core.methods.metrics import Metric, bag_metric
+from core.modules.controller import Controller
 from core.registry import ConfigError
 
 

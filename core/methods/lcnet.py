@@ -23,14 +23,14 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from core.learning.calibration import even_course
-from core.learning.consensus import ASKED, gate_networks, settle
-from core.learning.expectation import expected_share
-from core.learning.losses import classification, taught
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.policy import Open, StraightThrough
 from core.methods import Batch, Pupil, Step
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.policy import Open, StraightThrough
+from core.methods.calibration import even_course
+from core.methods.expected_cost import expected_share
+from core.methods.losses import classification, taught
+from core.methods.static_gates import ASKED, gate_networks, settle
 from core.registry import Decides
 
 BEYOND = 0.05  # share of the images of a batch, nearly, that are asked for as little as there is, and for as much

@@ -5,13 +5,13 @@ from typing import Literal
 from pydantic import Field
 from torch import Generator
 
-from core.learning.losses import classification, taught
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.policy import Open
+from core.graph.static import static_network
+from core.graph.validation import columns
 from core.methods import Batch, Pupil, Step
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.policy import Open
-from core.network.route import static_network
-from core.network.validation import columns
+from core.methods.losses import classification, taught
 from core.registry import Decides
 
 

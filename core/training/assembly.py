@@ -6,10 +6,10 @@ import torch
 
 from core.config import RunConfig, run_config
 from core.datasets import Data
+from core.graph.checkpoint import CheckpointError, begin_with, unpack
+from core.graph.graph import Graph
 from core.methods import Pupil
 from core.methods.static import Static
-from core.network.checkpoint import CheckpointError, begin_with, unpack
-from core.network.graph import Graph
 from core.registry import ConfigError
 from core.store import StoreError
 from core.store.exchange import read_header

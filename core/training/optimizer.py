@@ -6,7 +6,7 @@ from torch.nn import Parameter
 from torch.optim import SGD, AdamW, Optimizer
 
 from core.config import Training
-from core.network.graph import Graph
+from core.graph.graph import Graph
 
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 MOMENTUM = 0.9  # of SGD

@@ -8,10 +8,10 @@ from subprocess import Popen
 from types import MappingProxyType
 from typing import Any
 
-from core.baselines import routes
 from core.config import RunConfig, run_config
+from core.evaluation.baselines import routes
+from core.graph.static import static_nodes
 from core.methods.static import Static
-from core.network.route import static_nodes
 from core.registry import ConfigError
 from core.store import Run, Store
 from core.training.assembly import check_beginning

@@ -14,17 +14,17 @@ from torch import Generator, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from core.baselines import baselines, passes
-from core.collapse import collapsed
 from core.config import RunConfig
 from core.datasets import Data, Report, Split, unreported
-from core.evaluation import evaluations, normalised
-from core.learning.trials import fit_controllers
+from core.evaluation.baselines import baselines, passes
+from core.evaluation.collapse import collapsed
+from core.evaluation.evaluate import evaluations, normalised
+from core.graph.checkpoint import pack, round_weights, unpack
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.policy import Greedy
 from core.methods import Batch
-from core.network.checkpoint import pack, round_weights, unpack
-from core.network.execution import execute
-from core.network.graph import Graph
-from core.network.policy import Greedy
+from core.methods.refit import fit_controllers
 from core.registry import ConfigError
 from core.training.assembly import assemble, begin, teacher_of
 from core.training.optimizer import optimizer_of, set_rates

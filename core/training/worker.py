@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from core import memory
+from core import malloc
 from core.config import run_config
 from core.store import Run, Store
 from core.training.train import train
@@ -29,7 +29,7 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
 
     `listen` is told what is being done and which share of it is done. Whatever goes wrong is kept in the run's row and raised.
     """
-    memory.keep()
+    malloc.keep()
     run = store.claim(run_id, machine())
     stopping = threading.Event()
     over = threading.Event()

@@ -16,8 +16,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from skimage.data import astronaut
 
-from core.references import load_references
 from core.store import Store
+from core.store.references import load_references
 
 TURNS = 15
 STARTED = 8  # seconds for which the server has run when the first visit comes

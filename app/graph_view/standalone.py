@@ -1,0 +1,51 @@
+"""A page that needs no server: one image, one network, and the live slider. Loads without torch and without streamlit."""
+
+import html
+import json
+from pathlib import Path
+
+from app.graph_view.payload import View
+
+HERE = Path(__file__).parents[1] / "components"
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>%(title)s</title>
+<style>
+:root { color-scheme: light dark; }
+body { margin: 24px auto; max-width: 1280px; padding: 0 16px; font: 14px/1.45 system-ui, sans-serif; }
+header { display: flex; gap: 16px; align-items: center; margin-bottom: 16px; }
+header img { width: 96px; border-radius: 8px; image-rendering: pixelated; }
+header p { margin: 0; }
+@media (prefers-color-scheme: dark) {
+  body { background: #10151c; color: #e8edf4; }
+  .gate-graph {
+    --st-primary-color: #2dd4bf; --st-background-color: #10151c; --st-secondary-background-color: #1a222d; --st-text-color: #e8edf4;
+    --st-border-color: #334155; --st-orange-color: #f59e0b;
+  }
+}
+%(css)s
+</style>
+<header><img src="%(image)s" alt="the image as the network sees it"><p><b>%(title)s</b><br>%(told)s</p></header>
+<main><div class="gate-graph"></div></main>
+<script type="module">
+%(js)s
+component({ data: %(data)s, parentElement: document.querySelector("main"), setStateValue() {} });
+</script>
+</html>
+"""
+
+
+def standalone(run: str, told: str, view: View, image_url: str) -> str:
+    """The page of a view; `told` says what the image is."""
+    script = (HERE / "gate_graph.js").read_text(encoding="utf-8").replace("export default function", "const component = function")
+    parts = {
+        "title": html.escape(f"{run} · Gatescope"),
+        "told": html.escape(told),
+        "image": html.escape(image_url),
+        "css": (HERE / "gate_graph.css").read_text(encoding="utf-8"),
+        "js": script.replace("</", "<\\/"),
+        "data": json.dumps(view | {"link": None, "away": False}).replace("<", "\\u003c"),
+    }
+    return PAGE % parts

@@ -1,0 +1,85 @@
+"""A model card: what a run is, how it was made and what it reaches, in Markdown, from the run and its siblings of other seeds."""
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+
+from core.config import RunConfig, run_config
+from core.evaluation.collapse import Collapsed
+from core.evaluation.pareto import Point
+from core.evaluation.report import HIGH, LOW, beaten_by, gain, mean_dependence
+from core.graph.description import describe
+from core.store.exchange import Header, Row
+
+
+def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
+    """The card of an exported run from its header, and the test figures of the runs that differ in the seed alone, its own included."""
+    config = run_config(**told.config)
+    channels, height, width = told.image
+    seeds = f"of {len(siblings)} whose figures are given" if len(siblings) > 1 else "the only one, so no deviation over seeds"
+    lines = [
+        f"# {told.name}",
+        "",
+        f"{told.architecture} on {told.dataset}, trained by method {told.method}; it serves {_serves(config)}.",
+        "",
+        f"- Images: {channels}×{height}×{width}; classes: {', '.join(told.classes)}",
+        f"- Seed: {told.seed} ({seeds})",
+        f"- Trained by: `{config.command()}`",
+    ]
+    if told.seconds:
+        lines.append(f"- Time to train: {told.seconds / 60:.1f} minutes{f' on {told.machine}' if told.machine else ''}")
+    if config.method.decides == "one" and told.exchange_rate is not None:
+        lines.append(f"- Exchange rate κ: {told.exchange_rate:.3g} (what the static network's whole cost is worth in accuracy)")
+    if config.method.decides:
+        graph = config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None)
+        share = describe(graph)["controllers_share"]
+        lines.append(f"- Controllers: {share:.2%} of the static network's multiply-adds")
+    lines += [f"- {Collapsed(**control)}" for control in told.figures.collapsed]
+    for rows, title in ((told.figures.test, "Test split: reported, never chosen by"), (told.figures.val, "Validation split")):
+        lines += ["", f"## {title} ({rows[0].n} images)", "", *table(rows, siblings if rows is told.figures.test else ())]
+    lines += _gains(told)
+    lines += ["", "Multiply-adds are those of convolutions and linear layers, controllers included.", ""]
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[Row], siblings: Sequence[Sequence[Row]] = ()) -> list[str]:
+    """One line per λ; with several siblings also their means and standard deviations."""
+    several = len(siblings) > 1
+    over = f" accuracy over {len(siblings)} seeds | share over {len(siblings)} seeds |" if several else ""
+    lines = [
+        f"| λ | accuracy | F1 | multiply-adds per image | share of the static network |{over}",
+        f"|---|---|---|---|---|{'---|---|' * several}",
+    ]
+    for number, row in enumerate(rows):
+        lam = "–" if row.lam is None else f"{row.lam:g}"
+        share = row.macs_mean / row.macs_static
+        line = f"| {lam} | {row.accuracy:.4f} | {row.f1:.4f} | {row.macs_mean:,.0f} | {share:.1%} |"
+        if several:
+            accuracies = [sibling[number].accuracy for sibling in siblings]
+            shares = [sibling[number].macs_mean / sibling[number].macs_static for sibling in siblings]
+            line += f" {mean(accuracies):.4f} ± {stdev(accuracies):.4f} | {mean(shares):.1%} ± {stdev(shares):.1%} |"
+        lines.append(line)
+    return lines
+
+
+def _serves(config: RunConfig) -> str:
+    if not config.method.decides:
+        return "no λ"
+    return "every λ from 0 to 1" if config.lam is None else f"λ = {config.lam:g}"
+
+
+def _gains(told: Header) -> list[str]:
+    """What the gates gain over what they have to beat, where that was measured."""
+    own = [Point(row.macs_mean / row.macs_static, row.accuracy) for row in told.figures.test]
+    share = mean_dependence(own, [getattr(row, "dependence", None) for row in told.figures.test])
+    fronts = {name: [Point(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
+    gains = {name: gain(own, front) for name, front in fronts.items() if name != "full path"}
+    if not gains:
+        return []
+    where = f"mean over {LOW:.0%} to {HIGH:.0%} of the static network's cost" if len(own) > 1 else "at its cost"
+    lines = ["", f"## Gains on the test split, in points, {where}", ""]
+    lines += [f"- over {name}: {100 * gained:+.2f}" for name, gained in gains.items()]
+    for sentence in beaten_by(own, fronts):
+        lines += ["", f"{sentence[0].upper()}{sentence[1:]}."]
+    if share is not None:
+        lines += ["", f"Of the variance of its gates {share:.0%} depends on the image, mean over the same costs."]
+    return lines

@@ -1,0 +1,57 @@
+"""A trained network together with what is needed to show it an image."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from core.config import RunConfig, run_config
+from core.fast.engine import Engine
+from core.graph.checkpoint import unpack
+from core.graph.graph import Graph
+from core.graph.static import static_network
+from core.store import Store, StoreError
+
+
+@dataclass(frozen=True)
+class Model:
+    """A run's network in evaluation mode. `image` is (C, H, W)."""
+
+    run: str
+    config: RunConfig
+    graph: Graph
+    image: tuple[int, int, int]
+    classes: tuple[str, ...]
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The network in its fastest form."""
+        return Engine(self.graph)
+
+    @cached_property
+    def static_engine(self) -> Engine:
+        """Its static network in its fastest form."""
+        return Engine(static_network(self.graph))
+
+    @property
+    def lam(self) -> float | None:
+        """The λ it was trained for; none if it serves every λ or has no gates."""
+        return self.config.lam
+
+
+def use_one_thread() -> None:
+    """For a process that answers people while others train: on a busy machine a second thread waits for the first and makes all slower."""
+    torch.set_num_threads(1)
+
+
+def load_model(store: Store, id_or_name: int | str) -> Model:
+    """The network of a run with its latest weights. Raises StoreError, ConfigError or CheckpointError, one line each."""
+    run = store.run(id_or_name)
+    latest = store.read_weights(run.id)
+    if latest is None or run.image is None or run.classes is None:
+        raise StoreError(f"run {run.name} has no weights yet: let it train for an epoch")
+    config = run_config(**run.config)
+    channels, height, width = run.image
+    graph = config.method.prepare(config.architecture.build((channels, height, width), len(run.classes), every_lam=config.lam is None))
+    unpack(latest[1], graph)
+    return Model(run.name, config, graph.eval().requires_grad_(False), (channels, height, width), tuple(run.classes))

@@ -1,0 +1,24 @@
+"""For a process that will answer people: what takes long the first time is done before the first of them waits for it."""
+
+import gc
+
+import torch
+import torch._dynamo
+
+import core.explain.attribution  # noqa: F401
+from core.config import run_config
+from core.explain.model import Model, use_one_thread
+from core.explain.predict import sweep_lam
+from core.fast.stopwatch import timed_along
+
+
+def prepare() -> None:
+    """Does once what a page asks for: a network is built, shown an image at every λ, and timed."""
+    use_one_thread()
+    config = run_config(architecture="cascade", dataset="digits", method="d2nn")
+    graph = config.method.prepare(config.architecture.build((1, 8, 8), 2, every_lam=True)).eval().requires_grad_(False)
+    model = Model("", config, graph, (1, 8, 8), ("no", "yes"))
+    image = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    timed_along(model, image, sweep_lam(model, image, {}), {})
+    gc.collect()
+    gc.freeze()  # what is imported by now stays, so that no later collection looks at it again: there is one after each run of a page

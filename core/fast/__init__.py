@@ -1,0 +1,1 @@
+"""The fastest equivalent of a trained graph, and the benchmark that times it."""

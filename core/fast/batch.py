@@ -1,0 +1,185 @@
+"""Several images on their way through a network: what runs for which of them, and what is gathered for it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.fast.blocks import Gathered
+from core.fast.plan import Answer, Mask, Step
+from core.graph.graph import Graph
+from core.graph.node import Edge, Node
+from core.graph.policy import Policy
+from core.graph.rows import gathered, replaced
+from core.graph.tradeoff import scores
+
+
+class Rows:
+    """Some of B images, as a mask (B,)."""
+
+    def __init__(self, mask: Mask) -> None:
+        self.mask, self.count = mask, int(np.count_nonzero(mask))
+        self.all = self.count == len(mask)
+
+    @property
+    def numbers(self) -> Tensor:
+        """Which of the batch they are, (n,)."""
+        return torch.from_numpy(np.flatnonzero(self.mask))
+
+    def among(self, others: "Rows") -> Tensor:
+        """Where they are among others that hold them all, (n,)."""
+        return torch.from_numpy(np.flatnonzero(self.mask if others.all else self.mask[others.mask]))
+
+    def where(self, mask: Mask) -> "Rows":
+        """Those of them that a mask (B,) holds; the same object where it holds all of them."""
+        kept = Rows(mask if self.all else self.mask & mask)
+        return self if kept.count == self.count else kept
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a node sent for some of the images, one after the other; no value for none."""
+
+    value: Tensor | None
+    rows: Rows
+
+
+class Batch:
+    """One batch on its way through the steps."""
+
+    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, told: Tensor | None, policy: Policy) -> None:
+        """`lams`, `told`: (1,) or (B,)."""
+        self.graph, self.policy = graph, policy
+        self.lams, self.told = (None if one is None else one.expand(len(x)) for one in (lams, told))  # (B,)
+        self.everything = Rows(np.ones(len(x), dtype=np.bool_))
+        first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+        self.held = {graph.input.name: Held(first, self.everything)}
+        self.ran = {graph.input.name: self.everything}
+        self.gates: dict[str, Tensor] = {}
+        self.opened: dict[str, NDArray[np.float32]] = {}
+        self.answers: list[tuple[Tensor, Rows]] = []
+
+    def take(self, step: Step) -> None:
+        """Compute a step for the images that it runs for."""
+        node, rows = step.node, self._present(step)
+        opening = self._opening(node) if node.gates else None
+        rows = rows if opening is None else rows.where(opening > 0)
+        self.ran[node.name] = rows
+        if step.branch is not None:
+            self.held[node.name] = Held(self._block(step, step.branch, rows), rows)
+        elif node.kind == "control":
+            self._decide(step, rows)
+        else:
+            value = self._computed(step, rows) if rows.count else None
+            if value is not None and opening is not None:
+                value = _scaled(value, opening, rows)
+            if node.kind != "output":
+                self.held[node.name] = Held(value, rows)
+            elif value is not None:
+                self.answers.append((value, rows))
+        for source in step.last:
+            del self.held[source]
+
+    def answer(self) -> Answer:
+        """What came out."""
+        if self.answers and self.answers[-1][1].all:
+            output = self.answers[-1][0]
+        else:
+            output = torch.full((len(self.everything.mask), *self.graph.shapes[self.graph.outputs[0].name]), torch.nan)
+            for value, rows in self.answers:
+                output[rows.numbers] = value
+        return Answer(output, self.gates, {name: rows.mask for name, rows in self.ran.items()})
+
+    def _present(self, step: Step) -> Rows:
+        """The images for which no input of a node is null; what a join's branch sends never is."""
+        rows = self.everything
+        for edge in step.inputs:
+            there = self.held[edge.source].rows
+            if edge.default is None and there is not rows:
+                rows = there if rows.all else rows.where(there.mask)
+        return rows
+
+    def _opening(self, node: Node) -> NDArray[np.float32]:
+        """The largest of a node's gates, (B,)."""
+        first, *others = node.gates
+        opening = self.opened[first.control][:, first.column]
+        for gate in others:
+            opening = np.maximum(opening, self.opened[gate.control][:, gate.column])
+        return opening
+
+    def _computed(self, step: Step, rows: Rows) -> Tensor:
+        node = step.node
+        if node.kind == "dummy":
+            constant = step.run()
+            return constant.expand(rows.count, *constant.shape[1:])
+        inputs = [self._received(edge, rows) for edge in step.inputs]
+        return step.run(*inputs, owned=self._owned(step, rows))
+
+    def _owned(self, step: Step, rows: Rows) -> bool:
+        """Whether a step may overwrite its first input: it was gathered for it, or nobody reads it later."""
+        return step.overwrites or self.held[step.inputs[0].source].rows is not rows
+
+    def _received(self, edge: Edge, rows: Rows) -> Tensor:
+        """What comes along a data edge for some rows."""
+        held = self.held[edge.source]
+        if held.rows is rows and held.value is not None:
+            return held.value
+        there = rows.where(held.rows.mask)
+        if there is rows and held.value is not None:
+            return gathered(held.value, rows.among(held.rows))
+        received = torch.full((rows.count, *self.graph.shapes[edge.source]), float(edge.default or 0))
+        if held.value is not None and there.count:
+            received[there.among(rows)] = gathered(held.value, there.among(held.rows))
+        return received
+
+    def _decide(self, step: Step, rows: Rows) -> None:
+        node, batch = step.node, len(self.everything.mask)
+        values = torch.zeros(batch, *self.graph.shapes[node.name])
+        if rows.count:
+            told = self.told if self.told is None or rows.all else self.told[rows.numbers]
+            some = step.run(*(self._received(edge, rows) for edge in step.inputs), weight=told)
+            values = some if rows.all else values.index_copy_(0, rows.numbers, some)
+        gates = self.policy(node, scores(values, self.lams, self.graph.exchange_rate))
+        if not rows.all:
+            gates = gates * torch.from_numpy(rows.mask)[:, None].to(gates)
+        self.gates[node.name], self.opened[node.name] = gates, gates.numpy()
+
+    def _block(self, step: Step, branch: Node, rows: Rows) -> Tensor | None:
+        """A join and its branch, for the images that come to the join."""
+        run, held = step.run, self.held[step.inputs[0].source]
+        assert isinstance(run, Gathered)
+        opening = self._opening(branch) if branch.gates else None
+        on = rows if opening is None else rows.where(opening > 0)
+        self.ran[branch.name] = on
+        if held.value is None:
+            return None
+        x, owned = held.value, self._owned(step, rows)
+        if not on.count:
+            return run.closed(x, owned)
+        scale = None if opening is None else _scale(opening, on)
+        channels = None
+        if branch.channels is not None:
+            gates = self.gates[branch.channels.control][:, branch.channels.columns]
+            channels = gates if on.all else gates[on.numbers]
+        if on is rows:
+            return run.open(x, owned, scale, channels)
+        numbers = on.among(rows)
+        opened = run.open(gathered(x, numbers), True, scale, channels)
+        return replaced(run.closed(x, owned), numbers, opened)
+
+
+def _scale(opening: NDArray[np.float32], rows: Rows) -> Tensor | float | None:
+    """The gates (B,) of some rows as what to multiply by: nothing where all are one, a number for a single image, (n,) otherwise."""
+    some = opening if rows.all else opening[rows.mask]
+    if len(some) == 1:
+        return None if some[0] == 1 else float(some[0])
+    return None if (some == 1).all() else torch.from_numpy(some)
+
+
+def _scaled(value: Tensor, opening: NDArray[np.float32], rows: Rows) -> Tensor:
+    scale = _scale(opening, rows)
+    if scale is None:
+        return value
+    return value * (scale.reshape(-1, *[1] * (value.dim() - 1)) if isinstance(scale, Tensor) else scale)

@@ -1,0 +1,178 @@
+"""A gated network against its static one on the clock: both in their fastest form, taking turns in one process, gates included."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from statistics import mean, median
+
+import torch
+from torch import Generator, Tensor
+
+from core.explain.model import Model
+from core.explain.predict import sweep_lam
+from core.fast.engine import Engine
+from core.graph.cost import cost
+from core.graph.execution import execute
+from core.graph.graph import Graph
+from core.graph.node import Node
+from core.graph.policy import Greedy, Open, Policy, Random, Replay
+from core.graph.static import static_network
+
+DRAWS = 8  # batches of different images or random gates, each of which is run once before any counts; more of small batches
+IMAGES = 64  # in all draws of a case together, at least
+LEAST = 2  # turns of each draw that count, however long they take
+PROFILED = 30  # turns of a profile
+SLID = 16  # images
+
+
+@dataclass(frozen=True)
+class Case:
+    """What decides: `gates` says it in words; each draw is a batch, its policy and its λ, and what it costs of the static network."""
+
+    gates: str
+    lam: float | None
+    draws: tuple[tuple[Tensor, Policy, float], ...]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One case: means over its draws, of each draw's median time. Ratios are gated over static.
+
+    `macs_ratio` counts what the gates leave. Skip efficiency, `macs_ratio` over `time_ratio`, is 1 where time follows it.
+    """
+
+    run: str
+    gates: str
+    lam: float | None
+    batch: int
+    threads: int
+    macs_ratio: float
+    time_ratio: float
+    skip_efficiency: float
+    gated_ms: float
+    static_ms: float
+
+
+def bench(
+    run: str,
+    graph: Graph,
+    images: Tensor,
+    *,
+    lams: Sequence[float | None],
+    rates: Sequence[float],
+    batches: Sequence[int],
+    threads: Sequence[int],
+    seconds: float,
+    report: Callable[[float], None] = lambda share: None,
+) -> Iterator[Timing]:
+    """One timing per batch size, number of threads and case, for images (N, C, H, W) as networks take them.
+
+    Cases: the network's own gates at each of `lams`, random gates for each image that are open at each of `rates`, and all gates open.
+    `seconds` is spent on each; `report` is told which share of all is done.
+    """
+    gated, static = Engine(graph), Engine(static_network(graph))
+    done, total = count(1), len(batches) * len(threads)
+    for batch in batches:
+        cases = list(_cases(graph, images, lams, rates, batch))
+        for number in threads:
+            with _threads(number):
+                taken = _turns(gated, static, cases, seconds)
+            for case, (ours, theirs) in zip(cases, taken, strict=True):
+                macs, ratio = mean(share for *_, share in case.draws), ours / theirs
+                yield Timing(run, case.gates, case.lam, batch, number, macs, ratio, macs / ratio, 1e3 * ours, 1e3 * theirs)
+            report(next(done) / total)
+
+
+@torch.no_grad()
+def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns: int = PROFILED) -> dict[str, float]:
+    """Milliseconds of each node that is computed by itself, median over turns, for a batch of images (N, C, H, W)."""
+    engine = Engine(graph)
+    x = _filled(image, batch, 0)
+    engine.run(x, Greedy(), lam=lam)
+    taken: dict[str, list[float]] = {}
+    for _ in range(turns):
+        for name, seconds in engine.watched(x, Greedy(), lam=lam).items():
+            taken.setdefault(name, []).append(1e3 * seconds)
+    return {name: median(times) for name, times in taken.items()}
+
+
+def slider(model: Model, images: Tensor, turns: int = SLID) -> list[float]:
+    """Milliseconds for one image at all steps of the λ slider, with its thresholds, for each of some images (N, C, H, W) uint8."""
+    sweep_lam(model, images[0])
+    taken = []
+    for image in images[:turns]:
+        start = time.perf_counter()
+        sweep_lam(model, image)
+        taken.append(1e3 * (time.perf_counter() - start))
+    return taken
+
+
+def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[float, float]]:
+    """Seconds of each case and of the static network, which take turns; each draw is run once before any counts."""
+    taken: list[list[tuple[list[float], list[float]]]] = [[([], []) for _ in case.draws] for case in cases]
+    end = time.perf_counter() + seconds * len(cases)
+    for turn in count():
+        for case, draws in zip(cases, taken, strict=True):
+            number = turn % len(draws)
+            x, policy, _ = case.draws[number]
+            ours, theirs = _timed(gated, x, policy, case.lam), _timed(static, x, Open(), None)
+            if turn >= len(draws):
+                draws[number][0].append(ours)
+                draws[number][1].append(theirs)
+        enough = turn + 1 >= (1 + LEAST) * max(len(case.draws) for case in cases)
+        if enough and time.perf_counter() > end:
+            break
+    return [(mean(median(ours) for ours, _ in draws), mean(median(theirs) for _, theirs in draws)) for draws in taken]
+
+
+def _timed(engine: Engine, x: Tensor, policy: Policy, lam: float | None) -> float:
+    start = time.perf_counter()
+    engine.run(x, policy, lam=lam)
+    return time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Another policy's gates, those that decide each by itself scaled as a trained network scales them: no two alike."""
+
+    policy: Policy
+    generator: Generator
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        gates = self.policy(control, scores)
+        return gates * (0.5 + torch.rand(gates.shape, generator=self.generator)) if control.decides == "each" else gates
+
+
+@torch.no_grad()
+def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
+    filled = [_filled(images, batch, number) for number in range(max(DRAWS, IMAGES // batch))]
+    told = 0.5 if graph.every_lam else None
+    for lam in lams:
+        yield Case("learned", lam, tuple((x, Greedy(), _share(graph, x, Greedy(), lam)) for x in filled))
+    generator = Generator().manual_seed(0)
+    drawn: dict[str, Policy] = {f"random {rate:g}": Random(rate, generator) for rate in rates}
+    for gates, policy in (drawn | {"open": Open()}).items():
+        replays = [Replay(execute(graph, x, Scaled(policy, generator), lam=told)) for x in filled]
+        yield Case(gates, told, tuple((x, one, _share(graph, x, one, told)) for x, one in zip(filled, replays, strict=True)))
+
+
+def _filled(images: Tensor, batch: int, number: int) -> Tensor:
+    """The batch of this number, images repeated where there are too few."""
+    rows = torch.arange(number * batch, (number + 1) * batch) % len(images)
+    return images[rows].contiguous(memory_format=torch.channels_last)
+
+
+def _share(graph: Graph, x: Tensor, policy: Policy, lam: float | None) -> float:
+    return float(cost(graph, execute(graph, x, policy, lam=lam)).share.mean())
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

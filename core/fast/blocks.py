@@ -1,0 +1,88 @@
+"""Kernels of residual blocks: the last convolution adds itself to the shortcut, and gates leave out blocks and channels."""
+
+import torch
+from torch import Tensor, nn
+
+from core.fast.channels import Channels
+from core.fast.kernels import Convolution, Kernel, kernel
+from core.modules.layers import Join, Residual, Shortcut
+from core.modules.residual import Branch
+
+
+class Brought:
+    """A shortcut: what enters a block in the shape of what leaves it, in memory that may be overwritten."""
+
+    def __init__(self, part: Shortcut) -> None:
+        self.part, self.idle = part, part.idle
+        self.projection = None if part.downsample is None else kernel(part.downsample)
+
+    def __call__(self, x: Tensor, owned: bool = False) -> Tensor:
+        if self.idle:
+            return x if owned else x.clone()
+        if self.part.more < 0:
+            return self.part.shortcut(x).contiguous(memory_format=torch.channels_last).clone()
+        if self.projection is not None:
+            return self.projection(x)
+        short, before = x[:, :, :: self.part.stride, :: self.part.stride], self.part.more // 2
+        batch, channels, height, width = short.shape
+        shape = (batch, channels + self.part.more, height, width)
+        brought = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last).zero_()
+        brought[:, before : before + channels] = short
+        return brought
+
+
+class Block(Kernel):
+    """A residual block: shortcut, and a branch of convolutions of which the last adds itself to it."""
+
+    def __init__(self, shortcut: Shortcut, *branch: Convolution) -> None:
+        self.shortcut, self.branch, self.last = Brought(shortcut), branch[:-1], branch[-1]
+
+    def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
+        x = sent = inputs[0]
+        for one in self.branch:
+            sent = one(sent)
+        return self.last.added_to(self.shortcut(x, owned and bool(self.branch)), sent)  # a lone convolution reads what it would overwrite
+
+
+@kernel.register
+def _(part: Residual) -> Kernel:
+    (first, norm, _), (last, last_norm) = part.first, part.second
+    return Block(part, Convolution(first, norm, relu=True), Convolution(last, last_norm, relu=False))
+
+
+class Gathered(Block):
+    """A block with gates: its join and its branch in one.
+
+    Where the block's gate is closed the shortcut goes on alone; the gates of channels leave out filters.
+    """
+
+    def __init__(self, join: nn.Module, branch: nn.Module, *, positive: bool) -> None:
+        """`positive`: what enters has passed a ReLU."""
+        assert isinstance(join, Join)
+        assert isinstance(branch, Branch)
+        layers = branch.layers
+        relus = [number < len(layers) for number in range(1, len(layers) + 1)]
+        super().__init__(join, *(Convolution(one, norm, relu=relu) for (one, norm), relu in zip(layers, relus, strict=True)))
+        self.channels, self.unchanged = Channels(self.branch, self.last, branch.inner), positive and join.idle
+
+    def open(self, x: Tensor, owned: bool, scale: Tensor | float | None, channels: Tensor | None) -> Tensor:
+        """For images (B, C, H, W) whose block's gate is open. `scale`: a number, or (B,); `channels`: (B, count)."""
+        if scale is None and channels is None:
+            return self(x, owned=owned)
+        sent = self._branch(x, channels)
+        brought = self.shortcut(x, owned)
+        if isinstance(scale, Tensor):
+            return brought.addcmul_(sent, scale[:, None, None, None]).relu_()
+        return brought.add_(sent, alpha=1.0 if scale is None else scale).relu_()
+
+    def closed(self, x: Tensor, owned: bool) -> Tensor:
+        """For images whose block's gate is closed."""
+        brought = self.shortcut(x, owned)
+        return brought if self.unchanged else brought.relu_()
+
+    def _branch(self, x: Tensor, channels: Tensor | None) -> Tensor:
+        if channels is not None:
+            return self.channels(x, channels)
+        for one in (*self.branch, self.last):
+            x = one(x)
+        return x

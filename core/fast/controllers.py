@@ -1,0 +1,117 @@
+"""Kernels of control nodes, which are small: what they cost is mostly that they are called."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from core.fast.kernels import Kernel, kernel, means
+from core.modules.controller import LEAST, Controller, summary
+from core.modules.gate_network import GateNetwork, bounded
+
+AVERAGES: dict[int, Tensor] = {}
+
+
+def decider(part: nn.Module) -> Kernel:
+    """The kernel of a control node's module in evaluation mode."""
+    if isinstance(part, GateNetwork) and not len(part.table):
+        return Scores(part)
+    return Values(part) if isinstance(part, Controller) else kernel(part)
+
+
+class Scores(Kernel):
+    """A gate network: batch norm folded into its hidden layer."""
+
+    def __init__(self, part: GateNetwork) -> None:
+        norm, seen = part.norm, part.norm.num_features
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        matrix = part.hidden.weight.detach()
+        self.blind, self.least = part.blind, part.least
+        self.matrix = (matrix[:, :seen] * scale).detach().t().contiguous()  # (C, hidden)
+        of_norm = matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)
+        self.bias = (part.hidden.bias + (0 if part.blind else of_norm)).detach()
+        self.told = matrix[:, seen] if part.every_lam else None  # (hidden,)
+        self.is_told = self.told is not None
+        self.known: dict[float, Tensor] = {}  # the hidden layer's bias for what one image was told
+        self.head, self.shift = part.head.weight.detach().t().contiguous(), part.head.bias.detach()
+
+    def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
+        weight = told["weight"]
+        if len(seen) == 1 and len(seen[0]) == 1 and not self.blind:
+            return self._alone(seen[0], 0.0 if weight is None else float(weight))
+        hidden = self.bias.expand(len(seen[0]), -1).clone() if self.blind else torch.addmm(self.bias, _means(seen), self.matrix)
+        if self.told is not None and weight is not None:
+            hidden.addr_(weight, self.told)
+        return bounded(torch.addmm(self.shift, hidden.relu_(), self.head), self.least)
+
+    def _alone(self, x: Tensor, asked: float) -> Tensor:
+        bias = self.known.get(asked)
+        if bias is None:
+            bias = self.known[asked] = self.bias if self.told is None else self.bias + asked * self.told
+        return bounded(torch.addmm(self.shift, torch.addmm(bias, _mean(x), self.matrix).relu_(), self.head), self.least)
+
+
+class Values(Kernel):
+    """A controller without what only training needs. What is left of one image after the products is so little that NumPy is quicker."""
+
+    def __init__(self, part: Controller) -> None:
+        self.part = part
+        self.known, self.is_told = part.known.numpy(), part.every_lam and part.looks_on
+
+    def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
+        part, weight = self.part, told["weight"]
+        if len(seen[0]) == 1:
+            return self._alone(seen, float(weight) if weight is not None and part.looks_on else 0.0)
+        features = [summary(one) for one in seen]
+        if part.every_lam:
+            assert weight is not None
+            features.append(weight[:, None] if part.looks_on else features[0].new_zeros(len(features[0]), 1))
+        values: Tensor = part.head(F.relu(part.hidden(torch.cat(features, dim=1))))
+        if not part.every_lam:
+            return values
+        accuracy, later = values.chunk(2, dim=1)
+        to_come = part.known + F.softplus(later) if part.looks_on else part.known.expand_as(accuracy)
+        return torch.stack([accuracy.sigmoid(), -to_come], dim=2)
+
+    def _alone(self, seen: Sequence[Tensor], asked: float) -> Tensor:
+        part = self.part
+        features = [means(one) if one.dim() == 4 else torch.from_numpy(_sorted(one.numpy())) for one in seen]
+        if part.every_lam:
+            features.append(torch.tensor([[asked]]))
+        found_values = part.head(part.hidden(torch.cat(features, dim=1)).relu_())
+        if not part.every_lam:
+            result: Tensor = found_values
+            return result
+        values = found_values.numpy()[0]
+        options = len(values) // 2
+        found = np.empty((1, options, 2), dtype=np.float32)
+        found[0, :, 0] = 1 / (1 + np.exp(-values[:options]))
+        found[0, :, 1] = -(self.known + np.logaddexp(0, values[options:])) if part.looks_on else -self.known
+        return torch.from_numpy(found)
+
+
+def _mean(x: Tensor) -> Tensor:
+    """The mean of the maps of one image (1, C, H, W) whose channels lie last, (1, C): as a product, which takes less time than a mean."""
+    _, channels, height, width = x.shape
+    pixels = height * width
+    if pixels not in AVERAGES:
+        AVERAGES[pixels] = torch.full((1, pixels), 1 / pixels)
+    return torch.mm(AVERAGES[pixels], x.permute(0, 2, 3, 1).reshape(pixels, channels))
+
+
+def _means(seen: Sequence[Tensor]) -> Tensor:
+    return means(seen[0]) if len(seen) == 1 else torch.cat([means(one) for one in seen], dim=1)
+
+
+def _sorted(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores of classes (1, classes) as their sorted log-probabilities, as `summary` has them."""
+    logs = scores - scores.max()
+    logs = logs - np.log(np.exp(logs).sum())
+    logs.sort()
+    clipped: NDArray[np.float32] = logs[:, ::-1].clip(min=LEAST)
+    return clipped

@@ -1,0 +1,192 @@
+"""Modules in the form in which they run fastest on a processor, with the same answers.
+
+Batch norm is folded into the convolution before it, ReLU and the addition of a shortcut are done by the convolution that they follow.
+Weights are brought into the layout of the library that convolves (oneDNN) once for each size of maps; images lie with their channels last
+in memory.
+A kernel takes what its module takes. `owned` says that it may overwrite its first input, `fresh` that what it returns lies in memory of its
+own. Modules that are not known here run as they are.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from functools import singledispatch
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.modules.layers import Stem
+from core.modules.residual import Branch, folded
+
+PACKED: bool = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")  # type: ignore[no-untyped-call]
+NO_SCALARS: list[float] = []
+
+
+class Kernel(ABC):
+    """What runs in place of a module. Those of control nodes are also told `weight`, (B,) or None."""
+
+    fresh = True
+
+    @abstractmethod
+    def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
+        """What the module would return."""
+
+
+@singledispatch
+def kernel(part: nn.Module) -> Kernel:
+    """The kernel of a module in evaluation mode, which it may share weights with."""
+    return Unchanged(part)
+
+
+class Unchanged(Kernel):
+    """A module as it is."""
+
+    fresh = False
+
+    def __init__(self, part: nn.Module) -> None:
+        self.part = part
+
+    def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
+        result: Tensor = self.part(*inputs, **told)
+        return result
+
+
+class Convolution:
+    """A convolution with what follows it: batch norm, then ReLU where `relu` says so."""
+
+    def __init__(self, convolution: nn.Module, norm: nn.Module | None, *, relu: bool) -> None:
+        assert isinstance(convolution, nn.Conv2d)
+        self.weight, self.bias = convolution.weight.detach(), None if convolution.bias is None else convolution.bias.detach()
+        if isinstance(norm, nn.BatchNorm2d):
+            scale, shift = (one.detach() for one in folded(norm))
+            self.weight = self.weight * scale[:, None, None, None]
+            self.bias = shift if self.bias is None else shift + self.bias * scale
+        assert not isinstance(convolution.padding, str)
+        self.weight = self.weight.contiguous(memory_format=torch.channels_last)
+        self.relu = "relu" if relu else "none"
+        self.shape = (list(convolution.padding), list(convolution.stride), list(convolution.dilation), convolution.groups)
+        self.packed = PACKED and self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
+        self.known: dict[tuple[bool, torch.Size], Tensor] = {}
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The weights in the library's layout for maps of this size, of one image or of several.
+
+        Without the size it may take one that is a hundred times as slow, as it does for 96 filters of 96 channels on 6×6.
+        """
+        of = (len(x) == 1, x.shape[2:])
+        found = self.known.get(of)
+        if found is None:
+            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # torch's hints leave the size out
+            found = self.known[of] = reorder(self.weight.to_mkldnn(), *self.shape, list(x.shape))
+        return found
+
+    def __call__(self, x: Tensor, owned: bool = False) -> Tensor:
+        if self.packed:
+            convolve = torch.ops.mkldnn._convolution_pointwise
+            result: Tensor = convolve(x, self.weights(x), self.bias, *self.shape, self.relu, NO_SCALARS, "")
+            return result
+        padding, stride, dilation, groups = self.shape
+        result = F.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
+        return result.relu_() if self.relu == "relu" else result
+
+    def added_to(self, other: Tensor, x: Tensor) -> Tensor:
+        """ReLU of `other` and the convolution of x, added up; overwrites `other`, which has to lie as the result does."""
+        if self.packed:
+            convolve = torch.ops.mkldnn._convolution_pointwise_.binary
+            convolve(other, x, self.weights(x), self.bias, *self.shape, "add", 1.0, "relu", NO_SCALARS, None)
+            return other
+        return other.add_(self(x)).relu_()
+
+
+class Series(Kernel):
+    """Kernels one after the other."""
+
+    def __init__(self, kernels: Sequence[Callable[[Tensor], Tensor]]) -> None:
+        self.kernels = tuple(kernels)
+        self.fresh = any(isinstance(one, Convolution) for one in kernels)
+
+    def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
+        x = inputs[0]
+        for one in self.kernels:
+            x = one(x)
+        return x
+
+
+@kernel.register
+def _(part: nn.Sequential) -> Kernel:
+    if type(part) is not nn.Sequential:
+        return Unchanged(part)  # it may do something else
+    leaves, kernels = list(_leaves(part)), list[Callable[[Tensor], Tensor]]()
+    while leaves:
+        leaf, *leaves = leaves
+        if isinstance(leaf, nn.Conv2d) and foldable(leaf):
+            norm = leaves.pop(0) if leaves and isinstance(leaves[0], nn.BatchNorm2d) else None
+            relu = bool(leaves) and type(leaves[0]) is nn.ReLU
+            leaves = leaves[relu:]
+            kernels.append(Convolution(leaf, norm, relu=relu))
+        elif _pools(leaf) and leaves and _flattens(leaves[0]):
+            leaves.pop(0)
+            kernels.append(means)
+        elif type(leaf) is nn.Linear:
+            kernels.append(Product(leaf))
+        else:
+            kernels.append(kernel(leaf))
+    return Series(kernels)
+
+
+def foldable(part: nn.Conv2d) -> bool:
+    """Whether a convolution is one of those that its kernel knows."""
+    return type(part) is nn.Conv2d and part.padding_mode == "zeros" and not isinstance(part.padding, str)
+
+
+def _pools(part: nn.Module) -> bool:
+    return isinstance(part, nn.AdaptiveAvgPool2d) and part.output_size in (1, (1, 1))
+
+
+def _flattens(part: nn.Module) -> bool:
+    return isinstance(part, nn.Flatten) and (part.start_dim, part.end_dim) == (1, -1)
+
+
+class Product:
+    """A linear layer."""
+
+    def __init__(self, part: nn.Linear) -> None:
+        self.part, self.matrix = part, part.weight.detach().t().contiguous()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.dim() != 2 or self.part.bias is None:
+            result: Tensor = self.part(x)
+            return result
+        return torch.addmm(self.part.bias, x, self.matrix)
+
+
+def _leaves(part: nn.Module) -> Iterator[nn.Module]:
+    """What a sequence is made of, sequences inside it opened."""
+    if type(part) is nn.Sequential:
+        for child in part:
+            yield from _leaves(child)
+    else:
+        yield part
+
+
+def means(x: Tensor) -> Tensor:
+    """The means of maps: (B, C, H, W) to (B, C)."""
+    return x.mean((2, 3))
+
+
+@kernel.register
+def _(part: Branch) -> Kernel:
+    layers = part.layers
+    return Series([Convolution(one, norm, relu=number < len(layers)) for number, (one, norm) in enumerate(layers, start=1)])
+
+
+@kernel.register
+def _(part: Stem) -> Kernel:
+    first = Convolution(part.conv1, part.bn1, relu=True)
+    return Series([first, kernel(nn.MaxPool2d(3, 2, 1))] if part.large else [first])
+
+
+@kernel.register
+def _(part: nn.Identity) -> Kernel:
+    return Series([])

@@ -1,0 +1,210 @@
+"""Kernels as operators of ONNX, of which a runtime makes one program: what a call of a library costs is paid once for many layers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import singledispatchmethod
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from core.fast.blocks import Block, Brought
+from core.fast.controllers import Scores, Values
+from core.fast.kernels import Convolution, Product, Series, Unchanged, kernel, means
+from core.modules.controller import LEAST
+from core.modules.layers import Add, Refined
+
+OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
+FAR = np.iinfo(np.int64).max
+
+Branch = Callable[["Operators"], str]
+
+
+class NotWrittenError(Exception):
+    """A kernel that has no form here."""
+
+
+class Operators:
+    """A program for one image that is being written: its nodes, and the constants that they read. Values go by their names."""
+
+    def __init__(self, inside: "Operators | None" = None) -> None:
+        """`inside`: the program of which this is a branch; its values can be read."""
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, Tensor | NDArray[Any]] = {}
+        self.takes: dict[str, tuple[int, ...]] = {} if inside is None else inside.takes
+        self.numbers: Iterator[int] = count() if inside is None else inside.numbers
+
+    def given(self, name: str, shape: Sequence[int]) -> str:
+        """A value that is given each time, float32 of this shape."""
+        self.takes[name] = tuple(shape)
+        return name
+
+    def constant(self, value: Tensor | NDArray[Any]) -> str:
+        """A value that is always the same."""
+        name = self._name("constant")
+        self.constants[name] = value
+        return name
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """What an operator makes of its inputs, the first if that is several values."""
+        name = self._name("value")
+        others = [f"{name} at"] if operator == "TopK" else []
+        self.nodes.append(helper.make_node(operator, list(inputs), [name, *others], **attributes))
+        return name
+
+    def either(self, condition: str, then: Branch, otherwise: Branch) -> str:
+        """One of two values, of which the other is not computed. `condition`: of one element."""
+        graphs = []
+        for write in (then, otherwise):
+            inner = Operators(self)
+            graphs.append(inner.graph([inner.add("Identity", write(inner))]))
+        return self.add("If", condition, then_branch=graphs[0], else_branch=graphs[1])
+
+    def graph(self, sends: Sequence[str], takes: Sequence[ValueInfoProto] = ()) -> GraphProto:
+        """What has been written, which gives the values named."""
+        gives = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in sends]
+        constants = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in self.constants.items()]
+        return helper.make_graph(self.nodes, self._name("graph"), takes, gives, constants)
+
+    def model(self, sends: Sequence[str]) -> bytes:
+        """The program in ONNX's format, which gives the values named."""
+        takes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in self.takes.items()]
+        operators = [helper.make_opsetid("", OPERATORS)]
+        model: bytes = helper.make_model(self.graph(sends, takes), opset_imports=operators, ir_version=FORMAT).SerializeToString()
+        return model
+
+    def _name(self, what: str) -> str:
+        """One that occurs once: no node of a graph has a dot in its name."""
+        return f".{what}.{next(self.numbers)}"
+
+    @singledispatchmethod
+    def write(self, one: Any, *inputs: str) -> str:
+        """What a kernel, or a part of one, makes of its inputs. Raises NotWrittenError."""
+        if one is means:
+            return self.add("Flatten", self.add("GlobalAveragePool", *inputs))
+        raise NotWrittenError
+
+    @write.register
+    def _(self, one: Convolution, *inputs: str) -> str:
+        padding, stride, dilation, groups = one.shape
+        read = [*inputs, self.constant(one.weight.contiguous()), *([] if one.bias is None else [self.constant(one.bias)])]
+        sent = self.add("Conv", *read, pads=padding * 2, strides=stride, dilations=dilation, group=groups)
+        return self.add("Relu", sent) if one.relu == "relu" else sent
+
+    @write.register
+    def _(self, one: Product, *inputs: str) -> str:
+        if one.part.bias is None:
+            raise NotWrittenError
+        return self.add("Add", self.add("MatMul", *inputs, self.constant(one.matrix)), self.constant(one.part.bias.detach()))
+
+    @write.register
+    def _(self, one: Series, *inputs: str) -> str:
+        (x,) = inputs
+        for part in one.kernels:
+            x = self.write(part, x)
+        return x
+
+    @write.register
+    def _(self, one: Unchanged, *inputs: str) -> str:
+        part = one.part
+        if type(part) is nn.ReLU:
+            return self.add("Relu", *inputs)
+        if type(part) is nn.MaxPool2d and not part.ceil_mode and part.dilation == 1:
+            size, step, padding = (
+                [value] * 2 if isinstance(value, int) else list(value) for value in (part.kernel_size, part.stride, part.padding)
+            )
+            return self.add("MaxPool", *inputs, kernel_shape=size, strides=step, pads=padding * 2)
+        if type(part) is Add:
+            return self.add("Sum", *inputs)
+        if type(part) is Refined:
+            features, earlier = inputs
+            return self.add("Add", self.write(kernel(part.classifier), features), earlier)
+        raise NotWrittenError
+
+    @write.register
+    def _(self, one: Brought, *inputs: str) -> str:
+        (x,) = inputs
+        if one.idle:
+            return x
+        if one.projection is not None:
+            return self.write(one.projection, x)
+        step, more = one.part.stride, one.part.more
+        if step > 1:
+            whole = [np.array(values) for values in ([0, 0], [FAR, FAR], [2, 3], [step, step])]
+            x = self.add("Slice", x, *map(self.constant, whole))
+        if more < 0:
+            raise NotWrittenError
+        around = np.array([0, more // 2, 0, 0, 0, more - more // 2, 0, 0])
+        return self.add("Pad", x, self.constant(around)) if more else x
+
+    @write.register
+    def _(self, one: Block, *inputs: str) -> str:
+        """`inputs`: what enters; what its branch sends is part of it."""
+        return self.joined(one, inputs[0], self.branched(one, inputs[0]))
+
+    @write.register
+    def _(self, one: Scores, *inputs: str) -> str:
+        """`inputs`: summaries, and what is told where that matters."""
+        if one.blind:
+            raise NotWrittenError
+        seen = inputs[:-1] if one.is_told else inputs
+        hidden = self._product(self._together(seen), one.matrix, one.bias)
+        if one.told is not None:
+            hidden = self.add("Add", hidden, self.add("Mul", inputs[-1], self.constant(one.told[None])))
+        scores = self._product(self.add("Relu", hidden), one.head, one.shift)
+        if one.least is None:
+            return scores
+        least = one.least.numpy()[None]  # (1, gates)
+        most = np.where(least > 0, 2 - least, np.inf).astype(np.float32)
+        zero = self.constant(np.zeros(1, dtype=np.float32))
+        held = self.add("Min", self.add("Max", scores, self.constant(least)), self.constant(most))
+        return self.add("Where", self.add("Greater", scores, zero), held, scores)
+
+    @write.register
+    def _(self, one: Values, *inputs: str) -> str:
+        """`inputs`: summaries, and what is told where that matters."""
+        part, every = one.part, one.part.every_lam
+        weight = part.hidden.weight if one.is_told or not every else part.hidden.weight[:, :-1]  # the last is told nothing, 0
+        values = self._product(
+            self.add("Relu", self._product(self._together(inputs), weight.detach().t(), part.hidden.bias.detach())),
+            part.head.weight.detach().t(),
+            part.head.bias.detach(),
+        )
+        if not every:
+            return values
+        options = len(part.known)
+        accuracy, later = (
+            self.add("Slice", values, *map(self.constant, (np.array([start]), np.array([start + options]), np.array([1]))))
+            for start in (0, options)
+        )
+        cost = self.constant(-part.known[None])
+        cost = self.add("Sub", cost, self.add("Softplus", later)) if part.looks_on else cost
+        last = self.constant(np.array([2]))
+        return self.add("Concat", *(self.add("Unsqueeze", side, last) for side in (self.add("Sigmoid", accuracy), cost)), axis=2)
+
+    def summary(self, x: str, shape: Sequence[int]) -> str:
+        """What control nodes see of maps or of scores, of this shape for one image, as the controller's `summary` has it."""
+        if len(shape) == 3:
+            return self.write(means, x)
+        logs = self.add("Max", self.add("LogSoftmax", x, axis=1), self.constant(np.array(LEAST, dtype=np.float32)))
+        return self.add("TopK", logs, self.constant(np.array([shape[0]])), axis=1)
+
+    def branched(self, one: Block, x: str, channels: Sequence[str] = ()) -> str:
+        """What the branch of a block makes of what enters it. `channels`: gates (1, filters, 1, 1) of each convolution but the last."""
+        for number, convolution in enumerate(one.branch):
+            x = self.write(convolution, x)
+            x = self.add("Mul", x, channels[number]) if channels else x
+        return self.write(one.last, x)
+
+    def joined(self, one: Block, x: str, sent: str | None) -> str:
+        """A block's shortcut and what its branch sends, if anything, added up, and ReLU."""
+        brought = self.write(one.shortcut, x)
+        return self.add("Relu", brought if sent is None else self.add("Add", sent, brought))
+
+    def _together(self, features: Sequence[str]) -> str:
+        return self.add("Concat", *features, axis=1) if len(features) > 1 else features[0]
+
+    def _product(self, x: str, matrix: Tensor, bias: Tensor) -> str:
+        return self.add("Gemm", x, self.constant(matrix), self.constant(bias))

@@ -1,0 +1,101 @@
+"""A graph's nodes with all that can be looked up before it is run, and what a run gives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.fast.blocks import Gathered
+from core.fast.controllers import decider
+from core.fast.kernels import Kernel, kernel
+from core.graph.graph import Graph
+from core.graph.node import Edge, GraphError, Node
+from core.modules.layers import Join, Residual, Stem
+from core.modules.residual import Branch
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came out for B images.
+
+    output  (B, classes): that of the last output node that ran; not-a-number where none did
+    gates   {control node: (B, K)}, zero where it did not run
+    masks   {node: (B,)}, the images for which it ran
+    """
+
+    output: Tensor
+    gates: dict[str, Tensor]
+    masks: dict[str, Mask]
+
+    @property
+    def ran(self) -> dict[str, Tensor]:
+        """The images for which each node ran, (B,) bool."""
+        return {name: torch.from_numpy(mask) for name, mask in self.masks.items()}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node with all that can be looked up beforehand."""
+
+    node: Node
+    run: Kernel
+    inputs: tuple[Edge, ...]  # what it reads of other steps
+    branch: Node | None  # which it computes too, where it is a join
+    last: frozenset[str]  # what no later step reads
+    overwrites: bool  # whether it may overwrite its first input: nobody reads the same memory later
+
+
+def steps(graph: Graph) -> tuple[Step, ...]:
+    """The nodes in their order, each branch together with the join behind it."""
+    branches = {join: branch for join in graph.nodes if (branch := _branch(graph, join)) is not None}
+    inside = {branch.name for branch in branches.values()}
+    nodes = [node for node in graph.nodes[1:] if node.name not in inside]
+    kernels = {node.name: _kernel(graph, node, branches.get(node)) for node in nodes}
+    inputs = {node.name: tuple(edge for edge in node.inputs if edge.source not in inside) for node in nodes}
+    readers: dict[str, list[str]] = {}
+    for name, edges in inputs.items():
+        for edge in edges:
+            readers.setdefault(edge.source, []).append(name)
+    found = []
+    for node in nodes:
+        name = node.name
+        last = frozenset(source for source, reading in readers.items() if reading[-1] == name)
+        first = inputs[name][0].source if inputs[name] else ""
+        apart = first in kernels and kernels[first].fresh and all(kernels[reader].fresh for reader in readers[first])
+        overwrites = apart and readers[first][-1] == name and readers[first].count(name) == 1
+        found.append(Step(node, kernels[name], inputs[name], branches.get(node), last, overwrites))
+    return tuple(found)
+
+
+def _kernel(graph: Graph, node: Node, branch: Node | None) -> Kernel:
+    part = graph.parts[node.name]
+    if branch is not None:
+        return Gathered(part, graph.parts[branch.name], positive=_positive(graph, branch))
+    if node.channels is not None:
+        raise GraphError(f"node {node.name!r} has gates of channels but no join behind it that the engine knows: add one, Join(…)")
+    return decider(part) if node.kind == "control" else kernel(part)
+
+
+def _positive(graph: Graph, branch: Node) -> bool:
+    """Whether what enters a block has passed a ReLU."""
+    source = graph.by_name[branch.inputs[0].source]
+    if source.kind != "regular" or source.gates:
+        return False
+    part = graph.parts[source.name]
+    return isinstance(part, Join | Residual | Stem)
+
+
+def _branch(graph: Graph, join: Node) -> Node | None:
+    """The branch that a join adds to what enters both, if nobody else reads it."""
+    if join.kind != "regular" or not isinstance(graph.parts[join.name], Join) or join.gates or len(join.inputs) != 2:
+        return None
+    entering, sent = join.inputs
+    branch = graph.by_name[sent.source]
+    alone = sum(edge.source == branch.name for node in graph.nodes for edge in node.inputs) == 1
+    fits = branch.kind == "regular" and isinstance(graph.parts[branch.name], Branch) and branch.inputs == (entering,)
+    never_null = sent.default == 0 or (sent.default is None and not branch.gates)
+    return branch if alone and fits and entering.default is None and never_null else None

@@ -1,0 +1,177 @@
+"""Stretches: steps which one image passes as one program of ONNX Runtime.
+
+Which nodes run is known before a stretch begins, so that each pattern of them has a program of its own, made when it first occurs: what is
+skipped is not in it. The branches of blocks are left to the program, which looks at their gates. A stretch ends where a decision is needed
+that only a policy can take; where gates are what gate networks say, or known beforehand, it goes on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from core.fast.controllers import Scores, Values
+from core.fast.onnx_builder import NotWrittenError, Operators
+from core.fast.onnx_export import gates_of, written
+from core.fast.plan import Mask, Step
+from core.graph.graph import Graph
+
+MOST = 6  # different gates of nodes in a stretch, branches apart
+KEPT = 64  # programs of a stretch at a time
+YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
+
+Numbers = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What the program of a stretch depends on.
+
+    there   whether each of the values that it reads is there
+    open    whether each of the gates of its nodes is open, those of branches apart
+    scales  whether any of these gates is other than 0 and 1
+    greedy  whether gate networks inside decide for what comes after them; otherwise all gates are given
+    """
+
+    threads: int
+    there: tuple[bool, ...]
+    open: tuple[bool, ...]
+    scales: bool
+    greedy: bool
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs of a stretch under one pattern.
+
+    ran    of each of its nodes but branches, whether it runs: (1,)
+    takes  what has to be given
+    sends  the steps whose values it gives
+    """
+
+    ran: Mapping[str, Mask]
+    takes: tuple[str, ...]
+    sends: tuple[str, ...]
+    session: Any
+
+    def __call__(self, given: Mapping[str, Numbers]) -> dict[str, Numbers]:
+        """The values of the steps that it sends, (1, …) each."""
+        if not self.sends:
+            return {}
+        return dict(zip(self.sends, self.session.run(None, {name: given[name] for name in self.takes}), strict=True))
+
+
+class Stretch:
+    """Some steps of a graph, one after the other.
+
+    reads     the steps before it whose values it reads
+    asks      the control nodes on which it depends, those inside it too
+    gates     the gates of its nodes, branches apart
+    branches  each with its join
+    deciding  the control nodes inside it on which others inside it depend
+    """
+
+    def __init__(self, graph: Graph, steps: Sequence[Step], sends: frozenset[str]) -> None:
+        """`sends`: the steps whose values are read later, or are answers."""
+        self.graph, self.steps, self.sends = graph, tuple(steps), sends
+        inside = {step.node.name for step in steps}
+        self.reads = tuple({edge.source: None for step in steps for edge in step.inputs if edge.source not in inside})
+        self.asks = tuple(dict.fromkeys(control for step in steps for control in _asked(step)))
+        self.gates = tuple({gate: None for step in steps for gate in step.node.gates})
+        self.deciding = tuple(step.node for step in steps if step.node.kind == "control" and step.node.name in self.asks)
+        self.branches = tuple((step.node.name, step.branch) for step in steps if step.branch is not None)
+        self.programs: dict[Pattern, Program] = {}
+
+    def program(self, pattern: Pattern) -> Program:
+        """What runs under a pattern, made if it has not occurred lately."""
+        program = self.programs.get(pattern)
+        if program is None:
+            for oldest in list(self.programs)[: 1 - KEPT]:
+                self.programs.pop(oldest, None)
+            program = self.programs[pattern] = self._program(pattern)
+        return program
+
+    def _program(self, pattern: Pattern) -> Program:
+        open_gates = {gate for gate, is_open in zip(self.gates, pattern.open, strict=True) if is_open}
+        writing, sent, ran = Operators(), dict[str, str](), {}
+        for name, there in zip(self.reads, pattern.there, strict=True):
+            if there:
+                sent[name] = writing.given(name, (1, *self.graph.shapes[name]))
+        for step in self.steps:
+            name = step.node.name
+            ready = all(edge.default is not None or edge.source in sent for edge in step.inputs)
+            runs = ready and (not step.node.gates or not open_gates.isdisjoint(step.node.gates))
+            ran[name] = YES if runs else NO
+            shape = (1, len(step.node.options), 1, 1)
+            if runs:
+                sent[name] = written(writing, self.graph, step, sent, scales=pattern.scales)
+                if pattern.greedy and step.node in self.deciding:
+                    sent[gates_of(name)] = writing.add("Reshape", writing.add("Relu", sent[name]), writing.constant(np.array(shape)))
+            elif step.node in self.deciding:
+                sent[gates_of(name)] = writing.constant(np.zeros(shape, dtype=np.float32))
+        answers = [step.node.name for step in self.steps if step.node.kind == "output" and step.node.name in sent]
+        names = [step.node.name for step in self.steps if step.node.name in self.sends and step.node.name in sent]
+        sends = tuple(name for name in names if name not in answers[:-1])
+        return Program(ran, tuple(writing.takes), sends, _session(writing, [sent[name] for name in sends], pattern.threads))
+
+
+def stretches(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[Step | Stretch]:
+    """The steps in their order, as many as possible of them in stretches; those that have no form there stay by themselves.
+
+    `deciding`: whether a stretch goes on after gate networks that others in it depend on.
+    """
+    writable = {step.node.name for step in steps if _writable(graph, step)}
+    found: list[list[Step]] = []
+    for step in steps:
+        together = bool(found) and {found[-1][0].node.name, step.node.name} <= writable and _fits([*found[-1], step], deciding)
+        found = [*found[:-1], [*found[-1], step]] if together else [*found, [step]]
+    return [_stretch(graph, steps, some) if some[0].node.name in writable else some[0] for some in found]
+
+
+def _stretch(graph: Graph, steps: Sequence[Step], some: Sequence[Step]) -> Stretch:
+    inside = {step.node.name for step in some}
+    later = {edge.source for step in steps if step.node.name not in inside for edge in step.inputs}
+    sends = frozenset(step.node.name for step in some if step.node.kind in ("control", "output") or step.node.name in later)
+    return Stretch(graph, some, sends)
+
+
+def _asked(step: Step) -> list[str]:
+    """The control nodes that decide on a step."""
+    nodes = [node for node in (step.node, step.branch) if node is not None]
+    return [node.channels.control for node in nodes if node.channels is not None] + [gate.control for node in nodes for gate in node.gates]
+
+
+def _fits(steps: Sequence[Step], deciding: bool) -> bool:
+    """Whether the last of some steps can be in one stretch with those before."""
+    controls = {step.node.name: step for step in steps if step.node.kind == "control"}
+    for name in controls.keys() & set(_asked(steps[-1])):
+        control = controls[name]
+        by_program = isinstance(control.run, Scores) and control.node.decides == "each"
+        if not (deciding and by_program) or any(gate.control == name for gate in steps[-1].node.gates):
+            return False
+    return len({step.node.gates for step in steps if step.node.gates}) <= MOST
+
+
+def _writable(graph: Graph, step: Step) -> bool:
+    """Whether a step can be part of a program."""
+    if not step.inputs or (step.node.kind == "control" and not isinstance(step.run, Scores | Values)):
+        return False
+    try:
+        written(Operators(), graph, step, {edge.source: edge.source for edge in step.inputs}, scales=True)
+    except NotWrittenError:
+        return False
+    return True
+
+
+def _session(writing: Operators, sends: Sequence[str], threads: int) -> Any:
+    """The program as one that can be run; nothing where it sends nothing."""
+    if not sends:
+        return None
+    named = [writing.add("Identity", name) for name in sends]  # two may be the same value, or one that was given
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it would take the time of torch's threads
+    return onnxruntime.InferenceSession(writing.model(named), options, providers=["CPUExecutionProvider"])

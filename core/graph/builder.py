@@ -1,0 +1,76 @@
+"""Writes a graph down as the papers' figures show it, node by node."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from core.graph.graph import Graph
+from core.graph.measure import measure
+from core.graph.node import ChannelGate, Decision, Edge, Gate, GraphError, Node
+from core.modules.controller import Controller
+from core.modules.layers import Constant
+
+
+class Builder:
+    """Collects nodes and their modules; what it returns for a node is its name, to be connected further on."""
+
+    def __init__(self, image: Sequence[int], *, every_lam: bool = False) -> None:
+        """`image`: (C, H, W). `every_lam`: controllers hold two values per option, so that one network serves every λ."""
+        self.input = "x"
+        self.image = tuple(image)
+        self.every_lam = every_lam
+        self.nodes: list[Node] = [Node("x", "input")]
+        self.parts: dict[str, nn.Module] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {"x": self.image}
+
+    def add(
+        self, name: str, part: nn.Module, *inputs: str | Edge, when: Gate | Sequence[Gate] = (), channels: ChannelGate | None = None
+    ) -> str:
+        """A regular node; it runs when one of the options `when` is taken, always without. `channels` are gates inside its module.
+
+        Raises GraphError if shapes do not fit.
+        """
+        return self._add(Node(name, "regular", _edges(inputs), _gates(when), channels=channels), part)
+
+    def output(self, name: str, part: nn.Module, *inputs: str | Edge, when: Gate | Sequence[Gate] = ()) -> str:
+        """An output node: an image's answer is that of the last one that ran."""
+        return self._add(Node(name, "output", _edges(inputs), _gates(when)), part)
+
+    def dummy(self, name: str, value: Tensor, *, when: Gate | Sequence[Gate] = ()) -> str:
+        """A node that reads nothing and sends a constant."""
+        return self._add(Node(name, "dummy", (), _gates(when)), Constant(value))
+
+    def control(
+        self, name: str, *inputs: str | Edge, options: Sequence[str], part: nn.Module | None = None, decides: Decision = "one"
+    ) -> tuple[Gate, ...]:
+        """A control node; returns one gate per option, from the cheapest to the dearest. Without `part`, a small perceptron."""
+        edges = _edges(inputs)
+        if part is None:
+            part = Controller([self.shapes[edge.source] for edge in edges], len(options), every_lam=self.every_lam)
+        self._add(Node(name, "control", edges, (), tuple(options), decides), part)
+        return tuple(Gate(name, column) for column in range(len(options)))
+
+    def build(self, reference: Mapping[str, str | int] | None = None) -> Graph:
+        """The graph; `reference` names each control node's option on the path of the highest capacity (its last one otherwise)."""
+        return Graph(self.nodes, self.parts, self.image, reference)
+
+    def _add(self, node: Node, part: nn.Module) -> str:
+        if node.name in self.shapes:
+            raise GraphError(f"node {node.name!r} is there twice: give each node a name of its own")
+        for edge in node.inputs:
+            if edge.source not in self.shapes:
+                raise GraphError(f"node {node.name!r} has an edge from {edge.source!r}, which was not added before it")
+        shapes = [self.shapes[edge.source] for edge in node.inputs]
+        within = 0 if node.channels is None else node.channels.count
+        self.shapes[node.name], _ = measure(part, shapes, weighed=node.kind == "control", channels=within, where=f"node {node.name!r}")
+        self.nodes.append(node)
+        self.parts[node.name] = part
+        return node.name
+
+
+def _edges(inputs: Sequence[str | Edge]) -> tuple[Edge, ...]:
+    return tuple(Edge(one) if isinstance(one, str) else one for one in inputs)
+
+
+def _gates(when: Gate | Sequence[Gate]) -> tuple[Gate, ...]:
+    return (when,) if isinstance(when, Gate) else tuple(when)

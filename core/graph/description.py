@@ -1,0 +1,51 @@
+"""A graph as plain data: its nodes, edges and costs, for a table, a file or a picture."""
+
+from typing import Any
+
+from core.graph.cost import NOT_COUNTED
+from core.graph.graph import Graph
+from core.graph.static import static_macs
+
+
+def describe(graph: Graph) -> dict[str, Any]:
+    """Nodes with shapes, parameters and multiply-adds; data edges with defaults; control edges with options, or with how many channels they
+    keep or drop; the totals.
+    """
+    nodes = [
+        {
+            "name": node.name,
+            "kind": node.kind,
+            "shape": list(graph.shapes[node.name]),
+            "parameters": 0 if node.kind == "input" else sum(weights.numel() for weights in graph.parts[node.name].parameters()),
+            "macs": graph.macs[node.name],
+            "options": list(node.options),
+        }
+        for node in graph.nodes
+    ]
+    data = [
+        {"source": edge.source, "target": node.name, "kind": "data", "default": edge.default}
+        for node in graph.nodes
+        for edge in node.inputs
+    ]
+    control = [
+        {"source": gate.control, "target": node.name, "kind": "control", "option": graph.by_name[gate.control].options[gate.column]}
+        for node in graph.nodes
+        for gate in node.gates
+    ]
+    channels = [
+        {"source": node.channels.control, "target": node.name, "kind": "control", "option": f"{node.channels.count} channels"}
+        for node in graph.nodes
+        if node.channels
+    ]
+    static = static_macs(graph)
+    controllers = sum(graph.macs[node.name] for node in graph.controls)
+    return {
+        "nodes": nodes,
+        "edges": data + control + channels,
+        "macs_full": sum(graph.macs.values()),
+        "macs_static": static,
+        "controllers_share": controllers / static if static else 0.0,
+        "every_lam": graph.every_lam,
+        "exchange_rate": float(graph.exchange_rate),
+        "not_counted": list(NOT_COUNTED),
+    }

@@ -1,0 +1,113 @@
+"""The graph of a dynamic network: its nodes in an order in which they can run, their modules, shapes and costs."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from core.graph.measure import measure
+from core.graph.node import GraphError, Node
+from core.graph.tradeoff import weight
+from core.graph.validation import columns, ordered, validate
+
+
+class Parts(nn.ModuleDict):
+    """The modules of a graph by the names of their nodes, which may be any: torch's own dictionary takes neither "type" nor "train"."""
+
+    def __setitem__(self, name: str, part: nn.Module) -> None:
+        self._modules[name] = part
+
+
+class Graph(nn.Module):
+    """A directed acyclic graph of modules, some of which decide whether others run.
+
+    nodes      the nodes in topological order over data and control edges
+    parts      a module per node (none for the input). A regular or output module takes one tensor (B, ...) per data edge; a control
+               module also takes `weight`, (B,) or None, and returns its values, (B, options) or (B, options, 2); a dummy's takes nothing
+    shapes     the shape of what each node sends for one image
+    macs       multiply-adds of each node for one image
+    reference  the option of each control node on the path of the highest capacity; the network of that path alone is the static one
+    exchange_rate  κ: how much accuracy the whole cost of the static network is worth
+    course     what control nodes are told for λ of 0, …, 1 in even steps, (steps,); empty: the weight of accuracy that λ and κ give
+    prices     what each node costs in the reward, (nodes,): its multiply-adds, or whatever else a method puts there
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        parts: Mapping[str, nn.Module],
+        image: Sequence[int],
+        reference: Mapping[str, str | int] | None = None,
+    ) -> None:
+        """Raises GraphError, naming the node and what to mend, where the graph cannot be executed."""
+        super().__init__()
+        validate(nodes, parts)
+        self.nodes: tuple[Node, ...] = ordered(nodes)
+        self.by_name: dict[str, Node] = {node.name: node for node in self.nodes}
+        self.parts = Parts(parts)
+        dearest = {control.name: len(control.options) - 1 for control in self.controls}
+        self.reference: dict[str, int] = dearest | columns(self.nodes, reference or {})
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.macs: dict[str, int] = {}
+        for node in self.nodes:
+            if node.kind == "input":
+                self.shapes[node.name], self.macs[node.name] = tuple(image), 0
+            else:
+                self.shapes[node.name], self.macs[node.name] = self._measure(node)
+        first = self.outputs[0]
+        for output in self.outputs:
+            if len(self.shapes[output.name]) != 1 or self.shapes[output.name] != self.shapes[first.name]:
+                shapes = f"{first.name!r} sends {self.shapes[first.name]} and {output.name!r} {self.shapes[output.name]}"
+                raise GraphError(f"every output node sends one score per class, but {shapes}: mend their modules")
+        self.exchange_rate: Tensor
+        self.register_buffer("exchange_rate", torch.tensor(1.0))
+        self.course: Tensor
+        self.register_buffer("course", torch.empty(0))
+        self.prices: Tensor
+        self.register_buffer("prices", torch.tensor([self.macs[node.name] for node in self.nodes], dtype=torch.float64))
+
+    def _measure(self, node: Node) -> tuple[tuple[int, ...], int]:
+        shapes = [self.shapes[edge.source] for edge in node.inputs]
+        channels = 0 if node.channels is None else node.channels.count
+        weighed = node.kind == "control"
+        shape, macs = measure(self.parts[node.name], shapes, weighed=weighed, channels=channels, where=f"node {node.name!r}")
+        options = len(node.options)
+        if node.kind == "control" and shape not in ((options,), (options, 2)):
+            raise GraphError(
+                f"control node {node.name!r} has {options} options but its module returns {shape}: return one or two values for each"
+            )
+        return shape, macs
+
+    @property
+    def input(self) -> Node:
+        """The node that stands for the image."""
+        return self.nodes[0]
+
+    @property
+    def controls(self) -> tuple[Node, ...]:
+        """The control nodes, in order."""
+        return tuple(node for node in self.nodes if node.kind == "control")
+
+    @property
+    def outputs(self) -> tuple[Node, ...]:
+        """The output nodes, in order. An image's answer is that of the last one that ran."""
+        return tuple(node for node in self.nodes if node.kind == "output")
+
+    @property
+    def every_lam(self) -> bool:
+        """Whether one set of weights serves every λ, so that λ has to be given to execute it."""
+        return any(
+            len(self.shapes[control.name]) == 2 or getattr(self.parts[control.name], "every_lam", False) for control in self.controls
+        )
+
+    def told(self, lams: Tensor) -> Tensor:
+        """What control nodes are told of λ (B,): (B,)."""
+        if not len(self.course):
+            return weight(lams, self.exchange_rate)
+        at = lams.clamp(0, 1) * (len(self.course) - 1)
+        low = at.floor().long().clamp(max=len(self.course) - 2)
+        return torch.lerp(self.course[low], self.course[low + 1], at - low)
+
+    def opened_by(self, control: str, column: int) -> tuple[str, ...]:
+        """The names of the nodes that a column of a control node opens."""
+        return tuple(node.name for node in self.nodes for gate in node.gates if (gate.control, gate.column) == (control, column))

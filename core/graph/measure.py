@@ -1,0 +1,31 @@
+"""The shape and the multiply-adds of one module, counted by torch's own counter on tensors without data."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from core.graph.node import GraphError
+
+
+def measure(
+    part: nn.Module, shapes: Sequence[tuple[int, ...]], *, weighed: bool = False, channels: int = 0, where: str = "module"
+) -> tuple[tuple[int, ...], int]:
+    """The shape of what a module returns and its multiply-adds, for one image with inputs of these shapes.
+
+    `weighed`: the module is a control module and takes λ's weight too; `channels`: how many gates there are inside it, all of them open.
+    Raises GraphError where it cannot take the shapes.
+    """
+    part = copy.deepcopy(part).to("meta").eval()
+    inputs = [torch.empty(1, *shape, device="meta") for shape in shapes]
+    named = {"weight": torch.empty(1, device="meta")} if weighed else {}
+    gates = {"channels": torch.ones(1, channels, device="meta"), "dense": True} if channels else {}
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        try:
+            output = part(*inputs, **named, **gates)
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            fault = str(error).splitlines()[0]
+            raise GraphError(f"{where}: its module cannot take inputs of shape {', '.join(map(str, shapes))}: {fault}") from error
+    return tuple(output.shape[1:]), int(counter.get_total_flops()) // 2

@@ -1,0 +1,163 @@
+"""Policies: how the scores of a control node become its gates.
+
+A policy sees all images of the batch, those included whose control node does not run: the executor closes their gates afterwards. So random
+policies draw the same numbers whatever ran before, and the answer for one image does not depend on the others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from core.graph.node import Node
+
+if TYPE_CHECKING:
+    from core.graph.execution import Execution
+
+
+class Policy(Protocol):
+    """Turns the scores (B, K) of a control node into gates (B, K) ≥ 0: zero is closed, another number opens and scales."""
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor: ...
+
+
+def one_hot(columns: Tensor, like: Tensor) -> Tensor:
+    """Gates (B, K) in {0, 1} with one open column (B,) per image, of the type of `like` (B, K)."""
+    return torch.zeros_like(like).scatter_(1, columns[:, None], 1)
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """What the scores say: the option of the highest score, the cheaper one of equals; or every positive score as it is."""
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        if control.decides == "each":
+            return scores.relu()
+        return one_hot(scores.argmax(dim=1), scores)
+
+
+@dataclass(frozen=True)
+class Random:
+    """Gates that do not look at the image. A node of two options takes the second with probability `rate`.
+
+    Of K options the one of index Binomial(K − 1, rate) is taken, cheap ones at low rates; gates that decide each open with `rate`.
+    `rate` may be one number, or one per control node.
+    """
+
+    rate: float | Mapping[str, float]
+    generator: Generator
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        rate = self.rate if isinstance(self.rate, float | int) else self.rate[control.name]
+        return _drawn(control, scores, torch.full((len(scores),), rate), self.generator)
+
+
+@dataclass(frozen=True)
+class EpsilonGreedy:
+    """Greedy, but each image of each control node explores with probability `epsilon`, all its options alike (papers' ε-greedy)."""
+
+    epsilon: float
+    generator: Generator
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        greedy = Greedy()(control, scores)
+        explores = torch.rand(len(scores), 1, generator=self.generator) < self.epsilon
+        if control.decides == "each":
+            drawn = torch.randint(2, scores.shape, generator=self.generator).to(scores)
+        else:
+            drawn = one_hot(torch.randint(scores.shape[1], (len(scores),), generator=self.generator).to(scores.device), scores)
+        return torch.where(explores.to(scores.device), drawn, greedy)
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Greedy, but each image first explores as many control nodes as `until` says (B,), at a rate of its own (B,).
+
+    So deep nodes are met as well; and since all decisions after that many are greedy, what comes out tells what the last explored one is
+    worth. `order` is the number of each control node, from 0.
+    """
+
+    until: Tensor
+    rates: Tensor
+    order: Mapping[str, int]
+    generator: Generator
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        random = _drawn(control, scores, self.rates, self.generator)
+        explores = (self.order[control.name] < self.until)[:, None].to(scores.device)  # (B, 1)
+        return torch.where(explores, random, Greedy()(control, scores))
+
+
+@dataclass(frozen=True)
+class StraightThrough:
+    """Forwards exactly Greedy; backwards the gradient of a soft gate: softmax for one of many, sigmoid for each by itself."""
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        hard = Greedy()(control, scores)
+        soft = scores.sigmoid() if control.decides == "each" else scores.softmax(dim=1)
+        return hard.detach() + (soft - soft.detach())  # the bracket is exactly zero
+
+
+@dataclass(frozen=True)
+class Open:
+    """Every gate open and unscaled: all that can run runs."""
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        return torch.ones_like(scores)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The gates of an earlier execution of the same images, whatever the scores say."""
+
+    execution: "Execution"
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        return self.execution.gates[control.name].to(scores)
+
+
+@dataclass(frozen=True)
+class Forced:
+    """Some columns of some control nodes held open (True) or closed (False); what is left is for another policy to decide."""
+
+    columns: Mapping[str, Mapping[int, bool]]
+    otherwise: Policy = Greedy()
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        forced = self.columns.get(control.name, {})
+        gates = self.otherwise(control, scores)
+        if not forced:
+            return gates
+        if control.decides == "each":
+            for column, held in forced.items():
+                gates = gates.clone()
+                gates[:, column] = torch.where(gates[:, column] > 0, gates[:, column], 1.0) if held else 0.0
+            return gates
+        allowed = [column for column, held in forced.items() if held] or [k for k in range(scores.shape[1]) if k not in forced]
+        if not allowed:
+            raise ValueError(f"control node {control.name!r} has no option left: all of {', '.join(control.options)} are forced off")
+        best = torch.full_like(scores, -torch.inf)
+        best[:, allowed] = scores[:, allowed]
+        kept = torch.zeros_like(gates)
+        kept[:, allowed] = gates[:, allowed]
+        return torch.where(kept.sum(dim=1, keepdim=True) > 0, kept, one_hot(best.argmax(dim=1), gates))
+
+
+@dataclass(frozen=True)
+class Several:
+    """The images of a batch several times over, (copies · N,): a policy for each time."""
+
+    policies: Sequence[Policy]
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        parts = scores.chunk(len(self.policies))
+        return torch.cat([policy(control, part) for policy, part in zip(self.policies, parts, strict=True)])
+
+
+def _drawn(control: Node, scores: Tensor, rates: Tensor, generator: Generator) -> Tensor:
+    """Gates drawn at a rate per image, (B,): of K options that of index Binomial(K − 1, rate)."""
+    columns = scores.shape[1] if control.decides == "each" else scores.shape[1] - 1
+    drawn = (torch.rand(len(scores), columns, generator=generator) < rates[:, None]).to(scores.device)
+    return drawn.to(scores.dtype) if control.decides == "each" else one_hot(drawn.sum(dim=1), scores)

@@ -1,0 +1,178 @@
+"""What every option of a control node would have given, tried on images that the modules have not learnt from.
+
+While modules and controllers learn together, a controller sees one option per image, and what it looks forward to keeps changing. Here the
+modules stand still: the last control node is fitted first, each of its options tried on every image, then the one before it, which now
+knows what the later ones will do. Beyond the paper.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+from torch.optim import AdamW
+
+from core.datasets import Split
+from core.evaluation.evaluate import normalised
+from core.evaluation.pareto import Point, hypervolume
+from core.graph.cost import spent, spent_after
+from core.graph.execution import Execution, execute
+from core.graph.graph import Graph
+from core.graph.node import Node
+from core.graph.policy import Greedy, Policy, Random, Several, one_hot
+from core.graph.validation import way
+from core.methods.calibration import even_exchange_rate
+from core.modules.controller import Controller
+
+TOGETHER = 256  # images
+DRAWS = 6  # values of λ, and ways to a control node, at which each image is tried
+LAMS = 16  # at which what comes of it is judged
+ROUNDS = 2  # from the last control node to the first
+STEPS, ROWS, RATE, DECAY = 400, 512, 3e-3, 0.03  # of fitting one control node
+
+
+@dataclass(frozen=True)
+class Trials:
+    """For n rows: what the control node saw (n, F) and was told (n,), and for each option the accuracy and the cost to come, (n, K)."""
+
+    seen: Tensor
+    told: Tensor
+    accuracy: Tensor
+    later: Tensor
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One option of a control node for all rows. Before it some explore, along a way that reaches it; all else is greedy."""
+
+    control: str
+    column: int
+    explores: Tensor  # (N,) bool
+    random: Policy
+    needed: dict[str, int]
+    before: frozenset[str]
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        if control.name == self.control:
+            gates = torch.zeros(len(scores), len(control.options), device=scores.device)
+            gates[:, self.column] = 1
+            return gates
+        greedy = Greedy()(control, scores)
+        if control.name not in self.before:
+            return greedy
+        drawn = self.random(control, scores)
+        if control.name in self.needed:
+            drawn = one_hot(torch.full((len(scores),), self.needed[control.name], device=scores.device), scores)
+        return torch.where(self.explores[:, None].to(scores.device), drawn, greedy)
+
+
+class Observer(nn.Module):
+    """Stands for a controller and returns what it sees."""
+
+    def __init__(self, part: Controller) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
+        return self.part.observed(*seen)
+
+
+def fit_controllers(graph: Graph, kept_back: Split, val: Split, generator: Generator) -> None:
+    """Fits every controller of a graph that serves every λ on images that its modules have not learnt from.
+
+    What comes of it is kept if it serves validation images better than what was there. The graph is left in evaluation mode.
+    """
+    graph.eval()
+    learnt, rate = copy.deepcopy(graph.state_dict()), graph.exchange_rate.clone()
+    before = _front(graph, val)
+    images, labels = normalised(kept_back.images).to(graph.exchange_rate.device), kept_back.labels.to(graph.exchange_rate.device)
+    for _ in range(ROUNDS):
+        for control in reversed(graph.controls):
+            part = graph.parts[control.name]
+            if isinstance(part, Controller):
+                fit(part, trials(graph, control, part, images, labels, generator), generator)
+    after = _front(graph, val)
+    most = max(point.cost for point in before + after)
+    if hypervolume(after, most) <= hypervolume(before, most):
+        graph.load_state_dict(learnt)
+    graph.exchange_rate.copy_(rate)
+
+
+@torch.no_grad()
+def _front(graph: Graph, val: Split) -> list[Point]:
+    """Accuracy against cost by the graph's prices, with the slider spread evenly."""
+    device = graph.exchange_rate.device
+    images = normalised(val.images).to(device)
+    graph.exchange_rate.fill_(even_exchange_rate(graph, images))
+    lams, labels = torch.linspace(0, 1, LAMS, device=device), val.labels.to(device)
+    costs, right = torch.zeros(LAMS, dtype=torch.float64, device=device), torch.zeros(LAMS, device=device)
+    for some, classes in zip(torch.split(images, TOGETHER), torch.split(labels, TOGETHER), strict=True):
+        execution = execute(graph, some, Greedy(), lam=lams.repeat_interleave(len(some)), copies=LAMS)
+        costs += spent(graph, execution).view(LAMS, -1).sum(dim=1)
+        right += (execution.predicted.view(LAMS, -1) == classes).sum(dim=1)
+    return [Point(cost / len(val), accuracy / len(val)) for cost, accuracy in zip(costs.tolist(), right.tolist(), strict=True)]
+
+
+@torch.no_grad()
+def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels: Tensor, generator: Generator) -> Trials:
+    """Every option of a control node tried on images (N, C, H, W), several times over."""
+    found: list[Trials] = []
+    with _observed(graph, control, part):
+        for some, classes in zip(torch.split(images, TOGETHER), torch.split(labels, TOGETHER), strict=True):
+            lams = torch.rand(DRAWS * len(some), generator=generator).to(some.device)
+            policies = _policies(graph, control, len(some), generator)
+            options = len(control.options)
+            execution = execute(graph, some, Several(policies), lam=lams.repeat(options), copies=options * DRAWS)
+            if bool(execution.ran[control.name].any()):
+                found.append(_told(graph, control, execution, classes.repeat(options * DRAWS), lams))
+    return Trials(*(torch.cat([getattr(one, field.name) for one in found]) for field in fields(Trials)))
+
+
+def _policies(graph: Graph, control: Node, count: int, generator: Generator) -> list[Policy]:
+    """For each option, and each of DRAWS, the same ways to the control node."""
+    needed = dict(way(graph.by_name, control.name) or ())
+    before = frozenset(other.name for other in graph.controls[: graph.controls.index(control)])
+    draws = []
+    for _ in range(DRAWS):
+        seed = int(torch.randint(1 << 30, (), generator=generator))
+        draws.append((torch.rand(count, generator=generator) < 0.5, float(torch.rand((), generator=generator)), seed))
+    return [
+        Trial(control.name, column, explores, Random(rate, Generator().manual_seed(seed)), needed, before)
+        for column in range(len(control.options))
+        for explores, rate, seed in draws
+    ]
+
+
+def _told(graph: Graph, control: Node, execution: Execution, labels: Tensor, lams: Tensor) -> Trials:
+    options = len(control.options)
+    right = (execution.predicted == labels).float().view(options, -1)  # (K, n)
+    later = spent_after(graph, execution, control.name).view(options, -1)
+    reached = execution.ran[control.name].view(options, -1)[0]  # (n,)
+    seen = execution.values[control.name].view(options, len(lams), -1)[0]
+    return Trials(seen[reached], graph.told(lams)[reached], right.T[reached], later.T[reached])
+
+
+@contextmanager
+def _observed(graph: Graph, control: Node, part: Controller) -> Iterator[None]:
+    graph.parts[control.name] = Observer(part)
+    try:
+        yield
+    finally:
+        graph.parts[control.name] = part
+
+
+def fit(part: Controller, trials: Trials, generator: Generator) -> None:
+    """Fits a controller to trials: the likelihood of the accuracy, and the squared error of the cost to come."""
+    optimizer = AdamW(part.parameters(), lr=RATE, weight_decay=DECAY)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    for _ in range(STEPS):
+        rows = torch.randint(len(trials.told), (ROWS,), generator=generator).to(trials.told.device)
+        accuracy, efficiency = part.judged(trials.seen[rows], trials.told[rows]).unbind(dim=2)  # (ROWS, K) each
+        unlikely = F.binary_cross_entropy(accuracy.clamp(1e-6, 1 - 1e-6), trials.accuracy[rows])
+        optimizer.zero_grad()
+        (unlikely + F.mse_loss(efficiency, -trials.later[rows])).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        decay.step()

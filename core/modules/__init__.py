@@ -1,0 +1,1 @@
+"""The modules that the nodes of a graph hold."""
