@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from core.architectures import Architecture
 from core.datasets import Dataset
@@ -18,38 +18,48 @@ class Training(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(10, ge=1, le=10_000, description="times that every training image is seen")
-    batch_size: int = Field(64, ge=2, le=65_536, description="images per step")
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training images")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Images per step")
     optimizer: Literal["adamw", "sgd"] = Field(
-        "adamw", description="adamw, or sgd with Nesterov's momentum of 0.9, which takes another learning rate and decay: 0.1 and 5e-4, say"
+        "adamw",
+        description="adamw, or sgd with Nesterov momentum 0.9, which needs another learning rate and weight decay (0.1 and 5e-4, "
+        "for example)",
     )
-    learning_rate: float = Field(2e-3, gt=0, le=10, description="highest learning rate; it rises, then falls along a cosine")
+    learning_rate: float = Field(
+        2e-3, gt=0, le=10, description="Peak learning rate, reached after a warm-up and followed by a cosine decay"
+    )
     control_rate: float = Field(
-        1.0, gt=0, le=100, description="learning rate of control nodes as a multiple of the modules'; more than 1 where these begin trained"
+        1.0, gt=0, le=100, description="Learning-rate multiplier of the control nodes; above 1 where the modules are already trained"
     )
-    weight_decay: float = Field(1e-2, ge=0, le=1, description="decay of the weights, not of biases, norms and controllers")
-    seed: int = Field(0, ge=0, lt=2**31, description="fixes the first weights, the order of the images and every random choice")
-    settled: float = Field(
+    weight_decay: float = Field(1e-2, ge=0, le=1, description="Weight decay; biases, norms and controllers have none")
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of the initial weights, the order of the images and every random choice")
+    freeze_bn: float = Field(
         0.0,
+        validation_alias=AliasChoices("freeze_bn", "settled"),
         ge=0,
         le=1,
-        description="share of the training, at its end, in which batch norm keeps its figures and goes by them, as it will afterwards",
+        description="Final fraction of the training during which batch-norm statistics are frozen",
     )
-    start: str = Field(
+    init_from: str = Field(
         "",
-        description="file whose weights it begins with: an exported run, or published .safetensors or .pth; {seed} in its name stands for "
-        "the seed; none: random ones",
+        validation_alias=AliasChoices("init_from", "start"),
+        description="Checkpoint to initialise from: an exported run, or published .safetensors or .pth weights; {seed} in its name "
+        "stands for the seed (empty: random weights)",
     )
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 is faster on processors that have it")
-    stored: Literal["float32", "float16"] = Field(
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Precision of the computation; bfloat16 is faster on processors that support it"
+    )
+    weights_dtype: Literal["float32", "float16"] = Field(
         "float32",
-        description="how the trained weights are kept; float16 rounds them before anything is measured, and files are half as large",
+        validation_alias=AliasChoices("weights_dtype", "stored"),
+        description="Precision in which trained weights are kept; float16 halves the files, and all figures are those of the "
+        "rounded weights",
     )
 
     @property
-    def begun_with(self) -> Path | None:
+    def initial_weights(self) -> Path | None:
         """The file whose weights this seed begins with."""
-        return self.file(self.start) if self.start else None
+        return self.file(self.init_from) if self.init_from else None
 
     def file(self, name: str) -> Path:
         """The file that a name with "{seed}" in it stands for."""
@@ -76,10 +86,10 @@ class RunConfig(BaseModel):
             how = {"one": "pick one of several options", "each": "open each gate by itself"}
             shape, method = self.architecture.name, self.method.name
             raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains those that {how[trained]}")
-        if self.method.continues and not self.training.start:
-            raise ValueError("this takes over what another network's gates do: name its exported file in training.start")
-        if isinstance(self.method, Pupil) and self.method.distilled and not (self.method.teacher or self.training.start):
-            raise ValueError("there is nothing to distil: name an exported run in method.teacher, or begin with one in training.start")
+        if self.method.continues and not self.training.init_from:
+            raise ValueError("this takes over what another network's gates do: name its exported file in training.init_from")
+        if isinstance(self.method, Pupil) and self.method.distillation_weight and not (self.method.teacher or self.training.init_from):
+            raise ValueError("there is nothing to distil: name an exported run in method.teacher, or begin with one in training.init_from")
         if self.lam is not None and not self.method.decides:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self

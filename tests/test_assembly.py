@@ -72,7 +72,7 @@ def test_a_teacher_of_other_classes_or_none_is_refused(taught_by: str, digits: D
 
 def test_a_beginning_that_lacks_a_part_of_the_network_cannot_teach(taught_by: str, digits: Data) -> None:
     """Such a beginning is fine for what is trained: the rest begins at random."""
-    begun = static("digits", 12, {"seed": 3, "start": taught_by}, distilled=1.0)
+    begun = static("digits", 12, {"seed": 3, "init_from": taught_by}, distilled=1.0)
     assert teacher_of(begun, digits) is not None
     few = Data(digits.train, digits.val, digits.test, digits.classes[:5])
     with pytest.raises(ConfigError, match=r"has no weights for 1 nodes of the static network.*method\.teacher"):

@@ -53,10 +53,12 @@ def test_each_seed_can_begin_with_a_file_of_its_own(tmp_path: Path) -> None:
         (tmp_path / f"learnt-{seed}.safetensors").write_bytes(pack(assemble(resnet("static", 7 + seed), data.image, 2)))
     start = str(tmp_path / "learnt-{seed}.safetensors")
     configs = [
-        run_config(**(resnet("d2nn", seed).model_dump() | {"training": {"seed": seed, "epochs": 1, "start": start}})) for seed in (0, 1)
+        run_config(**(resnet("d2nn", seed).model_dump() | {"training": {"seed": seed, "epochs": 1, "init_from": start}})) for seed in (0, 1)
     ]
     plain = [
-        resnet("d2nn", seed).model_copy(update={"training": config.training.model_copy(update={"start": str(config.training.begun_with)})})
+        resnet("d2nn", seed).model_copy(
+            update={"training": config.training.model_copy(update={"init_from": str(config.training.initial_weights)})}
+        )
         for seed, config in enumerate(configs)
     ]
     ends = [next(progress.state for progress in train(one, data) if progress.final) for one in (*configs, *plain)]
@@ -68,10 +70,10 @@ def test_training_begins_with_a_file(tmp_path: Path) -> None:
     data = config.dataset.read()
     learnt = assemble(resnet("static", 5), data.image, 2)
     (tmp_path / "learnt.safetensors").write_bytes(pack(learnt))
-    start = {"start": str(tmp_path / "learnt.safetensors")}
+    start = {"init_from": str(tmp_path / "learnt.safetensors")}
     begun = config.model_copy(update={"training": config.training.model_copy(update=start)})
     ends = [[progress.final for progress in train(one, data)][-1] for one in (config, begun, begun)]
     assert ends[0] != ends[1] == ends[2]
-    missing = config.model_copy(update={"training": config.training.model_copy(update={"start": "nowhere"})})
+    missing = config.model_copy(update={"training": config.training.model_copy(update={"init_from": "nowhere"})})
     with pytest.raises(ConfigError, match="nowhere"):
         next(train(missing, data))

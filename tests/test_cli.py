@@ -315,11 +315,14 @@ def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[
         (("train", "cascade", "--dataset", "faces", "--set", "architecture.name=plain"), "--set architecture.name=plain"),
         (("describe", "cascade", "--set", "dataset.name=faces"), "--set dataset.name=faces"),
         (("describe", "cascade", "--set", "architecture.trunk=[8]"), "architecture cascade: trunk has 1 stages"),
-        (("train", "plain", "--dataset", "digits", "--method", "static", "--set", "method.held_out=0.99"), "lower method.held_out"),
+        (
+            ("train", "plain", "--dataset", "digits", "--method", "static", "--set", "method.controller_holdout=0.99"),
+            "lower method.controller_holdout",
+        ),
         (("train", "cascade", "--lam", "1.5"), "lam"),
         (("train", "plain", "--dataset", "digits"), "control nodes"),
         (("train", "plain", "--dataset", "digits", "--method", "static", "--lam", "0.5"), "no λ"),
-        (("train", "cascade", "--dataset", "faces", "--set", "method.bag=200"), "too few"),
+        (("train", "cascade", "--dataset", "faces", "--set", "method.bag_size=200"), "too few"),
         (("train", "high_low", "--dataset", "digits", "--method", "static", "--set", 'method.route=["Q=left"]'), "stop, go on"),
         (("predict", "nobody", "x.png"), "nobody"),
         (("evaluate", "nobody"), "nobody"),
@@ -338,9 +341,9 @@ def test_what_a_user_got_wrong_is_told_in_one_line(words: tuple[str, ...], says:
 def test_a_training_that_could_not_begin_leaves_its_name_free(scratch_database: str) -> None:
     words = ["train", "cascade", "--dataset", "faces", "--name", "mine", "--epochs", "1", "--db", scratch_database]
     for _ in range(2):
-        assert "too few" in refused(*words, "--set", "method.bag=200")
-    assert "method.teacher: " in refused(*words, "--set", "method.distilled=1", "--set", "method.teacher=nowhere.safetensors")
-    assert "weight in method.distilled" in refused(*words, "--set", "method.teacher=nowhere.safetensors")
+        assert "too few" in refused(*words, "--set", "method.bag_size=200")
+    assert "method.teacher: " in refused(*words, "--set", "method.distillation_weight=1", "--set", "method.teacher=nowhere.safetensors")
+    assert "weight in method.distillation_weight" in refused(*words, "--set", "method.teacher=nowhere.safetensors")
     assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
 
 
@@ -362,8 +365,8 @@ def test_text_that_looks_like_something_else_stays_text(path: str) -> None:
     config = run_config(
         architecture={"name": "cascade", "trunk": [4, 8], "head": [8, 8]},
         dataset={"name": "folder", "path": path},
-        method={"name": "static", "route": ["Q1=stop"], "distilled": 0.5, "teacher": path},
-        training={"epochs": 1, "start": path, "precision": "bfloat16"},
+        method={"name": "static", "route": ["Q1=stop"], "distillation_weight": 0.5, "teacher": path},
+        training={"epochs": 1, "init_from": path, "precision": "bfloat16"},
     )
     words = shlex.split(config.command())
     pairs = [value for option, value in pairwise(words) if option == "--set"]

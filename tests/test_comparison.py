@@ -12,12 +12,12 @@ def row(lam: float | None, accuracy: float, macs: float) -> dict[str, Any]:
 
 
 def test_only_options_that_differ_are_told() -> None:
-    one = {"lam": None, "method": {"name": "d2nn", "held_out": 0.1}, "training": {"epochs": 3, "seed": 0}}
+    one = {"lam": None, "method": {"name": "d2nn", "controller_holdout": 0.1}, "training": {"epochs": 3, "seed": 0}}
     other = {"lam": 0.5, "method": {"name": "static"}, "training": {"epochs": 3, "seed": 1}}
     assert differing([one, other]) == {
         "lam": ["–", "0.5"],
         "method.name": ["d2nn", "static"],
-        "method.held_out": ["0.1", "–"],
+        "method.controller_holdout": ["0.1", "–"],
         "training.seed": ["0", "1"],
     }
     assert differing([one, one, one]) == {}

@@ -17,7 +17,7 @@ from core.graph.builder import Builder
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, GraphError, Node
-from core.graph.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, Several, StraightThrough
+from core.graph.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, Stacked, StraightThrough
 from core.modules.layers import Add, Constant, conv
 from core.training.assembly import assemble
 
@@ -170,7 +170,7 @@ def test_copies_of_images_are_as_if_each_had_been_run(graph: Graph, rates: list[
     def policies() -> list[Policy]:
         return [Greedy(), Open(), *(Random(rate, torch.Generator().manual_seed(7)) for rate in rates)]
 
-    together = execute(graph, x, Several(policies()), dense=dense, copies=5)
+    together = execute(graph, x, Stacked(policies()), dense=dense, copies=5)
     for number, policy in enumerate(policies()):
         assert same(rows(together, range(5 * number, 5 * number + 5)), execute(graph, x, policy))
 
@@ -189,7 +189,7 @@ def test_copies_of_images_are_computed_once(graph: Graph) -> None:
     once = execute(graph, images(6), Greedy())
     counted = dict(called)
     called.clear()
-    fourfold = execute(graph, images(6), Several([Greedy()] * 4), copies=4)
+    fourfold = execute(graph, images(6), Stacked([Greedy()] * 4), copies=4)
     assert called.keys() == counted.keys()
     assert all(called[name] <= images_then for name, images_then in counted.items())  # fewer where images are alike too, behind a dummy
     assert all(torch.equal(fourfold.ran[name], once.ran[name].repeat(4)) for name in once.ran)

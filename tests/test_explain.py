@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from core.config import run_config
 from core.evaluation.evaluate import normalised
-from core.explain.attribution import PATCH, WAYS, Alike, activations, attribution
+from core.explain.attribution import PATCH, WAYS, SameRoute, activations, attribution
 from core.explain.model import Model
 from core.explain.predict import holding
 from core.graph.builder import Builder
@@ -90,7 +90,7 @@ def test_integrated_gradients_add_up_because_the_route_stays(name: str) -> None:
     seen = execute(model.graph, x, holding(model.graph, forced), lam=lam)
 
     def margin(x: Tensor) -> float:
-        scores = execute(model.graph, x, Alike(seen), lam=lam).scores[control.name][0]
+        scores = execute(model.graph, x, SameRoute(seen), lam=lam).scores[control.name][0]
         return float(scores[1] - scores[0])
 
     gained = margin(x) - margin(torch.full_like(x, -1.0))

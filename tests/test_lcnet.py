@@ -22,7 +22,7 @@ from core.graph.policy import Greedy, Open, Random, StraightThrough
 from core.methods import Batch
 from core.methods.calibration import _dearest, even_course
 from core.methods.expected_cost import expected_share, open_gates
-from core.methods.lcnet import STEPS, LCNet
+from core.methods.lcnet import CURVE_STEPS, LCNet
 from core.methods.losses import taught
 from core.methods.static_gates import gate_networks, settle
 from core.modules.gate_network import GateNetwork
@@ -83,7 +83,7 @@ def test_a_batch_is_asked_for_every_cost_and_for_both_ends() -> None:
     graph = two_blocks(every_lam=True).eval()
     graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
     images, labels = halves(64, Generator().manual_seed(0))
-    method = LCNet(least=0.2, anneal=0.0, groups=64, penalty=1.0)
+    method = LCNet(min_budget=0.2, budget_warmup=0.0, budget_groups=64, budget_weight=1.0)
     loss = method.step(graph, Batch(images, labels, torch.zeros(64, dtype=torch.bool)), None, 1.0, Generator().manual_seed(0)).losses[
         "cost"
     ]
@@ -96,11 +96,11 @@ def test_what_the_static_network_says_is_learnt_from() -> None:
     graph = two_blocks(every_lam=True).eval()
     images, labels = halves(8, Generator().manual_seed(0))
     answers = execute(graph, images, Open(), lam=torch.full((8,), 0.5)).output.detach()
-    method = LCNet(distilled=0.5)
+    method = LCNet(distillation_weight=0.5)
     losses = []
     for teacher in (answers, -answers):
         batch = Batch(images, labels, torch.zeros(8, dtype=torch.bool), teacher)
-        losses.append(method.step(graph, batch, None, 0.0, Generator().manual_seed(0)).losses["distilled"].item())
+        losses.append(method.step(graph, batch, None, 0.0, Generator().manual_seed(0)).losses["distillation"].item())
     assert losses[0] == pytest.approx(0, abs=1e-6)
     assert losses[1] == pytest.approx(0.5 * taught(answers, -answers).item())
     assert losses[1] > 0.1
@@ -113,10 +113,10 @@ def test_the_network_beside_teaches_where_gates_change_the_answer() -> None:
         taught_at = []
         for weight in (1.0, 0.5):
             batch = Batch(images, labels, torch.zeros(16, dtype=torch.bool))
-            losses = LCNet(beside=weight).step(graph, batch, None, 0.0, Generator().manual_seed(0)).losses
-            taught_at.append(losses["beside"].item())
+            losses = LCNet(sandwich_weight=weight).step(graph, batch, None, 0.0, Generator().manual_seed(0)).losses
+            taught_at.append(losses["all-open distillation"].item())
             full = execute(graph, images, Open(), lam=torch.full((16,), 0.5)).output
-            assert losses["full network"].item() == pytest.approx(nn.functional.cross_entropy(full, labels).item())
+            assert losses["all-open classification"].item() == pytest.approx(nn.functional.cross_entropy(full, labels).item())
         assert taught_at[1] == pytest.approx(0.5 * taught_at[0], abs=1e-7)
         assert (taught_at[0] > 1e-4) == moved
 
@@ -124,14 +124,14 @@ def test_the_network_beside_teaches_where_gates_change_the_answer() -> None:
 def test_distilling_needs_a_network_and_uses_it(tmp_path: Path) -> None:
     shape, training = {"name": "lc_resnet", "depth": 8, "width": 4}, {"epochs": 1}
     with pytest.raises(ConfigError, match="nothing to distil"):
-        run_config(architecture=shape, dataset="digits", method={"name": "lcnet", "distilled": 1.0})
+        run_config(architecture=shape, dataset="digits", method={"name": "lcnet", "distillation_weight": 1.0})
     static = run_config(architecture=shape, dataset="digits", method="static", training=training)
     data = static.dataset.read()
     *_, last = train(static, data)
     file = tmp_path / "static.safetensors"
     file.write_bytes(last.state)
-    method = {"name": "lcnet", "distilled": 1.0}
-    begun = run_config(architecture=shape, dataset="digits", method=method, training=training | {"start": str(file)})
+    method = {"name": "lcnet", "distillation_weight": 1.0}
+    begun = run_config(architecture=shape, dataset="digits", method=method, training=training | {"init_from": str(file)})
     progress = list(train(begun, data))
     states = [one.state for one in progress if one.state]
     *_, resumed = train(begun, data, resume=states[0])
@@ -141,12 +141,12 @@ def test_distilling_needs_a_network_and_uses_it(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_for_comes_down_from_the_whole_cost() -> None:
-    method = LCNet(least=0.2, anneal=0.5)
+    method = LCNet(min_budget=0.2, budget_warmup=0.5)
     lams = torch.tensor([0.0, 0.5, 1.0])
     assert method.asked(lams, 0.0).tolist() == [1.0] * 3
     assert method.asked(lams, 0.25).tolist() == pytest.approx([0.6, 0.8, 1.0])
     assert method.asked(lams, 0.5).tolist() == method.asked(lams, 1.0).tolist() == pytest.approx([0.2, 0.6, 1.0])
-    assert LCNet(anneal=0.0).asked(lams, 0.0).tolist() == pytest.approx([0.1, 0.55, 1.0])
+    assert LCNet(budget_warmup=0.0).asked(lams, 0.0).tolist() == pytest.approx([0.1, 0.55, 1.0])
 
 
 def two_blocks(every_lam: bool) -> Graph:
@@ -187,7 +187,7 @@ def halves(count: int, generator: Generator, first: float = 0.5) -> tuple[Tensor
 
 @pytest.mark.parametrize("lam", [None, 0.5])
 def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
-    method = LCNet(least=0.02, anneal=0.2)
+    method = LCNet(min_budget=0.02, budget_warmup=0.2)
     graph = method.prepare(two_blocks(lam is None)).train()
     graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
     optimizer, generator = Adam(graph.parameters(), lr=0.02), Generator().manual_seed(0)
@@ -254,13 +254,13 @@ def test_one_lucky_image_does_not_end_the_course() -> None:
 
 def test_a_graph_tells_what_lies_between_the_steps_of_its_course() -> None:
     graph = small()
-    graph.course.copy_(torch.linspace(0, 1, STEPS) ** 2)
+    graph.course.copy_(torch.linspace(0, 1, CURVE_STEPS) ** 2)
     assert graph.told(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx([0.0, 0.25, 1.0])
     assert float(graph.told(torch.tensor([0.505]))) == pytest.approx((0.25 + 0.51**2) / 2)
 
 
 def test_a_training_of_lc_net_ends_with_figures_and_can_go_on() -> None:
-    method = {"name": "lcnet", "beside": 1.0}
+    method = {"name": "lcnet", "sandwich_weight": 1.0}
     shape = {"name": "lc_resnet", "depth": 8, "width": 4}
     config = run_config(architecture=shape, dataset="digits", method=method, training={"epochs": 2})
     data = config.dataset.read()
@@ -283,7 +283,7 @@ def test_methods_take_the_control_nodes_that_they_can_train(architecture: str, m
 @pytest.mark.parametrize("lam", [None, 0.5])
 def test_constant_gates_know_nothing_of_the_image(lam: float | None) -> None:
     """The toy whose blocks each know one kind of image. Four in five are of the first: at half the cost its block is the one to open."""
-    method = LCNet(least=0.02, anneal=0.2, gates="constant")
+    method = LCNet(min_budget=0.02, budget_warmup=0.2, gates="constant")
     graph = method.prepare(two_blocks(lam is None)).train()
     graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
     optimizer, generator = Adam(graph.parameters(), lr=0.02), Generator().manual_seed(0)
@@ -325,12 +325,12 @@ def test_gates_are_fixed_at_what_most_images_do() -> None:
 def test_a_network_with_fixed_gates_is_trained_from_another_and_keeps_to_its_costs(tmp_path: Path) -> None:
     shape = {"name": "lc_resnet", "depth": 8, "width": 4, "layers": False}  # channels alone: a pattern can cost nearly anything
     choices = {"architecture": shape, "dataset": "digits"}
-    first = run_config(**choices, method={"name": "lcnet", "least": 0.2}, training={"epochs": 12, "learning_rate": 1e-2})
+    first = run_config(**choices, method={"name": "lcnet", "min_budget": 0.2}, training={"epochs": 12, "learning_rate": 1e-2})
     data = first.dataset.read()
     *_, last = train(first, data)
     file = tmp_path / "first.safetensors"
     file.write_bytes(last.state)
-    second = run_config(**choices, method={"name": "lcnet", "gates": "fixed"}, training={"epochs": 1, "start": str(file)})
+    second = run_config(**choices, method={"name": "lcnet", "gates": "fixed"}, training={"epochs": 1, "init_from": str(file)})
     *_, then = train(second, data)
     costs = [[row["macs_mean"] / row["macs_static"] for row in one.final["test"]] for one in (last, then)]
     assert costs[0][-1] - costs[0][0] > 0.1
@@ -373,6 +373,6 @@ def test_fixed_gates_need_gates_that_were_trained(tmp_path: Path) -> None:
     *_, last = train(static, data)
     file = tmp_path / "static.safetensors"
     file.write_bytes(last.state)
-    fixed = run_config(architecture=shape, dataset="digits", method={"name": "lcnet", "gates": "fixed"}, training={"start": str(file)})
+    fixed = run_config(architecture=shape, dataset="digits", method={"name": "lcnet", "gates": "fixed"}, training={"init_from": str(file)})
     with pytest.raises(ConfigError, match="no trained gates"):
         next(train(fixed, data))

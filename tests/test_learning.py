@@ -59,13 +59,13 @@ def trained(graph: Graph, method: D2NN, draw: Draw, lam: float | None, steps: in
 
 @pytest.mark.parametrize("lam", LAMS)
 def test_a_controller_of_one_lam_learns_the_best_action(lam: float) -> None:
-    graph = trained(three_paths(), D2NN(exchange_rate=1.0, held_out=ALL), marked, lam)
+    graph = trained(three_paths(), D2NN(exchange_rate=1.0, controller_holdout=ALL), marked, lam)
     assert float(graph.exchange_rate) == 1.0
     assert agreement(graph, lam, 1.0) >= 0.98
 
 
 def test_a_controller_of_every_lam_learns_the_best_action_of_each() -> None:
-    graph = trained(three_paths(every_lam=True), D2NN(calibrate=False, held_out=ALL), marked, None)
+    graph = trained(three_paths(every_lam=True), D2NN(calibrate=False, controller_holdout=ALL), marked, None)
     assert RATES[0] < graph.exchange_rate < RATES[-1]
     graph.exchange_rate.fill_(1.0)  # a trained controller takes any κ
     assert [agreement(graph, lam, 1.0) >= 0.98 for lam in LAMS] == [True] * 3
@@ -73,13 +73,13 @@ def test_a_controller_of_every_lam_learns_the_best_action_of_each() -> None:
 
 @pytest.mark.parametrize("lam", LAMS)
 def test_two_controllers_of_one_lam_learn_the_best_way(lam: float) -> None:
-    graph = trained(three_stages(), D2NN(exchange_rate=1.0, held_out=ALL), marked, lam, steps=400)
+    graph = trained(three_stages(), D2NN(exchange_rate=1.0, controller_holdout=ALL), marked, lam, steps=400)
     assert agreement(graph, lam, 1.0) >= 0.98
 
 
 @pytest.fixture(scope="module")
 def stages_of_every_lam() -> Graph:
-    graph = trained(three_stages(every_lam=True), D2NN(calibrate=False, held_out=ALL), marked, None, steps=400)
+    graph = trained(three_stages(every_lam=True), D2NN(calibrate=False, controller_holdout=ALL), marked, None, steps=400)
     graph.exchange_rate.fill_(1.0)
     return graph
 
@@ -90,7 +90,7 @@ def test_two_controllers_of_every_lam_learn_the_best_way(stages_of_every_lam: Gr
 
 
 def test_mini_bags_of_every_lam_weigh_accuracy_as_single_images_do() -> None:
-    graph = trained(three_paths(every_lam=True), D2NN(calibrate=False, bag=4, held_out=ALL), marked, None, batch=256)
+    graph = trained(three_paths(every_lam=True), D2NN(calibrate=False, bag_size=4, controller_holdout=ALL), marked, None, batch=256)
     graph.exchange_rate.fill_(1.0)
     assert [agreement(graph, lam, 1.0) >= 0.98 for lam in LAMS] == [True] * 3
 
@@ -101,7 +101,7 @@ SECONDS = {"x": 0.0, "Q": 0.0, "y0": 9e-3, "y1": 1e-3, "y2": 5e-3}  # the path o
 @pytest.mark.parametrize("every_lam", [False, True])
 def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.MonkeyPatch, every_lam: bool) -> None:
     monkeypatch.setattr("core.methods.d2nn.seconds", lambda graph, batch: SECONDS)
-    method = D2NN(efficiency="seconds", exchange_rate=1.0, calibrate=False, held_out=ALL)
+    method = D2NN(efficiency="seconds", exchange_rate=1.0, calibrate=False, controller_holdout=ALL)
     graph = method.prepare(three_paths(every_lam))
     method.begin(graph, 32, torch.empty(0))
     again = three_paths(every_lam)
@@ -126,7 +126,7 @@ def test_seconds_are_measured_for_every_node_that_computes() -> None:
 
 def test_some_images_take_the_full_path_whatever_is_learnt() -> None:
     graph = three_stages(every_lam=True)
-    method = D2NN(calibrate=False, full_path=0.3, episodes=0.0, held_out=ALL)
+    method = D2NN(calibrate=False, full_route_fraction=0.3, random_route_fraction=0.0, controller_holdout=ALL)
     method.prepare(graph)
     torch.nn.init.constant_(graph.parts["Q1"].head.bias, 0.0)
     graph.exchange_rate.fill_(1e6)  # nothing is worth its cost
@@ -161,8 +161,14 @@ def two_paths(every_lam: bool = False) -> Graph:
 
 def test_mini_bags_learn_for_f1_what_single_images_cannot() -> None:
     lam, rate = 0.8, 1.5
-    explored: dict[str, float] = {"explore": 0.5, "settle": 0.9, "last_epsilon": 0.2, "held_out": ALL, "exchange_rate": rate}
-    methods = {"bag": D2NN(metric="f1", bag=16, **explored), "image": D2NN(**explored)}
+    explored: dict[str, float] = {
+        "exploration_fraction": 0.5,
+        "epsilon_decay_end": 0.9,
+        "final_epsilon": 0.2,
+        "controller_holdout": ALL,
+        "exchange_rate": rate,
+    }
+    methods = {"bag_size": D2NN(metric="f1", bag_size=16, **explored), "image": D2NN(**explored)}
     images, labels = rare(16 * 400, Generator().manual_seed(1))
     doubtful = images[:, 1, 0, 0] > 0
     looks, rewards = {}, {}
@@ -241,14 +247,14 @@ def test_what_is_taught_is_weighed_and_only_by_images_that_modules_learn_from() 
     images, labels = torch.randn(12, 3, 16, 16), torch.arange(12) % 10
 
     def losses(weight: float, apart: int) -> dict[str, Tensor]:
-        method = D2NN(taught=weight)
+        method = D2NN(self_distillation=weight)
         return method.step(method.prepare(graph), batch_of(images, labels, apart), None, 0.0, Generator().manual_seed(1)).losses
 
-    assert "taught" not in losses(0.0, 2)
-    once, thrice = losses(1.0, 2)["taught"], losses(3.0, 2)["taught"]
+    assert "self-distillation" not in losses(0.0, 2)
+    once, thrice = losses(1.0, 2)["self-distillation"], losses(3.0, 2)["self-distillation"]
     assert float(once.detach()) > 0
     assert float(thrice.detach()) == pytest.approx(3 * float(once.detach()), rel=1e-5)
-    assert float(losses(1.0, 12)["taught"].detach()) == 0
+    assert float(losses(1.0, 12)["self-distillation"].detach()) == 0
 
 
 def test_every_output_learns_from_a_teacher() -> None:
@@ -276,9 +282,9 @@ def test_what_a_teacher_says_is_weighed_and_only_by_images_that_modules_learn_fr
     told = Batch(batch.images, batch.labels, batch.kept_back, torch.randn(12, 10))
 
     def loss(weight: float, batch: Batch) -> float:
-        method = D2NN(distilled=weight)
+        method = D2NN(distillation_weight=weight)
         losses = method.step(method.prepare(graph), batch, None, 0.0, Generator().manual_seed(1)).losses
-        return float(losses["distilled"].detach()) if "distilled" in losses else 0.0
+        return float(losses["distillation"].detach()) if "distillation" in losses else 0.0
 
     assert loss(0.0, batch) == 0
     assert loss(1.0, told) > 0
@@ -287,14 +293,14 @@ def test_what_a_teacher_says_is_weighed_and_only_by_images_that_modules_learn_fr
 
 
 def test_epsilon_starts_at_one_falls_and_ends() -> None:
-    method = D2NN(explore=0.2, settle=0.6, last_epsilon=0.05)
+    method = D2NN(exploration_fraction=0.2, epsilon_decay_end=0.6, final_epsilon=0.05)
     at = [method.epsilon(progress / 100) for progress in range(101)]
     assert at[:20] == [1.0] * 20
     assert at[40] == pytest.approx(1 - 0.5 * 0.95)
     assert at[60:] == pytest.approx([0.05] * 41)
     assert all(later <= earlier for earlier, later in pairwise(at))
     for explore, settle in ((0.0, 0.0), (1.0, 0.5), (0.5, 0.5), (0.0, 1.0)):
-        ends = D2NN(explore=explore, settle=settle, last_epsilon=0.3)
+        ends = D2NN(exploration_fraction=explore, epsilon_decay_end=settle, final_epsilon=0.3)
         assert all(0.3 <= ends.epsilon(progress / 10) <= 1 for progress in range(11))
         assert explore == 1 or ends.epsilon(1.0) == pytest.approx(0.3)
 
@@ -359,7 +365,7 @@ def test_a_step_by_hand(bag: int, apart: int) -> None:
     """All explored at random: the value of the option taken against the reward of its bag, where there are images apart for these alone."""
     graph = D2NN(exchange_rate=0.5).prepare(three_paths())
     images, labels = marked(6, Generator().manual_seed(4))
-    method = D2NN(exchange_rate=0.5, bag=bag, held_out=apart / 6)
+    method = D2NN(exchange_rate=0.5, bag_size=bag, controller_holdout=apart / 6)
     step = method.step(graph, batch_of(images, labels, apart), 0.4, 0.0, Generator().manual_seed(7))
     generator = Generator().manual_seed(7)
     torch.rand(6, 1, generator=generator)
@@ -389,11 +395,11 @@ def test_a_step_by_hand(bag: int, apart: int) -> None:
 def test_images_beyond_the_last_whole_bag_are_left_out() -> None:
     graph = D2NN().prepare(three_paths())
     images, labels = marked(10, Generator().manual_seed(4))
-    method = D2NN(bag=4, held_out=ALL)
+    method = D2NN(bag_size=4, controller_holdout=ALL)
     steps = [method.step(graph, batch_of(images[-count:], labels[-count:]), 0.5, 0.5, Generator().manual_seed(0)) for count in (10, 8)]
     assert steps[0].losses["values"].item() == pytest.approx(steps[1].losses["values"].item(), rel=1e-6)
     with pytest.raises(ConfigError, match=r"mini-bag of 16.*batch_size"):
-        D2NN(bag=16).step(graph, batch_of(images, labels), 0.5, 0.5, Generator())
+        D2NN(bag_size=16).step(graph, batch_of(images, labels), 0.5, 0.5, Generator())
 
 
 def test_set_based_metrics_want_several_images() -> None:
@@ -406,7 +412,7 @@ def test_set_based_metrics_want_several_images() -> None:
 
 @pytest.mark.parametrize("batch_size", [16, 32, 64, 128])
 def test_controllers_learn_from_bags_whatever_share_is_held_out(batch_size: int) -> None:
-    method = D2NN(metric="f1", bag=16)
+    method = D2NN(metric="f1", bag_size=16)
     graph = method.prepare(two_paths())
     images, labels = rare(batch_size, Generator().manual_seed(0))
     step = method.step(graph, batch_of(images, labels, round(method.kept_back * batch_size)), 0.5, 0.0, Generator().manual_seed(0))
@@ -416,7 +422,7 @@ def test_controllers_learn_from_bags_whatever_share_is_held_out(batch_size: int)
 
 @pytest.mark.parametrize("bag", [1, 16, 256])
 def test_early_controllers_of_every_lam_learn_from_bags_of_any_size(bag: int) -> None:
-    method = D2NN(bag=bag, held_out=ALL, calibrate=False)
+    method = D2NN(bag_size=bag, controller_holdout=ALL, calibrate=False)
     graph = method.prepare(three_stages(every_lam=True)).train()
     generator = Generator().manual_seed(0)
     for _ in range(4):
@@ -450,18 +456,18 @@ def test_seeing_does_not_teach_what_is_seen_unless_it_is_mixed_in() -> None:
 def test_a_controller_of_every_lam_knows_the_cost_and_bounds_the_accuracy() -> None:
     graph = D2NN().prepare(three_stages(every_lam=True))
     first, second = (graph.parts[name] for name in ("Q1", "Q2"))
-    assert (first.looks_on, second.looks_on) == (True, False)
+    assert (first.has_successors, second.has_successors) == (True, False)
     static = max(graph.macs[node.name] for node in graph.outputs)
-    assert second.known.tolist() == pytest.approx([0.0, graph.macs["y2"] / static])
-    assert first.known.tolist() == pytest.approx([0.0, (graph.macs["y1"] + graph.macs["Q2"]) / static])
+    assert second.min_remaining_cost.tolist() == pytest.approx([0.0, graph.macs["y2"] / static])
+    assert first.min_remaining_cost.tolist() == pytest.approx([0.0, (graph.macs["y1"] + graph.macs["Q2"]) / static])
     images, _ = marked(50, Generator().manual_seed(0))
-    for part, looks_on in ((first, True), (second, False)):
+    for part, has_successors in ((first, True), (second, False)):
         low, high = (part(images, weight=torch.full((50,), one)) for one in (0.1, 0.9))
-        assert torch.equal(low, high) != looks_on
+        assert torch.equal(low, high) != has_successors
         accuracy, efficiency = low.unbind(-1)
         assert ((accuracy >= 0) & (accuracy <= 1)).all()
-        assert (-efficiency >= part.known - 1e-6).all()
-        assert looks_on or torch.equal(-efficiency, part.known.expand(50, 2))
+        assert (-efficiency >= part.min_remaining_cost - 1e-6).all()
+        assert has_successors or torch.equal(-efficiency, part.min_remaining_cost.expand(50, 2))
 
 
 def test_methods_refuse_what_they_cannot_train() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.evaluation.pareto import Point
+from core.evaluation.pareto import ParetoPoint
 from core.evaluation.report import NO_BETTER_THAN_ROUTES, RANDOM, against, alone, mean_dependence, over_seeds, same_images, warnings
 from core.registry import ConfigError
 from core.store import Run
@@ -97,7 +97,7 @@ def test_gates_that_do_not_depend_on_the_image_are_told(between: float, told: li
 
 
 def test_how_much_depends_on_the_image_is_told_between_costs_or_of_the_one_that_there_is() -> None:
-    own = [Point(0.2, 0.7), Point(0.4, 0.8), Point(0.6, 0.9)]
+    own = [ParetoPoint(0.2, 0.7), ParetoPoint(0.4, 0.8), ParetoPoint(0.6, 0.9)]
     assert mean_dependence(own, [0.9, 0.1, 0.3]) == pytest.approx(0.2)
     assert mean_dependence(own[:1], [0.9]) == 0.9
     assert mean_dependence(own, [0.9, None, None]) is None

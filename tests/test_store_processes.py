@@ -1,4 +1,4 @@
-"""Several processes on one database, and processes that are killed."""
+"""Stacked processes on one database, and processes that are killed."""
 
 import signal
 import sqlite3

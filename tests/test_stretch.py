@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from core.config import run_config
 from core.fast.engine import Engine
 from core.fast.plan import Step, steps
-from core.fast.segments import Stretch, stretches
+from core.fast.segments import Segment, stretches
 from core.graph.builder import Builder
 from core.graph.execution import execute
 from core.graph.graph import Graph
@@ -64,7 +64,7 @@ POLICIES: dict[str, Callable[[Graph], Policy]] = {
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 @pytest.mark.parametrize(
     "options",
-    [{}, {"gates_of": "group"}, {"least_scale": 0.0}, {"layers": False}, {"channels": False}],
+    [{}, {"gates_of": "group"}, {"min_scale": 0.0}, {"layers": False}, {"channels": False}],
     ids=str,
 )
 def test_lc_nets_answer_as_the_executor_does_whoever_decides(options: dict[str, object], policy: Callable[[Graph], Policy]) -> None:
@@ -80,28 +80,28 @@ def test_d2nns_answer_as_the_executor_does_whoever_decides(name: str, policy: Ca
         alike(graph, X, policy(graph), policy(graph), lam)
 
 
-def programs(graph: Graph, *, deciding: bool) -> list[Step | Stretch]:
+def programs(graph: Graph, *, deciding: bool) -> list[Step | Segment]:
     return stretches(graph, steps(graph), deciding=deciding)
 
 
 def test_a_network_without_decisions_is_one_program() -> None:
     for graph in (static_network(lc_net()), static_network(d2nn("cascade"))):
         (whole,) = programs(graph, deciding=False)
-        assert isinstance(whole, Stretch)
+        assert isinstance(whole, Segment)
         assert len(whole.steps) == len(steps(graph))
 
 
 def test_an_lc_net_is_one_program_where_its_gate_networks_decide() -> None:
     graph = lc_net()
     (whole,) = programs(graph, deciding=True)
-    assert isinstance(whole, Stretch)
+    assert isinstance(whole, Segment)
     assert whole.deciding == graph.controls
 
 
 @pytest.mark.parametrize("graph", [lc_net(), d2nn("cascade"), d2nn("resnet_cascade")], ids=["lc_resnet", "cascade", "resnet_cascade"])
 def test_where_a_policy_decides_each_decision_begins_a_program(graph: Graph) -> None:
     found = programs(graph, deciding=False)
-    inside = [[step.node for step in one.steps if step.node.kind == "control"] for one in found if isinstance(one, Stretch)]
+    inside = [[step.node for step in one.steps if step.node.kind == "control"] for one in found if isinstance(one, Segment)]
     assert inside == [*([control] for control in graph.controls), []]
 
 
@@ -168,13 +168,13 @@ def _uneven(gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def test_a_program_is_made_once_for_each_pattern() -> None:
     graph = d2nn("cascade")
     last = programs(graph, deciding=False)[-1]
-    assert isinstance(last, Stretch)
+    assert isinstance(last, Segment)
     engine = Engine(graph)
     for _ in range(2):
         for lam in (0.0, 1.0):
             engine.run(X, Greedy(), lam=lam)
             engine.run(X, Forced({"Q1": {0: True}}), lam=lam)
-    made = [len(one.programs) for one in engine.stretches if isinstance(one, Stretch)]
+    made = [len(one.programs) for one in engine.stretches if isinstance(one, Segment)]
     assert max(made) <= 2
 
 
@@ -238,7 +238,7 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
         elif kind == "controller":
             inputs = [edge([*maps, *answers]), edge(maps)]
             part = Controller([g.shapes[one.source] for one in inputs], 2, every_lam=g.every_lam)
-            part.looks_on = draw(st.booleans())
+            part.has_successors = draw(st.booleans())
             nn.init.normal_(part.head.weight, std=3.0)
             decides: Decision = draw(st.sampled_from(("one", "one", "each")))
             gates += g.control(f"Q{number}", *inputs, options=("no", "yes"), part=part, decides=decides)

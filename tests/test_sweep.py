@@ -28,9 +28,9 @@ def test_a_plan_has_every_lam_with_every_seed() -> None:
 
 
 def test_every_path_is_planned_as_a_static_network_of_its_own(scratch_database: str) -> None:
-    plans = static_paths(CONFIG.model_copy(update={"method": CONFIG.method.model_copy(update={"refreshed": 3})}), [0, 1])
+    plans = static_paths(CONFIG.model_copy(update={"method": CONFIG.method.model_copy(update={"bn_recalibration_batches": 3})}), [0, 1])
     assert [(plan.method.name, plan.lam, plan.training.seed) for plan in plans] == [("static", None, seed) for seed in (0, 0, 1, 1)]
-    assert [plan.method.refreshed for plan in plans] == [3] * 4  # what helps batch norm helps both sides
+    assert [plan.method.bn_recalibration_batches for plan in plans] == [3] * 4  # what helps batch norm helps both sides
     runs = enlist(Store(scratch_database), plans[:2], "all")
     assert [run.name for run in runs] == ["all/static stop/0", "all/static go on/0"]
 
@@ -51,7 +51,7 @@ def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: s
 def test_a_sweep_whose_runs_fail_says_so(scratch_database: str, tmp_path: Path) -> None:
     """Scripts that go on with its runs hear of it, and so does who asks for its figures."""
     missing = tmp_path / "nowhere.safetensors"
-    taught = ["--set", "method.distilled=1", "--set", f"method.teacher={missing}"]
+    taught = ["--set", "method.distillation_weight=1", "--set", f"method.teacher={missing}"]
     words = ["--name", "bad", "--dataset", "faces", *taught, "--db", scratch_database]
     for more in ([], ["--json"]):
         called = call("sweep", "cascade", *words, *more)
@@ -63,7 +63,7 @@ def test_a_sweep_whose_runs_fail_says_so(scratch_database: str, tmp_path: Path) 
 def test_a_sweep_whose_variant_cannot_begin_with_its_weights_adds_none(scratch_database: str) -> None:
     """A variant comes last: without a look at its weights, all others would be trained first."""
     start = "assets/reference/high-low-faces.safetensors"
-    words = ["--dataset", "faces", "--epochs", "1", "--set", f"training.start={start}", "--db", scratch_database]
+    words = ["--dataset", "faces", "--epochs", "1", "--set", f"training.init_from={start}", "--db", scratch_database]
     told = refused(
         "sweep",
         "high_low",
@@ -73,18 +73,18 @@ def test_a_sweep_whose_variant_cannot_begin_with_its_weights_adds_none(scratch_d
         "--also",
         "wider: architecture.stem=8 architecture.low=[8,8] architecture.high=[8,8,16]",
     )
-    assert f"training.start: {start}: these weights" in told
+    assert f"training.init_from: {start}: these weights" in told
     start = "assets/reference/lc-digits-static.safetensors"
-    words = ["--dataset", "cluttered_digits", "--method", "lcnet", "--set", f"training.start={start}", "--db", scratch_database]
+    words = ["--dataset", "cluttered_digits", "--method", "lcnet", "--set", f"training.init_from={start}", "--db", scratch_database]
     shape = ["--set", "architecture.depth=14", "--set", "architecture.width=8"]
     told = refused("sweep", "lc_resnet", "--name", "beside", *words, *shape, "--also", "fixed: method.gates=fixed")
-    assert f"training.start: {start} has no trained gates for Q1-1" in told
+    assert f"training.init_from: {start} has no trained gates for Q1-1" in told
     assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
 
 
 def test_static_paths_take_the_options_of_static_and_no_route(scratch_database: str) -> None:
-    still = run_config(architecture="cascade", dataset="faces", method={"name": "static", "held_out": 0.2})
-    assert {plan.method.held_out for plan in static_paths(still, [0])} == {0.2}
+    still = run_config(architecture="cascade", dataset="faces", method={"name": "static", "controller_holdout": 0.2})
+    assert {plan.method.controller_holdout for plan in static_paths(still, [0])} == {0.2}
     with pytest.raises(ConfigError, match="route"):
         static_paths(run_config(architecture="cascade", dataset="faces", method={"name": "static", "route": ["Q1=stop"]}), [0])
 

@@ -34,15 +34,15 @@ def small(**choices: object) -> RunConfig:
 CHOICES = [
     {},
     {"lam": 0.7},
-    {"method": {"name": "d2nn", "metric": "f1", "bag": 8}},
+    {"method": {"name": "d2nn", "metric": "f1", "bag_size": 8}},
     {"method": "static"},
     {"architecture": "plain", "method": "static"},
     {"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5},
     {"training": {"precision": "bfloat16"}},
-    {"training": {"settled": 0.5}},
-    {"training": {"stored": "float16"}},
-    {"method": {"name": "d2nn", "refreshed": 2}},
-    {"method": {"name": "d2nn", "taught": 1.0}, "training": {"optimizer": "sgd", "learning_rate": 0.05}},
+    {"training": {"freeze_bn": 0.5}},
+    {"training": {"weights_dtype": "float16"}},
+    {"method": {"name": "d2nn", "bn_recalibration_batches": 2}},
+    {"method": {"name": "d2nn", "self_distillation": 1.0}, "training": {"optimizer": "sgd", "learning_rate": 0.05}},
 ]
 
 
@@ -63,7 +63,7 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(choices: dict[str, o
 
 def test_weights_kept_in_half_the_space_are_those_that_were_measured() -> None:
     """Its figures are those of the network that is read back, and no other weights are kept than those that it ended with, rounded."""
-    whole, halved = (small(training={"stored": stored}) for stored in ("float32", "float16"))
+    whole, halved = (small(training={"weights_dtype": stored}) for stored in ("float32", "float16"))
     data = whole.dataset.read()
     ended, last = (list(train(config, data))[-1] for config in (whole, halved))
     assert ended.state is not None
@@ -80,7 +80,7 @@ def test_weights_kept_in_half_the_space_are_those_that_were_measured() -> None:
 
 
 def test_batch_norm_keeps_its_figures_once_they_are_settled() -> None:
-    config = small(training={"settled": 0.5})
+    config = small(training={"freeze_bn": 0.5})
     states = [load(progress.state) for progress in train(config, config.dataset.read()) if progress.state]
     figures = [name for name in states[0] if "running_" in name]
     learnt = [name for name in states[0] if name.startswith("graph.parts.") and name.endswith(".weight")]
@@ -92,7 +92,7 @@ def test_batch_norm_keeps_its_figures_once_they_are_settled() -> None:
 
 def test_batch_norm_is_taken_anew_after_each_epoch() -> None:
     """Its figures are then those of the images under the weights as they are, for a static network exactly their means."""
-    config = small(architecture="plain", method={"name": "static", "refreshed": 1000})
+    config = small(architecture="plain", method={"name": "static", "bn_recalibration_batches": 1000})
     data = config.dataset.read()
     last = [progress.state for progress in train(config, data) if progress.state][-1]
     graph = assemble(config, data.image, len(data.classes))
@@ -158,7 +158,7 @@ def test_the_evaluation_at_the_end_tells_how_far_it_is() -> None:
 
 
 def test_a_network_that_does_not_decide_is_told_in_its_row() -> None:
-    dear = {"name": "d2nn", "exchange_rate": 10.0, "settle": 0.5}  # nothing is worth its cost
+    dear = {"name": "d2nn", "exchange_rate": 10.0, "epsilon_decay_end": 0.5}  # nothing is worth its cost
     config = small(lam=0.5, method=dear, training={"epochs": 12, "learning_rate": 0.03})
     progress = list(train(config, config.dataset.read()))
     assert progress[-1].final is not None

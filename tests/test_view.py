@@ -10,7 +10,7 @@ from app.graph_view.folding import FEW, fold
 from app.graph_view.payload import View, frozen, view_of
 from core.evaluation.evaluate import normalised
 from core.explain.model import Model
-from core.explain.predict import STEPS, holding, sweep_lam
+from core.explain.predict import SLIDER_STEPS, holding, sweep_lam
 from core.fast.stopwatch import MOST, timed_along
 from core.graph.execution import execute
 
@@ -50,8 +50,8 @@ def test_a_module_is_told_the_scale_of_its_own_gate_where_it_ran(channels: bool,
     for image in IMAGES[:4]:
         view = viewed(model, image, held)
         assert {node["name"] for node in view["layout"]["nodes"] if node["scales"]} == set(BLOCKS)
-        for step in range(0, STEPS, 10):
-            execution = execute(model.graph, normalised(image[None]), holding(model.graph, held), lam=step / (STEPS - 1))
+        for step in range(0, SLIDER_STEPS, 10):
+            execution = execute(model.graph, normalised(image[None]), holding(model.graph, held), lam=step / (SLIDER_STEPS - 1))
             scales = {name: float(execution.gate(model.graph.by_name[name])) * bool(execution.ran[name]) for name in BLOCKS}
             for name, shown in scales_at(view, step).items():
                 told.add(shown)
@@ -77,7 +77,7 @@ def test_a_node_that_stands_for_several_has_no_scale() -> None:
 
 def test_a_view_that_is_pinned_keeps_the_scales_of_its_step() -> None:
     view = viewed(varied(), IMAGES[0])
-    different = [step for step in range(STEPS) if scales_at(view, step) != scales_at(view, 0)]
+    different = [step for step in range(SLIDER_STEPS) if scales_at(view, step) != scales_at(view, 0)]
     for step in (0, different[0], different[-1]):
         assert scales_at(frozen(view, step), 0) == scales_at(view, step)
 

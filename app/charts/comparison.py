@@ -1,4 +1,4 @@
-"""Several runs beside each other: in which options they differ, how accurate and how costly they are, how they got there.
+"""Stacked runs beside each other: in which options they differ, how accurate and how costly they are, how they got there.
 
 Loads without torch and without streamlit.
 """

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from app.theme import LINES
 from app.wording import counted
-from core.evaluation.pareto import Point, hull
+from core.evaluation.pareto import ParetoPoint, hull
 from core.evaluation.series import by_series
 from core.store import Run
 
@@ -139,7 +139,7 @@ def telling_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _front(figure: go.Figure, name: str, rows: Sequence[Mapping[str, Any]], color: str, *, first: bool) -> None:
-    corners = hull([Point(row["macs_mean"], row["accuracy"]) for row in rows])
+    corners = hull([ParetoPoint(row["macs_mean"], row["accuracy"]) for row in rows])
     line = {"color": color, "width": 2}
     figure.add_scatter(
         x=[corner.cost for corner in corners],
@@ -171,7 +171,7 @@ def _baseline(figure: go.Figure, name: str, run: Run, color: str) -> None:
     Its costs are kept as shares of the run's reference network.
     """
     macs = run.figures["test"][0]["macs_static"]
-    corners = hull([Point(**point) for point in run.figures["baselines"].get("test", {}).get(name, [])])
+    corners = hull([ParetoPoint(**point) for point in run.figures["baselines"].get("test", {}).get(name, [])])
     if not corners:
         return
     drawn = BASELINES[name]

@@ -9,7 +9,7 @@ from core.graph.node import Node
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
-STEPS = 101  # of the λ slider
+SLIDER_STEPS = 101  # of the λ slider
 LISTED = 4  # options of a control node that are told one by one
 KINDS = {
     "input": "the image",
@@ -117,12 +117,12 @@ def _when(ran: Sequence[bool], starts: Sequence[int]) -> str:
     if len(set(ran)) == 1:
         every = " at every λ" if len(ran) > 1 else ""
         return f"For this image it runs{every}." if ran[0] else f"For this image it is skipped{every}."
-    ends = [*starts[1:], STEPS]
+    ends = [*starts[1:], SLIDER_STEPS]
     spans: list[list[int]] = []
     for start, end, runs in zip(starts, ends, ran, strict=True):
         if runs and spans and spans[-1][1] == start - 1:
             spans[-1][1] = end - 1
         elif runs:
             spans.append([start, end - 1])
-    told = [f"from λ = {first / 100:.2f}" + (f" to {last / 100:.2f}" if last < STEPS - 1 else " on") for first, last in spans]
+    told = [f"from λ = {first / 100:.2f}" + (f" to {last / 100:.2f}" if last < SLIDER_STEPS - 1 else " on") for first, last in spans]
     return f"For this image it runs {' and '.join(told)}."

@@ -17,7 +17,7 @@ NUMBER = re.compile(r"[\d-]*\d$")
 
 @dataclass(frozen=True)
 class Folded(Node):
-    """Several nodes drawn as one. `blocks` are those of its members whose running its strip tells, cell by cell."""
+    """Stacked nodes drawn as one. `blocks` are those of its members whose running its strip tells, cell by cell."""
 
     members: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from app.graph_view.folding import Folded
 from core.graph.node import Node
 
 Layout = dict[str, Any]
-Point = tuple[float, float]
+Position = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 ROOM = (660.0, 480.0)  # pixels that a layout is fitted into
@@ -73,7 +73,7 @@ def _drawn(nodes: Sequence[Node], style: Style) -> Layout:
     return {"width": width, "height": height, "style": style, "nodes": placed, "edges": edges}
 
 
-def _node(node: Node, middle: Point) -> dict[str, Any]:
+def _node(node: Node, middle: Position) -> dict[str, Any]:
     width, height = size(node)
     place = {"x": round(middle[0], 1), "y": round(middle[1], 1), "w": round(width, 1), "h": height}
     folded = list(node.members) if isinstance(node, Folded) else []
@@ -90,7 +90,7 @@ def cells(node: Node) -> int:
 def _edge(tail: Node, head: Node, item: Mapping[str, Any], height: float) -> dict[str, Any]:
     """An edge from dot's "s,x,y e,x,y x,y x,y ...": where a mark at its start and the tip of its arrow are, then Bézier points."""
     start = tip = None
-    points: list[Point] = []
+    points: list[Position] = []
     for word in item["pos"].split():
         if word.startswith("s,"):
             start = _point(word[2:], height)
@@ -112,7 +112,7 @@ def _edge(tail: Node, head: Node, item: Mapping[str, Any], height: float) -> dic
     }
 
 
-def _arrow(base: Point, tip: Point) -> str:
+def _arrow(base: Position, tip: Position) -> str:
     """A triangle from the end of the line to the tip, as the points of an SVG polygon."""
     along = (tip[0] - base[0], tip[1] - base[1])
     across = (-along[1] * 0.42, along[0] * 0.42)
@@ -120,7 +120,7 @@ def _arrow(base: Point, tip: Point) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
-def _ring(start: Point, end: Point) -> dict[str, float]:
+def _ring(start: Position, end: Position) -> dict[str, float]:
     """The small circle between a node's border and the beginning of the line."""
     radius = max(((start[0] - end[0]) ** 2 + (start[1] - end[1]) ** 2) ** 0.5 / 2, 2.0)
     return {"x": round((start[0] + end[0]) / 2, 1), "y": round((start[1] + end[1]) / 2, 1), "r": round(radius, 1)}
@@ -148,7 +148,7 @@ def _covered(box: Box, others: Sequence[Box]) -> float:
     return sum(_overlap(box, other) for other in others)
 
 
-def _on(points: Sequence[Point], share: float) -> Point:
+def _on(points: Sequence[Position], share: float) -> Position:
     """A point of a chain of cubic Bézier curves; `share` runs from 0 at its start to 1 at its end, each curve counting the same."""
     curves = max((len(points) - 1) // 3, 1)
     index = min(int(share * curves), curves - 1)
@@ -159,7 +159,7 @@ def _on(points: Sequence[Point], share: float) -> Point:
     return x, y
 
 
-def _box(middle: Point, width: float, height: float) -> Box:
+def _box(middle: Position, width: float, height: float) -> Box:
     return middle[0] - width / 2, middle[1] - height / 2, middle[0] + width / 2, middle[1] + height / 2
 
 
@@ -169,7 +169,7 @@ def _overlap(one: Box, other: Box) -> float:
     return max(right - left, 0.0) * max(bottom - top, 0.0)
 
 
-def _point(text: str, height: float) -> Point:
+def _point(text: str, height: float) -> Position:
     """A point of dot's, whose y runs upwards."""
     x, y = (float(value) for value in text.split(","))
     return x, height - y

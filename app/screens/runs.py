@@ -81,7 +81,7 @@ def _selected(runs: list[Run], lam: float) -> None:
 
 
 def _compared(runs: list[Run]) -> None:
-    """Several runs beside each other."""
+    """Stacked runs beside each other."""
     st.subheader(f"{len(runs)} runs compared", divider="gray")
     plain_chart = {"displayModeBar": False}
     fronts, courses = st.columns(2, gap="large")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 from torch import Tensor
 
 from core.architectures import Architecture
@@ -39,28 +39,37 @@ class LCResNet(Architecture):
     """A ResNet whose blocks and channels are gated for each image."""
 
     name: Literal["lc_resnet"] = "lc_resnet"
-    depth: int = Field(20, ge=8, le=200, description="layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet")
-    images: Literal["cifar", "imagenet"] = Field("cifar", description="which family: three groups on small images, or four on large ones")
+    depth: int = Field(20, ge=8, le=200, description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet")
+    images: Literal["cifar", "imagenet"] = Field(
+        "cifar", description="Family: cifar (three groups, small images) or imagenet (four groups, large images)"
+    )
     width: int = Field(
-        0, ge=0, le=512, description="filters of the first group, twice as many in the next; 0: 16 for CIFAR, 64 for ImageNet"
+        0, ge=0, le=512, description="Filters of the first group, doubled in each later group (0: 16 for CIFAR, 64 for ImageNet)"
     )
     widths: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
-        (), max_length=5, description="filters of each group of CIFAR's; each group but the first halves the map; none: as `width` says"
+        (),
+        max_length=5,
+        description="Filters of each group of a CIFAR ResNet; every group but the first halves the map (empty: derived from width)",
     )
-    layers: bool = Field(True, description="gates of whole blocks, L-Net")
-    channels: bool = Field(True, description="gates of the channels inside blocks, C-Net")
+    layers: bool = Field(True, description="Gate whole blocks (L-Net)")
+    channels: bool = Field(True, description="Gate the channels inside blocks (C-Net)")
     gates_of: Literal["block", "group"] = Field(
-        "block", description="what one gate network decides for: a block, or all blocks of a group, by what enters it (quicker)"
+        "block", description="Scope of one gate network: a block, or all blocks of a group from the group's input, which is faster"
     )
-    hidden: int = Field(16, ge=1, le=1024, description="hidden units of each gate network")
-    least_scale: float = Field(
-        0.5, ge=0, le=1, description="what the open gate of a channel scales by at least, and 2 less that at most; 0: no bounds"
+    hidden: int = Field(16, ge=1, le=1024, description="Hidden units of each gate network")
+    min_scale: float = Field(
+        0.5,
+        validation_alias=AliasChoices("min_scale", "least_scale"),
+        ge=0,
+        le=1,
+        description="Clamp the scale of open channel gates to [m, 2 − m] (0: no clamping)",
     )
-    layer_rate: float = Field(
+    layer_gate_lr: float = Field(
         0.1,
+        validation_alias=AliasChoices("layer_gate_lr", "layer_rate"),
         gt=0,
         le=1,
-        description="where channels have gates too, by how much of its gradient that of a block learns: it moves all that is behind it",
+        description="Learning-rate multiplier of block gates where channels are gated too",
     )
 
     @model_validator(mode="after")
@@ -152,8 +161,8 @@ class LCResNet(Architecture):
             return dict.fromkeys(branches, ((), None))
         of_layers = torch.zeros(len(options), dtype=torch.bool)  # (gates,)
         of_layers[list(layers.values())] = True
-        least = torch.where(of_layers, 0.0, self.least_scale) if self.channels and self.least_scale else None
-        rates = torch.where(of_layers, self.layer_rate, 1.0) if self.layers and self.channels and self.layer_rate < 1 else None
+        least = torch.where(of_layers, 0.0, self.min_scale) if self.channels and self.min_scale else None
+        rates = torch.where(of_layers, self.layer_gate_lr, 1.0) if self.layers and self.channels and self.layer_gate_lr < 1 else None
         seen = [g.shapes[before]]
         part = GateNetwork(seen, len(options), hidden=self.hidden, every_lam=g.every_lam, least=least, rates=rates)
         gates = g.control(control, before, options=options, part=part, decides="each")

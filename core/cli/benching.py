@@ -124,7 +124,7 @@ def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> N
     import torch
 
     from core.explain.model import load_model
-    from core.explain.predict import STEPS
+    from core.explain.predict import SLIDER_STEPS
     from core.fast.bench import slider
 
     if what in names("architectures") or not (model := load_model(opened(db), what)).graph.every_lam:
@@ -140,7 +140,7 @@ def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> N
         return
     for row in rows:
         print(
-            f"{what}: one image at {STEPS} values of λ takes {row['ms']:.1f} ms, {row['ms_most']:.1f} at most "
+            f"{what}: one image at {SLIDER_STEPS} values of λ takes {row['ms']:.1f} ms, {row['ms_most']:.1f} at most "
             f"(median of {row['images']} images, {row['threads']} thread{'s' * (row['threads'] > 1)})"
         )
 

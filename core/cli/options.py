@@ -91,8 +91,8 @@ def configuration(
     parts = settings(pairs, architecture=architecture, dataset=dataset, method=method)
     training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
     config = run_config(**parts | {"training": training}, lam=lam)
-    if isinstance(config.method, Pupil) and config.method.teacher and not config.method.distilled:
-        raise ConfigError("method.teacher teaches nothing: give its answers a weight in method.distilled, 1 say")
+    if isinstance(config.method, Pupil) and config.method.teacher and not config.method.distillation_weight:
+        raise ConfigError("method.teacher teaches nothing: give its answers a weight in method.distillation_weight, 1 say")
     return config
 
 

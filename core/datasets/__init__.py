@@ -12,7 +12,7 @@ from core.registry import Component
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-Report = Callable[[str, float], None]  # what is being done, and which share of it is done (0 to 1)
+ProgressCallback = Callable[[str, float], None]  # what is being done, and which share of it is done (0 to 1)
 NAMED = 5  # classes that one line names
 
 
@@ -58,7 +58,7 @@ class Data:
             raise DataError(f"the classes are not those that the run knows ({differs}): {mend}")
 
 
-def unreported(what: str, share: float) -> None:
+def no_progress(what: str, share: float) -> None:
     """The report of someone who does not listen."""
 
 
@@ -82,7 +82,7 @@ class Dataset(Component):
     for_training: ClassVar[frozenset[str]] = frozenset()  # options that leave the validation and the test part as they are
 
     @abstractmethod
-    def read(self, report: Report = unreported) -> Data:
+    def read(self, report: ProgressCallback = no_progress) -> Data:
         """Read, fetch or make the images, telling `report` how far it is. Raises DataError."""
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:

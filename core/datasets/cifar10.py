@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from core.datasets import DataError, Report
+from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.augmentation import mirrored, shifted
 from core.datasets.sources.published import DecodedRows, Published, Rows
@@ -30,7 +30,7 @@ class Cifar10(Published):
         *("dog", "frog", "horse", "ship", "truck"),
     )
 
-    def download(self, report: Report) -> tuple[Rows, Rows]:
+    def download(self, report: ProgressCallback) -> tuple[Rows, Rows]:
         file = fetch(URL, MD5, report, self.advice)
         with tarfile.open(file) as archive:
             train = _rows(archive, [f"data_batch_{number}.bin" for number in range(1, 6)])

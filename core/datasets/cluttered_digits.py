@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from core.datasets import Data, Dataset, Report, Split, unreported, varied
+from core.datasets import Data, Dataset, ProgressCallback, Split, no_progress, varied
 from core.datasets.digits import Digits
 from core.datasets.mnist import Mnist
 from core.datasets.sources.augmentation import shifted
@@ -39,7 +39,7 @@ class ClutteredDigits(Dataset):
     shift: int = Field(0, ge=0, le=64, description="pixels by which an image may be moved each way in training, anew each time it is seen")
     seed: int = Field(0, ge=0, lt=2**31, description="fixes which digits are in which part, and every image")
 
-    def read(self, report: Report = unreported) -> Data:
+    def read(self, report: ProgressCallback = no_progress) -> Data:
         base = self._base(report)
         report("composing images", 0.0)
         train = self._compose(base.train, self.train, 0)
@@ -53,7 +53,7 @@ class ClutteredDigits(Dataset):
         return (1, self.canvas, self.canvas), base.outline()[1]
 
     def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
-        base = self._base(unreported)
+        base = self._base(no_progress)
         test = self._compose(base.test, self.test, 2)
         rows = varied(test.labels.tolist(), count)
         return Split(test.images[rows], test.labels[rows]), base.classes
@@ -62,7 +62,7 @@ class ClutteredDigits(Dataset):
         """Shifted by up to `shift` pixels each way over a black margin."""
         return shifted(images, self.shift, generator) if self.shift else images
 
-    def _base(self, report: Report) -> Data:
+    def _base(self, report: ProgressCallback) -> Data:
         """The digits to draw from, in three disjoint parts."""
         if self.source == "digits":
             return Digits(seed=self.seed).read(report)

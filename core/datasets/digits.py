@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from sklearn.datasets import load_digits
 
-from core.datasets import Data, Dataset, Report, Split, unreported
+from core.datasets import Data, Dataset, ProgressCallback, Split, no_progress
 from core.datasets.sources.split import stratified
 
 INK = 16  # scikit-learn counts the ink of a pixel from 0 to 16
@@ -18,7 +18,7 @@ class Digits(Dataset):
     name: Literal["digits"] = "digits"
     seed: int = Field(0, ge=0, lt=2**31, description="chooses which images are in which part")
 
-    def read(self, report: Report = unreported) -> Data:
+    def read(self, report: ProgressCallback = no_progress) -> Data:
         bunch = load_digits()
         ink = torch.from_numpy(bunch.images).unsqueeze(1)  # (N, 1, 8, 8)
         images = (ink * 255 / INK).round().to(torch.uint8)

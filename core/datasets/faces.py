@@ -10,7 +10,7 @@ from skimage.data import lfw_subset
 from sklearn.datasets import fetch_lfw_people
 from torch import Tensor
 
-from core.datasets import Data, DataError, Dataset, Report, Split, unreported
+from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_progress
 from core.datasets.sources.split import stratified
 
 SHARES = (0.5, 0.2, 0.3)
@@ -30,7 +30,7 @@ class Faces(Dataset):
     )
     seed: int = Field(0, ge=0, lt=2**31, description="chooses which images are in which part")
 
-    def read(self, report: Report = unreported) -> Data:
+    def read(self, report: ProgressCallback = no_progress) -> Data:
         train, val, test = self._embedded() if self.source == "embedded" else self._full(report)
         return Data(train, val, test, CLASSES)
 
@@ -43,7 +43,7 @@ class Faces(Dataset):
         labels = (torch.arange(len(images)) < 100).long()  # scikit-image puts the faces first
         return [Split(images[rows], labels[rows]) for rows in stratified(labels, SHARES, self.seed)]
 
-    def _full(self, report: Report) -> list[Split]:
+    def _full(self, report: ProgressCallback) -> list[Split]:
         """The centre of each picture is a face, one of its corners background; both stay in the same part."""
         report("fetching Labeled Faces in the Wild", 0.0)
         try:

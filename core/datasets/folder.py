@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from core.datasets import Data, DataError, Dataset, Report, Split, unreported
+from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_progress
 from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 from core.datasets.sources.split import by_name
 
@@ -27,7 +27,7 @@ class Folder(Dataset):
     channels: Literal[1, 3] = Field(3, description="3 for colour, 1 for grey")
     seed: int = Field(0, ge=0, lt=2**31, description="chooses which pictures are in which part")
 
-    def read(self, report: Report = unreported) -> Data:
+    def read(self, report: ProgressCallback = no_progress) -> Data:
         files = self._files()
         counts = torch.tensor([len(pictures) for pictures in files.values()])
         labels = torch.arange(len(files)).repeat_interleave(counts)  # (N,)
@@ -58,7 +58,7 @@ class Folder(Dataset):
                 raise DataError(f"{root / name}: needs three pictures or more, one for each part, and has {len(pictures)}")
         return files
 
-    def _images(self, files: list[Path], report: Report) -> Tensor:
+    def _images(self, files: list[Path], report: ProgressCallback) -> Tensor:
         images = torch.empty((len(files), self.channels, self.size, self.size), dtype=torch.uint8)
         with ThreadPoolExecutor() as pool:
             try:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.datasets import DataError, Report
+from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.published import DecodedRows, Published, Rows
 
@@ -29,7 +29,7 @@ class Mnist(Published):
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
     class_names: ClassVar[tuple[str, ...]] = tuple("0123456789")
 
-    def download(self, report: Report) -> tuple[Rows, Rows]:
+    def download(self, report: ProgressCallback) -> tuple[Rows, Rows]:
         files = {name: fetch(f"{MIRROR}/{name}", md5, report, self.advice) for name, md5 in MD5.items()}
         train, test = (
             DecodedRows(

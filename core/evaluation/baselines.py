@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from core.datasets import Split
 from core.evaluation.evaluate import BATCH, Evaluation, evaluations, normalised
-from core.evaluation.pareto import Point
+from core.evaluation.pareto import ParetoPoint
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError
@@ -22,7 +22,7 @@ from core.graph.policy import Forced, Open, Random
 from core.graph.static import running, static_macs
 from core.methods.static_gates import Consensus, Drawn, consensus
 
-Report = Callable[[int], None]  # is told how many more images are done
+CountCallback = Callable[[int], None]  # is told how many more images are done
 
 ROUTES = 100  # networks of more routes are not tried route by route
 COMBINATIONS = 4096  # of options, of which many may come to the same route
@@ -35,12 +35,12 @@ def unheard(images: int) -> None:
     """The report of someone who does not listen."""
 
 
-def point(seen: Evaluation) -> Point:
+def point(seen: Evaluation) -> ParetoPoint:
     """The point of an evaluation: cost as a share of the static network's."""
-    return Point(seen.macs_mean / max(seen.macs_static, 1), seen.accuracy)
+    return ParetoPoint(seen.macs_mean / max(seen.macs_static, 1), seen.accuracy)
 
 
-def baselines(graph: Graph, split: Split, report: Report = unheard) -> dict[str, list[Point]]:
+def baselines(graph: Graph, split: Split, report: CountCallback = unheard) -> dict[str, list[ParetoPoint]]:
     """All that a network with control nodes has to beat, by name; without those that cannot be had of it."""
     fronts = {} if _each(graph) else {"full path": _along(graph, split, [graph.reference], report)}
     fronts["random gates"] = random_front(graph, split, 0, report)
@@ -58,7 +58,7 @@ def passes(graph: Graph) -> int:
     return len(_lams(graph)) + (not _each(graph))
 
 
-def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unheard) -> list[Point]:
+def random_front(graph: Graph, split: Split, seed: int = 0, report: CountCallback = unheard) -> list[ParetoPoint]:
     """Gates that do not look at the image, at the rates RATES of taking the dearer option.
 
     Gates that decide each by itself open as often as they do at each of as many λ, and scale as they do there on average.
@@ -70,12 +70,12 @@ def random_front(graph: Graph, split: Split, seed: int = 0, report: Report = unh
     return [point(seen) for seen in evaluations(graph, split, drawn, report)]
 
 
-def routes_front(graph: Graph, split: Split, report: Report = unheard) -> list[Point]:
+def routes_front(graph: Graph, split: Split, report: CountCallback = unheard) -> list[ParetoPoint]:
     """Each of the network's fixed routes for all images. Raises GraphError where there are more than ROUTES."""
     return _along(graph, split, routes(graph), report)
 
 
-def _along(graph: Graph, split: Split, choices: Sequence[Mapping[str, int]], report: Report) -> list[Point]:
+def _along(graph: Graph, split: Split, choices: Sequence[Mapping[str, int]], report: CountCallback) -> list[ParetoPoint]:
     """Each of some routes for all images."""
     taken = ({name: {column: True} for name, column in choice.items()} for choice in choices)
     return [point(seen) for seen in evaluations(graph, split, [(0.5, Forced(columns, Open())) for columns in taken], report)]
@@ -118,7 +118,7 @@ def routes(graph: Graph) -> list[dict[str, int]]:
 
 
 @torch.no_grad()
-def confidence_front(graph: Graph, split: Split) -> list[Point]:
+def confidence_front(graph: Graph, split: Split) -> list[ParetoPoint]:
     """A cascade that leaves at the first exit whose likeliest class is likely enough, at each of THRESHOLDS; no controllers are run.
 
     Raises GraphError for a graph whose control nodes are not one after the other, each deciding to stop or to go on.
@@ -135,12 +135,12 @@ def confidence_front(graph: Graph, split: Split) -> list[Point]:
     return [_left(torch.cat(sure), torch.cat(right), costs, threshold) for threshold in THRESHOLDS]
 
 
-def _left(sure: Tensor, right: Tensor, costs: Tensor, threshold: float) -> Point:
+def _left(sure: Tensor, right: Tensor, costs: Tensor, threshold: float) -> ParetoPoint:
     """The point at one threshold: confidence and correctness (N, exits), costs of leaving at each exit (exits,)."""
     leaves = sure >= threshold
     leaves[:, -1] = True
     exits = leaves.int().argmax(dim=1)  # (N,) the first
-    return Point(float(costs[exits].mean()), float(right.gather(1, exits[:, None]).float().mean()))
+    return ParetoPoint(float(costs[exits].mean()), float(right.gather(1, exits[:, None]).float().mean()))
 
 
 def _exit_costs(graph: Graph) -> Tensor:

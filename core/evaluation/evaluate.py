@@ -14,11 +14,11 @@ from core.evaluation.dependence import dependence
 from core.graph.cost import cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
-from core.graph.policy import Greedy, Policy, Several
+from core.graph.policy import Greedy, Policy, Stacked
 from core.graph.static import static_macs
 
 BATCH = 256
-TOGETHER = 16  # λ or policies that are run in one go
+POLICIES_PER_PASS = 16  # λ or policies that are run in one go
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def evaluations(
     """
     graph.eval()
     scales = any(control.decides == "each" for control in graph.controls)
-    together = 1 if scales else TOGETHER  # gates that scale leave little in common
+    together = 1 if scales else POLICIES_PER_PASS  # gates that scale leave little in common
     found = []
     for begin in range(0, len(settings), together):
         found += _evaluations(graph, split, settings[begin : begin + together], report)
@@ -87,7 +87,7 @@ def _evaluations(
     graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: Callable[[int], None]
 ) -> list[Evaluation]:
     seen = [_Seen(lam) for lam, _ in settings]
-    policy = Several([policy for _, policy in settings])
+    policy = Stacked([policy for _, policy in settings])
     device = graph.exchange_rate.device
     greedy = all(isinstance(policy, Greedy) for _, policy in settings)
     controls = [control.name for control in graph.controls if control.decides == "each" and greedy]

@@ -5,7 +5,7 @@ from statistics import mean, stdev
 
 from core.config import RunConfig, run_config
 from core.evaluation.collapse import Collapsed
-from core.evaluation.pareto import Point
+from core.evaluation.pareto import ParetoPoint
 from core.evaluation.report import HIGH, LOW, beaten_by, gain, mean_dependence
 from core.graph.description import describe
 from core.store.exchange import Header, Row
@@ -69,9 +69,9 @@ def _serves(config: RunConfig) -> str:
 
 def _gains(told: Header) -> list[str]:
     """What the gates gain over what they have to beat, where that was measured."""
-    own = [Point(row.macs_mean / row.macs_static, row.accuracy) for row in told.figures.test]
+    own = [ParetoPoint(row.macs_mean / row.macs_static, row.accuracy) for row in told.figures.test]
     share = mean_dependence(own, [getattr(row, "dependence", None) for row in told.figures.test])
-    fronts = {name: [Point(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
+    fronts = {name: [ParetoPoint(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
     gains = {name: gain(own, front) for name, front in fronts.items() if name != "full path"}
     if not gains:
         return []

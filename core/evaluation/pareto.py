@@ -11,16 +11,16 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Point:
+class ParetoPoint:
     """What something costs, as a share of the reference network, and how accurate it is, in [0, 1]."""
 
     cost: float
     accuracy: float
 
 
-def hull(points: Sequence[Point]) -> list[Point]:
+def hull(points: Sequence[ParetoPoint]) -> list[ParetoPoint]:
     """The corners of the upper concave hull from the cheapest point to the most accurate one, by cost; costs and accuracies both rise."""
-    corners: list[Point] = []
+    corners: list[ParetoPoint] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
         if corners and point.accuracy <= corners[-1].accuracy:
             continue
@@ -30,7 +30,7 @@ def hull(points: Sequence[Point]) -> list[Point]:
     return corners
 
 
-def accuracy_at(points: Sequence[Point], cost: float) -> float:
+def accuracy_at(points: Sequence[ParetoPoint], cost: float) -> float:
     """The best accuracy that a mix of the points reaches at a mean cost; not-a-number below the cheapest point."""
     corners = hull(points)
     if not corners or cost < corners[0].cost:
@@ -38,7 +38,7 @@ def accuracy_at(points: Sequence[Point], cost: float) -> float:
     return float(np.interp(cost, [corner.cost for corner in corners], [corner.accuracy for corner in corners]))
 
 
-def cost_for(points: Sequence[Point], accuracy: float) -> float:
+def cost_for(points: Sequence[ParetoPoint], accuracy: float) -> float:
     """The least mean cost at which a mix of the points reaches an accuracy; not-a-number if none does."""
     corners = hull(points)
     if not corners or accuracy > corners[-1].accuracy:
@@ -46,14 +46,14 @@ def cost_for(points: Sequence[Point], accuracy: float) -> float:
     return float(np.interp(accuracy, [corner.accuracy for corner in corners], [corner.cost for corner in corners]))
 
 
-def mean_difference(points: Sequence[Point], others: Sequence[Point], low: float, high: float) -> float:
+def mean_difference(points: Sequence[ParetoPoint], others: Sequence[ParetoPoint], low: float, high: float) -> float:
     """By how much the hull of `points` lies above that of `others`, on average over costs from `low` to `high` where both have one."""
     costs = np.linspace(low, high, 101)
     differences = [accuracy_at(points, cost) - accuracy_at(others, cost) for cost in costs]
     return float(np.nanmean(differences)) if np.isfinite(differences).any() else float("nan")
 
 
-def hypervolume(points: Sequence[Point], most: float = 1.0, least_accuracy: float = 0.0) -> float:
+def hypervolume(points: Sequence[ParetoPoint], most: float = 1.0, least_accuracy: float = 0.0) -> float:
     """The area under the hull, above an accuracy, up to a cost."""
     corners = hull(points)
     if not corners or corners[0].cost >= most:
@@ -63,6 +63,6 @@ def hypervolume(points: Sequence[Point], most: float = 1.0, least_accuracy: floa
     return float(np.trapezoid(heights.clip(min=0), costs))
 
 
-def _slope(left: Point, right: Point) -> float:
+def _slope(left: ParetoPoint, right: ParetoPoint) -> float:
     rise, run = right.accuracy - left.accuracy, right.cost - left.cost
     return rise / run if run else float("inf")

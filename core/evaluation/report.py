@@ -13,7 +13,7 @@ from typing import Any
 from core.datasets import Dataset
 from core.evaluation.collapse import Collapsed
 from core.evaluation.dependence import INDEPENDENT
-from core.evaluation.pareto import Point, accuracy_at, cost_for, hypervolume, mean_difference
+from core.evaluation.pareto import ParetoPoint, accuracy_at, cost_for, hypervolume, mean_difference
 from core.registry import ConfigError, choose
 from core.store import Run
 
@@ -41,7 +41,7 @@ def alone(group: Sequence[Run], split: str) -> Figures:
     if share is not None:
         told[f"share of the gates' variance that depends on the image, {span(own)}"] = share
     stored = group[0].figures.get("baselines", {}).get(split, {})
-    fronts = {name: [Point(**one) for one in front] for name, front in stored.items()}
+    fronts = {name: [ParetoPoint(**one) for one in front] for name, front in stored.items()}
     if full := fronts.pop("full path", None):
         told |= {"accuracy of its full path": full[0].accuracy, "cost of its full path": full[0].cost}
         told |= _reaching(own, full[0].accuracy, "its full path")
@@ -97,21 +97,21 @@ def warnings(run: Run) -> list[str]:
     between = [row["dependence"] for row in rows if row.get("dependence") is not None and (row["lam"] is None or 0 < row["lam"] < 1)]
     told += ["its gates do the same for all images"] * (bool(between) and max(between) <= INDEPENDENT)
     fronts = run.figures.get("baselines", {}).get("test", {})
-    rivals = {name: [Point(**point) for point in front] for name, front in fronts.items()}
+    rivals = {name: [ParetoPoint(**point) for point in front] for name, front in fronts.items()}
     return told + (beaten_by(points([run], "test", reference([run], "test")), rivals) if rivals else [])
 
 
-def beaten_by(own: Sequence[Point], rivals: Mapping[str, Sequence[Point]]) -> list[str]:
+def beaten_by(own: Sequence[ParetoPoint], rivals: Mapping[str, Sequence[ParetoPoint]]) -> list[str]:
     """What is to be said of a network that does not beat some of its rivals, by the names of these."""
     return [sentence for name, sentence in RIVALS.items() if rivals.get(name) and not _beats(own, rivals[name])]
 
 
-def span(own: Sequence[Point]) -> str:
+def span(own: Sequence[ParetoPoint]) -> str:
     """In words, the costs at which `gain` compares."""
     return SPAN if len(own) > 1 else "at its cost"
 
 
-def gain(own: Sequence[Point], rival: Sequence[Point]) -> float:
+def gain(own: Sequence[ParetoPoint], rival: Sequence[ParetoPoint]) -> float:
     """What a network gains over a rival: on average between the costs LOW and HIGH, or at its one cost where it serves one λ alone.
 
     A rival that begins at a larger cost than this one is met there.
@@ -121,7 +121,7 @@ def gain(own: Sequence[Point], rival: Sequence[Point]) -> float:
     return own[0].accuracy - accuracy_at(rival, max(own[0].cost, min(point.cost for point in rival)))
 
 
-def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> float | None:
+def mean_dependence(own: Sequence[ParetoPoint], shares: Sequence[float | None]) -> float | None:
     """The mean share of the gates' variance that depends on the image, of points between the costs LOW and HIGH, or of the only one.
 
     None if none has one.
@@ -131,7 +131,7 @@ def mean_dependence(own: Sequence[Point], shares: Sequence[float | None]) -> flo
     return mean(between) if between else None
 
 
-def _beats(own: Sequence[Point], rival: Sequence[Point]) -> bool:
+def _beats(own: Sequence[ParetoPoint], rival: Sequence[ParetoPoint]) -> bool:
     """Whether a network beats what runs on its own modules: between the costs LOW and HIGH, or where it is if not there."""
     if math.isfinite(gained := gain(own, rival)):
         return gained > 0
@@ -156,12 +156,12 @@ def reference(group: Sequence[Run], split: str) -> float:
     return float(_rows(group[0], split)[0]["macs_static"])
 
 
-def points(runs: Sequence[Run], split: str, macs: float) -> list[Point]:
+def points(runs: Sequence[Run], split: str, macs: float) -> list[ParetoPoint]:
     """The points of runs in the order of λ, costs as shares of so many multiply-adds. Raises ConfigError where a run has no figures."""
-    return [Point(row["macs_mean"] / macs, row["accuracy"]) for run in runs for row in _rows(run, split)]
+    return [ParetoPoint(row["macs_mean"] / macs, row["accuracy"]) for run in runs for row in _rows(run, split)]
 
 
-def _reaching(own: Sequence[Point], accuracy: float, what: str) -> Figures:
+def _reaching(own: Sequence[ParetoPoint], accuracy: float, what: str) -> Figures:
     return {f"cost within {100 * short:g} points of {what}": cost_for(own, accuracy - short) for short in WITHIN}
 
 

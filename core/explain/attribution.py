@@ -22,15 +22,15 @@ from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.modules.controller import Controller
 
-Way = Literal["quick", "occlusion", "integrated gradients"]
-WAYS: tuple[Way, ...] = ("quick", "occlusion", "integrated gradients")
-STEPS = 32  # of integrated gradients
-TOGETHER = 16  # images that a method makes up and that are run at once
+AttributionMethod = Literal["quick", "occlusion", "integrated gradients"]
+WAYS: tuple[AttributionMethod, ...] = ("quick", "occlusion", "integrated gradients")
+INTEGRATION_STEPS = 32  # of integrated gradients
+PERTURBED_PER_PASS = 16  # images that a method makes up and that are run at once
 PATCH = 4  # an occluded patch is a square of so much less than the image's side
 
 
 @dataclass(frozen=True)
-class Alike:
+class SameRoute:
     """The gates of one image's execution for any number of images."""
 
     execution: Execution
@@ -61,7 +61,7 @@ def attribution(
     image: Tensor,
     control: str,
     column: int,
-    way: Way = "quick",
+    way: AttributionMethod = "quick",
     *,
     lam: float | None = None,
     forced: Mapping[str, bool] | None = None,
@@ -79,7 +79,7 @@ def attribution(
         seen = execute(graph, x, holding(graph, forced or {}), lam=lam)
     if control not in seen.scores or not bool(seen.ran[control][0]):
         raise GraphError(f"{control!r} was not asked for this image: choose a control node that ran")
-    policy, done = Alike(seen), 0
+    policy, done = SameRoute(seen), 0
 
     def score(images: Tensor) -> Tensor:
         nonlocal done
@@ -91,9 +91,11 @@ def attribution(
         side = max(image.shape[1] // PATCH, 2)
         window, stride = (image.shape[0], side, side), (image.shape[0], max(side // 2, 1), max(side // 2, 1))
         with torch.no_grad():
-            found = Occlusion(score).attribute(x, window, strides=stride, perturbations_per_eval=TOGETHER)
+            found = Occlusion(score).attribute(x, window, strides=stride, perturbations_per_eval=PERTURBED_PER_PASS)
     elif way == "integrated gradients":
-        found = IntegratedGradients(score).attribute(x, torch.full_like(x, -1.0), n_steps=STEPS, internal_batch_size=TOGETHER)
+        found = IntegratedGradients(score).attribute(
+            x, torch.full_like(x, -1.0), n_steps=INTEGRATION_STEPS, internal_batch_size=PERTURBED_PER_PASS
+        )
     elif (layer := _map_seen(graph, control)) is None:
         found = Saliency(score).attribute(x, abs=False)
     else:
@@ -104,13 +106,13 @@ def attribution(
     return whole
 
 
-def _images(way: Way, image: Tensor) -> int:
+def _images(way: AttributionMethod, image: Tensor) -> int:
     """About how many images a method runs."""
     if way == "occlusion":
         side = max(image.shape[1] // PATCH, 2)
         step = max(side // 2, 1)
         return 1 + -(-(image.shape[1] - side) // step + 1) * -(-(image.shape[2] - side) // step + 1)
-    return STEPS if way == "integrated gradients" else 1
+    return INTEGRATION_STEPS if way == "integrated gradients" else 1
 
 
 def _open_to_gradients(graph: Graph) -> Graph:

@@ -16,10 +16,10 @@ from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.graph.policy import Forced, Greedy, Open, Policy
 from core.graph.tradeoff import threshold
-from core.graph.validation import way
+from core.graph.validation import find_choices
 
-STEPS = 101  # positions of the λ slider
-EVERY_LAM = torch.linspace(0, 1, STEPS)
+SLIDER_STEPS = 101  # positions of the λ slider
+EVERY_LAM = torch.linspace(0, 1, SLIDER_STEPS)
 PARTS = 10  # into which a step of the slider is divided where the course changes,
 CLOSER = 2  # so many times: to 1e-4
 
@@ -60,10 +60,10 @@ class Trace:
 
 @dataclass(frozen=True)
 class LamSweep:
-    """One image at all STEPS values of λ from 0 to 1, or at the one λ of a network that serves no other.
+    """One image at all SLIDER_STEPS values of λ from 0 to 1, or at the one λ of a network that serves no other.
 
     traces      one per stretch of λ along which the same nodes run, the cheapest λ first
-    starts      the step, 0 to STEPS − 1, at which each trace begins
+    starts      the step, 0 to SLIDER_STEPS − 1, at which each trace begins
     scores      {control node: scores at each step}, none where it did not run
     thresholds  the λ at which the set of running nodes changes
     reference   the same image along the path of the highest capacity
@@ -152,7 +152,7 @@ def holding(graph: Graph, forced: Mapping[str, bool]) -> Policy:
             gated = ", ".join(node.name for node in graph.nodes if node.gates) or "none"
             raise GraphError(f"{name!r} has no gate to force: nodes with a gate are {gated}")
     running = [name for name, held in forced.items() if held]
-    opened = way(graph.by_name, *running)
+    opened = find_choices(graph.by_name, *running)
     if opened is None:
         raise GraphError(f"{' and '.join(running)} cannot run together: no choice of options opens all that they need")
     columns: dict[str, dict[int, bool]] = {}

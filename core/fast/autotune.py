@@ -6,10 +6,10 @@ from typing import TypeVar
 
 TURNS = 3  # of each way, of which the shortest counts
 
-Way = TypeVar("Way", bound=Callable[..., object])
+Implementation = TypeVar("Implementation", bound=Callable[..., object])
 
 
-def quickest(ways: Sequence[Way], *what: object) -> Way:
+def quickest(ways: Sequence[Implementation], *what: object) -> Implementation:
     """The one of some ways that took least time for what it was given."""
     return min(ways, key=lambda way: min(_seconds(way, *what) for _ in range(TURNS)))
 

@@ -1,4 +1,4 @@
-"""Several images on their way through a network: what runs for which of them, and what is gathered for it."""
+"""Stacked images on their way through a network: what runs for which of them, and what is gathered for it."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ class Held:
     rows: Rows
 
 
-class Batch:
+class BatchRunner:
     """One batch on its way through the steps."""
 
     def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, told: Tensor | None, policy: Policy) -> None:

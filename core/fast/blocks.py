@@ -9,7 +9,7 @@ from core.modules.layers import Join, Residual, Shortcut
 from core.modules.residual import Branch
 
 
-class Brought:
+class ShortcutKernel:
     """A shortcut: what enters a block in the shape of what leaves it, in memory that may be overwritten."""
 
     def __init__(self, part: Shortcut) -> None:
@@ -35,7 +35,7 @@ class Block(Kernel):
     """A residual block: shortcut, and a branch of convolutions of which the last adds itself to it."""
 
     def __init__(self, shortcut: Shortcut, *branch: Convolution) -> None:
-        self.shortcut, self.branch, self.last = Brought(shortcut), branch[:-1], branch[-1]
+        self.shortcut, self.branch, self.last = ShortcutKernel(shortcut), branch[:-1], branch[-1]
 
     def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
         x = sent = inputs[0]

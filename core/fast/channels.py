@@ -18,9 +18,9 @@ from core.fast.autotune import quickest
 from core.fast.kernels import Convolution
 from core.graph.rows import gathered, replaced
 
-Way = Callable[[Tensor, Tensor], Tensor]
+ChannelKernel = Callable[[Tensor, Tensor], Tensor]
 
-STEPS = 4  # of the share of channels that are kept, for each of which the ways are timed
+DENSITY_STEPS = 4  # of the share of channels that are kept, for each of which the ways are timed
 
 
 class Channels:
@@ -34,7 +34,7 @@ class Channels:
         self.bias = last.weight.new_zeros(len(last.weight)) if last.bias is None else last.bias  # what is sent where nothing is read
         ends = list(accumulate(inner, initial=0))
         self.columns = [slice(start, end) for start, end in pairwise(ends)]  # of the gates, for each convolution of the branch
-        self.chosen: dict[tuple[int, int, bool, int], Way] = {}
+        self.chosen: dict[tuple[int, int, bool, int], ChannelKernel] = {}
 
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
         kept = gates.numpy() > 0  # (B, count); torch takes longer for so little
@@ -50,9 +50,9 @@ class Channels:
 
     def _quickest(self, x: Tensor, gates: Tensor, kept: NDArray[np.bool_]) -> Tensor:
         same = len(x) == 1 or bool((kept[1:] == kept[:1]).all())
-        kind = (torch.get_num_threads(), len(x).bit_length(), same, int(STEPS * np.count_nonzero(kept)) // kept.size)
+        kind = (torch.get_num_threads(), len(x).bit_length(), same, int(DENSITY_STEPS * np.count_nonzero(kept)) // kept.size)
         if kind not in self.chosen:
-            ways: tuple[Way, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
+            ways: tuple[ChannelKernel, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
             self.chosen[kind] = quickest(ways, x, gates)
         return self.chosen[kind](x, gates)
 

@@ -18,11 +18,11 @@ AVERAGES: dict[int, Tensor] = {}
 def decider(part: nn.Module) -> Kernel:
     """The kernel of a control node's module in evaluation mode."""
     if isinstance(part, GateNetwork) and not len(part.table):
-        return Scores(part)
-    return Values(part) if isinstance(part, Controller) else kernel(part)
+        return GateNetworkKernel(part)
+    return ControllerKernel(part) if isinstance(part, Controller) else kernel(part)
 
 
-class Scores(Kernel):
+class GateNetworkKernel(Kernel):
     """A gate network: batch norm folded into its hidden layer."""
 
     def __init__(self, part: GateNetwork) -> None:
@@ -56,26 +56,26 @@ class Scores(Kernel):
         return bounded(torch.addmm(self.shift, torch.addmm(bias, _mean(x), self.matrix).relu_(), self.head), self.least)
 
 
-class Values(Kernel):
+class ControllerKernel(Kernel):
     """A controller without what only training needs. What is left of one image after the products is so little that NumPy is quicker."""
 
     def __init__(self, part: Controller) -> None:
         self.part = part
-        self.known, self.is_told = part.known.numpy(), part.every_lam and part.looks_on
+        self.known, self.is_told = part.min_remaining_cost.numpy(), part.every_lam and part.has_successors
 
     def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
         part, weight = self.part, told["weight"]
         if len(seen[0]) == 1:
-            return self._alone(seen, float(weight) if weight is not None and part.looks_on else 0.0)
+            return self._alone(seen, float(weight) if weight is not None and part.has_successors else 0.0)
         features = [summary(one) for one in seen]
         if part.every_lam:
             assert weight is not None
-            features.append(weight[:, None] if part.looks_on else features[0].new_zeros(len(features[0]), 1))
+            features.append(weight[:, None] if part.has_successors else features[0].new_zeros(len(features[0]), 1))
         values: Tensor = part.head(F.relu(part.hidden(torch.cat(features, dim=1))))
         if not part.every_lam:
             return values
         accuracy, later = values.chunk(2, dim=1)
-        to_come = part.known + F.softplus(later) if part.looks_on else part.known.expand_as(accuracy)
+        to_come = part.min_remaining_cost + F.softplus(later) if part.has_successors else part.min_remaining_cost.expand_as(accuracy)
         return torch.stack([accuracy.sigmoid(), -to_come], dim=2)
 
     def _alone(self, seen: Sequence[Tensor], asked: float) -> Tensor:
@@ -91,7 +91,7 @@ class Values(Kernel):
         options = len(values) // 2
         found = np.empty((1, options, 2), dtype=np.float32)
         found[0, :, 0] = 1 / (1 + np.exp(-values[:options]))
-        found[0, :, 1] = -(self.known + np.logaddexp(0, values[options:])) if part.looks_on else -self.known
+        found[0, :, 1] = -(self.known + np.logaddexp(0, values[options:])) if part.has_successors else -self.known
         return torch.from_numpy(found)
 
 
@@ -109,7 +109,7 @@ def _means(seen: Sequence[Tensor]) -> Tensor:
 
 
 def _sorted(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores of classes (1, classes) as their sorted log-probabilities, as `summary` has them."""
+    """GateNetworkKernel of classes (1, classes) as their sorted log-probabilities, as `summary` has them."""
     logs = scores - scores.max()
     logs = logs - np.log(np.exp(logs).sum())
     logs.sort()

@@ -13,11 +13,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from core.fast.batch import Batch
+from core.fast.batch import BatchRunner
 from core.fast.plan import Answer, Step, steps
-from core.fast.segments import Stretch, stretches
-from core.fast.single import Alone
-from core.fast.threads import Parts
+from core.fast.segments import Segment, stretches
+from core.fast.single import SingleRunner
+from core.fast.threads import BatchSplitter
 from core.graph.graph import Graph
 from core.graph.node import GraphError
 from core.graph.policy import Greedy, Open, Policy, Replay
@@ -29,7 +29,7 @@ class Engine:
     def __init__(self, graph: Graph) -> None:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
-        self._parts = Parts(self._run)
+        self._parts = BatchSplitter(self._run)
         self._known: dict[float, tuple[Tensor, Tensor]] = {}
 
     @torch.inference_mode()
@@ -40,7 +40,7 @@ class Engine:
     @torch.inference_mode()
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
         passing = self._passing(x, policy, lam)
-        if isinstance(passing, Alone):
+        if isinstance(passing, SingleRunner):
             for one in self._alone(x, policy):
                 passing.take(one)
         else:
@@ -48,7 +48,7 @@ class Engine:
                 passing.take(step)
         return passing.answer()
 
-    def _alone(self, x: Tensor, policy: Policy) -> Sequence[Step | Stretch]:
+    def _alone(self, x: Tensor, policy: Policy) -> Sequence[Step | Segment]:
         """What one image passes: programs where they are made for it."""
         if x.shape[1:] != self.graph.shapes[self.graph.input.name] or not self._single:
             return self.steps
@@ -60,12 +60,12 @@ class Engine:
         return all(one.dtype == torch.float32 and one.device.type == "cpu" for one in self.graph.parameters())
 
     @cached_property
-    def stretches(self) -> Sequence[Step | Stretch]:
+    def stretches(self) -> Sequence[Step | Segment]:
         """The steps as programs that end before each decision."""
         return stretches(self.graph, self.steps, deciding=False)
 
     @cached_property
-    def deciding(self) -> Sequence[Step | Stretch]:
+    def deciding(self) -> Sequence[Step | Segment]:
         """The steps as programs whose gate networks decide, or to which all gates are given."""
         found = stretches(self.graph, self.steps, deciding=True)
         return found if len(found) < len(self.stretches) else self.stretches
@@ -80,11 +80,11 @@ class Engine:
             taken[step.node.name] = time.perf_counter() - start
         return taken
 
-    def _passing(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Alone | Batch:
+    def _passing(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> SingleRunner | BatchRunner:
         if self.graph.every_lam and lam is None:
             raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
         lams, told = (None, None) if lam is None else self._told(lam)
-        return Alone(self.graph, x, lams, told, policy) if len(x) == 1 else Batch(self.graph, x, lams, told, policy)
+        return SingleRunner(self.graph, x, lams, told, policy) if len(x) == 1 else BatchRunner(self.graph, x, lams, told, policy)
 
     def _told(self, lam: Tensor | float) -> tuple[Tensor, Tensor]:
         """λ, and what control nodes are told of it, (1,) or (B,) each; remembered for plain numbers."""

@@ -36,10 +36,10 @@ class Kernel(ABC):
 @singledispatch
 def kernel(part: nn.Module) -> Kernel:
     """The kernel of a module in evaluation mode, which it may share weights with."""
-    return Unchanged(part)
+    return ModuleKernel(part)
 
 
-class Unchanged(Kernel):
+class ModuleKernel(Kernel):
     """A module as it is."""
 
     fresh = False
@@ -116,7 +116,7 @@ class Series(Kernel):
 @kernel.register
 def _(part: nn.Sequential) -> Kernel:
     if type(part) is not nn.Sequential:
-        return Unchanged(part)  # it may do something else
+        return ModuleKernel(part)  # it may do something else
     leaves, kernels = list(_leaves(part)), list[Callable[[Tensor], Tensor]]()
     while leaves:
         leaf, *leaves = leaves
@@ -129,7 +129,7 @@ def _(part: nn.Sequential) -> Kernel:
             leaves.pop(0)
             kernels.append(means)
         elif type(leaf) is nn.Linear:
-            kernels.append(Product(leaf))
+            kernels.append(LinearKernel(leaf))
         else:
             kernels.append(kernel(leaf))
     return Series(kernels)
@@ -148,7 +148,7 @@ def _flattens(part: nn.Module) -> bool:
     return isinstance(part, nn.Flatten) and (part.start_dim, part.end_dim) == (1, -1)
 
 
-class Product:
+class LinearKernel:
     """A linear layer."""
 
     def __init__(self, part: nn.Linear) -> None:

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from core.fast.blocks import Block, Brought
-from core.fast.controllers import Scores, Values
-from core.fast.kernels import Convolution, Product, Series, Unchanged, kernel, means
+from core.fast.blocks import Block, ShortcutKernel
+from core.fast.controllers import ControllerKernel, GateNetworkKernel
+from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, Series, kernel, means
 from core.modules.controller import LEAST
 from core.modules.layers import Add, Refined
 
 OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
 FAR = np.iinfo(np.int64).max
 
-Branch = Callable[["Operators"], str]
+Subgraph = Callable[["Operators"], str]
 
 
 class NotWrittenError(Exception):
@@ -27,7 +27,7 @@ class NotWrittenError(Exception):
 
 
 class Operators:
-    """A program for one image that is being written: its nodes, and the constants that they read. Values go by their names."""
+    """A program for one image that is being written: its nodes, and the constants that they read. ControllerKernel go by their names."""
 
     def __init__(self, inside: "Operators | None" = None) -> None:
         """`inside`: the program of which this is a branch; its values can be read."""
@@ -54,7 +54,7 @@ class Operators:
         self.nodes.append(helper.make_node(operator, list(inputs), [name, *others], **attributes))
         return name
 
-    def either(self, condition: str, then: Branch, otherwise: Branch) -> str:
+    def either(self, condition: str, then: Subgraph, otherwise: Subgraph) -> str:
         """One of two values, of which the other is not computed. `condition`: of one element."""
         graphs = []
         for write in (then, otherwise):
@@ -94,7 +94,7 @@ class Operators:
         return self.add("Relu", sent) if one.relu == "relu" else sent
 
     @write.register
-    def _(self, one: Product, *inputs: str) -> str:
+    def _(self, one: LinearKernel, *inputs: str) -> str:
         if one.part.bias is None:
             raise NotWrittenError
         return self.add("Add", self.add("MatMul", *inputs, self.constant(one.matrix)), self.constant(one.part.bias.detach()))
@@ -107,7 +107,7 @@ class Operators:
         return x
 
     @write.register
-    def _(self, one: Unchanged, *inputs: str) -> str:
+    def _(self, one: ModuleKernel, *inputs: str) -> str:
         part = one.part
         if type(part) is nn.ReLU:
             return self.add("Relu", *inputs)
@@ -124,7 +124,7 @@ class Operators:
         raise NotWrittenError
 
     @write.register
-    def _(self, one: Brought, *inputs: str) -> str:
+    def _(self, one: ShortcutKernel, *inputs: str) -> str:
         (x,) = inputs
         if one.idle:
             return x
@@ -145,7 +145,7 @@ class Operators:
         return self.joined(one, inputs[0], self.branched(one, inputs[0]))
 
     @write.register
-    def _(self, one: Scores, *inputs: str) -> str:
+    def _(self, one: GateNetworkKernel, *inputs: str) -> str:
         """`inputs`: summaries, and what is told where that matters."""
         if one.blind:
             raise NotWrittenError
@@ -163,7 +163,7 @@ class Operators:
         return self.add("Where", self.add("Greater", scores, zero), held, scores)
 
     @write.register
-    def _(self, one: Values, *inputs: str) -> str:
+    def _(self, one: ControllerKernel, *inputs: str) -> str:
         """`inputs`: summaries, and what is told where that matters."""
         part, every = one.part, one.part.every_lam
         weight = part.hidden.weight if one.is_told or not every else part.hidden.weight[:, :-1]  # the last is told nothing, 0
@@ -174,13 +174,13 @@ class Operators:
         )
         if not every:
             return values
-        options = len(part.known)
+        options = len(part.min_remaining_cost)
         accuracy, later = (
             self.add("Slice", values, *map(self.constant, (np.array([start]), np.array([start + options]), np.array([1]))))
             for start in (0, options)
         )
-        cost = self.constant(-part.known[None])
-        cost = self.add("Sub", cost, self.add("Softplus", later)) if part.looks_on else cost
+        cost = self.constant(-part.min_remaining_cost[None])
+        cost = self.add("Sub", cost, self.add("Softplus", later)) if part.has_successors else cost
         last = self.constant(np.array([2]))
         return self.add("Concat", *(self.add("Unsqueeze", side, last) for side in (self.add("Sigmoid", accuracy), cost)), axis=2)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from core.fast.blocks import Gathered
-from core.fast.controllers import Scores, Values
+from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.onnx_builder import Operators
 from core.fast.plan import Step
 from core.graph.graph import Graph
@@ -36,7 +36,7 @@ def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str
         return _block(writing, graph, step.branch, kernel, inputs[0], sent)
     if node.kind == "control":
         inputs = [writing.summary(name, graph.shapes[edge.source]) for name, edge in zip(inputs, step.inputs, strict=True)]
-        inputs += [writing.given(TOLD, (1, 1))] if isinstance(kernel, Scores | Values) and kernel.is_told else []
+        inputs += [writing.given(TOLD, (1, 1))] if isinstance(kernel, GateNetworkKernel | ControllerKernel) and kernel.is_told else []
     value, gate = writing.write(kernel, *inputs), _gate(writing, graph, node.gates if scales else (), sent)
     if gate is None:
         return value

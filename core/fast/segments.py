@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from core.fast.controllers import Scores, Values
+from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.onnx_builder import NotWrittenError, Operators
 from core.fast.onnx_export import gates_of, written
 from core.fast.plan import Mask, Step
@@ -64,7 +64,7 @@ class Program:
         return dict(zip(self.sends, self.session.run(None, {name: given[name] for name in self.takes}), strict=True))
 
 
-class Stretch:
+class Segment:
     """Some steps of a graph, one after the other.
 
     reads     the steps before it whose values it reads
@@ -118,7 +118,7 @@ class Stretch:
         return Program(ran, tuple(writing.takes), sends, _session(writing, [sent[name] for name in sends], pattern.threads))
 
 
-def stretches(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[Step | Stretch]:
+def stretches(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[Step | Segment]:
     """The steps in their order, as many as possible of them in stretches; those that have no form there stay by themselves.
 
     `deciding`: whether a stretch goes on after gate networks that others in it depend on.
@@ -131,11 +131,11 @@ def stretches(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[St
     return [_stretch(graph, steps, some) if some[0].node.name in writable else some[0] for some in found]
 
 
-def _stretch(graph: Graph, steps: Sequence[Step], some: Sequence[Step]) -> Stretch:
+def _stretch(graph: Graph, steps: Sequence[Step], some: Sequence[Step]) -> Segment:
     inside = {step.node.name for step in some}
     later = {edge.source for step in steps if step.node.name not in inside for edge in step.inputs}
     sends = frozenset(step.node.name for step in some if step.node.kind in ("control", "output") or step.node.name in later)
-    return Stretch(graph, some, sends)
+    return Segment(graph, some, sends)
 
 
 def _asked(step: Step) -> list[str]:
@@ -149,7 +149,7 @@ def _fits(steps: Sequence[Step], deciding: bool) -> bool:
     controls = {step.node.name: step for step in steps if step.node.kind == "control"}
     for name in controls.keys() & set(_asked(steps[-1])):
         control = controls[name]
-        by_program = isinstance(control.run, Scores) and control.node.decides == "each"
+        by_program = isinstance(control.run, GateNetworkKernel) and control.node.decides == "each"
         if not (deciding and by_program) or any(gate.control == name for gate in steps[-1].node.gates):
             return False
     return len({step.node.gates for step in steps if step.node.gates}) <= MOST
@@ -157,7 +157,7 @@ def _fits(steps: Sequence[Step], deciding: bool) -> bool:
 
 def _writable(graph: Graph, step: Step) -> bool:
     """Whether a step can be part of a program."""
-    if not step.inputs or (step.node.kind == "control" and not isinstance(step.run, Scores | Values)):
+    if not step.inputs or (step.node.kind == "control" and not isinstance(step.run, GateNetworkKernel | ControllerKernel)):
         return False
     try:
         written(Operators(), graph, step, {edge.source: edge.source for edge in step.inputs}, scales=True)

@@ -7,14 +7,14 @@ from torch import Tensor
 from core.fast.blocks import Gathered
 from core.fast.onnx_export import TOLD, gates_of
 from core.fast.plan import Answer, Mask, Step
-from core.fast.segments import NO, YES, Pattern, Stretch
+from core.fast.segments import NO, YES, Pattern, Segment
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Open, Policy, Replay
 from core.graph.tradeoff import scores
 
 
-class Alone:
+class SingleRunner:
     """One image, (1, C, H, W)."""
 
     def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, told: Tensor | None, policy: Policy) -> None:
@@ -26,9 +26,9 @@ class Alone:
         self.opened: dict[str, list[float]] = {}
         self.output: Tensor | None = None
 
-    def take(self, one: Step | Stretch) -> None:
+    def take(self, one: Step | Segment) -> None:
         """Compute what runs of a step, or of several at once."""
-        if isinstance(one, Stretch):
+        if isinstance(one, Segment):
             self._cross(one)
             return
         step, node = one, one.node
@@ -47,7 +47,7 @@ class Alone:
             self.held[node.name] = value
         self._forget(step)
 
-    def _cross(self, stretch: Stretch) -> None:
+    def _cross(self, stretch: Segment) -> None:
         """Compute what runs of a stretch."""
         read = {name: value for name in stretch.reads if (value := self.held[name]) is not None}
         program = stretch.program(

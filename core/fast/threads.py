@@ -24,7 +24,7 @@ LEAST = 16  # images of a part: fewer take longer than what is gained
 Run = Callable[[Tensor, Policy, Tensor | float | None], Answer]
 
 
-class Parts:
+class BatchSplitter:
     """Runs batches as a whole or in parts, whichever was quicker."""
 
     def __init__(self, run: Run) -> None:

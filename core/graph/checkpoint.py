@@ -5,6 +5,7 @@ Nothing is pickled. Weights of others that are can be begun from, but nothing in
 
 import io
 import pickle
+import re
 from collections.abc import Callable, Mapping
 
 import torch
@@ -83,8 +84,13 @@ def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
         tensors = _saved_by_torch(state)
     tensors = {name.removeprefix("module."): value for name, value in tensors.items()}  # of a training on several GPUs
     if any(name.startswith("graph.") for name in tensors):
-        return {name.removeprefix("graph."): value for name, value in tensors.items()}
+        return {_current(name.removeprefix("graph.")): value for name, value in tensors.items()}
     return own_weights(tensors)
+
+
+def _current(name: str) -> str:
+    """Return today's name of a tensor from the name under which an older file holds it."""
+    return re.sub(r"^(parts\..+)\.known$", r"\1.min_remaining_cost", name)
 
 
 def _saved_by_torch(state: bytes) -> dict[str, Tensor]:
@@ -110,7 +116,7 @@ def _read(state: bytes) -> dict[str, Tensor]:
 def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> int:
     """Puts a state into a graph and its optimiser and returns the number of steps done. Raises CheckpointError where they do not fit."""
     tensors = _read(state)
-    weights = {name.removeprefix("graph."): tensor for name, tensor in tensors.items() if name.startswith("graph.")}
+    weights = {_current(name.removeprefix("graph.")): tensor for name, tensor in tensors.items() if name.startswith("graph.")}
     for kept_since in ("prices", "course"):  # files of before then hold what a fresh graph has
         weights.setdefault(kept_since, graph.get_buffer(kept_since))
     try:

@@ -90,7 +90,7 @@ class Sent:
             return Sent(self.values * _spread(by, self.values))
         if bool(((by == 0) | (by == 1)).all()):
             return self
-        first, of = _kinds(_together(self.of, _bits(by)))
+        first, of = _first_occurrences(_combine_keys(self.of, _bits(by)))
         values = gathered(self.values, self.of[first])
         return Sent(values * _spread(by[first], values), of)
 
@@ -184,7 +184,7 @@ def _computed(
     rows = runs.nonzero().squeeze(1)  # (rows,)
     if not len(rows):
         return Sent(inputs[0].values.new_zeros(1, *shape), torch.zeros_like(runs, dtype=torch.int64))
-    alike = None if inputs[0].of is None else _alike(inputs, named, rows)
+    alike = None if inputs[0].of is None else _unique_rows(inputs, named, rows)
     chosen = rows if alike is None else rows[alike[0]]
     named = {name: None if value is None else value[chosen] for name, value in named.items()}
     some: Tensor = part(*(one.of_rows(chosen) for one in inputs), **named, **how)
@@ -196,18 +196,18 @@ def _computed(
     return Sent(torch.cat([some, torch.zeros_like(some[:1])]), nothing.index_copy(0, rows, alike[1]))
 
 
-def _alike(inputs: Sequence[Sent], named: Mapping[str, Tensor | None], rows: Tensor) -> tuple[Tensor, Tensor]:
+def _unique_rows(inputs: Sequence[Sent], named: Mapping[str, Tensor | None], rows: Tensor) -> tuple[Tensor, Tensor]:
     """Rows (n,) for which a module gets the same: the first of each kind, (kinds,) numbers among them, and the kind of each, (n,)."""
     kind = torch.zeros_like(rows)
     for one in inputs:
-        kind = _together(kind, one.numbers(rows))
+        kind = _combine_keys(kind, one.numbers(rows))
     for value in named.values():
         if value is not None:
-            kind = _together(kind, rows if value.dim() > 1 else _bits(value[rows]))
-    return _kinds(kind)
+            kind = _combine_keys(kind, rows if value.dim() > 1 else _bits(value[rows]))
+    return _first_occurrences(kind)
 
 
-def _kinds(kind: Tensor) -> tuple[Tensor, Tensor]:
+def _first_occurrences(kind: Tensor) -> tuple[Tensor, Tensor]:
     """Of whole numbers (n,) the first place of each, (kinds,), and the kind at each place, (n,)."""
     kinds, of = torch.unique(kind, return_inverse=True)
     places = torch.arange(len(kind), device=kind.device)
@@ -219,7 +219,7 @@ def _bits(numbers: Tensor) -> Tensor:
     return numbers.float().contiguous().view(torch.int32).long()
 
 
-def _together(kind: Tensor, other: Tensor) -> Tensor:
+def _combine_keys(kind: Tensor, other: Tensor) -> Tensor:
     """Numbers (n,) that are equal where both are, as small as they can be."""
     other = other - other.min()
     together: Tensor = torch.unique(kind * (other.max() + 1) + other, return_inverse=True)[1]

@@ -146,7 +146,7 @@ class Forced:
 
 
 @dataclass(frozen=True)
-class Several:
+class Stacked:
     """The images of a batch several times over, (copies · N,): a policy for each time."""
 
     policies: Sequence[Policy]

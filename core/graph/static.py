@@ -8,7 +8,7 @@ from torch import nn
 
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, GraphError, Node
-from core.graph.validation import way
+from core.graph.validation import find_choices
 from core.modules.layers import Add, Constant
 
 
@@ -74,7 +74,7 @@ def _constants(graph: Graph, node: Node, kept: Collection[str]) -> dict[Edge, st
 
 def reaching(graph: Graph, name: str) -> dict[str, int]:
     """Choices under which a node runs, cheap where they are free. Raises GraphError if there are none."""
-    opened = way(graph.by_name, name)
+    opened = find_choices(graph.by_name, name)
     if opened is None:
         raise GraphError(f"no choice of options makes node {name!r} run")
     return {control.name: 0 for control in graph.controls} | dict(opened)

@@ -29,7 +29,7 @@ def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
         raise GraphError(f"parts hold a module {stray!r} that no node uses: add the node or drop the module")
     ordered(nodes)
     for node in nodes:
-        if node.kind == "output" and way(by_name, node.name) is None:
+        if node.kind == "output" and find_choices(by_name, node.name) is None:
             raise GraphError(
                 f"no route reaches the output node {node.name!r}: what it needs never runs together; give one of the edges a default"
             )
@@ -105,7 +105,7 @@ def _cycle(waiting: Sequence[Node]) -> list[str]:
             return path[path.index(path[-1]) :][::-1]
 
 
-def way(nodes: Mapping[str, Node], *names: str) -> set[tuple[str, int]] | None:
+def find_choices(nodes: Mapping[str, Node], *names: str) -> set[tuple[str, int]] | None:
     """The open columns of control nodes that make nodes run together, the cheaper options first; none if nothing can. There is no cycle."""
     untried: list[tuple[tuple[str, ...], frozenset[str], frozenset[tuple[str, int]]]] = [(names, frozenset(), frozenset())]
     while untried:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from core.registry import Component, Decides
 
@@ -36,7 +36,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepResult:
     """One batch on its way to a gradient: `losses` are added up to be minimised; `figures` are only shown."""
 
     losses: dict[str, Tensor]
@@ -46,11 +46,12 @@ class Step:
 class Method(Component):
     """What turns an architecture's graph into the one to train, and a batch into losses."""
 
-    refreshed: int = Field(
+    bn_recalibration_batches: int = Field(
         0,
+        validation_alias=AliasChoices("bn_recalibration_batches", "refreshed"),
         ge=0,
         le=10_000,
-        description="batches from which batch norm's figures are taken anew after each epoch; 0: those that ran along stay",
+        description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
     )
 
     @property
@@ -89,7 +90,7 @@ class Method(Component):
         """
 
     @abstractmethod
-    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
+    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
         """The losses of one batch; `progress` runs from 0 to 1 over the training."""
 
     def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
@@ -102,9 +103,15 @@ class Method(Component):
 class Pupil(Method):
     """A method whose network can also learn from the answers of another, which do not change (Hinton et al., 2015)."""
 
-    distilled: float = Field(0.0, ge=0, le=10, description="weight of what a teacher's answers teach the network; 0: not at all")
+    distillation_weight: float = Field(
+        0.0,
+        validation_alias=AliasChoices("distillation_weight", "distilled"),
+        ge=0,
+        le=10,
+        description="Weight of the teacher's soft labels in the loss (0: no distillation)",
+    )
     teacher: str = Field(
         "",
-        description="the exported run that it is distilled from; {seed} in its name stands for the seed; none: the static network of what "
-        "training.start names",
+        description="Exported run whose answers are the soft labels; {seed} in its name stands for the seed (empty: the static "
+        "network in training.init_from)",
     )

@@ -18,7 +18,7 @@ from core.graph.policy import Greedy
 
 RATES = torch.logspace(-4, 1, 101)
 ASKED = 21  # costs that are asked for, between which is interpolated
-TOGETHER = 2048  # rows that are run in one go
+ROWS_PER_PASS = 2048  # rows that are run in one go
 TESTED = 256  # images that are run in one go
 ODDS = torch.logspace(-5, 5, 41)  # λ / (1−λ) at κ = 1
 
@@ -42,7 +42,7 @@ def cost_curve(graph: Graph, images: Tensor) -> Tensor:
     graph.exchange_rate.fill_(1.0)
     lams = (ODDS / (1 + ODDS)).to(images.device)
     total = torch.zeros(len(ODDS), dtype=torch.float64, device=images.device)
-    for some in torch.split(images, TOGETHER // len(lams)):
+    for some in torch.split(images, ROWS_PER_PASS // len(lams)):
         execution = execute(graph, some, Greedy(), lam=lams.repeat_interleave(len(some)), copies=len(lams))
         total += spent(graph, execution).view(len(lams), -1).sum(dim=1)
     graph.exchange_rate.copy_(kept)

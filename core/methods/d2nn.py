@@ -2,7 +2,7 @@
 
 One step, no future: every control node that ran regresses the value of the option taken to the one reward λA + (1−λ)E of its image or,
 for set-based metrics such as F1, of its mini-bag, Σ Q over the bag. Options are explored ε-greedily, ε falling from 1. The modules
-learn from the cross-entropy of the outputs that were produced; a module that a controller sees also gets its gradient, times `mixing`.
+learn from the cross-entropy of the outputs that were produced; a module that a controller sees also gets its gradient, times `controller_gradient`.
 
 Differs from the paper:
 - Without a λ one network is trained for every λ: two values per option, the accuracy and the cost to come, and λ drawn afresh for each
@@ -12,7 +12,7 @@ Differs from the paper:
   each epoch, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
 - A share of the training images is kept from the modules and teaches the controllers alone. On images that it has fitted even a small path
   is always right, and a controller that learns there never sees what the large path is for. (Batch norm sees these images, without labels.)
-- With `taught`, what earlier outputs say also learns from what the last one says; with `distilled`, all outputs learn from what a trained
+- With `self_distillation`, what earlier outputs say also learns from what the last one says; with `distilled`, all outputs learn from what a trained
   network says: the static network that it begins with, or another.
 - With every λ the controllers are fitted once more at the end, to what each of their options gives for the images held out
   (learning/trials.py), and the result is kept where it serves validation images better.
@@ -23,7 +23,7 @@ Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from torch import Generator, Tensor
 
 from core.graph.cost import spent, spent_after
@@ -33,7 +33,7 @@ from core.graph.policy import Episodes, EpsilonGreedy, Policy
 from core.graph.static import costs_to_come
 from core.graph.timing import seconds
 from core.graph.tradeoff import reward
-from core.methods import Batch, Pupil, Step
+from core.methods import Batch, Pupil, StepResult
 from core.methods.calibration import even_exchange_rate
 from core.methods.losses import classification, taught_by, taught_by_last
 from core.methods.metrics import Metric, bag_metric
@@ -45,35 +45,92 @@ class D2NN(Pupil):
     """Q-learning of the controllers, cross-entropy for the rest."""
 
     name: Literal["d2nn"] = "d2nn"
-    metric: Metric = Field("accuracy", description="A in the reward: each image's correctness, or F1, precision or recall of a mini-bag")
+    metric: Metric = Field(
+        "accuracy", description="Accuracy term A of the reward: correctness of each image, or F1, precision or recall of a mini-bag"
+    )
     efficiency: Literal["macs", "seconds"] = Field(
-        "macs", description="E in the reward: multiply-adds, or seconds that each node takes here, measured as the training begins"
+        "macs",
+        description="Cost term E of the reward: multiply-adds, or the seconds that each node takes on this machine, measured "
+        "before training",
     )
-    bag: int = Field(1, ge=1, le=1024, description="images per mini-bag; set-based metrics need several, 16 say")
+    bag_size: int = Field(
+        1,
+        validation_alias=AliasChoices("bag_size", "bag"),
+        ge=1,
+        le=1024,
+        description="Images per mini-bag; set-based metrics need several, for example 16",
+    )
     exchange_rate: float = Field(
-        0.1, gt=0, le=10, description="κ: how much accuracy the static network's whole cost is worth (1 as published)"
+        0.1, gt=0, le=10, description="κ: the accuracy that the static network's whole cost is worth (1 in the paper)"
     )
-    calibrate: bool = Field(True, description="with every λ: set κ so that the slider acts evenly, at last on validation images")
-    early: float = Field(1.0, ge=0, le=1, description="weight of what an output says of images for which a later one answered")
-    taught: float = Field(
-        0.0, ge=0, le=10, description="weight of what the last answer of an image teaches its earlier ones; 0: not at all"
+    calibrate: bool = Field(
+        True, description="One network for every λ: choose κ so that cost rises evenly along the slider, finally on validation images"
     )
-    mixing: float = Field(0.0, ge=0, le=1, description="how much of the controllers' gradient reaches the modules they see")
-    explore: float = Field(0.1, ge=0, le=1, description="share of the training in which every option is taken at random (ε = 1)")
-    settle: float = Field(0.6, ge=0, le=1, description="share of the training after which ε has fallen to its last value")
-    last_epsilon: float = Field(0.05, ge=0, le=1, description="ε at the end")
-    held_out: float = Field(
-        0.1, ge=0, lt=1, description="share of the training images that only the controllers learn from: they are to expect unseen ones"
+    early_exit_weight: float = Field(
+        1.0,
+        validation_alias=AliasChoices("early_exit_weight", "early"),
+        ge=0,
+        le=1,
+        description="Loss weight of an exit for images that a later exit answered",
     )
-    refit: bool = Field(
-        True, description="with every λ and plain accuracy: at last fit the controllers to what every option gives for the images held out"
+    self_distillation: float = Field(
+        0.0,
+        validation_alias=AliasChoices("self_distillation", "taught"),
+        ge=0,
+        le=10,
+        description="Weight of distilling the final answer into earlier exits (0: none)",
     )
-    episodes: float = Field(
-        0.2, ge=0, le=1, description="with every λ: share of the images whose whole way is random, to the end of training"
+    controller_gradient: float = Field(
+        0.0,
+        validation_alias=AliasChoices("controller_gradient", "mixing"),
+        ge=0,
+        le=1,
+        description="Share of the controllers' gradient that reaches the modules they observe",
+    )
+    exploration_fraction: float = Field(
+        0.1,
+        validation_alias=AliasChoices("exploration_fraction", "explore"),
+        ge=0,
+        le=1,
+        description="Fraction of the training with ε = 1: every option is chosen at random",
+    )
+    epsilon_decay_end: float = Field(
+        0.6,
+        validation_alias=AliasChoices("epsilon_decay_end", "settle"),
+        ge=0,
+        le=1,
+        description="Fraction of the training after which ε has reached its final value",
+    )
+    final_epsilon: float = Field(
+        0.05, validation_alias=AliasChoices("final_epsilon", "last_epsilon"), ge=0, le=1, description="Final value of ε"
+    )
+    controller_holdout: float = Field(
+        0.1,
+        validation_alias=AliasChoices("controller_holdout", "held_out"),
+        ge=0,
+        lt=1,
+        description="Fraction of the training images reserved for the controllers, so that they learn what to expect of unseen images",
+    )
+    refit_controllers: bool = Field(
+        True,
+        validation_alias=AliasChoices("refit_controllers", "refit"),
+        description="One network for every λ, with accuracy as the metric: fit the controllers once more, on the reserved images, "
+        "after training",
+    )
+    random_route_fraction: float = Field(
+        0.2,
+        validation_alias=AliasChoices("random_route_fraction", "episodes"),
+        ge=0,
+        le=1,
+        description="One network for every λ: fraction of the images routed at random until the end of training",
     )
 
-    full_path: float = Field(
-        0.5, ge=0, le=1, description="with every λ: share of the images that modules learn from which take the dearest option everywhere"
+    full_route_fraction: float = Field(
+        0.5,
+        validation_alias=AliasChoices("full_route_fraction", "full_path"),
+        ge=0,
+        le=1,
+        description="One network for every λ: fraction of the images routed through the most expensive options",
     )
 
     def prepare(self, graph: Graph) -> Graph:
@@ -82,14 +139,16 @@ class D2NN(Pupil):
         for control in graph.controls:
             part = graph.parts[control.name]
             if isinstance(part, Controller):
-                part.mixing = self.mixing
-                part.looks_on = control is not graph.controls[-1]
+                part.mixing = self.controller_gradient
+                part.has_successors = control is not graph.controls[-1]
         _tell_costs(graph)
         return graph
 
     def begin(self, graph: Graph, batch: int, images: Tensor) -> None:
-        if self.metric != "accuracy" and self.bag == 1:
-            raise ConfigError(f"{self.metric} of a single image says no more than whether it is right: take several in method.bag, 16 say")
+        if self.metric != "accuracy" and self.bag_size == 1:
+            raise ConfigError(
+                f"{self.metric} of a single image says no more than whether it is right: take several in method.bag_size, 16 say"
+            )
         if self.efficiency == "seconds":
             taken = seconds(graph, batch)
             graph.prices.copy_(torch.tensor([taken[node.name] for node in graph.nodes], dtype=torch.float64))
@@ -97,44 +156,46 @@ class D2NN(Pupil):
 
     def epsilon(self, progress: float) -> float:
         """ε at a point of the training from 0 to 1."""
-        if progress < self.explore:
+        if progress < self.exploration_fraction:
             return 1.0
-        falling = (progress - self.explore) / max(self.settle - self.explore, 1e-9)
-        return max(self.last_epsilon, 1.0 - falling * (1.0 - self.last_epsilon))
+        falling = (progress - self.exploration_fraction) / max(self.epsilon_decay_end - self.exploration_fraction, 1e-9)
+        return max(self.final_epsilon, 1.0 - falling * (1.0 - self.final_epsilon))
 
     @property
     def kept_back(self) -> float:
-        return self.held_out
+        return self.controller_holdout
 
     @property
     def refits(self) -> bool:
-        return self.refit and self.metric == "accuracy" and self.bag == 1
+        return self.refit_controllers and self.metric == "accuracy" and self.bag_size == 1
 
     @property
     def group(self) -> int:
-        return self.bag
+        return self.bag_size
 
-    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
-        batch = batch.whole(self.bag)
-        images, labels, bags = batch.images, batch.labels, len(batch.labels) // self.bag
+    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
+        batch = batch.whole(self.bag_size)
+        images, labels, bags = batch.images, batch.labels, len(batch.labels) // self.bag_size
         if not bags:
-            raise ConfigError(f"a mini-bag of {self.bag} needs batches of at least as many images: raise training.batch_size")
+            raise ConfigError(f"a mini-bag of {self.bag_size} needs batches of at least as many images: raise training.batch_size")
         lams = torch.rand(bags, generator=generator) if lam is None else torch.full((bags,), lam)
         lams = lams.to(images.device)  # (bags,)
         policy = self._exploring(graph, batch.kept_back, progress, generator)
-        execution = execute(graph, images, policy, lam=lams.repeat_interleave(self.bag))
+        execution = execute(graph, images, policy, lam=lams.repeat_interleave(self.bag_size))
         share = spent(graph, execution).float()  # (B,)
         predicted, classes = execution.predicted, execution.output.shape[1]
         accuracy = bag_metric(self.metric, predicted.view(bags, -1), labels.view(bags, -1), classes)  # (bags,)
-        learnt_from = batch.kept_back.view(bags, -1).any(dim=1) if self.held_out else torch.ones_like(accuracy, dtype=torch.bool)  # (bags,)
+        learnt_from = (
+            batch.kept_back.view(bags, -1).any(dim=1) if self.controller_holdout else torch.ones_like(accuracy, dtype=torch.bool)
+        )  # (bags,)
         values = self._regression(graph, execution, share, accuracy, lams, learnt_from)
         figures = {"accuracy": float((predicted == labels).float().mean()), "cost share": float(share.mean())}
-        losses = {"classification": classification(execution, labels, ~batch.kept_back, self.early), "values": values}
-        if self.taught:
-            losses["taught"] = self.taught * taught_by_last(execution, ~batch.kept_back)
+        losses = {"classification": classification(execution, labels, ~batch.kept_back, self.early_exit_weight), "values": values}
+        if self.self_distillation:
+            losses["self-distillation"] = self.self_distillation * taught_by_last(execution, ~batch.kept_back)
         if batch.teacher is not None:
-            losses["distilled"] = self.distilled * taught_by(execution, batch.teacher, ~batch.kept_back)
-        return Step(losses, figures)
+            losses["distillation"] = self.distillation_weight * taught_by(execution, batch.teacher, ~batch.kept_back)
+        return StepResult(losses, figures)
 
     def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
         if graph.every_lam and self.calibrate:
@@ -144,12 +205,14 @@ class D2NN(Pupil):
         if not graph.every_lam:
             return EpsilonGreedy(self.epsilon(progress), generator)
         order = {control.name: number for number, control in enumerate(graph.controls)}
-        bags = len(kept_back) // self.bag  # explored as a whole: one greedy bag tells more than many with a random choice in each
-        explores = torch.rand(bags, generator=generator) < max(self.epsilon(progress), self.episodes)  # (bags,)
+        bags = len(kept_back) // self.bag_size  # explored as a whole: one greedy bag tells more than many with a random choice in each
+        explores = torch.rand(bags, generator=generator) < max(self.epsilon(progress), self.random_route_fraction)  # (bags,)
         until = torch.randint(1, len(order) + 1, (bags,), generator=generator) * explores  # (bags,)
         rates = torch.rand(len(kept_back), generator=generator)  # (B,)
-        opened = (torch.rand(bags, generator=generator) < self.full_path).repeat_interleave(self.bag) & ~kept_back.cpu()  # (B,)
-        until = torch.where(opened, len(order), until.repeat_interleave(self.bag))
+        opened = (torch.rand(bags, generator=generator) < self.full_route_fraction).repeat_interleave(
+            self.bag_size
+        ) & ~kept_back.cpu()  # (B,)
+        until = torch.where(opened, len(order), until.repeat_interleave(self.bag_size))
         return Episodes(until, torch.where(opened, 1.0, rates), order, generator)
 
     def _regression(self, graph: Graph, execution: Execution, share: Tensor, accuracy: Tensor, lams: Tensor, learnt_from: Tensor) -> Tensor:
@@ -169,16 +232,16 @@ class D2NN(Pupil):
             seen = seen & telling
             expected, efficiency = value.unbind(dim=1)
             losses.append(self._accuracy_loss(expected.view(bags, -1), accuracy, ran.view(bags, -1), seen))
-            if isinstance(part := graph.parts[control.name], Controller) and part.looks_on:
+            if isinstance(part := graph.parts[control.name], Controller) and part.has_successors:
                 to_come = spent_after(graph, execution, control.name)
-                losses.append(_squared(efficiency, -to_come, ran & seen.repeat_interleave(self.bag)))
+                losses.append(_squared(efficiency, -to_come, ran & seen.repeat_interleave(self.bag_size)))
             greedy = execution.scores[control.name].argmax(dim=1) == taken
             telling = telling & (greedy | ~ran).view(bags, -1).all(dim=1)
         return torch.stack(losses).sum()
 
     def _accuracy_loss(self, expected: Tensor, accuracy: Tensor, ran: Tensor, seen: Tensor) -> Tensor:
         """Of expected accuracies (bags, m), where the control node ran (bags, m), against those that came out (bags,)."""
-        if self.metric == "accuracy" and self.bag == 1:
+        if self.metric == "accuracy" and self.bag_size == 1:
             likelihood = torch.where(accuracy > 0, expected[:, 0], 1 - expected[:, 0])[seen]  # of what came out
             return -likelihood.clamp(min=1e-6).log().mean() if len(likelihood) else accuracy.new_zeros(())
         means = (expected * ran).sum(dim=1) / ran.sum(dim=1).clamp(min=1)
@@ -190,7 +253,7 @@ def _tell_costs(graph: Graph) -> None:
     for control in graph.controls:
         part = graph.parts[control.name]
         if isinstance(part, Controller):
-            part.known.copy_(torch.tensor(costs_to_come(graph, control)))
+            part.min_remaining_cost.copy_(torch.tensor(costs_to_come(graph, control)))
 
 
 def _squared(expected: Tensor, came_out: Tensor, counted: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 Cross-entropy, and a penalty on how far the mean cost of a group of images is from what was asked for it. Forwards a gate is max(score, 0);
 backwards it has the gradient of a sigmoid, so that closed gates learn too. What is asked for begins at the whole cost and comes down.
-Best begun from the weights of the static network (`training.start`).
+Best begun from the weights of the static network (`training.init_from`).
 
 Differs from the paper:
 - Without a λ one network is trained for every λ: the gate networks are told what is asked for, and each image of a batch is asked for a
@@ -12,7 +12,7 @@ Differs from the paper:
   common in the network that is begun with, modules fine-tuned.
 - Where channels of a block have gates, the gate of the block has no part in the gradient of the cost (learning/expectation.py).
 - With `distilled`, the gated network also learns from the answers of a trained one: the static network that it begins with, or another.
-- With `beside`, each step also trains the network with all gates open, and the gated one learns from its answers too.
+- With `sandwich_weight`, each step also trains the network with all gates open, and the gated one learns from its answers too.
 
 Reconstructed: the losses, the weights and the schedule.
 """
@@ -20,13 +20,13 @@ Reconstructed: the losses, the weights and the schedule.
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from torch import Generator, Tensor
 
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Open, StraightThrough
-from core.methods import Batch, Pupil, Step
+from core.methods import Batch, Pupil, StepResult
 from core.methods.calibration import even_course
 from core.methods.expected_cost import expected_share
 from core.methods.losses import classification, taught
@@ -34,32 +34,59 @@ from core.methods.static_gates import ASKED, gate_networks, settle
 from core.registry import Decides
 
 BEYOND = 0.05  # share of the images of a batch, nearly, that are asked for as little as there is, and for as much
-STEPS = 101  # of λ for which it is kept what the gate networks are told
+CURVE_STEPS = 101  # of λ for which it is kept what the gate networks are told
 
 
 class LCNet(Pupil):
     """Gates of layers and channels, straight-through, at a cost that is asked for."""
 
     name: Literal["lcnet"] = "lcnet"
-    least: float = Field(0.1, gt=0, le=1, description="the cost share that is asked for at λ = 0; at λ = 1 it is the whole cost")
-    penalty: float = Field(20.0, gt=0, le=1000, description="weight of the squared distance between the mean cost and what is asked for")
-    groups: int = Field(
-        8, ge=1, le=64, description="with every λ: groups of a batch, of similar λ, whose mean costs are held against what is asked"
+    min_budget: float = Field(
+        0.1,
+        validation_alias=AliasChoices("min_budget", "least"),
+        gt=0,
+        le=1,
+        description="Target cost (share of the static network) at λ = 0; at λ = 1 the target is the full cost",
     )
-    anneal: float = Field(0.3, ge=0, le=1, description="share of the training in which what is asked for comes down from the whole cost")
-    beside: float = Field(
-        0.0, ge=0, le=10, description="weight of what the network with all gates open teaches the gated one; 0: not at all"
+    budget_weight: float = Field(
+        20.0,
+        validation_alias=AliasChoices("budget_weight", "penalty"),
+        gt=0,
+        le=1000,
+        description="Weight of the squared distance between mean cost and budget",
     )
-    refreshed: int = Field(
+    budget_groups: int = Field(
+        8,
+        validation_alias=AliasChoices("budget_groups", "groups"),
+        ge=1,
+        le=64,
+        description="One network for every λ: groups of images with similar λ whose mean cost is compared with the budget",
+    )
+    budget_warmup: float = Field(
+        0.3,
+        validation_alias=AliasChoices("budget_warmup", "anneal"),
+        ge=0,
+        le=1,
+        description="Fraction of the training during which the budget falls from the full cost",
+    )
+    sandwich_weight: float = Field(
+        0.0,
+        validation_alias=AliasChoices("sandwich_weight", "beside"),
+        ge=0,
+        le=10,
+        description="Weight of training the all-open network alongside, whose answers also teach the gated one (0: none)",
+    )
+    bn_recalibration_batches: int = Field(
         16,
+        validation_alias=AliasChoices("bn_recalibration_batches", "refreshed"),
         ge=0,
         le=10_000,
-        description="batches from which batch norm's figures are taken anew after each epoch; 0: those that ran along stay",
+        description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
     )
     gates: Literal["image", "constant", "fixed"] = Field(
         "image",
-        description="what gates depend on: the image and λ; λ alone, learned; λ alone, fixed at what was most common in the network that "
-        "training.start names",
+        description="What the gates depend on: image and λ; λ alone, learned; or λ alone, fixed at the most common gates of the "
+        "network in training.init_from",
     )
 
     @property
@@ -71,7 +98,7 @@ class LCNet(Pupil):
         return self.gates == "fixed"
 
     def prepare(self, graph: Graph) -> Graph:
-        graph.course = torch.linspace(0, 1, STEPS)
+        graph.course = torch.linspace(0, 1, CURVE_STEPS)
         for network in gate_networks(graph).values():
             network.blind = self.gates == "constant"
             if self.gates == "fixed":
@@ -84,27 +111,27 @@ class LCNet(Pupil):
 
     def asked(self, lams: Tensor, progress: float) -> Tensor:
         """The cost share that is asked for at each λ, at a point of the training from 0 to 1."""
-        final = self.least + (1 - self.least) * lams
-        return 1 - (1 - final) * (progress / self.anneal if progress < self.anneal else 1.0)
+        final = self.min_budget + (1 - self.min_budget) * lams
+        return 1 - (1 - final) * (progress / self.budget_warmup if progress < self.budget_warmup else 1.0)
 
-    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
+    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
         images, labels = batch.images, batch.labels
         lams = (_drawn(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(images.device)  # (B,)
         execution = execute(graph, images, StraightThrough(), lam=lams, dense=True)
         shares = expected_share(graph, execution)  # (B,)
-        beyond = (shares - self.asked(lams, progress)).tensor_split(min(self.groups, len(labels)) if lam is None else 1)
+        beyond = (shares - self.asked(lams, progress)).tensor_split(min(self.budget_groups, len(labels)) if lam is None else 1)
         losses = {
             "classification": classification(execution, labels),
-            "cost": self.penalty * (torch.stack([some.mean() for some in beyond]) ** 2).mean(),
+            "cost": self.budget_weight * (torch.stack([some.mean() for some in beyond]) ** 2).mean(),
         }
-        if self.beside:
+        if self.sandwich_weight:
             full = execute(graph, images, Open(), lam=lams)
-            losses["full network"] = classification(full, labels)
-            losses["beside"] = self.beside * taught(execution.output, full.output)
+            losses["all-open classification"] = classification(full, labels)
+            losses["all-open distillation"] = self.sandwich_weight * taught(execution.output, full.output)
         if batch.teacher is not None:
-            losses["distilled"] = self.distilled * taught(execution.output, batch.teacher)
+            losses["distillation"] = self.distillation_weight * taught(execution.output, batch.teacher)
         accuracy = float((execution.predicted == labels).float().mean())
-        return Step(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
+        return StepResult(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
 
     def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
         if final and graph.every_lam:

@@ -17,17 +17,17 @@ from torch.optim import AdamW
 
 from core.datasets import Split
 from core.evaluation.evaluate import normalised
-from core.evaluation.pareto import Point, hypervolume
+from core.evaluation.pareto import ParetoPoint, hypervolume
 from core.graph.cost import spent, spent_after
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.node import Node
-from core.graph.policy import Greedy, Policy, Random, Several, one_hot
-from core.graph.validation import way
+from core.graph.policy import Greedy, Policy, Random, Stacked, one_hot
+from core.graph.validation import find_choices
 from core.methods.calibration import even_exchange_rate
 from core.modules.controller import Controller
 
-TOGETHER = 256  # images
+FIT_BATCH = 256  # images
 DRAWS = 6  # values of λ, and ways to a control node, at which each image is tried
 LAMS = 16  # at which what comes of it is judged
 ROUNDS = 2  # from the last control node to the first
@@ -77,7 +77,7 @@ class Observer(nn.Module):
         self.part = part
 
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
-        return self.part.observed(*seen)
+        return self.part.features(*seen)
 
 
 def fit_controllers(graph: Graph, kept_back: Split, val: Split, generator: Generator) -> None:
@@ -102,18 +102,18 @@ def fit_controllers(graph: Graph, kept_back: Split, val: Split, generator: Gener
 
 
 @torch.no_grad()
-def _front(graph: Graph, val: Split) -> list[Point]:
+def _front(graph: Graph, val: Split) -> list[ParetoPoint]:
     """Accuracy against cost by the graph's prices, with the slider spread evenly."""
     device = graph.exchange_rate.device
     images = normalised(val.images).to(device)
     graph.exchange_rate.fill_(even_exchange_rate(graph, images))
     lams, labels = torch.linspace(0, 1, LAMS, device=device), val.labels.to(device)
     costs, right = torch.zeros(LAMS, dtype=torch.float64, device=device), torch.zeros(LAMS, device=device)
-    for some, classes in zip(torch.split(images, TOGETHER), torch.split(labels, TOGETHER), strict=True):
+    for some, classes in zip(torch.split(images, FIT_BATCH), torch.split(labels, FIT_BATCH), strict=True):
         execution = execute(graph, some, Greedy(), lam=lams.repeat_interleave(len(some)), copies=LAMS)
         costs += spent(graph, execution).view(LAMS, -1).sum(dim=1)
         right += (execution.predicted.view(LAMS, -1) == classes).sum(dim=1)
-    return [Point(cost / len(val), accuracy / len(val)) for cost, accuracy in zip(costs.tolist(), right.tolist(), strict=True)]
+    return [ParetoPoint(cost / len(val), accuracy / len(val)) for cost, accuracy in zip(costs.tolist(), right.tolist(), strict=True)]
 
 
 @torch.no_grad()
@@ -121,11 +121,11 @@ def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels
     """Every option of a control node tried on images (N, C, H, W), several times over."""
     found: list[Trials] = []
     with _observed(graph, control, part):
-        for some, classes in zip(torch.split(images, TOGETHER), torch.split(labels, TOGETHER), strict=True):
+        for some, classes in zip(torch.split(images, FIT_BATCH), torch.split(labels, FIT_BATCH), strict=True):
             lams = torch.rand(DRAWS * len(some), generator=generator).to(some.device)
             policies = _policies(graph, control, len(some), generator)
             options = len(control.options)
-            execution = execute(graph, some, Several(policies), lam=lams.repeat(options), copies=options * DRAWS)
+            execution = execute(graph, some, Stacked(policies), lam=lams.repeat(options), copies=options * DRAWS)
             if bool(execution.ran[control.name].any()):
                 found.append(_told(graph, control, execution, classes.repeat(options * DRAWS), lams))
     return Trials(*(torch.cat([getattr(one, field.name) for one in found]) for field in fields(Trials)))
@@ -133,7 +133,7 @@ def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels
 
 def _policies(graph: Graph, control: Node, count: int, generator: Generator) -> list[Policy]:
     """For each option, and each of DRAWS, the same ways to the control node."""
-    needed = dict(way(graph.by_name, control.name) or ())
+    needed = dict(find_choices(graph.by_name, control.name) or ())
     before = frozenset(other.name for other in graph.controls[: graph.controls.index(control)])
     draws = []
     for _ in range(DRAWS):
@@ -170,7 +170,7 @@ def fit(part: Controller, trials: Trials, generator: Generator) -> None:
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     for _ in range(STEPS):
         rows = torch.randint(len(trials.told), (ROWS,), generator=generator).to(trials.told.device)
-        accuracy, efficiency = part.judged(trials.seen[rows], trials.told[rows]).unbind(dim=2)  # (ROWS, K) each
+        accuracy, efficiency = part.predict_values(trials.seen[rows], trials.told[rows]).unbind(dim=2)  # (ROWS, K) each
         unlikely = F.binary_cross_entropy(accuracy.clamp(1e-6, 1 - 1e-6), trials.accuracy[rows])
         optimizer.zero_grad()
         (unlikely + F.mse_loss(efficiency, -trials.later[rows])).backward()  # type: ignore[no-untyped-call]

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from torch import Generator
 
 from core.graph.execution import execute
@@ -10,7 +10,7 @@ from core.graph.graph import Graph
 from core.graph.policy import Open
 from core.graph.static import static_network
 from core.graph.validation import columns
-from core.methods import Batch, Pupil, Step
+from core.methods import Batch, Pupil, StepResult
 from core.methods.losses import classification, taught
 from core.registry import Decides
 
@@ -19,13 +19,16 @@ class Static(Pupil):
     """Cross-entropy on a fixed path, and if it is wanted what another network says."""
 
     name: Literal["static"] = "static"
-    route: tuple[str, ...] = Field((), description="which path, as control=option, one per control node; none: the largest path")
-    held_out: float = Field(
+    route: tuple[str, ...] = Field(
+        (), description="Route to train, as control=option, one per control node (empty: the most expensive route)"
+    )
+    controller_holdout: float = Field(
         0.0,
+        validation_alias=AliasChoices("controller_holdout", "held_out"),
         ge=0,
         lt=1,
-        description="share of the training images that it does not learn from; a gated network that begins with its weights, with the same "
-        "seed and share, then teaches its controllers with images that are new to it",
+        description="Fraction of the training images to leave out, so that a gated network initialised from this one (with the "
+        "same seed and fraction) has unseen images for its controllers",
     )
 
     @property
@@ -34,16 +37,16 @@ class Static(Pupil):
 
     @property
     def kept_back(self) -> float:
-        return self.held_out
+        return self.controller_holdout
 
     def prepare(self, graph: Graph) -> Graph:
         named = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}
         return static_network(graph, graph.reference | columns(graph.nodes, named))
 
-    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> Step:
+    def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
         learnt = int((~batch.kept_back).sum())  # those kept back come last
         execution = execute(graph, batch.images[:learnt], Open())
         losses = {"classification": classification(execution, batch.labels[:learnt])}
         if batch.teacher is not None:
-            losses["distilled"] = self.distilled * taught(execution.output, batch.teacher[:learnt])
-        return Step(losses, {})
+            losses["distillation"] = self.distillation_weight * taught(execution.output, batch.teacher[:learnt])
+        return StepResult(losses, {})

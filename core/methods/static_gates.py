@@ -17,7 +17,7 @@ from core.graph.policy import Greedy
 from core.modules.gate_network import GateNetwork
 
 ASKED = 21  # values of λ for which there is a pattern
-TOGETHER = 256  # images
+IMAGES_PER_PASS = 256  # images
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Consensus:
 
 
 @dataclass(frozen=True)
-class Alike:
+class StaticGates:
     """Gates that are the same for all images: the policy of a pattern."""
 
     pattern: Mapping[str, Tensor]
@@ -80,7 +80,7 @@ def consensus(graph: Graph, images: Tensor, lam: float | None) -> Consensus:
     """What a network's gates do for images (N, C, H, W) at one λ."""
     scores: dict[str, list[Tensor]] = {control.name: [] for control in graph.controls}
     costs = []
-    for some in torch.split(images, TOGETHER):
+    for some in torch.split(images, IMAGES_PER_PASS):
         execution = execute(graph, some, Greedy(), lam=lam, whole=True)
         costs.append(spent(graph, execution))
         for name, seen in scores.items():
@@ -109,4 +109,4 @@ def _at_equal_cost(graph: Graph, images: Tensor, lam: float | None) -> dict[str,
 
 def _cost(graph: Graph, images: Tensor, pattern: Mapping[str, Tensor], lam: float | None) -> float:
     """The cost share of any image under a pattern."""
-    return float(spent(graph, execute(graph, images[:1], Alike(pattern), lam=lam)))
+    return float(spent(graph, execute(graph, images[:1], StaticGates(pattern), lam=lam)))

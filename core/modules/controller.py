@@ -25,8 +25,8 @@ class Controller(nn.Module):
     """Values per option: Q (B, K), or with `every_lam` the accuracy in [0, 1] and the negative cost share (B, K, 2).
 
     mixing     how much of the gradient of the controller's loss reaches the modules that it sees (0: none)
-    known      (K,) the cost share that is still to come after each option if every later control node takes its cheapest
-    looks_on   whether later control nodes depend on this one's choice: then λ is an input, and what they will add to the cost is learnt
+    min_remaining_cost  (K,) the cost share that is still to come after each option if every later control node takes its cheapest
+    has_successors   whether later control nodes depend on this one's choice: then λ is an input, and what they will add to the cost is learnt
     """
 
     def __init__(
@@ -34,28 +34,28 @@ class Controller(nn.Module):
     ) -> None:
         """`shapes`: of the inputs for one image, (C, H, W) or (classes,)."""
         super().__init__()
-        self.every_lam, self.mixing, self.looks_on = every_lam, mixing, False
+        self.every_lam, self.mixing, self.has_successors = every_lam, mixing, False
         self.hidden = nn.Linear(sum(shape[0] for shape in shapes) + every_lam, hidden)
         self.head = nn.Linear(hidden, options * (2 if every_lam else 1))
-        self.known: Tensor
-        self.register_buffer("known", torch.zeros(options))
+        self.min_remaining_cost: Tensor
+        self.register_buffer("min_remaining_cost", torch.zeros(options))
 
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
-        features = self.observed(*seen)
+        features = self.features(*seen)
         apart = features.detach()  # without mixing nothing has to be carried back through what it sees
-        return self.judged(apart + self.mixing * (features - apart) if self.mixing else apart, weight)
+        return self.predict_values(apart + self.mixing * (features - apart) if self.mixing else apart, weight)
 
-    def observed(self, *seen: Tensor) -> Tensor:
+    def features(self, *seen: Tensor) -> Tensor:
         """What is known of the images, (B, features)."""
         return torch.cat([summary(one.float()) for one in seen], dim=1)
 
-    def judged(self, features: Tensor, weight: Tensor | None) -> Tensor:
+    def predict_values(self, features: Tensor, weight: Tensor | None) -> Tensor:
         """The values that it gives to what is known, (B, features), under a weight of accuracy (B,)."""
         if not self.every_lam:
             values: Tensor = self.head(F.relu(self.hidden(features)))  # (B, K)
             return values
         assert weight is not None  # the executor has seen to it
-        asked = weight[:, None] if self.looks_on else torch.zeros_like(features[:, :1])  # (B, 1)
+        asked = weight[:, None] if self.has_successors else torch.zeros_like(features[:, :1])  # (B, 1)
         accuracy, later = self.head(F.relu(self.hidden(torch.cat([features, asked], dim=1)))).chunk(2, dim=1)  # (B, K) each
-        to_come = self.known + F.softplus(later) if self.looks_on else self.known.expand_as(accuracy)
+        to_come = self.min_remaining_cost + F.softplus(later) if self.has_successors else self.min_remaining_cost.expand_as(accuracy)
         return torch.stack([accuracy.sigmoid(), -to_come], dim=2)  # (B, K, 2)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.store.catalogue import Catalogue, found
 from core.store.database import StoreError, one_line
-from core.store.models import Point, Run, Status, now
+from core.store.models import MetricPoint, Run, Status, now
 
 SEVERAL = "several machines"  # what a run was trained on that changed its machine
 
@@ -82,7 +82,9 @@ class Lifecycle(Catalogue):
         lines: dict[str, list[tuple[float, float]]] = {}
         with self.read() as session:
             found(session, run_id)
-            for point in session.scalars(select(Point).where(Point.run_id == run_id).order_by(Point.name, Point.epoch)):
+            for point in session.scalars(
+                select(MetricPoint).where(MetricPoint.run_id == run_id).order_by(MetricPoint.name, MetricPoint.epoch)
+            ):
                 lines.setdefault(point.name, []).append((point.epoch, math.nan if point.value is None else point.value))
         return lines
 
@@ -103,8 +105,8 @@ def end(session: Session, run_id: int, status: Status, **columns: Any) -> Run | 
 def mark(session: Session, run: Run, epoch: float, figures: Mapping[str, float]) -> None:
     """Puts a run at an epoch and adds the curves' points there, in place of earlier ones."""
     run.epoch = float(epoch)
-    at_epoch = (Point.run_id == run.id, Point.epoch == float(epoch), Point.name.in_(figures))
-    session.execute(delete(Point).where(*at_epoch))
+    at_epoch = (MetricPoint.run_id == run.id, MetricPoint.epoch == float(epoch), MetricPoint.name.in_(figures))
+    session.execute(delete(MetricPoint).where(*at_epoch))
     draw(session, run.id, ((name, epoch, value) for name, value in figures.items()))
 
 
@@ -117,7 +119,7 @@ def draw(session: Session, run_id: int, points: Iterable[tuple[str, float, float
     """Adds points, (name, epoch, value), to the curves of a run."""
     rows = [{"run_id": run_id, "name": name, "epoch": float(epoch), "value": number(value)} for name, epoch, value in points]
     if rows:
-        session.execute(insert(Point), rows)
+        session.execute(insert(MetricPoint), rows)
 
 
 def number(value: float) -> float | None:

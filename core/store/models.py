@@ -127,7 +127,7 @@ class Run(Base):
         return f"Run(id={self.id}, name={self.name!r}, status={self.status!r})"
 
 
-class Point(Base):
+class MetricPoint(Base):
     """One point of one curve. Its key makes recording it again replace it."""
 
     __tablename__ = "points"

@@ -11,7 +11,7 @@ from core.store.catalogue import REFERENCE, checked_name
 from core.store.checkpoints import Checkpoints
 from core.store.database import StoreError
 from core.store.lifecycle import draw
-from core.store.models import Base, Checkpoint, Point, Run, now, plain
+from core.store.models import Base, Checkpoint, MetricPoint, Run, now, plain
 
 Curve = Mapping[str, Sequence[tuple[float, float]]]  # of each name, its (epoch, value)
 
@@ -98,7 +98,7 @@ class Store(Checkpoints):
                 setattr(run, column, value)
             session.add(run)
             session.flush()
-            for table in (Checkpoint, Point):
+            for table in (Checkpoint, MetricPoint):
                 session.execute(delete(table).where(table.run_id == run.id))
             session.add(Checkpoint(run_id=run.id, **weights))
             draw(session, run.id, points_of(curve))

@@ -24,21 +24,21 @@ def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Gr
 
 
 def begin(config: RunConfig, graph: Graph) -> set[str]:
-    """Puts the weights that `training.start` names into a graph and returns which nodes had theirs. Raises ConfigError."""
-    file = config.training.begun_with
+    """Puts the weights that `training.init_from` names into a graph and returns which nodes had theirs. Raises ConfigError."""
+    file = config.training.initial_weights
     assert file is not None
     try:
-        begun = begin_with(read_weights(file, "training.start"), graph, config.architecture.own_weights)
+        begun = begin_with(read_weights(file, "training.init_from"), graph, config.architecture.own_weights)
     except CheckpointError as error:
-        raise ConfigError(f"training.start: {file}: {error}") from None
+        raise ConfigError(f"training.init_from: {file}: {error}") from None
     if config.method.continues and (strange := [control.name for control in graph.controls if control.name not in begun]):
-        raise ConfigError(f"training.start: {file} has no trained gates for {strange[0]}: name a network with the same gates")
+        raise ConfigError(f"training.init_from: {file} has no trained gates for {strange[0]}: name a network with the same gates")
     return begun
 
 
 def check_beginning(config: RunConfig) -> None:
-    """Raises ConfigError where `training.start` names weights that this network cannot begin with, without reading any image."""
-    if config.training.begun_with:
+    """Raises ConfigError where `training.init_from` names weights that this network cannot begin with, without reading any image."""
+    if config.training.initial_weights:
         image, classes = config.dataset.outline()
         begin(config, assemble(config, image, len(classes)))
 
@@ -49,7 +49,7 @@ def teacher_of(config: RunConfig, data: Data) -> Graph | None:
     Raises ConfigError or CheckpointError where there is no such network, or it knows other images or classes.
     """
     method = config.method
-    if not isinstance(method, Pupil) or not method.distilled:
+    if not isinstance(method, Pupil) or not method.distillation_weight:
         return None
     if method.teacher:
         file = config.training.file(method.teacher)
@@ -66,7 +66,7 @@ def teacher_of(config: RunConfig, data: Data) -> Graph | None:
         known = begin(config, graph)  # a configuration without either is refused
         if strange := [name for name, part in graph.parts.items() if name not in known and any(True for _ in part.parameters())]:
             raise ConfigError(
-                f"method.distilled: {config.training.begun_with} has no weights for {len(strange)} nodes of the static network, "
+                f"method.distillation_weight: {config.training.initial_weights} has no weights for {len(strange)} nodes of the static network, "
                 f"{strange[0]} for one, so that it cannot teach: name a trained run in method.teacher"
             )
     return graph.eval()

@@ -37,7 +37,7 @@ def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
     kept = {static_nodes(graph, choice): choice for choice in routes(graph)}
     if isinstance(config.method, Static) and config.method.route:
         raise ConfigError("--statics trains every path: leave method.route out")
-    like = config.method if isinstance(config.method, Static) else Static(refreshed=config.method.refreshed)
+    like = config.method if isinstance(config.method, Static) else Static(bn_recalibration_batches=config.method.bn_recalibration_batches)
     methods = [
         like.model_copy(update={"route": tuple(f"{control.name}={control.options[choice[control.name]]}" for control in graph.controls)})
         for choice in kept.values()

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from core.config import RunConfig
-from core.datasets import Data, Report, Split, unreported
+from core.datasets import Data, ProgressCallback, Split, no_progress
 from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations, normalised
@@ -49,7 +49,7 @@ class Progress:
     final: dict[str, Any] | None = None
 
 
-def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report: Report = unreported) -> Iterator[Progress]:
+def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report: ProgressCallback = no_progress) -> Iterator[Progress]:
     """Train from the start, or from a state that an earlier training yielded. Uses a CUDA GPU where there is one.
 
     `report` is told how far the evaluation of the trained network is.
@@ -62,7 +62,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     steps = batches * options.epochs
     kept_back = _kept_back(len(data.train), batches, config)  # (N,)
     if not resume:
-        if options.begun_with:
+        if options.initial_weights:
             begin(config, graph)
         config.method.begin(graph.eval(), options.batch_size, normalised(_adjusted_on(data, kept_back).images).to(device))
     done = unpack(resume, graph, optimizer) if resume else 0
@@ -76,26 +76,26 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
             _adjust(config, graph, _adjusted_on(data, kept_back), final=False)
         for batch, apart in _batches(kept_back, batches, config.method.group, generator):
             set_rates(optimizer, options, done / steps)
-            _learning(graph, settled=done / steps >= 1 - options.settled)
+            _learning(graph, settled=done / steps >= 1 - options.freeze_bn)
             drawn = _drawn(config, data, teacher, batch, apart, generator, device)
             measured = _step(config, graph, optimizer, drawn, done / steps, generator)
             done += 1
             figures |= {name: figures.get(name, 0.0) + value / batches for name, value in measured.items()}
             yield Progress(done / batches)
-        if config.method.refreshed and done / steps <= 1 - options.settled:
+        if config.method.bn_recalibration_batches and done / steps <= 1 - options.freeze_bn:
             _refresh(config, graph, data, teacher, kept_back, batches, epoch + 1)
         figures |= _watch(config, graph, data)
         if epoch + 1 == options.epochs:
             if config.method.refits and graph.every_lam and int(kept_back.sum()) >= FITTED_ON:
                 fit_controllers(graph, Split(data.train.images[kept_back], data.train.labels[kept_back]), data.val, generator)
-            if options.stored == "float16":
+            if options.weights_dtype == "float16":
                 round_weights(graph)
             _adjust(config, graph, data.val, final=True)
         yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
-    yield Progress(options.epochs, {}, pack(graph, half=options.stored == "float16"), final_figures(graph, config, data, report))
+    yield Progress(options.epochs, {}, pack(graph, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
 
 
-def final_figures(graph: Graph, config: RunConfig, data: Data, report: Report = unreported) -> dict[str, Any]:
+def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressCallback = no_progress) -> dict[str, Any]:
     """The trained network on validation and test images, at its λ, or at several of them where it serves every λ.
 
     {"val": [an object per λ], "test": [...]} and, where there are control nodes, {"baselines": {"val": {name: [points]}, "test": ...},
@@ -130,7 +130,7 @@ def _kept_back(count: int, batches: int, config: RunConfig) -> Tensor:
     method = config.method
     kept = max(round(method.kept_back * count), method.group) if method.kept_back else 0
     if count - kept < batches:
-        lower = "method.bag" if kept == method.group else "method.held_out"
+        lower = "method.bag_size" if kept == method.group else "method.controller_holdout"
         raise ConfigError(
             f"{count} training images are too few to keep {kept} back and have one left for each of {batches} batches: "
             f"lower {lower}, or raise training.batch_size"
@@ -210,7 +210,7 @@ def _refresh(config: RunConfig, graph: Graph, data: Data, teacher: Graph | None,
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean of all batches
-    for batch, apart in islice(_batches(kept_back, batches, config.method.group, generator), config.method.refreshed):
+    for batch, apart in islice(_batches(kept_back, batches, config.method.group, generator), config.method.bn_recalibration_batches):
         drawn = _drawn(config, data, teacher, batch, apart, generator, graph.prices.device)
         config.method.step(graph, drawn, config.lam, epoch / config.training.epochs, generator)
     for norm, momentum in norms.items():

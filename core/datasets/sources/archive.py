@@ -7,7 +7,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from core.datasets import DataError, Report
+from core.datasets import DataError, ProgressCallback
 
 CHUNK = 1 << 18  # bytes
 PATIENCE = 30  # seconds without a byte
@@ -18,7 +18,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("GATESCOPE_CACHE") or Path.home() / ".cache" / "gatescope")
 
 
-def fetch(url: str, md5: str, report: Report, advice: str) -> Path:
+def fetch(url: str, md5: str, report: ProgressCallback, advice: str) -> Path:
     """The file behind an address, from the cache folder where an intact copy lies there.
 
     A file gets its name in the cache only when it is complete and its checksum right, so a broken download leaves nothing
@@ -43,7 +43,7 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _download(url: str, target: Path, md5: str, report: Report) -> bool:
+def _download(url: str, target: Path, md5: str, report: ProgressCallback) -> bool:
     """Put a download in its place, if its checksum is right; says whether it was."""
     what = f"downloading {target.name}"
     digest = hashlib.md5(usedforsecurity=False)

@@ -16,7 +16,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from core.datasets import DataError, Report
+from core.datasets import DataError, ProgressCallback
 
 CHUNK = 1000  # pictures decoded between two reports
 
@@ -30,7 +30,7 @@ class EncodedRows:
     labels: Tensor  # (N,) int64
     classes: tuple[str, ...]  # empty where the files do not name them
 
-    def images(self, rows: Tensor, image: tuple[int, int, int], report: Report) -> Tensor:
+    def images(self, rows: Tensor, image: tuple[int, int, int], report: ProgressCallback) -> Tensor:
         """The pictures of some rows, (N, C, H, W) uint8. Raises DataError for one that is damaged or has another size."""
         decoded = torch.empty((len(rows), *image), dtype=torch.uint8)
         wanted = self.encoded.take(pa.array(rows.numpy()))

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from core.datasets import Data, DataError, Dataset, Report, Split, unreported, varied
+from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_progress, varied
 from core.datasets.sources import parquet
 from core.datasets.sources.split import held_out
 
@@ -21,7 +21,7 @@ class Rows(Protocol):
     @property
     def labels(self) -> Tensor: ...
 
-    def images(self, rows: Tensor, image: tuple[int, int, int], report: Report) -> Tensor: ...
+    def images(self, rows: Tensor, image: tuple[int, int, int], report: ProgressCallback) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class DecodedRows:
     pictures: Tensor
     labels: Tensor
 
-    def images(self, rows: Tensor, image: tuple[int, int, int], report: Report) -> Tensor:
+    def images(self, rows: Tensor, image: tuple[int, int, int], report: ProgressCallback) -> Tensor:
         return self.pictures[rows]
 
 
@@ -48,7 +48,7 @@ class Published(Dataset):
     class_names: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def download(self, report: Report) -> tuple[Rows, Rows]:
+    def download(self, report: ProgressCallback) -> tuple[Rows, Rows]:
         """The training and the test part from the official archives. Raises DataError."""
 
     @property
@@ -56,7 +56,7 @@ class Published(Dataset):
         """What to do without a connection."""
         return f"set GATESCOPE_DATA to a folder holding {self.name}/*.parquet, or connect to the internet"
 
-    def read(self, report: Report = unreported) -> Data:
+    def read(self, report: ProgressCallback = no_progress) -> Data:
         train, test = self._at_hand() or self.download(report)
         if self.val >= len(train.labels):
             raise DataError(f"{self.name}: {self.val} validation images leave none of {len(train.labels)} to train on: choose fewer")
@@ -77,9 +77,9 @@ class Published(Dataset):
         if parts is None:
             raise DataError(f"{self.name} is not on this machine: {self.advice}")
         rows = torch.tensor(varied(parts[1].labels.tolist(), count))
-        return self._split(parts[1], rows, unreported), parts[1].classes or self.class_names
+        return self._split(parts[1], rows, no_progress), parts[1].classes or self.class_names
 
-    def _split(self, part: Rows, rows: Tensor, report: Report) -> Split:
+    def _split(self, part: Rows, rows: Tensor, report: ProgressCallback) -> Split:
         return Split(part.images(rows, self.shape, report), part.labels[rows])
 
     def _at_hand(self) -> tuple[parquet.EncodedRows, parquet.EncodedRows] | None:
