@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from core.errors import UserError
 from core.registry import Component
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ ProgressCallback = Callable[[str, float], None]  # what is being done, and which
 NAMED = 5  # classes that one line names
 
 
-class DataError(RuntimeError):
-    """Data that cannot be had or read; its text is one line that says what to do."""
+class DataError(UserError):
+    """Images that cannot be downloaded or read."""
 
 
 @dataclass(frozen=True)

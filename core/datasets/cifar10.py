@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from core import bibliography
 from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.augmentation import mirrored, shifted
@@ -22,6 +23,7 @@ MARGIN = 4  # pixels that an image may be shifted by in training
 class Cifar10(Published):
     """Photographs of ten kinds of things, 3×32×32: 50,000 to train and validate on, 10,000 for the test."""
 
+    papers = (bibliography.CIFAR10,)
     name: Literal["cifar10"] = "cifar10"
 
     shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)

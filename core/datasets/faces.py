@@ -10,6 +10,7 @@ from skimage.data import lfw_subset
 from sklearn.datasets import fetch_lfw_people
 from torch import Tensor
 
+from core import bibliography
 from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_progress
 from core.datasets.sources.split import stratified
 
@@ -21,6 +22,7 @@ SIDE = 112  # pixels of a crop from the full pictures, whose faces are about as 
 class Faces(Dataset):
     """Two classes, "background" and "face": 50% to train on, 20% for validation, 30% for the test."""
 
+    papers = (bibliography.FACES,)
     name: Literal["faces"] = "faces"
     source: Literal["embedded", "full"] = Field(
         "embedded", description="embedded: 200 grey images of 25×25 within scikit-image; full: RGB of 112×112, a download of 230 MB"

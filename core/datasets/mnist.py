@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core import bibliography
 from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.published import DecodedRows, Published, Rows
@@ -24,6 +25,7 @@ MD5 = {
 class Mnist(Published):
     """Handwritten digits, 1×28×28, white on black: 60,000 to train and validate on, 10,000 for the test."""
 
+    papers = (bibliography.MNIST,)
     name: Literal["mnist"] = "mnist"
 
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
