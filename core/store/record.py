@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.scale import cost_share
+
 Side = Annotated[int, Field(ge=1, le=65_536)]
 
 
@@ -37,6 +39,11 @@ class Row(BaseModel):
     f1: float
     macs_mean: float
     macs_static: int = Field(ge=1)
+
+    @property
+    def cost_share(self) -> float:
+        """Return the mean cost as a share of the static network's."""
+        return cost_share(self.macs_mean, self.macs_static)
 
 
 class Figures(BaseModel):
