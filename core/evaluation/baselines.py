@@ -112,17 +112,17 @@ def routes(graph: Graph) -> list[dict[str, int]]:
     Raises GraphError if all gates open independently, or if there are more than MAX_ROUTES routes.
     """
     if _all_independent(graph):
-        raise GraphError("gates that open independently have no routes. Compare with static networks of other widths instead.")
+        raise GraphError("Gates that open independently have no routes. Compare with static networks of other widths instead.")
     columns = [range(len(control.options)) for control in graph.controls]
     combinations = 1
     for options in columns:
         combinations *= len(options)
     if combinations > MAX_COMBINATIONS:
-        raise GraphError(f"this network has {combinations} combinations of options; at most {MAX_COMBINATIONS} are examined")
+        raise GraphError(f"This network has {combinations} combinations of options; at most {MAX_COMBINATIONS} are examined")
     choices = (dict(zip((control.name for control in graph.controls), taken, strict=True)) for taken in product(*columns))
     found = list({running(graph, choice): choice for choice in choices}.values())
     if len(found) > MAX_ROUTES:
-        raise GraphError(f"this network has {len(found)} routes; at most {MAX_ROUTES} are evaluated")
+        raise GraphError(f"This network has {len(found)} routes; at most {MAX_ROUTES} are evaluated")
     return found
 
 
@@ -158,12 +158,12 @@ def _exit_costs(graph: Graph) -> Tensor:
     names = [control.name for control in graph.controls]
     exits = [output.name for output in graph.outputs]
     if len(exits) < 2 or any(control.decides == "each" for control in graph.controls):
-        raise GraphError("early exit by confidence needs a cascade with several exits")
+        raise GraphError("Early exit by confidence needs a cascade with several exits")
     static = max(static_macs(graph), 1)
     shares = []
     for stop in range(len(graph.outputs)):
         runs = running(graph, {name: int(number < stop) for number, name in enumerate(names)})
         if [name for name in runs if name in exits] != exits[: stop + 1]:
-            raise GraphError("early exit by confidence needs a cascade whose control nodes each decide to stop or to continue")
+            raise GraphError("Early exit by confidence needs a cascade whose control nodes each decide to stop or to continue")
         shares.append(sum(graph.macs[name] for name in runs if name not in names) / static)
     return torch.tensor(shares, dtype=torch.float64)

@@ -29,7 +29,7 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
 
     `listen` is told what is being done and which share of it is done. Whatever goes wrong is kept in the run's row and raised.
     """
-    malloc.keep()
+    malloc.keep_freed_memory()
     run = store.claim(run_id, machine())
     stopping = threading.Event()
     over = threading.Event()
