@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from core.errors import UserError
 from core.registry import Component
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ ProgressCallback = Callable[[str, float], None]  # receives the current task and
 MAX_LISTED_CLASSES = 5  # class names that an error message lists
 
 
-class DataError(RuntimeError):
+class DataError(UserError):
     """Raised when data cannot be downloaded or read. The text is one line that says what to do."""
 
 

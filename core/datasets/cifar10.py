@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from core import bibliography
 from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.augmentation import random_flip, random_shift
@@ -25,6 +26,7 @@ MAX_SHIFT = 4  # pixels
 class Cifar10(Published):
     """Colour photographs of ten kinds of animals and vehicles, 32×32 pixels: 50,000 for training and validation, 10,000 for the test."""
 
+    papers = (bibliography.CIFAR10,)
     name: Literal["cifar10"] = "cifar10"
 
     shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from core import bibliography
 from core.datasets import Data, Dataset, ProgressCallback, Split, interleave_classes, no_progress
 from core.datasets.digits import Digits
 from core.datasets.mnist import Mnist
@@ -28,6 +29,7 @@ class ClutteredDigits(Dataset):
 
     for_training: ClassVar[frozenset[str]] = frozenset({"train", "shift"})
 
+    papers = (bibliography.CLUTTERED_MNIST,)
     name: Literal["cluttered_digits"] = "cluttered_digits"
     canvas: int = Field(48, ge=28, le=256, title="Image size (pixels)", description="Side of each square image, in pixels")
     source: Literal["digits", "mnist"] = Field(

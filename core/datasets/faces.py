@@ -13,6 +13,7 @@ from skimage.data import lfw_subset
 from sklearn.datasets import fetch_lfw_people
 from torch import Tensor
 
+from core import bibliography
 from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_progress
 from core.datasets.sources.split import stratified_split
 
@@ -24,6 +25,7 @@ CROP_SIZE = 112  # pixels, about the size of a face in the full photographs
 class Faces(Dataset):
     """Two classes, "background" and "face": 50% for training, 20% for validation, 30% for the test."""
 
+    papers = (bibliography.FACES,)
     name: Literal["faces"] = "faces"
     source: Literal["embedded", "full"] = Field(
         "embedded",

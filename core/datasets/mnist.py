@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core import bibliography
 from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.published import DecodedRows, Published, Rows
@@ -27,6 +28,7 @@ MD5 = {
 class Mnist(Published):
     """Handwritten digits, 28×28 pixels, white on black: 60,000 for training and validation, 10,000 for the test."""
 
+    papers = (bibliography.MNIST,)
     name: Literal["mnist"] = "mnist"
 
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)

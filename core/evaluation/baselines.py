@@ -41,7 +41,7 @@ def no_progress(images: int) -> None:
 
 def pareto_point(evaluation: Evaluation) -> ParetoPoint:
     """Return the cost, as a share of the static network's, and the accuracy of an evaluation."""
-    return ParetoPoint(evaluation.macs_mean / max(evaluation.macs_static, 1), evaluation.accuracy)
+    return ParetoPoint(evaluation.cost_share, evaluation.accuracy)
 
 
 def baselines(graph: Graph, split: Split, report: CountCallback = no_progress) -> dict[str, list[ParetoPoint]]:

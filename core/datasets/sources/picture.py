@@ -59,7 +59,7 @@ def to_tensor(picture: Image.Image, image: tuple[int, int, int]) -> Tensor:
     """
     channels, height, width = image
     if channels not in (1, 3):
-        raise ValueError(f"images must have 1 or 3 channels, not {channels}")
+        raise PictureError(f"images must have 1 (grey) or 3 (RGB) channels, not {channels}")
     fitted = ImageOps.fit(picture.convert("L" if channels == 1 else "RGB"), (width, height), Image.Resampling.LANCZOS)
     values = torch.from_numpy(np.array(fitted)).reshape(height, width, channels)  # (H, W, C)
     return values.permute(2, 0, 1).contiguous()  # (C, H, W)

@@ -8,11 +8,12 @@ import torch
 from core.config import run_config
 from core.evaluation.evaluate import normalised
 from core.explain.model import Model, load_model
-from core.explain.predict import SLIDER_STEPS, forced_policy, predict, sweep_lam, thresholds
+from core.explain.predict import forced_policy, predict, sweep_lam, thresholds
 from core.fast.stopwatch import timed, timed_along
 from core.graph.execution import execute
 from core.graph.node import GraphError
 from core.graph.policy import Greedy
+from core.scale import SLIDER_STEPS, lam_at
 from core.store import Store, StoreError
 from core.training.worker import work
 
@@ -54,7 +55,7 @@ def test_a_sweep_agrees_with_predict_at_every_step() -> None:
     assert len(sweep.starts) == len(sweep.traces) > 1
     for step in range(SLIDER_STEPS):
         trace = next(t for start, t in zip(reversed(sweep.starts), reversed(sweep.traces), strict=True) if start <= step)
-        single = predict(model, IMAGES[:1], lam=step / (SLIDER_STEPS - 1))[0]
+        single = predict(model, IMAGES[:1], lam=lam_at(step))[0]
         assert (single.executed, single.label, single.macs) == (trace.executed, trace.label, trace.macs)
         assert single.probabilities == pytest.approx(trace.probabilities, abs=1e-5)
         for name, decision in single.controls.items():
@@ -135,7 +136,7 @@ def test_timing_gives_a_positive_time() -> None:
 def test_a_stored_run_can_be_loaded_by_name_and_id(scratch_database: str) -> None:
     store = Store(scratch_database)
     config = run_config(architecture="high_low", dataset="digits", method="d2nn", training={"epochs": 3, "batch_size": 64})
-    run = store.add(name="digits", **config.columns())
+    run = store.runs.create(config.record(), name="digits")
     with pytest.raises(StoreError, match="no weights yet"):
         load_model(store, "digits")
     work(store, run.id)
