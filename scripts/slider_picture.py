@@ -18,7 +18,7 @@ from tests.browser.conftest import ARGUMENTS, chromium, served
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "assets" / "slider.webp"
 ADDRESS = "?run=reference/chain-digits&lam=0.00"
-WINDOW = {"width": 1500, "height": 1250}
+WINDOW = {"width": 1400, "height": 1250}
 WIDTH = 880  # pixels of the picture
 MARGIN = 14  # pixels of the page around the slider, the graph and the answer
 STEP = 2  # hundredths of λ between two frames
@@ -31,7 +31,7 @@ MOVE = "(slider, step) => { slider.value = String(step); slider.dispatchEvent(ne
 def film(page: Page) -> tuple[list[Image.Image], list[int]]:
     """Return the frames from λ = 0 to 1 and back, and the milliseconds that each is shown."""
     slider = page.locator(".gate-graph input[type=range]")
-    whole, graph = page.locator(".gate-graph").bounding_box(), page.locator(".gate-graph svg").first.bounding_box()
+    whole, graph = page.locator(".gate-graph").bounding_box(), page.locator(".gate-graph .grid").bounding_box()
     assert whole
     assert graph
     height = graph["y"] + graph["height"] - whole["y"]
