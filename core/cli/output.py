@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from core.scale import mean_cost_share
+
 NOTHING = "–"  # in a cell that has no value
 
 
@@ -45,4 +47,4 @@ def lam_text(lam: float | None) -> str:
 
 def cost_cells(row: Mapping[str, Any]) -> tuple[str, str]:
     """Return the mean multiply-adds of an evaluation and their share of the static network's."""
-    return millions(row["macs_mean"]), f"{row['macs_mean'] / row['macs_static']:.1%}"
+    return millions(row["macs_mean"]), f"{mean_cost_share(row):.1%}"

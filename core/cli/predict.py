@@ -8,6 +8,7 @@ import typer
 from core.cli.options import AsJson, Database, Lam, RunName, opened
 from core.cli.output import bar, millions, print_json
 from core.registry import ConfigError
+from core.scale import cost_share
 
 
 def predict(
@@ -58,7 +59,7 @@ def predict(
 
 def _print_answer(answer: dict[str, Any], static: float) -> None:
     """Print what the network answered for an image, what ran and how long it took; `static`: seconds of the static network."""
-    share = answer["macs"] / answer["macs_static"]
+    share = cost_share(answer["macs"], answer["macs_static"])
     at = "" if answer["lam"] is None else f" at λ = {answer['lam']:.3g}"
     print(f"{answer['image']}: {answer['label']} ({answer['probabilities'][answer['label']]:.0%}){at}")
     print(f"  cost: {millions(answer['macs'])} multiply-adds, {share:.0%} of the static network's")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.registry import ConfigError
+from core.scale import mean_cost_share
 from core.store import Run
 
 
@@ -22,7 +23,7 @@ def lam_for(rows: Sequence[Mapping[str, Any]], budget: float) -> float:
     The budget holds for the mean over images, not for each image. Raises ConfigError where the network spends more or less at every λ.
     """
     along = sorted(rows, key=lambda row: row["lam"])
-    shares = np.maximum.accumulate([row["macs_mean"] / row["macs_static"] for row in along])
+    shares = np.maximum.accumulate([mean_cost_share(row) for row in along])
     lowest, highest = float(shares[0]), float(shares[-1])
     if not lowest <= budget <= highest:
         raise ConfigError(f"a budget of {budget:.1%} is out of reach: this network spends {lowest:.1%} to {highest:.1%} of the static cost")

@@ -17,6 +17,7 @@ from core.evaluation.dependence import INDEPENDENT
 from core.evaluation.pareto import ParetoPoint, accuracy_at, cost_for, hypervolume, mean_difference
 from core.evaluation.series import runs_of
 from core.registry import ConfigError, choose
+from core.scale import cost_share
 from core.store import Run, Store
 
 LOW, HIGH = 0.3, 0.7  # costs between which differences are averaged
@@ -206,7 +207,7 @@ def reference(group: Sequence[Run], split: str) -> float:
 
 def points(runs: Sequence[Run], split: str, macs: float) -> list[ParetoPoint]:
     """Return the points of runs in the order of λ, costs as shares of `macs`. Raises ConfigError where a run has no figures."""
-    return [ParetoPoint(row["macs_mean"] / macs, row["accuracy"]) for run in runs for row in _rows(run, split)]
+    return [ParetoPoint(cost_share(row["macs_mean"], macs), row["accuracy"]) for run in runs for row in _rows(run, split)]
 
 
 def _reaching(own: Sequence[ParetoPoint], accuracy: float, what: str) -> Figures:

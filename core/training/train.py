@@ -230,5 +230,5 @@ def _watch(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
     rows = evaluations(graph, data.val, [(lam, Greedy()) for lam in (GRID if graph.every_lam else (config.lam,))])
     for seen in rows:
         at = f" at λ={seen.lam:g}" if graph.every_lam else ""
-        figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.macs_mean / max(seen.macs_static, 1)}
+        figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.cost_share}
     return figures | ({"val collapsed control nodes": float(len(collapsed(graph, rows)))} if graph.controls else {})
