@@ -99,17 +99,17 @@ def _unpacked(annotated: Any) -> Sequence[Any]:
 
 def _span(bounds: Sequence[Any]) -> str:
     """Return the words for the bounds of a number: from 1 to 8; above 0, at most 1."""
-    words = {}
+    words: dict[str, Any] = {}
     for bound in bounds:
         match bound:
-            case annotated_types.Ge(ge=value):
-                words["at least"] = value
-            case annotated_types.Gt(gt=value):
-                words["above"] = value
-            case annotated_types.Le(le=value):
-                words["at most"] = value
-            case annotated_types.Lt(lt=value):
-                words["below"] = value
+            case annotated_types.Ge():
+                words["at least"] = bound.ge
+            case annotated_types.Gt():
+                words["above"] = bound.gt
+            case annotated_types.Le():
+                words["at most"] = bound.le
+            case annotated_types.Lt():
+                words["below"] = bound.lt
     if words.keys() == {"at least", "at most"}:
         return f"from {words['at least']} to {words['at most']}"
     return ", ".join(f"{word} {value}" for word, value in words.items())

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from typer import Context
 from typer.core import TyperCommand
 
 from core.cli.settings import PARTS
 
-# typer's own help formatter is not part of its public interface, hence Any
 EARLIER = {"--targets": "--budgets", "--target": "--budget", "--also": "--variant"}
 WORDS = "core.cli.words"  # the words of the command line, kept in the context
 
@@ -16,7 +14,7 @@ WORDS = "core.cli.words"  # the words of the command line, kept in the context
 class Command(TyperCommand):
     """A command that also takes the earlier spellings of its options."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line."""
         own = {spelling for parameter in self.params for spelling in parameter.opts}
         ctx.meta[WORDS] = words = [_current(word, own) for word in args]
@@ -26,7 +24,7 @@ class Command(TyperCommand):
 class TrainCommand(Command):
     """The command whose help lists every component and every option that `--set` takes."""
 
-    def format_help(self, ctx: Context, formatter: Any) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; of a component that the command line names, none of its alternatives."""
         super().format_help(ctx, formatter)
         named, _, _ = self.make_parser(ctx).parse_args(args=list(ctx.meta[WORDS]))
@@ -56,4 +54,4 @@ def _write_choices(formatter: Any, named: Mapping[str, Any]) -> None:
 
 def _write_options(formatter: Any, part: str, rows: Any) -> None:
     if rows:
-        formatter.write_dl([(f"{part}.{row.name}", f"{row.help} ({row.values}; default: {row.default_text})") for row in rows])
+        formatter.write_dl([(f"{part}.{row.name}", f"{row.help}  [{row.values}; default: {row.default_text}]") for row in rows])

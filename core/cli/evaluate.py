@@ -36,7 +36,10 @@ def evaluate(
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure accuracy, F1, cost and routes on a run's images, at one λ or at several (default: 11)."""
+    """Measure accuracy, F1, cost and routes on a run's images.
+
+    A run that serves every λ is measured at 11 values of λ unless an option chooses others.
+    """
     from core.evaluation.evaluate import evaluations
     from core.explain.model import load_model
 

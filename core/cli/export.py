@@ -14,7 +14,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     db: Database = None,
 ) -> None:
-    """Write a trained run and its weights to one safetensors file, and a model card beside it."""
+    """Write a trained run to one file, and its model card beside it."""
     from core.evaluation.model_card import card
     from core.store.exchange import Figures, export_run
 

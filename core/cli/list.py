@@ -15,7 +15,7 @@ def list_choices(
     kind: Annotated[Kind | None, typer.Argument(metavar="[KIND]", help="architectures, methods or datasets; all without it.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the architectures, methods and datasets, each with its summary and its papers."""
+    """List architectures, methods and datasets with their papers."""
     from core.choices import choices
 
     found = {one: choices(one) for one in ([kind] if kind else KINDS)}

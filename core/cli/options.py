@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from core.cli.settings import PARTS
+from core.config import Training
 from core.registry import ConfigError
 from core.store import Store
 
@@ -28,7 +29,10 @@ SplitName = Annotated[Literal["val", "test"], typer.Option(help="Images: val to 
 ArchitectureName = Annotated[str, typer.Argument(metavar="ARCHITECTURE", help="Architecture to train; `python -m core list` names all.")]
 DatasetName = Annotated[str, typer.Option(metavar="NAME", help="Dataset to train on.")]
 MethodName = Annotated[str, typer.Option(metavar="NAME", help="Training method.")]
-Epochs = Annotated[int | None, typer.Option(help="Passes over the training images (default: 10).")]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help=f"Passes over the training images (default: {Training.model_fields['epochs'].default})."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

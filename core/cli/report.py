@@ -22,7 +22,7 @@ def report(
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report how well a network trades accuracy for cost, and its gains over its baselines.
+    """Report accuracy, cost and gains over baselines.
 
     The figures are those that were measured at the end of the training. A sweep is compared with its own static
     networks unless --against names others.

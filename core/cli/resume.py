@@ -5,6 +5,9 @@ from core.cli.train import train_run
 
 
 def resume(run: RunName, db: Database = None, as_json: AsJson = False) -> None:
-    """Continue a run that was stopped or interrupted, or that failed, from its last checkpoint."""
+    """Continue a run from its last checkpoint.
+
+    The run was stopped or interrupted, or it failed.
+    """
     store = opened(db)
     train_run(store, store.run(run), as_json=as_json)

@@ -4,7 +4,7 @@ from core.cli.options import Database, RunName, opened
 
 
 def stop(run: RunName, db: Database = None) -> None:
-    """Ask the process that trains a run to stop after its current step."""
+    """Ask the process that trains a run to stop after this step."""
     store = opened(db)
     training = store.run(run)
     store.request_stop(training.id)
