@@ -12,7 +12,7 @@ from core.registry import KINDS, Kind
 
 
 def list_choices(
-    kind: Annotated[Kind | None, typer.Argument(metavar="[KIND]", help="architectures, methods or datasets; all without it.")] = None,
+    kind: Annotated[Kind | None, typer.Argument(metavar="KIND", help="Which to list (default: all).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List architectures, methods and datasets with their papers."""

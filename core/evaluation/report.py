@@ -90,8 +90,8 @@ def alone(group: Sequence[Run], split: str) -> Figures:
     stored = group[0].figures.get("baselines", {}).get(split, {})
     fronts = {name: [ParetoPoint(**one) for one in front] for name, front in stored.items()}
     if full := fronts.pop("full path", None):
-        figures |= {"accuracy of the full path": full[0].accuracy, "cost of the full path": full[0].cost}
-        figures |= _reaching(own, full[0].accuracy, "the full path")
+        figures |= {"accuracy of its full path": full[0].accuracy, "cost of its full path": full[0].cost}
+        figures |= _reaching(own, full[0].accuracy, "its full path")
     return figures | {f"gain over {name}, {span(own)}": gain(own, front) for name, front in fronts.items()}
 
 
