@@ -59,7 +59,7 @@ def bench(
         _slide(what, counts, db, as_json=as_json)
         return
     graph, images, along = _network(what, values, dataset, sets, db)
-    malloc.keep()
+    malloc.keep_freed_memory()
     if profile:
         import torch
 

@@ -47,7 +47,7 @@ def evaluate(
     model = load_model(store, run)
     _check(model, {"--grid": grid, "--lam": lam, "--budgets": budgets}, policy)
     shares = [] if budgets is None else [_budget(word) for word in budgets.split(",")]
-    lams = _lams(model, store.run(run), lam, grid, shares)
+    lams = _lams(model, store.runs.get(run), lam, grid, shares)
     with bar() as progress:
         task = progress.add_task("reading", total=1.0)
         data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
@@ -82,14 +82,14 @@ def _check(model: "Model", given: dict[str, Any], policy: PolicyName) -> None:
 
 def _lams(model: "Model", run: "Run", lam: float | None, grid: int | None, budgets: list[float]) -> list[float | None]:
     """Return the values of λ to evaluate at. Raises ConfigError and GraphError."""
-    from core.explain.predict import asked_lam
+    from core.explain.predict import resolve_lam
 
     if budgets:
         return [lam_of_run(run, budget) for budget in budgets]
     if lam is None and model.graph.every_lam:
         points = grid or 11
-        return [asked_lam(model, step / (points - 1)) for step in range(points)]
-    return [asked_lam(model, lam)]
+        return [resolve_lam(model, step / (points - 1)) for step in range(points)]
+    return [resolve_lam(model, lam)]
 
 
 def _policy(name: PolicyName, rate: float, seed: int) -> "Policy":

@@ -16,10 +16,11 @@ def export(
 ) -> None:
     """Write a trained run to one file, and its model card beside it."""
     from core.evaluation.model_card import card
-    from core.store.exchange import Figures, export_run
+    from core.store.exchange import export_run
+    from core.store.record import Figures
 
     store = opened(db)
-    exported = store.run(run)
-    siblings = [Figures.model_validate(sibling.figures).test for sibling in store.siblings(exported)]
+    exported = store.runs.get(run)
+    siblings = [Figures.model_validate(sibling.figures).test for sibling in store.runs.siblings(exported)]
     export_run(store, run, file, describe=lambda header: card(header, siblings), force=force)
     print(f"Wrote {file} and {file.with_suffix('.md')}.")

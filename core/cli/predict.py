@@ -35,7 +35,7 @@ def predict(
     if budget is not None:
         if lam is not None or not model.graph.every_lam:
             raise ConfigError("--budget chooses λ: leave out --lam, and name a run that serves every λ")
-        lam = lam_of_run(store.run(run), budget)
+        lam = lam_of_run(store.runs.get(run), budget)
     lam = model.default_lam if lam is None else lam
     forced = dict(map(_forced, force or []))
     answers: list[dict[str, Any]] = []

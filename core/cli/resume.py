@@ -10,4 +10,4 @@ def resume(run: RunName, db: Database = None, as_json: AsJson = False) -> None:
     The run was stopped or interrupted, or it failed.
     """
     store = opened(db)
-    train_run(store, store.run(run), as_json=as_json)
+    train_run(store, store.runs.get(run), as_json=as_json)

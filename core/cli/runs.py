@@ -12,7 +12,7 @@ KEYS = ("id", "name", "architecture", "dataset", "method", "lam", "seed", "epoch
 
 def runs(db: Database = None, as_json: AsJson = False) -> None:
     """List the runs, newest first."""
-    found = opened(db).runs()
+    found = opened(db).runs.all()
     if as_json:
         print_json([{key: getattr(run, key) for key in KEYS} | {"state": run.state, "created": run.created.isoformat()} for run in found])
         return
@@ -30,7 +30,7 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
 
 
 def _cells(run: Run) -> tuple[str, ...]:
-    lam = f"{run.lam:g}" if run.lam is not None else "every" if run.method != "static" else NOTHING
+    lam = NOTHING if not run.gated else "every" if run.lam is None else f"{run.lam:g}"
     best = best_by_validation(run.figures)
     accuracy, at = ("", None) if best is None else (f"{best['accuracy']:.4f}", best["lam"])
     return (

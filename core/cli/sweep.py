@@ -49,7 +49,7 @@ def sweep(
     config = configuration(architecture, dataset, method, None, epochs, 0, sets)
     plans = planned(config, read_lams(lams), read_seeds(seeds))
     if statics:  # a static network of the most expensive path is one of them
-        plans = (plans if config.method.decides else []) + static_paths(config, read_seeds(seeds))
+        plans = (plans if config.gated else []) + static_paths(config, read_seeds(seeds))
     varied: dict[str, list[RunConfig]] = {}
     seen = [config]
     for title, more in asked:
@@ -57,7 +57,7 @@ def sweep(
         if other in seen or title in varied:
             raise ConfigError(f"--variant {title}: it is the same as another variant of the sweep")
         seen.append(other)
-        varied[title] = planned(other, read_lams(lams) if other.method.decides else (None,), read_seeds(seeds))
+        varied[title] = planned(other, read_lams(lams) if other.gated else (None,), read_seeds(seeds))
     store = opened(db)
     runs = enlist(store, plans, name, varied)
     with bar() as progress:
@@ -79,7 +79,7 @@ def _print_runs(runs: list[Run], name: str) -> None:
     for run in runs:
         for row in run.figures.get("test", []):
             macs, share = cost_cells(row)
-            own = NOTHING if run.method == "static" else share  # a static network's share is of itself
+            own = share if run.gated else NOTHING  # a static network's share is of itself
             table.add_row(run.name, run.state, lam_text(row["lam"]), f"{row['accuracy']:.4f}", macs, own)
         if not run.figures.get("test"):
             table.add_row(run.name, run.state, lam_text(run.lam), NOTHING, NOTHING, run.error or NOTHING)

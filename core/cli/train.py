@@ -33,12 +33,12 @@ def train(
     """
     config = configuration(architecture, dataset, method, lam, epochs, seed, sets)
     store = opened(db)
-    run = store.add(name=name, **config.columns())
+    run = store.runs.create(config.record(), name=name)
     try:
         train_run(store, run, as_json=as_json)
     except UserError:
-        if store.latest(run.id) is None:  # nothing was trained: the name is free again for the corrected command
-            store.purge(run.id)
+        if store.checkpoints.latest(run.id) is None:  # nothing was trained: the name is free again for the corrected command
+            store.runs.purge(run.id)
         raise
 
 
@@ -53,7 +53,9 @@ def train_run(store: Store, run: Run, *, as_json: bool) -> None:
         task = progress.add_task("starting", total=1.0)
         done = work(store, run.id, lambda what, share: progress.update(task, description=what, completed=share))
     if as_json:
-        print_json({"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.curve(done.id)})
+        print_json(
+            {"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.metrics.history(done.id)}
+        )
         return
     if done.status != "finished":
         notices.print(f"Stopped at epoch {done.epoch:g} of {done.epochs}.")

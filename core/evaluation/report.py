@@ -56,13 +56,13 @@ def report(store: Store, name: str, against_names: Sequence[str], split: str) ->
     Raises StoreError where one of them does not exist, and ConfigError where they cannot be compared.
     """
     there = runs_of(store, name)
-    seeds = sorted({run.seed for run in there if run.method != "static"})
+    seeds = sorted({run.seed for run in there if run.gated})
     if not seeds:
         raise ConfigError(f"{name} holds no gated network: name it with --against to compare a gated network with it")
-    others = [run for other in against_names for run in runs_of(store, other)] or [run for run in there if run.method == "static"]
+    others = [run for other in against_names for run in runs_of(store, other)] or [run for run in there if not run.gated]
     figures = []
     for seed in seeds:
-        group = [run for run in there if run.seed == seed and run.method != "static"]
+        group = [run for run in there if run.seed == seed and run.gated]
         peers = [run for run in others if run.seed == seed] or others
         figures.append(alone(group, split) | (against(group, peers, split) if peers else {}))
     return Report(

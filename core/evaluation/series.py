@@ -30,16 +30,16 @@ def runs_of(store: Store, name: str) -> list[Run]:
 
     Raises StoreError where there are none, and ConfigError for a sweep of two series, which cannot be taken together.
     """
-    finished = [run for run in store.runs() if run.sweep and run.status == "finished"]
-    known = by_series(run for run in finished if run.method != "static")
+    finished = [run for run in store.runs.all() if run.sweep and run.status == "finished"]
+    known = by_series(run for run in finished if run.gated)
     every, each = (f"{name}/{part}" for part in APART)
     if {every, each} <= known.keys():
         raise ConfigError(f"{name} holds networks for every λ and networks for one λ each: name {every} or {each}")
     sweep = known[name][0].series if name in known else name
-    found = known.get(name, []) + [run for run in finished if run.method == "static" and run.series == sweep]
-    if not found and (others := [run for run in store.runs() if run.sweep == name]):
+    found = known.get(name, []) + [run for run in finished if not run.gated and run.series == sweep]
+    if not found and (others := [run for run in store.runs.all() if run.sweep == name]):
         raise ConfigError(f"no run of {name} is finished: {others[0].name} is {others[0].state}")
-    return sorted(found, key=lambda run: (run.seed, run.lam or 0.0, run.id)) or [store.run(name)]
+    return sorted(found, key=lambda run: (run.seed, run.lam or 0.0, run.id)) or [store.runs.get(name)]
 
 
 def best_by_validation(figures: Mapping[str, Any]) -> dict[str, Any] | None:
