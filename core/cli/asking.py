@@ -9,6 +9,7 @@ from rich.table import Table
 from core.cli.options import AsJson, Database, bar, console, millions, opened, print_json
 from core.evaluation.budget import lam_for
 from core.registry import ConfigError
+from core.scale import cost_share, mean_cost_share
 
 if TYPE_CHECKING:
     from torch import Generator
@@ -43,7 +44,7 @@ def predict(
     if target is not None:
         if lam is not None or not model.graph.every_lam:
             raise ConfigError("--target finds a λ: give it without --lam, and take a run that serves every λ")
-        lam = _lam_for(store.run(run), target)
+        lam = _lam_for(store.runs.get(run), target)
     asked = 0.5 if lam is None and model.graph.every_lam else lam
     forced = _forced(force or [])
     answers: list[dict[str, Any]] = []
@@ -62,7 +63,7 @@ def predict(
     if target is not None:
         print(f"at λ = {lam:.3g} images spend {target:.0%} of the static network's cost on average; one of them may spend less or more")
     for answer, still in zip(answers, static, strict=True):
-        share = answer["macs"] / answer["macs_static"]
+        share = cost_share(answer["macs"], answer["macs_static"])
         sure = answer["probabilities"][answer["label"]]
         at = "" if answer["lam"] is None else f" at λ = {answer['lam']:.3g}"
         work = f"{millions(answer['macs'])} multiply-adds, {share:.0%} of the static network's"
@@ -101,7 +102,7 @@ def evaluate(
 
     from core.evaluation.evaluate import evaluations
     from core.explain.model import load_model
-    from core.explain.predict import asked_lam
+    from core.explain.predict import resolve_lam
 
     store = opened(db)
     model = load_model(store, run)
@@ -116,12 +117,12 @@ def evaluate(
     shares = [] if targets is None else [_share(word) for word in targets.split(",")]
     lams: list[float | None]
     if targets is not None:
-        lams = [_lam_for(store.run(run), share) for share in shares]
+        lams = [_lam_for(store.runs.get(run), share) for share in shares]
     elif lam is None and model.graph.every_lam:
         points = grid or 11
-        lams = [asked_lam(model, step / (points - 1)) for step in range(points)]
+        lams = [resolve_lam(model, step / (points - 1)) for step in range(points)]
     else:
-        lams = [asked_lam(model, lam)]
+        lams = [resolve_lam(model, lam)]
     with bar() as progress:
         task = progress.add_task("reading", total=1.0)
         data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
@@ -152,7 +153,7 @@ def evaluate(
     for row in found:
         routes = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
         shown = "–" if row["lam"] is None else f"{row['lam']:.2f}"
-        cost = f"{row['macs_mean'] / row['macs_static']:.1%}"
+        cost = f"{mean_cost_share(row):.1%}"
         wanted = [f"{row['target']:.1%}"] if shares else []
         scores = [f"{row[name]:.4f}" for name in ("accuracy", "f1", "precision", "recall")]
         table.add_row(shown, *scores, millions(row["macs_mean"]), cost, *wanted, routes)

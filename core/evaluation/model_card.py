@@ -8,7 +8,8 @@ from core.evaluation.collapse import Collapsed
 from core.evaluation.pareto import ParetoPoint
 from core.evaluation.report import HIGH, LOW, beaten_by, gain, mean_dependence
 from core.graph.description import describe
-from core.store.exchange import Header, Row
+from core.store.exchange import Header
+from core.store.record import Row
 
 
 def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
@@ -29,7 +30,7 @@ def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
         lines.append(f"- Time to train: {told.seconds / 60:.1f} minutes{f' on {told.machine}' if told.machine else ''}")
     if config.method.decides == "one" and told.exchange_rate is not None:
         lines.append(f"- Exchange rate κ: {told.exchange_rate:.3g} (what the static network's whole cost is worth in accuracy)")
-    if config.method.decides:
+    if config.gated:
         graph = config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None)
         share = describe(graph)["controllers_share"]
         lines.append(f"- Controllers: {share:.2%} of the static network's multiply-adds")
@@ -51,25 +52,25 @@ def table(rows: Sequence[Row], siblings: Sequence[Sequence[Row]] = ()) -> list[s
     ]
     for number, row in enumerate(rows):
         lam = "–" if row.lam is None else f"{row.lam:g}"
-        share = row.macs_mean / row.macs_static
+        share = row.cost_share
         line = f"| {lam} | {row.accuracy:.4f} | {row.f1:.4f} | {row.macs_mean:,.0f} | {share:.1%} |"
         if several:
             accuracies = [sibling[number].accuracy for sibling in siblings]
-            shares = [sibling[number].macs_mean / sibling[number].macs_static for sibling in siblings]
+            shares = [sibling[number].cost_share for sibling in siblings]
             line += f" {mean(accuracies):.4f} ± {stdev(accuracies):.4f} | {mean(shares):.1%} ± {stdev(shares):.1%} |"
         lines.append(line)
     return lines
 
 
 def _serves(config: RunConfig) -> str:
-    if not config.method.decides:
+    if not config.gated:
         return "no λ"
     return "every λ from 0 to 1" if config.lam is None else f"λ = {config.lam:g}"
 
 
 def _gains(told: Header) -> list[str]:
     """What the gates gain over what they have to beat, where that was measured."""
-    own = [ParetoPoint(row.macs_mean / row.macs_static, row.accuracy) for row in told.figures.test]
+    own = [ParetoPoint(row.cost_share, row.accuracy) for row in told.figures.test]
     share = mean_dependence(own, [getattr(row, "dependence", None) for row in told.figures.test])
     fronts = {name: [ParetoPoint(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
     gains = {name: gain(own, front) for name, front in fronts.items() if name != "full path"}
