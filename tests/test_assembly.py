@@ -50,7 +50,7 @@ def test_a_network_learns_from_an_exported_run_of_another_shape(taught_by: str, 
     assert float((said == digits.test.labels).float().mean()) > 0.5  # its trained weights, not first ones
     progress = list(train(config, digits))
     curve = next(one.figures for one in progress if one.figures)
-    assert curve["train distilled loss"] > 0
+    assert curve["train distillation loss"] > 0
     plain = list(train(static("digits", 4, {"seed": 3}), digits))
     assert progress[-1].state != plain[-1].state
 
