@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from core.config import RunConfig, run_config
 from core.fast.engine import Engine
@@ -11,6 +12,8 @@ from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
 from core.graph.static import static_network
 from core.store import Store, StoreError
+
+ImageTensor = Tensor  # pixels (C, H, W) of an image, or (N, C, H, W) of several, uint8
 
 
 @dataclass(frozen=True)
