@@ -48,7 +48,7 @@ class ShownImage:
 def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     """Draw the column; return the chosen image, or none until there is one."""
     channels, height, width = model.image
-    st.caption(f"The image as the network sees it ({width}×{height} pixels{', grey' if channels == 1 else ''})")
+    st.caption(f"What the network sees: {width}×{height} pixels{', grey' if channels == 1 else ''}")
     frame = st.container()
     sample = _sample(run, sha256, model)
     with st.container(key="own-picture"):

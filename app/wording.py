@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from core.graph.node import Node
-from core.scale import cost_share
 
 if TYPE_CHECKING:
     from core.explain.predict import Trace
@@ -80,7 +79,7 @@ def headline(
     """
     modules = {node.name for node in nodes if node.kind in ("regular", "dummy")}
     ran = len(modules & set(trace.executed))
-    share = percent(cost_share(trace.macs, trace.macs_static))
+    share = percent(trace.cost_share)
     if not any(node.kind == "control" for node in nodes):
         every = "its one module" if len(modules) == 1 else f"all {len(modules)} modules"
         return "This network has no gates: ", f"{every} ran, with {share} of the static network’s computation", ", as for every image."

@@ -116,7 +116,8 @@ def _beside(source: str, node: Node, nodes: Mapping[str, Node]) -> bool:
 
 def _text(text: str) -> str:
     """Return text that Graphviz reads literally, neither as HTML nor with escapes."""
-    return str(graphviz.nohtml(graphviz.escape(text)))
+    literal: str = graphviz.nohtml(graphviz.escape(text))
+    return literal
 
 
 def _ink(lit: bool) -> dict[str, str]:

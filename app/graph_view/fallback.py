@@ -10,7 +10,7 @@ from app.graph_view.facts import NodeFacts
 from app.graph_view.view import Times
 from app.wording import clock, counted, headline, percent, plain, time_comparison, timing_note
 from core.graph.node import Node
-from core.scale import SLIDER_STEPS, cost_share, lam_at
+from core.scale import SLIDER_STEPS, lam_at
 
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep
@@ -30,7 +30,7 @@ def static_graph(
     answer.metric("Answer", trace.label)
     static = f"static network: {counted(trace.macs_static)}"
     answer.metric("Multiply-adds for this image", counted(trace.macs), static, delta_color="off", delta_arrow="off")
-    answer.caption(f"{percent(cost_share(trace.macs, trace.macs_static))} of the static network’s computation")
+    answer.caption(f"{percent(trace.cost_share)} of the static network’s computation")
     answer.caption(f"{clock(seconds)} on this computer: {time_comparison(seconds, times.static)}")
     if note := timing_note(times.gated):
         answer.caption(note)

@@ -13,7 +13,7 @@ from app.graph_view.layout import Layout, strip_cells
 from app.graph_view.payload import Comparison, Drawing, DrawnNode, ForcedState, Interval, View
 from app.wording import Forced, clock, counted, headline, percent, scaled, time_comparison, timing_note
 from core.graph.node import Node
-from core.scale import SLIDER_STEPS, cost_share, lam_at
+from core.scale import SLIDER_STEPS, lam_at
 
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep, Trace
@@ -81,7 +81,7 @@ def view_of(
                 "probabilities": [(name, share, percent(share)) for name, share in ranked] if answered else [],
                 "macs": counted(trace.macs),
                 "bar": trace.macs / widest,
-                "cost_share": percent(cost_share(trace.macs, trace.macs_static)),
+                "cost_share": percent(trace.cost_share),
                 "time": clock(seconds),
                 "time_comparison": time_comparison(seconds, times.static) if _gated(nodes) else "",
             }
@@ -178,7 +178,7 @@ def _comparison(shown: Sequence[Node], other: LamSweep | View) -> Comparison:
             {
                 "executed": _executed(shown, trace),
                 "label": trace.label,
-                "cost_share": percent(cost_share(trace.macs, trace.macs_static)),
+                "cost_share": percent(trace.cost_share),
             }
             for trace in other.traces
         ],

@@ -194,15 +194,8 @@ def _downloads(run: Run, chosen: ShownImage, view: View, sweep: "LamSweep", forc
     st.download_button(
         "Download page (HTML)", page, f"{name}.html", "text/html", icon=":material/download:", on_click="ignore", help=page_help
     )
-    st.download_button(
-        "Download trace (JSON)",
-        trace,
-        f"{name}.json",
-        "application/json",
-        icon=":material/data_object:",
-        on_click="ignore",
-        help=trace_help,
-    )
+    icon = ":material/data_object:"
+    st.download_button("Download trace (JSON)", trace, f"{name}.json", "application/json", icon=icon, on_click="ignore", help=trace_help)
 
 
 page()

@@ -73,10 +73,9 @@ def _compared(runs: list[Run]) -> None:
         st.caption("Accuracy against cost, on test images")
         st.plotly_chart(compared_chart(runs), key="compared-tradeoff", config=plain_chart)
     with along:
-        st.caption("Accuracy after each epoch, on validation images; for a network that serves every λ, at the best λ measured")
-        st.plotly_chart(
-            compared_curves_chart({run.name: state.store().curve(run.id) for run in runs}), key="compared-curves", config=plain_chart
-        )
+        st.caption("Accuracy after each epoch, on validation images; at the best λ for a network that serves every λ")
+        chart = compared_curves_chart({run.name: state.store().curve(run.id) for run in runs})
+        st.plotly_chart(chart, key="compared-curves", config=plain_chart)
     settings = differing([run.config for run in runs])
     st.caption("Settings that differ" if settings else "These runs have the same settings.")
     if settings:

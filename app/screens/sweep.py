@@ -57,9 +57,8 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         tested += [] if any(same_images(run, other) for other in tested) else [run]
     if len(tested) > 1:
         st.warning("These networks were tested on different images, so their accuracies cannot be compared.", icon=":material/warning:")
-    measured = [
-        name for name in BASELINES if any(name in run.figures.get("baselines", {}).get("test", {}) for s in shown for run in s.runs)
-    ]
+    stored = [run.figures.get("baselines", {}).get("test", {}) for series in shown for run in series.runs]
+    measured = [name for name in BASELINES if any(name in known for known in stored)]
     choices = [STATIC, *measured]
     baselines = st.pills(
         "Compare with",
