@@ -37,7 +37,7 @@ def _row(run: Run, lam: float) -> dict[str, object]:
         "architecture": run.architecture,
         "dataset": run.dataset,
         "method": run.method,
-        "λ": "none" if run.method == "static" else lam_name(run.lam).removeprefix("λ = "),
+        "λ": lam_name(run.lam).removeprefix("λ = ") if run.gated else "none",
         "epochs": f"{int(run.epoch)} of {run.epochs}" if run.epoch < run.epochs else str(run.epochs),
         "accuracy": figures["accuracy"] if figures else None,
         "cost": mean_cost_share(figures) if figures else None,

@@ -120,7 +120,7 @@ def _output(inspected: Inspected, node: Node) -> None:
 
 def _decision(inspected: Inspected, control: Node) -> None:
     """Show which pixels a controller's choice relied on."""
-    from core.explain.attribution import WAYS, attribution
+    from core.explain.attribution import ATTRIBUTION_METHODS, attribution
 
     chosen = inspected.trace.controls[control.name].chosen
     if chosen is None:
@@ -131,7 +131,7 @@ def _decision(inspected: Inspected, control: Node) -> None:
     left, right = st.columns([0.42, 0.58])
     with right:
         option = st.selectbox("Pixels in favour of", options, index=options.index(taken), key=f"for-{control.name}")
-        method = st.radio("Attribution method", WAYS, format_func=lambda name: METHOD_NAMES[name], key="attribution-method")
+        method = st.radio("Attribution method", ATTRIBUTION_METHODS, format_func=lambda name: METHOD_NAMES[name], key="attribution-method")
         st.caption(
             "Green pixels raised the score of this option, orange pixels lowered it. The image keeps its route while its pixels are "
             "changed. Computed with Captum."

@@ -22,13 +22,13 @@ PATIENCE = timedelta(seconds=60)  # within which a process should have claimed i
 
 def follow(run_id: int) -> None:
     """Draw a run, again and again as long as it trains."""
-    moving = _moving(state.store().run(run_id))
+    moving = _moving(state.store().runs.get(run_id))
     st.fragment(_drawn, run_every=EVERY if moving else None)(run_id, moving)
 
 
 def curves(run: Run) -> None:
     """Draw the curves of a run, those of shares first."""
-    groups = grouped(state.store().curve(run.id))
+    groups = grouped(state.store().metrics.history(run.id))
     if not groups:
         st.caption("Curves appear here after the first epoch.")
     for title, lines in groups.items():
@@ -53,7 +53,7 @@ def warn(run: Run) -> None:
 
 def _drawn(run_id: int, moving: bool) -> None:
     try:
-        run = state.store().run(run_id)
+        run = state.store().runs.get(run_id)
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
@@ -77,7 +77,7 @@ def _moving(run: Run) -> bool:
 
 def _stop(run_id: int) -> None:
     with suppress(UserError):  # the run ended just before the click
-        state.store().request_stop(run_id)
+        state.store().lifecycle.request_stop(run_id)
 
 
 def _buttons(run: Run) -> None:

@@ -39,7 +39,7 @@ def _store(url: str | None) -> Store:
 
 def weights(run: Run) -> str | None:
     """Return the hash of a run's latest weights; none before its first epoch is over."""
-    latest = store().latest(run.id)
+    latest = store().checkpoints.latest(run.id)
     return latest[0].sha256 if latest else None
 
 

@@ -6,20 +6,19 @@ import pytest
 
 from app.charts.modules import routes_chart
 from app.charts.tradeoff import Series, along_lam_chart, compared_chart, front_chart, rows_of, series_of
-from core.config import run_config
-from core.store import Run, Store
+from core.store import Run
 
 
 def row(lam: float | None, accuracy: float, macs: float, **routes: float) -> dict[str, Any]:
     """Figures at one λ of a chain of two links; each route is named by the modules that it opened, as "ab"."""
-    told = [{"nodes": ["x", "stem", *name.strip("_"), "y"], "share": share} for name, share in routes.items()]
-    rates = {node: sum(route["share"] for route in told if node in route["nodes"]) for node in ("x", "stem", "a", "b", "y")}
-    return {"lam": lam, "n": 10, "accuracy": accuracy, "macs_mean": macs, "macs_static": 100, "execution_rates": rates, "routes": told}
+    taken = [{"nodes": ["x", "stem", *name.strip("_"), "y"], "share": share} for name, share in routes.items()]
+    rates = {node: sum(route["share"] for route in taken if node in route["nodes"]) for node in ("x", "stem", "a", "b", "y")}
+    return {"lam": lam, "n": 10, "accuracy": accuracy, "macs_mean": macs, "macs_static": 100, "execution_rates": rates, "routes": taken}
 
 
-def run(name: str, *rows: dict[str, Any], method: str = "d2nn", sweep: str | None = None, seed: int = 0, **figures: Any) -> Run:
+def run(name: str, *rows: dict[str, Any], gated: bool = True, sweep: str | None = None, seed: int = 0, **figures: Any) -> Run:
     lam = rows[0]["lam"] if len(rows) == 1 else None
-    made = Run(id=1, name=name, status="finished", method=method, sweep=sweep, seed=seed, lam=lam, figures={"test": list(rows)} | figures)
+    made = Run(id=1, name=name, status="finished", gated=gated, sweep=sweep, seed=seed, lam=lam, figures={"test": list(rows)} | figures)
     made.config = {"dataset": "one"}
     return made
 
@@ -32,11 +31,11 @@ EVERY = run(
     baselines={"test": {"random gates": [{"cost": 0.1, "accuracy": 0.5}, {"cost": 0.9, "accuracy": 0.7}], "fixed routes": []}},
 )
 FAMILY = [run(f"five/{lam}/{seed}", row(lam, lam, 100 * lam, a=1.0), sweep="five", seed=seed) for seed in (1, 0) for lam in (0.8, 0.2)]
-STATIC = run("static", row(None, 0.9, 100, ab=1.0), method="static")
+STATIC = run("static", row(None, 0.9, 100, ab=1.0), gated=False)
 
 
 def test_sweeps_are_one_series_and_other_gated_runs_one_each() -> None:
-    waiting = Run(name="new", status="queued", method="d2nn", figures={})
+    waiting = Run(name="new", status="queued", gated=True, figures={})
     found = series_of([*FAMILY, EVERY, STATIC, waiting])
     assert [(series.name, len(series.runs)) for series in found] == [("five", 4), ("every", 1)]
     assert {seed: [run.lam for run in runs] for seed, runs in found[0].seeds.items()} == {0: [0.2, 0.8], 1: [0.2, 0.8]}
@@ -86,15 +85,8 @@ def test_a_series_knows_its_seeds() -> None:
     assert list(Series("five", tuple(FAMILY)).seeds) == [0, 1]
 
 
-def test_a_front_is_a_line_in_the_order_of_cost_and_a_static_network_a_mark(scratch_database: str) -> None:
-    store = Store(scratch_database)
-    runs = []
-    for name, rows in {"gated": [row(1.0, 0.9, 90), row(0.0, 0.7, 30)], "static": [row(None, 0.92, 100)]}.items():
-        config = run_config(architecture="cascade", dataset="digits", method="static" if name == "static" else "d2nn")
-        run = store.claim(store.add(name=name, **config.columns()).id)
-        store.finish(run.id, {"val": rows, "test": rows}, weights=b"", epoch=1)
-        runs.append(store.run(run.id))
-    gated, static = compared_chart(runs).data
+def test_a_front_is_a_line_in_the_order_of_cost_and_a_static_network_a_mark() -> None:
+    gated, static = compared_chart([run("gated", row(1.0, 0.9, 90), row(0.0, 0.7, 30)), STATIC]).data
     assert (gated.name, list(gated.x), list(gated.y), gated.mode) == ("gated", [30, 90], [0.7, 0.9], "lines+markers")
     assert (static.name, list(static.x), static.mode) == ("static", [100], "markers")
     assert gated.text[0] == "λ = 0: 70.0% at 30 multiply-adds, 30% of the static network"

@@ -26,7 +26,7 @@ def row(lam: float | None, accuracy: float, macs: float) -> dict[str, Any]:
 
 
 def test_a_run_for_every_lam_is_listed_with_its_figures_at_the_chosen_one_and_another_with_its_own() -> None:
-    config = run_config(architecture="cascade", dataset="digits", method="d2nn").columns()
+    config = dict(run_config(architecture="cascade", dataset="digits", method="d2nn").record())
     every = Run(id=1, name="every", status="finished", epoch=3, figures={"test": [row(0.0, 0.7, 300), row(1.0, 0.9, 900)]}, **config)
     single = Run(id=2, name="single", status="finished", epoch=3, figures={"test": [row(0.5, 0.8, 500)]}, **(config | {"lam": 0.5}))
     waiting = Run(id=3, name="waiting", status="queued", epoch=0, figures={}, **config)

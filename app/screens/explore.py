@@ -73,7 +73,7 @@ def page() -> None:
 
 def _chosen_run() -> Run | None:
     """Draw the choice of run; return the one in the address, or else the liveliest reference run, or else the liveliest of all."""
-    runs = [run for run in state.store().runs() if run.status == "finished" or run.epoch >= 1]
+    runs = [run for run in state.store().runs.all() if run.status == "finished" or run.epoch >= 1]
     runs.sort(key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
     if not runs:
         return None
@@ -85,7 +85,7 @@ def _chosen_run() -> Run | None:
         st.session_state["run"] = asked
     elif st.session_state.get("run") not in names:
         st.session_state["run"] = max(runs, key=_liveliness).name
-    titles = {run.name: f"{run.name} · {lam_name(run.lam) if run.method != 'static' else 'static'}" for run in runs}
+    titles = {run.name: f"{run.name} · {lam_name(run.lam) if run.gated else 'static'}" for run in runs}
     name = st.selectbox(
         "Run",
         names,

@@ -36,7 +36,7 @@ COLUMNS = {
 def page() -> None:
     """Draw the page."""
     st.header("Runs")
-    runs = state.store().runs()
+    runs = state.store().runs.all()
     if runs:
         lam = st.select_slider("Show figures at λ =", [step / 10 for step in range(11)], 0.5, key="figures-lam", width=420)
         _selected(runs, lam)
@@ -74,7 +74,7 @@ def _compared(runs: list[Run]) -> None:
         st.plotly_chart(compared_chart(runs), key="compared-tradeoff", config=plain_chart)
     with along:
         st.caption("Accuracy after each epoch, on validation images; at the best λ for a network that serves every λ")
-        chart = compared_curves_chart({run.name: state.store().curve(run.id) for run in runs})
+        chart = compared_curves_chart({run.name: state.store().metrics.history(run.id) for run in runs})
         st.plotly_chart(chart, key="compared-curves", config=plain_chart)
     settings = differing([run.config for run in runs])
     st.caption("Settings that differ" if settings else "These runs have the same settings.")
@@ -96,7 +96,7 @@ def _details(run: Run) -> None:
         stops = " Its training stops." if run.state == "running" else ""
         st.write(f"**{plain(run.name)}** is removed from the list.{stops} You can restore it at the end of this page.")
         if st.button("Delete run", type="primary", key=f"delete-{run.id}"):
-            _do(state.store().delete, run, "is deleted. You can restore it at the end of the page")
+            _do(state.store().runs.delete, run, "is deleted. You can restore it at the end of the page")
     warn(run)
     chart, figures = st.columns(2, gap="large")
     with chart:
@@ -126,7 +126,7 @@ def _figures(run: Run) -> None:
 
 
 def _deleted() -> None:
-    gone = state.store().runs(deleted=True)
+    gone = state.store().runs.all(deleted=True)
     if not gone:
         return
     with st.expander(f"Deleted ({len(gone)})"):
@@ -134,7 +134,7 @@ def _deleted() -> None:
             name, button = st.columns([0.8, 0.2])
             name.text(run.name)
             if button.button("Restore", key=f"restore-{run.id}"):
-                _do(state.store().restore, run, "is restored")
+                _do(state.store().runs.restore, run, "is restored")
 
 
 def _do(action: Callable[[int], Run], run: Run, done: str) -> None:

@@ -50,7 +50,7 @@ def _start_sweep(wanted: Plan, name: str) -> None:
 def _start(wanted: Plan, name: str) -> None:
     store = state.store()
     try:
-        run = store.add(name=name.strip() or None, **wanted.config.columns())
+        run = store.runs.create(wanted.config.record(), name=name.strip() or None)
         start(run.id, store.url)
     except (UserError, OSError) as error:
         st.error(str(error), icon=":material/error:")
@@ -61,7 +61,7 @@ def _start(wanted: Plan, name: str) -> None:
 
 def _watch() -> None:
     """Draw the run that is watched, and the choice of others."""
-    runs = [run for run in state.store().runs() if not run.reference]
+    runs = [run for run in state.store().runs.all() if not run.reference]
     if not runs:
         st.info("You have not trained a network yet. Start with the form: training on the handwritten digits takes less than a minute.")
         return

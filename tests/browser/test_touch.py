@@ -49,7 +49,9 @@ def test_a_node_is_forced_on_and_off_and_compared_with_the_automatic_run(page: P
     expect(page.get_by_text("N3 is forced off")).to_be_visible()
 
 
-@pytest.mark.parametrize("query", ["noise=nan", "blur=inf&turn=x", f"sample={'9' * 5000}", "lam=nan&cover=-3", "force=bogus:on,N3:off", "hold=N3:off"])
+@pytest.mark.parametrize(
+    "query", ["noise=nan", "blur=inf&turn=x", f"sample={'9' * 5000}", "lam=nan&cover=-3", "force=bogus:on,N3:off", "hold=N3:off"]
+)
 def test_nonsense_in_an_address_does_no_harm(page: Page, server: str, query: str) -> None:
     page.goto(f"{server}/?run=digits&{query}")
     expect(page.locator(".gate-graph .node.on").first).to_be_visible()
