@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+LIGHT_APP = (
+    *(f"charts.{module}" for module in ("style", "curves", "modules", "tradeoff")),
+    *(f"graph_view.{module}" for module in ("columns", "diagram", "facts", "folding", "layout", "payload", "standalone", "view")),
+    *("colours", "comparison", "fields", "trace", "wording"),
+)
 
 
 def imported(file: Path) -> set[str]:
@@ -54,6 +59,18 @@ def test_imports_point_one_way(folder: str, forbidden: tuple[str, ...]) -> None:
     assert breaches(folder, forbidden) == []
 
 
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("app/charts", ("streamlit", "app.screens", "app.components", "app.graph_view", "app.state")),
+        ("app/graph_view", ("plotly", "app.screens", "app.components", "app.charts", "app.state")),
+        ("app/components", ("plotly", "app.screens", "app.charts", "app.state")),
+    ],
+)
+def test_charts_and_drawings_know_no_page(folder: str, forbidden: tuple[str, ...]) -> None:
+    assert breaches(folder, forbidden) == []
+
+
 def test_the_app_takes_only_what_starts_runs_from_training() -> None:
     starting = ("core.training.worker", "core.training.sweep")
     assert [breach for breach in breaches("app", ("core.training",)) if not any(name in breach for name in starting)] == []
@@ -68,9 +85,7 @@ def test_the_app_takes_only_what_starts_runs_from_training() -> None:
         ("core.scale", "torch"),
         ("core.cli.main", "torch"),
         ("core.store.references", "torch"),
-        ("app.graph_view.diagram", "streamlit"),
-        ("app.charts.theme", "streamlit"),
-        ("app.graph_view.diagram", "torch"),
+        *[(f"app.{module}", absent) for module in LIGHT_APP for absent in ("streamlit", "torch")],
     ],
 )
 def test_light_modules_load_without_heavy_packages(module: str, absent: str) -> None:

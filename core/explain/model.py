@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from core.config import RunConfig, run_config
 from core.fast.engine import Engine
@@ -18,6 +19,8 @@ from core.store.references import SHIPPED
 from core.store.runs import REFERENCE
 
 DEFAULT_LAM = 0.5  # of a network that serves every λ
+
+ImageTensor = Tensor  # pixels (C, H, W) of an image, or (N, C, H, W) of several, uint8
 
 
 @dataclass(frozen=True)
