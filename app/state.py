@@ -73,7 +73,7 @@ def telling(run: Run, sha256: str) -> int:
 def _telling(url: str, run_id: int, sha256: str, _model: "Model", _images: "Tensor") -> int:
     from core.explain.predict import predict
 
-    if not _model.graph.every_lam:
+    if not _model.graph.tradeoff.every_lam:
         return 0
     courses = zip(
         *([tuple(trace.executed) for trace in predict(_model, _images, lam=lam)] for lam in (0.1, 0.3, 0.5, 0.7, 0.9)), strict=True

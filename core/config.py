@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.architectures import Architecture
 from core.datasets import Dataset
-from core.methods import Method, Pupil
+from core.methods import DistillingMethod, Method
 from core.registry import ConfigError, choose, first_line
 
 
@@ -88,7 +88,11 @@ class RunConfig(BaseModel):
             raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains those that {how[trained]}")
         if self.method.continues and not self.training.init_from:
             raise ValueError("this takes over what another network's gates do: name its exported file in training.init_from")
-        if isinstance(self.method, Pupil) and self.method.distillation_weight and not (self.method.teacher or self.training.init_from):
+        if (
+            isinstance(self.method, DistillingMethod)
+            and self.method.distillation_weight
+            and not (self.method.teacher or self.training.init_from)
+        ):
             raise ValueError("there is nothing to distil: name an exported run in method.teacher, or begin with one in training.init_from")
         if self.lam is not None and not self.method.decides:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")

@@ -224,7 +224,7 @@ def test_files_that_were_exported_before_are_still_read(file: Path, other: Store
     changed(file, old)
     told = read_header(file)
     assert (told.seconds, told.machine, told.exchange_rate) == (90.0, None, rate)
-    assert rate == float(load_file(file)["graph.exchange_rate"])
+    assert rate == float(load_file(file)["graph.tradeoff.exchange_rate"])
     lines = card(told).splitlines()
     assert "- Time to train: 1.5 minutes" in lines
     run = import_run(other, file)

@@ -372,7 +372,7 @@ def every_lam_graph() -> Graph:
     g.output("y low", nn.Flatten(), g.input, when=gates[0])
     g.output("y high", nn.Sequential(nn.Flatten(), nn.Linear(32, 32)), g.input, when=gates[1])
     graph = g.build()
-    graph.parts["Q"].known.copy_(torch.tensor([0.0, 0.3]))
+    graph.parts["Q"].min_remaining_cost.copy_(torch.tensor([0.0, 0.3]))
     return graph.eval()
 
 

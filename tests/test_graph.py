@@ -153,7 +153,7 @@ def test_a_control_module_returns_one_or_two_values_per_option(shape: tuple[int,
 @pytest.mark.parametrize("shape", [(2,), (2, 2)])
 def test_values_of_one_or_of_every_lam(shape: tuple[int, ...]) -> None:
     graph = Graph([X, Q, Y], {"Q": Scores(*shape), "y": Add()}, (2,))
-    assert graph.every_lam == (len(shape) == 2)
+    assert graph.tradeoff.every_lam == (len(shape) == 2)  # two values are to be weighed
 
 
 def test_outputs_agree_about_the_number_of_classes() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.evaluation.pareto import ParetoPoint
 from core.evaluation.report import NO_BETTER_THAN_ROUTES, RANDOM, against, alone, mean_dependence, over_seeds, same_images, warnings
+from core.pareto import ParetoPoint
 from core.registry import ConfigError
 from core.store import Run
 

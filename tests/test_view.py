@@ -8,7 +8,7 @@ from test_inference import IMAGES, fresh
 
 from app.graph_view.folding import FEW, fold
 from app.graph_view.payload import View, frozen, view_of
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import SLIDER_STEPS, holding, sweep_lam
 from core.fast.stopwatch import MOST, timed_along
@@ -33,7 +33,7 @@ def viewed(model: Model, image: torch.Tensor, held: Mapping[str, bool] | None = 
     shown = fold(nodes)
     layout = {"nodes": [{"name": node.name, "macs": 0} for node in shown]}
     seconds = times or [1e-3] * len(sweep.traces)
-    return view_of(nodes, shown, layout, sweep, (seconds, 1e-3), model.lam, model.graph.every_lam, {})
+    return view_of(nodes, shown, layout, sweep, (seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {})
 
 
 def scales_at(view: View, step: int) -> dict[str, str]:

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from app.theme import LINES
 from app.wording import counted
-from core.evaluation.pareto import ParetoPoint, hull
 from core.evaluation.series import by_series
+from core.pareto import ParetoPoint, hull
 from core.store import Run
 
 HEIGHT = 440

@@ -149,7 +149,9 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
             pinned is not None,
             chosen.label,
         )
-        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, told({node.name for node in shown}), asked)
+        view = view_of(
+            graph.nodes, shown, placed, sweep, times, model.lam, graph.tradeoff.every_lam, told({node.name for node in shown}), asked
+        )
         with _room(pinned):
             now = gate_graph(view, key=GRAPH)
         if now.pin is not None:
@@ -159,12 +161,12 @@ def _network(run: Run, sha256: str, model: "Model", chosen: Shown) -> None:
         closer = st.container()
         with st.container(horizontal=True):
             _other_route(run, graph.nodes, free)
-            _take_away(run, chosen, view, sweep, held, graph.every_lam)
+            _take_away(run, chosen, view, sweep, held, graph.tradeoff.every_lam)
     else:
-        selected, lam = static_graph(graph.nodes, sweep, times, graph.every_lam, told({node.name for node in graph.nodes}))
+        selected, lam = static_graph(graph.nodes, sweep, times, graph.tradeoff.every_lam, told({node.name for node in graph.nodes}))
         closer = st.container()
     with closer:
-        inspect(Seen(run, model, image, dict(held), sweep, lam if graph.every_lam else model.lam), selected)
+        inspect(Seen(run, model, image, dict(held), sweep, lam if graph.tradeoff.every_lam else model.lam), selected)
 
 
 def _room(pinned: Pinned | None) -> "DeltaGenerator":

@@ -41,10 +41,10 @@ def predict(
     store = opened(db)
     model = load_model(store, run)
     if target is not None:
-        if lam is not None or not model.graph.every_lam:
+        if lam is not None or not model.graph.tradeoff.every_lam:
             raise ConfigError("--target finds a λ: give it without --lam, and take a run that serves every λ")
         lam = _lam_for(store.run(run), target)
-    asked = 0.5 if lam is None and model.graph.every_lam else lam
+    asked = 0.5 if lam is None and model.graph.tradeoff.every_lam else lam
     forced = _forced(force or [])
     answers: list[dict[str, Any]] = []
     static: list[float] = []  # seconds of the static network for each image
@@ -106,7 +106,7 @@ def evaluate(
     store = opened(db)
     model = load_model(store, run)
     asked = [option for option, value in (("--grid", grid), ("--lam", lam), ("--targets", targets)) if value is not None]
-    if len(asked) > 1 or (asked and asked != ["--lam"] and not model.graph.every_lam):
+    if len(asked) > 1 or (asked and asked != ["--lam"] and not model.graph.tradeoff.every_lam):
         raise ConfigError(f"{asked[0]} asks for several values of λ: give it alone, and take a run that serves every λ")
     if policy == "random" and any(control.decides == "each" for control in model.graph.controls):
         raise ConfigError(
@@ -117,7 +117,7 @@ def evaluate(
     lams: list[float | None]
     if targets is not None:
         lams = [_lam_for(store.run(run), share) for share in shares]
-    elif lam is None and model.graph.every_lam:
+    elif lam is None and model.graph.tradeoff.every_lam:
         points = grid or 11
         lams = [asked_lam(model, step / (points - 1)) for step in range(points)]
     else:

@@ -42,7 +42,7 @@ def bench(
     import torch
 
     from core import malloc
-    from core.evaluation.evaluate import normalised
+    from core.datasets import normalised
     from core.explain.model import load_model
     from core.fast.bench import bench as measure
     from core.fast.bench import profile as look
@@ -63,7 +63,7 @@ def bench(
     else:
         refuse_unused(what, sets)
         model = load_model(opened(db), what)
-        graph, along = model.graph, list(_numbers(lams, "--lams")) if model.graph.every_lam else [model.lam]
+        graph, along = model.graph, list(_numbers(lams, "--lams")) if model.graph.tradeoff.every_lam else [model.lam]
         images = normalised(_images(model))
     if not graph.controls:
         raise ConfigError(f"{what} has no gates: there is nothing to compare with its static network")
@@ -72,7 +72,7 @@ def bench(
     numbers = [int(one) for one in _numbers(threads, "--threads")]
     if profile:
         torch.set_num_threads(numbers[0])
-        at = (along[0] if along else 0.5) if graph.every_lam else None
+        at = (along[0] if along else 0.5) if graph.tradeoff.every_lam else None
         taken = look(graph, images, lam=at, batch=sizes[0])
         if as_json:
             print_json(taken)
@@ -127,7 +127,7 @@ def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> N
     from core.explain.predict import SLIDER_STEPS
     from core.fast.bench import slider
 
-    if what in names("architectures") or not (model := load_model(opened(db), what)).graph.every_lam:
+    if what in names("architectures") or not (model := load_model(opened(db), what)).graph.tradeoff.every_lam:
         raise ConfigError(f"{what} has one λ or none: --slider needs a run that serves every λ")
     images = _images(model)
     rows: list[dict[str, Any]] = []

@@ -83,8 +83,8 @@ def describe(
     console().print(table)
     total, static = millions(told["macs_full"]), millions(told["macs_static"])
     print(f"all nodes {total}, static network {static} multiply-adds; controllers {told['controllers_share']:.2%} of the static network")
-    if told["every_lam"] and any(control.decides == "one" for control in graph.controls):
-        print(f"exchange rate κ {told['exchange_rate']:.3g}: the static network's whole cost is worth so much accuracy")
+    if told["tradeoff"]:
+        print(told["tradeoff"])
     print(f"not counted: {', '.join(told['not_counted'])}")
 
 

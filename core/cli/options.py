@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core.config import RunConfig, Training, run_config
-from core.methods import Pupil
+from core.methods import DistillingMethod
 from core.registry import ConfigError, Kind, component
 from core.store import Store
 
@@ -91,7 +91,7 @@ def configuration(
     parts = settings(pairs, architecture=architecture, dataset=dataset, method=method)
     training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
     config = run_config(**parts | {"training": training}, lam=lam)
-    if isinstance(config.method, Pupil) and config.method.teacher and not config.method.distillation_weight:
+    if isinstance(config.method, DistillingMethod) and config.method.teacher and not config.method.distillation_weight:
         raise ConfigError("method.teacher teaches nothing: give its answers a weight in method.distillation_weight, 1 say")
     return config
 

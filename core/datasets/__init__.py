@@ -58,6 +58,11 @@ class Data:
             raise DataError(f"the classes are not those that the run knows ({differs}): {mend}")
 
 
+def normalised(images: Tensor) -> Tensor:
+    """Return images (B, C, H, W) uint8 as networks take them: float32 in [−1, 1]."""
+    return images.float() / 127.5 - 1
+
+
 def no_progress(what: str, share: float) -> None:
     """The report of someone who does not listen."""
 

@@ -12,15 +12,15 @@ from itertools import product
 import torch
 from torch import Generator, Tensor
 
-from core.datasets import Split
-from core.evaluation.evaluate import BATCH, Evaluation, evaluations, normalised
-from core.evaluation.pareto import ParetoPoint
+from core.datasets import Split, normalised
+from core.evaluation.evaluate import BATCH, Evaluation, evaluations
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError
 from core.graph.policy import Forced, Open, Random
 from core.graph.static import running, static_macs
 from core.methods.static_gates import Consensus, Drawn, consensus
+from core.pareto import ParetoPoint
 
 CountCallback = Callable[[int], None]  # is told how many more images are done
 
@@ -88,13 +88,13 @@ def _each(graph: Graph) -> bool:
 
 def _lams(graph: Graph) -> tuple[float, ...]:
     """The λ, or the rates, at which random gates are tried: one of them where gates of a network for one λ say how often they open."""
-    return RATES if graph.every_lam or not _each(graph) else RATES[:1]
+    return RATES if graph.tradeoff.every_lam or not _each(graph) else RATES[:1]
 
 
 def _known(graph: Graph, split: Split, lam: float) -> Consensus:
     """What the gates of a network do for some images at one λ."""
-    few = normalised(split.images[:FEW].to(graph.exchange_rate.device))
-    return consensus(graph.eval(), few, lam if graph.every_lam else None)
+    few = normalised(split.images[:FEW].to(graph.device))
+    return consensus(graph.eval(), few, lam if graph.tradeoff.every_lam else None)
 
 
 def routes(graph: Graph) -> list[dict[str, int]]:
@@ -125,7 +125,7 @@ def confidence_front(graph: Graph, split: Split) -> list[ParetoPoint]:
     """
     graph.eval()
     costs = _exit_costs(graph)
-    device = graph.exchange_rate.device
+    device = graph.device
     sure, right = [], []
     for images, labels in zip(torch.split(split.images, BATCH), torch.split(split.labels, BATCH), strict=True):
         execution = execute(graph, normalised(images.to(device)), Open(), lam=0.5)

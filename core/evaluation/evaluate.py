@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from torch import Tensor
 
-from core.datasets import Split
+from core.datasets import Split, normalised
 from core.evaluation.dependence import dependence
 from core.graph.cost import cost
 from core.graph.execution import execute
@@ -56,11 +56,6 @@ class Evaluation:
         return {name: value for name, value in asdict(self).items() if name == "lam" or value is not None}
 
 
-def normalised(images: Tensor) -> Tensor:
-    """Images (B, C, H, W) uint8 as networks take them: float32 in [−1, 1]."""
-    return images.float() / 127.5 - 1
-
-
 def evaluate(graph: Graph, split: Split, *, lam: float | None = None, policy: Policy | None = None) -> Evaluation:
     """Run every image of a split once, by default as the scores say. The graph is left in evaluation mode."""
     return evaluations(graph, split, [(lam, policy or Greedy())])[0]
@@ -88,7 +83,7 @@ def _evaluations(
 ) -> list[Evaluation]:
     seen = [_Seen(lam) for lam, _ in settings]
     policy = Stacked([policy for _, policy in settings])
-    device = graph.exchange_rate.device
+    device = graph.device
     greedy = all(isinstance(policy, Greedy) for _, policy in settings)
     controls = [control.name for control in graph.controls if control.decides == "each" and greedy]
     for images in torch.split(split.images, BATCH):

@@ -13,7 +13,7 @@ from typing import Any
 from core.datasets import Dataset
 from core.evaluation.collapse import Collapsed
 from core.evaluation.dependence import INDEPENDENT
-from core.evaluation.pareto import ParetoPoint, accuracy_at, cost_for, hypervolume, mean_difference
+from core.pareto import ParetoPoint, accuracy_at, cost_for, hypervolume, mean_difference
 from core.registry import ConfigError, choose
 from core.store import Run
 

@@ -14,7 +14,7 @@ import torch
 from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion, Saliency
 from torch import Tensor
 
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import asked_lam, holding
 from core.graph.execution import Execution, execute
@@ -120,7 +120,7 @@ def _open_to_gradients(graph: Graph) -> Graph:
     opened = copy.deepcopy(graph)
     for part in opened.parts.values():
         if isinstance(part, Controller):
-            part.mixing = 1.0
+            part.controller_gradient = 1.0
     return opened
 
 

@@ -1,15 +1,12 @@
 """A trained network together with what is needed to show it an image."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 
 from core.config import RunConfig, run_config
-from core.fast.engine import Engine
 from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
-from core.graph.static import static_network
 from core.store import Store, StoreError
 
 
@@ -22,16 +19,6 @@ class Model:
     graph: Graph
     image: tuple[int, int, int]
     classes: tuple[str, ...]
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The network in its fastest form."""
-        return Engine(self.graph)
-
-    @cached_property
-    def static_engine(self) -> Engine:
-        """Its static network in its fastest form."""
-        return Engine(static_network(self.graph))
 
     @property
     def lam(self) -> float | None:
@@ -52,6 +39,7 @@ def load_model(store: Store, id_or_name: int | str) -> Model:
         raise StoreError(f"run {run.name} has no weights yet: let it train for an epoch")
     config = run_config(**run.config)
     channels, height, width = run.image
-    graph = config.method.prepare(config.architecture.build((channels, height, width), len(run.classes), every_lam=config.lam is None))
+    built = config.architecture.build((channels, height, width), len(run.classes), every_lam=config.lam is None)
+    graph = config.method.prepare(built, config.lam)
     unpack(latest[1], graph)
     return Model(run.name, config, graph.eval().requires_grad_(False), (channels, height, width), tuple(run.classes))

@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.model import Model
 from core.graph.cost import CostReport, cost
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.graph.policy import Forced, Greedy, Open, Policy
-from core.graph.tradeoff import threshold
 from core.graph.validation import find_choices
 
 SLIDER_STEPS = 101  # positions of the λ slider
@@ -88,14 +87,14 @@ def predict(model: Model, images: Tensor, *, lam: float | None = None, forced: M
 def sweep_lam(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> LamSweep:
     """One image (C, H, W) uint8 at every λ of the slider. Raises GraphError where nodes are forced that cannot be."""
     graph, policy = model.graph, holding(model.graph, forced or {})
-    lams = EVERY_LAM.tolist() if graph.every_lam else [model.lam]
-    execution = _at(graph, image, policy, torch.tensor(lams) if graph.every_lam else None)
+    lams = EVERY_LAM.tolist() if graph.tradeoff.every_lam else [model.lam]
+    execution = _at(graph, image, policy, torch.tensor(lams) if graph.tradeoff.every_lam else None)
     traces = _traces(model, execution, lams)
     starts = [step for step, trace in enumerate(traces) if step == 0 or not _same_course(trace, traces[step - 1])]
     scores = {name: [trace.controls[name].scores for trace in traces] for name in execution.scores}
     one = {name: {column: True} for name, column in graph.reference.items() if graph.by_name[name].decides == "one"}
     along = Forced(one, Open())
-    reference = _traces(model, _at(graph, image, along, torch.ones(1) if graph.every_lam else None), [lams[-1]])[0]
+    reference = _traces(model, _at(graph, image, along, torch.ones(1) if graph.tradeoff.every_lam else None), [lams[-1]])[0]
     return LamSweep([traces[step] for step in starts], starts, scores, _thresholds(graph, image, policy, execution), reference)
 
 
@@ -107,16 +106,17 @@ def thresholds(model: Model, image: Tensor, forced: Mapping[str, bool] | None = 
     (what changes and changes back within a thousandth is not seen).
     """
     graph, policy = model.graph, holding(model.graph, forced or {})
-    return _thresholds(graph, image, policy, _at(graph, image, policy, EVERY_LAM)) if graph.every_lam else []
+    return _thresholds(graph, image, policy, _at(graph, image, policy, EVERY_LAM)) if graph.tradeoff.every_lam else []
 
 
 def _thresholds(graph: Graph, image: Tensor, policy: Policy, coarse: Execution) -> list[float]:
     """The thresholds of an image by what happened to it at each step of the slider, which is looked at more closely where that changes."""
-    if not graph.every_lam:
+    if not graph.tradeoff.every_lam:
         return []
-    if len(graph.controls) == 1 and len(graph.controls[0].options) == 2 and isinstance(policy, Greedy):
-        crossing = float(threshold(coarse.values[graph.controls[0].name][:1], graph.exchange_rate))
-        return [crossing] if 0 < crossing < 1 else []
+    if len(graph.controls) == 1 and isinstance(policy, Greedy):
+        crossing = graph.tradeoff.threshold(coarse.values[graph.controls[0].name][:1])
+        if crossing is not None:
+            return [float(crossing)] if 0 < float(crossing) < 1 else []
     known = list(zip(EVERY_LAM.tolist(), _courses(coarse), strict=True))
     spans = [(before, after) for before, after in pairwise(known) if before[1] != after[1]]  # between their ends the course changes
     for _ in range(CLOSER):
@@ -133,7 +133,7 @@ def asked_lam(model: Model, lam: float | None) -> float | None:
     """The λ to execute with: the one asked for, or the one the network was trained for. Raises GraphError where that is another."""
     if lam is not None and not 0 <= lam <= 1:
         raise GraphError(f"λ is {lam:g}: it lies between 0 (cheap) and 1 (accurate)")
-    if model.graph.every_lam:
+    if model.graph.tradeoff.every_lam:
         if lam is None:
             raise GraphError(f"{model.run} serves every λ: say which, from 0 (cheap) to 1 (accurate)")
         return lam

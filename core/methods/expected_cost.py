@@ -24,7 +24,7 @@ def expected_share(graph: Graph, execution: Execution) -> Tensor:
     closing it all at once would do, a gradient where it is open does not tell: it closed blocks that were needed.
     """
     opened = {name: open_gates(scores) for name, scores in execution.scores.items()}
-    total = torch.zeros(len(next(iter(execution.ran.values()))), dtype=torch.float64, device=graph.prices.device)
+    total = torch.zeros(len(next(iter(execution.ran.values()))), dtype=torch.float64, device=graph.device)
     for node, price in zip(graph.nodes, graph.prices, strict=True):
         share = execution.ran[node.name].double()  # (B,)
         if node.gates:

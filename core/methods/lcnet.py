@@ -26,18 +26,17 @@ from torch import Generator, Tensor
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Open, StraightThrough
-from core.methods import Batch, Pupil, StepResult
-from core.methods.calibration import even_course
+from core.graph.tradeoff import BudgetCurve, FixedLam
+from core.methods import Batch, DistillingMethod, StepResult
 from core.methods.expected_cost import expected_share
 from core.methods.losses import classification, taught
 from core.methods.static_gates import ASKED, gate_networks, settle
 from core.registry import Decides
 
 BEYOND = 0.05  # share of the images of a batch, nearly, that are asked for as little as there is, and for as much
-CURVE_STEPS = 101  # of λ for which it is kept what the gate networks are told
 
 
-class LCNet(Pupil):
+class LCNet(DistillingMethod):
     """Gates of layers and channels, straight-through, at a cost that is asked for."""
 
     name: Literal["lcnet"] = "lcnet"
@@ -97,15 +96,15 @@ class LCNet(Pupil):
     def continues(self) -> bool:
         return self.gates == "fixed"
 
-    def prepare(self, graph: Graph) -> Graph:
-        graph.course = torch.linspace(0, 1, CURVE_STEPS)
+    def prepare(self, graph: Graph, lam: float | None) -> Graph:
+        graph.tradeoff = BudgetCurve() if lam is None else FixedLam(lam)
         for network in gate_networks(graph).values():
             network.blind = self.gates == "constant"
             if self.gates == "fixed":
-                network.table = torch.zeros(ASKED if graph.every_lam else 1, len(network.head.bias))
+                network.table = torch.zeros(ASKED if lam is None else 1, len(network.head.bias))
         return graph
 
-    def begin(self, graph: Graph, batch: int, images: Tensor) -> None:
+    def setup(self, graph: Graph, batch_size: int, images: Tensor) -> None:
         if self.gates == "fixed":
             settle(graph, images)
 
@@ -132,10 +131,6 @@ class LCNet(Pupil):
             losses["distillation"] = self.distillation_weight * taught(execution.output, batch.teacher)
         accuracy = float((execution.predicted == labels).float().mean())
         return StepResult(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
-
-    def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
-        if final and graph.every_lam:
-            graph.course.copy_(even_course(graph, images, labels))
 
 
 def _drawn(count: int, generator: Generator) -> Tensor:

@@ -69,7 +69,7 @@ def settle(graph: Graph, images: Tensor) -> None:
     for name, network in networks.items():
         network.table = tables[name][:0]
     steps = max((len(table) for table in tables.values()), default=0)
-    for row, lam in enumerate(torch.linspace(0, 1, steps).tolist() if graph.every_lam else [None]):
+    for row, lam in enumerate(torch.linspace(0, 1, steps).tolist() if graph.tradeoff.every_lam else [None]):
         for name, scores in _at_equal_cost(graph, images, lam).items():
             tables[name][row] = scores
     for name, network in networks.items():

@@ -24,17 +24,23 @@ def summary(seen: Tensor) -> Tensor:
 class Controller(nn.Module):
     """Values per option: Q (B, K), or with `every_lam` the accuracy in [0, 1] and the negative cost share (B, K, 2).
 
-    mixing     how much of the gradient of the controller's loss reaches the modules that it sees (0: none)
+    controller_gradient  share of the gradient of the controller's loss that reaches the modules it observes (0: none)
     min_remaining_cost  (K,) the cost share that is still to come after each option if every later control node takes its cheapest
     has_successors   whether later control nodes depend on this one's choice: then λ is an input, and what they will add to the cost is learnt
     """
 
     def __init__(
-        self, shapes: Sequence[tuple[int, ...]], options: int, *, hidden: int = 32, every_lam: bool = False, mixing: float = 0.0
+        self,
+        shapes: Sequence[tuple[int, ...]],
+        options: int,
+        *,
+        hidden: int = 32,
+        every_lam: bool = False,
+        controller_gradient: float = 0.0,
     ) -> None:
         """`shapes`: of the inputs for one image, (C, H, W) or (classes,)."""
         super().__init__()
-        self.every_lam, self.mixing, self.has_successors = every_lam, mixing, False
+        self.every_lam, self.controller_gradient, self.has_successors = every_lam, controller_gradient, False
         self.hidden = nn.Linear(sum(shape[0] for shape in shapes) + every_lam, hidden)
         self.head = nn.Linear(hidden, options * (2 if every_lam else 1))
         self.min_remaining_cost: Tensor
@@ -42,8 +48,10 @@ class Controller(nn.Module):
 
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         features = self.features(*seen)
-        apart = features.detach()  # without mixing nothing has to be carried back through what it sees
-        return self.predict_values(apart + self.mixing * (features - apart) if self.mixing else apart, weight)
+        observed = features.detach()  # so that by default no gradient has to be carried back to what the controller observes
+        if self.controller_gradient:
+            observed = observed + self.controller_gradient * (features - observed)
+        return self.predict_values(observed, weight)
 
     def features(self, *seen: Tensor) -> Tensor:
         """What is known of the images, (B, features)."""

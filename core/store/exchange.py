@@ -18,7 +18,7 @@ from core.store.weights import write_all
 
 HEADER = "gatescope"  # the header's entry that holds the run
 WEIGHTS = "graph."  # how the names of a network's own tensors begin
-EXCHANGE_RATE = f"{WEIGHTS}exchange_rate"
+EXCHANGE_RATES = (f"{WEIGHTS}tradeoff.exchange_rate", f"{WEIGHTS}exchange_rate")  # today's name of κ, and that of older files
 
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]  # JSON has no word for NaN
 Side = Annotated[int, Field(ge=1, le=65_536)]
@@ -117,7 +117,7 @@ def weights_of(store: Store, run: Run) -> dict[str, Any]:
 def header_of(store: Store, run: Run, tensors: Mapping[str, Any]) -> Header:
     """What an exported run tells of itself. Raises StoreError if something of it is missing."""
     told = {name: getattr(run, name) for name in Header.model_fields if hasattr(run, name)}
-    rate = tensors.get(EXCHANGE_RATE)
+    rate = next((tensors[name] for name in EXCHANGE_RATES if name in tensors), None)
     return checked(told | {"curve": store.curve(run.id), "exchange_rate": None if rate is None else float(rate)}, f"run {run.name}")
 
 
@@ -126,14 +126,14 @@ def read_header(file: Path) -> Header:
     try:
         with safe_open(file, framework="numpy") as opened:
             header: dict[str, str] = opened.metadata() or {}
-            rate = float(opened.get_tensor(EXCHANGE_RATE)) if EXCHANGE_RATE in opened.keys() else None  # noqa: SIM118
+            rates = [float(opened.get_tensor(name)) for name in EXCHANGE_RATES if name in opened.keys()]  # noqa: SIM118
     except (OSError, SafetensorError, TypeError) as error:
         raise StoreError(f"{file}: cannot be read as safetensors: {reason(error)}") from error
     try:
         told = json.loads(header[HEADER])
     except (KeyError, ValueError) as error:
         raise StoreError(f"{file}: holds weights but no run: export it with `python -m core export`") from error
-    return checked({"exchange_rate": rate} | told if isinstance(told, dict) else told, str(file))
+    return checked({"exchange_rate": next(iter(rates), None)} | told if isinstance(told, dict) else told, str(file))
 
 
 def checked(told: object, where: str) -> Header:
