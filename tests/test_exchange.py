@@ -1,4 +1,4 @@
-"""A run as one file: what is exported comes back whole, and what is broken leaves nothing behind."""
+"""A run as one file: an exported run comes back complete, and a broken file leaves nothing behind."""
 
 import contextlib
 import io
@@ -31,7 +31,7 @@ CONFIG = {"architecture": "high_low", "dataset": "digits", "method": "d2nn", "tr
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with one trained run, called "small"."""
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('exchange') / 'runs.db'}")
-    work(store, store.add(name="small", **run_config(**CONFIG, lam=0.25).columns()).id)
+    work(store, store.runs.create(run_config(**CONFIG, lam=0.25).record(), name="small").id)
     return store
 
 
@@ -49,7 +49,7 @@ def other(tmp_path: Path) -> Store:
 
 
 def call(*words: object) -> tuple[int, str]:
-    """How a command ends, and what it complains about."""
+    """Return the exit status of a command and its error output."""
     err = io.StringIO()
     arguments, sys.argv = sys.argv, ["core", *map(str, words)]
     try:
@@ -63,7 +63,7 @@ def call(*words: object) -> tuple[int, str]:
 
 
 def changed(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Changes what an exported file tells of its run."""
+    """Change the header of an exported file."""
     with safe_open(file, framework="numpy") as opened:
         told = json.loads(opened.metadata()["gatescope"])
     change(told)
@@ -71,19 +71,19 @@ def changed(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def empty(store: Store) -> bool:
-    """Whether a store has neither a run nor a file."""
+    """Return whether a store has neither a run nor a file."""
     left = list(store.weights.folder.rglob("*")) if store.weights.folder.exists() else []
-    return not [run for run in store.runs() if not run.reference] and not left
+    return not [run for run in store.runs.all() if not run.reference] and not left
 
 
 def test_a_run_comes_back_as_it_was(trained: Store, file: Path, other: Store) -> None:
-    here, there = trained.run("small"), import_run(other, file)
+    here, there = trained.runs.get("small"), import_run(other, file)
     kept = ("name", "config", "architecture", "dataset", "method", "lam", "seed", "epochs", "epoch", "image", "classes", "figures")
     for column in (*kept, "status", "seconds", "machine"):
         assert getattr(there, column) == getattr(here, column), column
     assert there.machine == machine()
-    assert other.curve(there.id) == trained.curve(here.id)
-    first, second = (load_file(store.latest(run.id)[1]) for store, run in ((trained, here), (other, there)))
+    assert other.metrics.history(there.id) == trained.metrics.history(here.id)
+    first, second = (load_file(store.checkpoints.latest(run.id)[1]) for store, run in ((trained, here), (other, there)))
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
     with pytest.raises(StoreError, match="'small' is taken"):
@@ -91,15 +91,15 @@ def test_a_run_comes_back_as_it_was(trained: Store, file: Path, other: Store) ->
     again = import_run(other, file, "again")
     export_run(other, "again", file.with_name("again.safetensors"))
     assert read_header(file.with_name("again.safetensors")) == read_header(file).model_copy(update={"name": "again"})
-    assert other.read_weights(again.id)[1] == file.read_bytes()
+    assert other.checkpoints.read(again.id)[1] == file.read_bytes()
 
 
 def test_a_curve_with_a_gap_travels(trained: Store, other: Store, tmp_path: Path) -> None:
     copied = import_run(other, exported(trained, tmp_path))
-    other.record(copied.id, 1, {"odd": math.nan})
+    other.metrics.log(copied.id, 1, {"odd": math.nan})
     export_run(other, copied.id, tmp_path / "odd.safetensors")
     back = import_run(other, tmp_path / "odd.safetensors", "odd")
-    assert repr(other.curve(back.id)) == repr(other.curve(copied.id))
+    assert repr(other.metrics.history(back.id)) == repr(other.metrics.history(copied.id))
 
 
 def exported(store: Store, folder: Path) -> Path:
@@ -108,12 +108,12 @@ def exported(store: Store, folder: Path) -> Path:
     return folder / "plain.safetensors"
 
 
-def test_nothing_is_overwritten_unasked(trained: Store, file: Path) -> None:
+def test_nothing_is_overwritten_without_force(trained: Store, file: Path) -> None:
     for path, left in ((file, file.with_suffix(".md")), (file.with_suffix(".md"), file)):
         path.write_text("precious")
         left.unlink()
         status, said = call("export", "small", file, "--db", trained.url)
-        assert (status, f"{path} is there already" in said, "--force" in said) == (2, True, True)
+        assert (status, f"{path} exists already" in said, "--force" in said) == (2, True, True)
         assert (path.read_text(), left.exists()) == ("precious", False)
         assert call("export", "small", file, "--force", "--db", trained.url)[0] == 0
         assert read_header(file).name == "small"
@@ -141,10 +141,10 @@ def test_a_full_disk_leaves_the_files_that_were_there(trained: Store, file: Path
 
 def test_a_damaged_run_is_not_exported(trained: Store, file: Path, other: Store, tmp_path: Path) -> None:
     run = import_run(other, file)
-    other.latest(run.id)[1].write_bytes(b"damaged")
-    with pytest.raises(StoreError, match="lost its weights"):
+    other.checkpoints.latest(run.id)[1].write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="has no weights"):
         export_run(other, run.id, tmp_path / "new.safetensors")
-    odd = other.add_trained("odd", read_header(file).columns(), curve={}, tensors=b"no safetensors")
+    odd = other.imports.add("odd", read_header(file), history={}, tensors=b"no safetensors")
     with pytest.raises(StoreError, match="cannot be read") as caught:
         export_run(other, odd.id, tmp_path / "new.safetensors")
     assert "\n" not in str(caught.value)
@@ -163,14 +163,14 @@ FAULTS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_header_that_lacks_something_is_refused_before_anything_is_kept(file: Path, other: Store, fault: str) -> None:
+def test_an_incomplete_header_is_refused_before_anything_is_stored(file: Path, other: Store, fault: str) -> None:
     changed(file, FAULTS[fault])
     status, said = call("import", file, "--db", other.url)
     assert (status, fault in said, said.count("\n")) == (2, True, 1)
     assert empty(other)
 
 
-def test_weights_that_do_not_fit_are_refused_before_anything_is_kept(file: Path, other: Store) -> None:
+def test_weights_that_do_not_fit_are_refused_before_anything_is_stored(file: Path, other: Store) -> None:
     def wider(told: dict[str, Any]) -> None:
         told["config"]["architecture"]["stem"] += 8
 
@@ -191,17 +191,17 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_kept(file: Path,
     assert call("import", file, "--db", other.url) == (0, "")
 
 
-def test_what_goes_wrong_on_the_way_leaves_nothing_behind(file: Path, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_import_leaves_nothing_behind(file: Path, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    for name, broken, said in (("os.fsync", full, "No space left"), ("core.store.store.draw", lambda *_: 1 / 0, "division")):
+    for name, broken, said in (("os.fsync", full, "No space left"), ("core.store.imports.add_history", lambda *_: 1 / 0, "division")):
         with monkeypatch.context() as patch:
             patch.setattr(name, broken)
             with pytest.raises((StoreError, ZeroDivisionError), match=said):
                 import_run(other, file)
         assert empty(other)
-    with pytest.raises(StoreError, match="bare numbers"):
+    with pytest.raises(StoreError, match="plain numbers"):
         import_run(other, file, "12")
     assert empty(other)
 
@@ -215,10 +215,13 @@ def test_a_run_that_ships_with_the_project_comes_back_under_another_name(other: 
     assert call("import", file, "--name", "mine", "--db", other.url)[0] == 0
 
 
-def test_files_that_were_exported_before_are_still_read(file: Path, other: Store) -> None:
+def test_older_files_are_still_read(file: Path, other: Store) -> None:
     def old(told: dict[str, Any]) -> None:
-        del told["machine"], told["exchange_rate"]
+        del told["machine"], told["exchange_rate"], told["gated"]
         told["seconds"] = 90.0
+        method = told["config"]["method"]
+        method["taught"] = method.pop("self_distillation")
+        told["curve"]["train taught loss"] = [(1.0, 0.5)]
 
     rate = read_header(file).exchange_rate
     changed(file, old)
@@ -228,7 +231,9 @@ def test_files_that_were_exported_before_are_still_read(file: Path, other: Store
     lines = card(told).splitlines()
     assert "- Time to train: 1.5 minutes" in lines
     run = import_run(other, file)
-    assert (run.seconds, run.machine) == (90.0, None)
+    assert (run.seconds, run.machine, run.gated) == (90.0, None, True)
+    assert run.config == run_config(**CONFIG, lam=0.25).model_dump(mode="json")
+    assert other.metrics.history(run.id)["train self-distillation loss"] == [(1.0, 0.5)]
     references: list[Run] = load_references(other)
     assert len(references) == len(list(SHIPPED.glob("*.safetensors"))) > 0
     assert all(run.seconds > 0 for run in references)
@@ -238,7 +243,7 @@ def test_the_card_tells_what_the_header_tells(file: Path) -> None:
     told = read_header(file).model_copy(update={"seconds": 150.0, "machine": "x86_64, 2 cores", "exchange_rate": 0.0341})
     lines = card(told).splitlines()
     assert "- Time to train: 2.5 minutes on x86_64, 2 cores" in lines
-    assert "- Exchange rate κ: 0.0341 (what the static network's whole cost is worth in accuracy)" in lines
+    assert "- Exchange rate κ: 0.0341, the accuracy that the static network's whole cost is worth" in lines
     assert sum(line.startswith("| 0.25 | ") for line in lines) == 2
     controllers = next(line for line in lines if line.startswith("- Controllers: "))
     assert 0 < float(controllers.split()[2].rstrip("%")) < 2
@@ -251,11 +256,11 @@ def test_the_card_tells_whether_gates_depend_on_the_image_and_have_learnt_anythi
     told = read_header(SHIPPED / "lc-digits.safetensors")
     assert "κ" not in card(told)  # λ is a share of the cost there, and has no exchange rate
     shares = [row.model_extra["dependence"] for row in told.figures.test if 0.3 <= row.macs_mean / row.macs_static <= 0.7]
-    assert f"Of the variance of its gates {sum(shares) / len(shares):.0%} depends on the image, mean over the same costs." in card(told)
+    assert f"The image explains {sum(shares) / len(shares):.0%} of the variance of the gates, mean over the same costs." in card(told)
     assert "learnt nothing" not in card(told)
     better = {"random gates": [{"cost": 0.0, "accuracy": 1.0}]}
     useless = told.figures.model_copy(update={"baselines": {"test": better}})
-    assert "Its gates do not beat random ones: it has learnt nothing about when to skip." in card(
+    assert "The gates do not beat random gates: the network has not learnt when to skip." in card(
         told.model_copy(update={"figures": useless})
     )
 
@@ -273,14 +278,14 @@ def test_a_card_gives_deviations_over_the_seeds_of_a_sweep(file: Path) -> None:
 def test_siblings_differ_in_the_seed_alone(other: Store) -> None:
     for lam, seed, epochs in ((None, 1, 1), (None, 0, 1), (0.5, 0, 1), (None, 2, 9)):
         config = run_config(**CONFIG | {"lam": lam, "training": {"seed": seed, "epochs": epochs}})
-        run = other.add(name=f"{lam}-{seed}", sweep="all", **config.columns())
-        other.claim(run.id)
-        other.finish(run.id, {}, weights=b"none", epoch=epochs)
-    assert [run.name for run in other.siblings(other.run("None-1"))] == ["None-0", "None-1"]
-    alone = other.add(name="alone", **run_config(**CONFIG).columns())
-    assert other.siblings(alone) == []
+        run = other.runs.create(config.record(), name=f"{lam}-{seed}", sweep="all")
+        other.lifecycle.claim(run.id)
+        other.lifecycle.finish(run.id, {}, weights=b"none", epoch=epochs)
+    assert [run.name for run in other.runs.siblings(other.runs.get("None-1"))] == ["None-0", "None-1"]
+    alone = other.runs.create(run_config(**CONFIG).record(), name="alone")
+    assert other.runs.siblings(alone) == []
 
 
-def test_stopping_what_does_not_train_is_refused(trained: Store) -> None:
+def test_stopping_a_finished_run_is_refused(trained: Store) -> None:
     status, said = call("stop", "small", "--db", trained.url)
     assert (status, said) == (2, "error: run small is finished: there is nothing to stop\n")

@@ -1,10 +1,12 @@
-"""LC-Net on ResNets: blocks skipped and scaled by L-Net, channels by C-Net (Xia et al., 2021; He et al., CVPR 2016).
+"""LC-Net on ResNets: L-Net skips and scales blocks, C-Net skips and scales channels.
 
-Each residual block has one gate network that sees what comes into the block. Its first gate is the block's: at or below zero only the
-shortcut remains. The others are those of the channels inside the block. Either kind can be left out.
-Differs from the paper: with `gates_of` = "group" one gate network decides for all blocks of a group by what enters the group, which takes
-less time. Open gates of channels scale within bounds, and gates of blocks learn slower than they (see gate_network.py).
-Reconstructed: that the gates of a block come from what enters it, and which channels have gates: those inside a block.
+Papers: Xia et al., 2021 (arXiv 2007.15151); He et al., CVPR 2016 (arXiv 1512.03385).
+
+Each residual block has one gate network, which sees the input of the block. Its first gate is the block's: if its score is not above zero,
+only the shortcut remains. The other gates are those of the channels inside the block. Either kind can be left out.
+Differs from the paper: with `gates_of` = "group" one gate network sees the input of a group and decides for all its blocks, which takes
+less time. The scales of open channel gates are clamped, and block gates learn slower than channel gates (core/modules/gate_network.py).
+Reconstructed: that a block's gates see the block's input, and that the channels with gates are those inside a block.
 """
 
 import re
@@ -16,6 +18,7 @@ import torch
 from pydantic import AliasChoices, Field, model_validator
 from torch import Tensor
 
+from core import bibliography
 from core.architectures import Architecture
 from core.graph.builder import Builder
 from core.graph.checkpoint import CheckpointError
@@ -26,11 +29,11 @@ from core.modules.layers import Join, Stem, classifier
 from core.modules.residual import Branch
 from core.registry import Decides
 
-Gates = tuple[tuple[Gate, ...], ChannelGate | None]  # of a block, and of the channels inside it
+Gates = tuple[tuple[Gate, ...], ChannelGate | None]  # the gate of a block, and those of the channels inside it
 IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}  # blocks of each group
 CIFAR_GROUPS = 3
-EXPANSION = 4  # of bottleneck blocks, which the deeper two have
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours, from 0 to 1; here images are from -1 to 1
+EXPANSION = 4  # output filters of a bottleneck block per inner filter; depths 50 and 101 have such blocks
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours in [0, 1]; images here are in [−1, 1]
 PUBLISHED = re.compile(r"layer(\d)\.(\d+)\.(conv\d|bn\d|downsample)\.(.+)")
 STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 
@@ -38,6 +41,7 @@ STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 class LCResNet(Architecture):
     """A ResNet whose blocks and channels are gated for each image."""
 
+    papers = (bibliography.LCNET, bibliography.RESNET)
     name: Literal["lc_resnet"] = "lc_resnet"
     depth: int = Field(20, ge=8, le=200, description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet")
     images: Literal["cifar", "imagenet"] = Field(
@@ -75,7 +79,7 @@ class LCResNet(Architecture):
     @model_validator(mode="after")
     def _known(self) -> "LCResNet":
         if self.images == "imagenet" and self.depth not in IMAGENET:
-            raise ValueError(f"ImageNet's ResNets here are {', '.join(map(str, IMAGENET))} deep, not {self.depth}")
+            raise ValueError(f"the depth of an ImageNet ResNet must be {', '.join(map(str, IMAGENET))}, not {self.depth}")
         if self.widths and (self.width or self.images == "imagenet"):
             raise ValueError(f"widths is for CIFAR's ResNets, in place of width: leave out {'width' if self.width else 'widths'}")
         if list(self.widths) != sorted(self.widths):
@@ -87,7 +91,7 @@ class LCResNet(Architecture):
 
     @property
     def _groups(self) -> int:
-        """How many groups of blocks there are for CIFAR."""
+        """How many groups a CIFAR ResNet has."""
         return len(self.widths) or CIFAR_GROUPS
 
     @property
@@ -100,10 +104,11 @@ class LCResNet(Architecture):
         return "each" if self.layers or self.channels else None
 
     def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """For ResNets as torchvision names their weights, `layer1.0.conv1.weight` and so on.
+        """Return the weights of a ResNet under the names of this graph, from torchvision's names (`layer1.0.conv1.weight` and so on).
 
-        Those of ImageNet expect images less MEAN, over DEVIATION: the first convolution makes up for it, but for a shade at the border.
-        Raises CheckpointError for those of another depth.
+        Published ImageNet weights expect images normalised by MEAN and DEVIATION. The first convolution and its batch norm are changed to
+        make up for it, exactly but for the border, which is padded with grey instead of the mean colour.
+        Raises CheckpointError if the weights belong to another depth.
         """
         own = {_own_name(name): tensor for name, tensor in published.items()}
         known = [found.groups() for name in published if (found := PUBLISHED.fullmatch(name))]
@@ -114,7 +119,7 @@ class LCResNet(Architecture):
             raise CheckpointError(f"these weights are of another depth: their groups have {given} blocks, this network's {own_blocks}")
         if self.images == "imagenet" and STEM in own and own[STEM].shape[1:2] == (len(MEAN),):
             deviation, mean = (torch.tensor(colour)[:, None, None] for colour in (DEVIATION, MEAN))
-            offset = (own[STEM] * (0.5 - mean) / deviation).sum(dim=(1, 2, 3))  # what a grey image sends
+            offset = (own[STEM] * (0.5 - mean) / deviation).sum(dim=(1, 2, 3))  # the response to a grey image
             own |= {STEM: own[STEM] / (2 * deviation)} | ({STEM_MEAN: own[STEM_MEAN] - offset} if STEM_MEAN in own else {})
         return own
 
@@ -129,11 +134,9 @@ class LCResNet(Architecture):
         for group, (inner, count) in enumerate(zip(widths, blocks, strict=True), start=1):
             filters = inner * expansion
             strides = [2 if group > 1 and not number else 1 for number in range(count)]
-            _, height, width = g.shapes[before]
-            sizes = [(height, width), *[(-(-height // strides[0]), -(-width // strides[0]))] * (count - 1)]
             branches = {
-                f"{group}-{number + 1}": _branch(filters if number else channels, inner, stride, size, bottleneck=expansion > 1)
-                for number, (stride, size) in enumerate(zip(strides, sizes, strict=True))
+                f"{group}-{number}": _branch(channels if number == 1 else filters, inner, stride, bottleneck=expansion > 1)
+                for number, stride in enumerate(strides, start=1)
             }
             gates = {} if self.gates_of == "block" else self._gates(g, f"Q{group}", before, branches)
             for (name, branch), stride in zip(branches.items(), strides, strict=True):
@@ -146,7 +149,7 @@ class LCResNet(Architecture):
         return g.build()
 
     def _gates(self, g: Builder, control: str, before: str, branches: Mapping[str, Branch]) -> dict[str, Gates]:
-        """The gates of some blocks, and the node that decides them; none where nothing is gated."""
+        """Add a control node for some blocks and return the gates of each block; without gated parts no node is added."""
         options: list[str] = []
         layers, channels = {}, {}
         for name, branch in branches.items():
@@ -169,10 +172,10 @@ class LCResNet(Architecture):
         return {name: ((gates[layers[name]],) if self.layers else (), channels.get(name)) for name in branches}
 
 
-def _branch(channels: int, inner: int, stride: int, size: tuple[int, int], *, bottleneck: bool) -> Branch:
+def _branch(channels: int, inner: int, stride: int, *, bottleneck: bool) -> Branch:
     if bottleneck:
-        return Branch(channels, (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1), size)
-    return Branch(channels, (inner, inner), (3, 3), (stride, 1), size)
+        return Branch(channels, (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1))
+    return Branch(channels, (inner, inner), (3, 3), (stride, 1))
 
 
 def _own_name(published: str) -> str:

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from core.datasets import normalised
 from core.explain.model import Model
-from core.explain.predict import SLIDER_STEPS, LamSweep, asked_lam, holding
+from core.explain.predict import LamSweep, forced_policy, resolve_lam
 from core.fast.engine import Engine
 from core.graph.graph import Graph
 from core.graph.policy import Open
 from core.graph.static import static_network
+from core.scale import SLIDER_STEPS, lam_at
 
 MOST = 11  # stretches of λ that are timed
 TURNS = 5  # of each of them
@@ -41,7 +42,7 @@ def compiled(graph: Graph) -> tuple[Engine, Engine]:
 
 def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None, turns: int = 9) -> Seconds:
     """How long one image (C, H, W) uint8 takes: both networks in turn, after two turns that warm up. Raises GraphError."""
-    x, policy, lam = normalised(image[None]), holding(model.graph, forced or {}), asked_lam(model, lam)
+    x, policy, lam = normalised(image[None]), forced_policy(model.graph, forced or {}), resolve_lam(model, lam)
     engine, static_engine = compiled(model.graph)
     gated, static = [], []
     for _ in range(turns + 2):
@@ -63,7 +64,7 @@ def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[st
     steps = [*sweep.starts, SLIDER_STEPS]
     middles = [(first + last - 1) // 2 for first, last in pairwise(steps)]
     picked = sorted({round(number * (len(middles) - 1) / (MOST - 1)) for number in range(MOST)})
-    lams = {number: middles[number] / (SLIDER_STEPS - 1) if every else None for number in picked}
+    lams = {number: lam_at(middles[number]) if every else None for number in picked}
     taken = {number: timed(model, image, lam=lam, forced=forced, turns=TURNS) for number, lam in lams.items()}
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
     still = median(one.static for one in taken.values())

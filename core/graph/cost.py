@@ -1,5 +1,6 @@
 """What an execution cost, in multiply-adds (MACs) of convolutions and linear layers, control nodes included."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from core.graph.execution import Execution
 from core.graph.graph import Graph
 from core.graph.static import static_macs, static_price
+from core.scale import cost_share
 
 NOT_COUNTED = ("normalisation", "activation functions", "pooling", "additions", "biases")
 
@@ -16,8 +18,11 @@ NOT_COUNTED = ("normalisation", "activation functions", "pooling", "additions", 
 class ChannelGated(Protocol):
     """A module with gates inside."""
 
-    def share(self, kept: Tensor) -> Tensor:
-        """The share of its multiply-adds that is left with the channels that are kept, (B, count) bool: (B,) double."""
+    def share(self, kept: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
+        """Return the share of its multiply-adds that the kept channels, (B, count) bool, leave: (B,) double.
+
+        `shapes`: of its inputs, for one image. The share is exactly what the module computes with these gates outside of training.
+        """
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class CostReport:
     @property
     def share(self) -> Tensor:
         """The cost of each image as a share of the static network's, (B,)."""
-        return self.used / max(self.static, 1)
+        return cost_share(self.used, self.static)
 
 
 def spent(graph: Graph, execution: Execution) -> Tensor:
@@ -61,6 +66,6 @@ def _computed(graph: Graph, execution: Execution) -> Tensor:
         share = execution.ran[node.name].to(torch.float64)  # (B,)
         if node.channels is not None:
             part = cast(ChannelGated, graph.parts[node.name])
-            share = share * part.share(execution.gates[node.channels.control][:, node.channels.columns] > 0)
+            share = share * part.share(execution.gates[node.channels.control][:, node.channels.columns] > 0, graph.input_shapes(node))
         shares.append(share)
     return torch.stack(shares, dim=1)

@@ -80,8 +80,10 @@ class Tradeoff(nn.Module):
 
     @property
     def description(self) -> str:
-        """One sentence for the model card, `describe` and the studio; empty if there is nothing to say."""
-        return ""
+        """Return in words what λ is measured in, for the model card, `describe` and the studio; empty if there is nothing to say."""
+        if self.exchange_rate is None:
+            return ""
+        return f"Exchange rate κ: {float(self.exchange_rate):.3g}, the accuracy that the static network's whole cost is worth"
 
 
 class FixedLam(Tradeoff):
@@ -90,10 +92,6 @@ class FixedLam(Tradeoff):
     def __init__(self, lam: float, exchange_rate: float | None = None) -> None:
         super().__init__(exchange_rate)
         self.lam = lam
-
-    @property
-    def description(self) -> str:
-        return f"trained for λ = {self.lam:g}{_worth(self.exchange_rate)}"
 
 
 class ExchangeRate(Tradeoff):
@@ -150,10 +148,6 @@ class ExchangeRate(Tradeoff):
             steps.append(abs(np.diff(between)).max())
         self.exchange_rate.fill_(float(RATES[int(np.argmin(steps))]))
 
-    @property
-    def description(self) -> str:
-        return f"serves every λ from 0 to 1{_worth(self.exchange_rate)}"
-
 
 class BudgetCurve(Tradeoff):
     """Every λ, by a budget: `curve` (CURVE_STEPS,) holds what gate networks are given for λ of 0, …, 1 in even steps."""
@@ -187,7 +181,7 @@ class BudgetCurve(Tradeoff):
 
     @property
     def description(self) -> str:
-        return "serves every λ from 0 to 1: λ sets the budget, from the least the network can spend to the most that still helps"
+        return "λ sets the budget, from the least that the network can spend to the most that still helps"
 
 
 def dearest(accuracies: Sequence[float], count: int) -> int:
@@ -199,10 +193,3 @@ def dearest(accuracies: Sequence[float], count: int) -> int:
     likely = (best * count + 2) / (count + 4)
     error = (likely * (1 - likely) / (count + 4)) ** 0.5
     return max(number for number, one in enumerate(accuracies) if one >= best - error)
-
-
-def _worth(exchange_rate: Tensor | None) -> str:
-    """What κ means, to follow a sentence about λ."""
-    if exchange_rate is None:
-        return ""
-    return f"; exchange rate κ = {float(exchange_rate):.3g}, the accuracy that the static network's whole cost is worth"

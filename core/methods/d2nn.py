@@ -26,6 +26,7 @@ import torch
 from pydantic import AliasChoices, Field
 from torch import Generator, Tensor
 
+from core import bibliography
 from core.datasets import Split
 from core.graph.calibration import calibrate
 from core.graph.cost import spent, spent_after
@@ -49,6 +50,7 @@ FITTED_ON = 256  # images of the holdout that fitting the controllers once more 
 class D2NN(DistillingMethod):
     """Q-learning of the controllers, cross-entropy for the rest."""
 
+    papers = (bibliography.D2NN, bibliography.DISTILLATION)
     name: Literal["d2nn"] = "d2nn"
     metric: Metric = Field(
         "accuracy", description="Accuracy term A of the reward: correctness of each image, or F1, precision or recall of a mini-bag"

@@ -23,6 +23,7 @@ import torch
 from pydantic import AliasChoices, Field
 from torch import Generator, Tensor
 
+from core import bibliography
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Open, StraightThrough
@@ -39,6 +40,7 @@ BEYOND = 0.05  # share of the images of a batch, nearly, that are asked for as l
 class LCNet(DistillingMethod):
     """Gates of layers and channels, straight-through, at a cost that is asked for."""
 
+    papers = (bibliography.LCNET, bibliography.DISTILLATION)
     name: Literal["lcnet"] = "lcnet"
     min_budget: float = Field(
         0.1,

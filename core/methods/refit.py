@@ -6,13 +6,11 @@ knows what the later ones will do. Beyond the paper.
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim import AdamW
 
 from core.datasets import Split, normalised
@@ -68,17 +66,6 @@ class Trial:
         return torch.where(self.explores[:, None].to(scores.device), drawn, greedy)
 
 
-class Observer(nn.Module):
-    """Stands for a controller and returns what it sees."""
-
-    def __init__(self, part: Controller) -> None:
-        super().__init__()
-        self.part = part
-
-    def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
-        return self.part.features(*seen)
-
-
 def fit_controllers(graph: Graph, holdout: Split, val: Split, generator: Generator) -> None:
     """Fits every controller of a graph that serves every λ on images that its modules have not learnt from.
 
@@ -119,7 +106,7 @@ def _front(graph: Graph, val: Split) -> list[ParetoPoint]:
 def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels: Tensor, generator: Generator) -> Trials:
     """Every option of a control node tried on images (N, C, H, W), several times over."""
     found: list[Trials] = []
-    with _observed(graph, control, part):
+    with part.register_forward_hook(lambda controller, seen, _: controller.features(*seen)):  # features in place of values
         for some, classes in zip(torch.split(images, FIT_BATCH), torch.split(labels, FIT_BATCH), strict=True):
             lams = torch.rand(DRAWS * len(some), generator=generator).to(some.device)
             policies = _policies(graph, control, len(some), generator)
@@ -154,15 +141,6 @@ def _told(graph: Graph, control: Node, execution: Execution, labels: Tensor, lam
     conditions = graph.tradeoff.condition(lams)
     assert conditions is not None  # the graph serves every λ
     return Trials(seen[reached], conditions[reached], right.T[reached], later.T[reached])
-
-
-@contextmanager
-def _observed(graph: Graph, control: Node, part: Controller) -> Iterator[None]:
-    graph.parts[control.name] = Observer(part)
-    try:
-        yield
-    finally:
-        graph.parts[control.name] = part
 
 
 def fit(part: Controller, trials: Trials, generator: Generator) -> None:
