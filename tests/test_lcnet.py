@@ -336,7 +336,7 @@ CHANNELS = {
     "depth": 8,
     "width": 4,
     "layers": False,
-}
+}  # with gates of channels alone, a pattern can cost nearly anything
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def read_header(file: Path) -> Header:
             header: dict[str, str] = opened.metadata() or {}
             rates = [float(opened.get_tensor(name)) for name in EXCHANGE_RATES if name in opened.keys()]  # noqa: SIM118
     except (OSError, SafetensorError, TypeError) as error:
-        raise StoreError(f"{file}: not readable as safetensors: {reason(error)}") from error
+        raise StoreError(f"{file}: cannot be read as safetensors: {reason(error)}") from error
     try:
         content = json.loads(header[HEADER])
     except (KeyError, ValueError) as error:
