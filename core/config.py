@@ -1,4 +1,4 @@
-"""A choice: everything that one run needs to be repeated."""
+"""Run configuration: everything needed to reproduce a run."""
 
 import json
 import shlex

@@ -147,10 +147,10 @@ def test_distilling_needs_a_network_and_uses_it(tmp_path: Path) -> None:
 def test_what_is_asked_for_comes_down_from_the_whole_cost() -> None:
     method = LCNet(min_budget=0.2, budget_warmup=0.5)
     lams = torch.tensor([0.0, 0.5, 1.0])
-    assert method.asked(lams, 0.0).tolist() == [1.0] * 3
-    assert method.asked(lams, 0.25).tolist() == pytest.approx([0.6, 0.8, 1.0])
-    assert method.asked(lams, 0.5).tolist() == method.asked(lams, 1.0).tolist() == pytest.approx([0.2, 0.6, 1.0])
-    assert LCNet(budget_warmup=0.0).asked(lams, 0.0).tolist() == pytest.approx([0.1, 0.55, 1.0])
+    assert method.budgets(lams, 0.0).tolist() == [1.0] * 3
+    assert method.budgets(lams, 0.25).tolist() == pytest.approx([0.6, 0.8, 1.0])
+    assert method.budgets(lams, 0.5).tolist() == method.budgets(lams, 1.0).tolist() == pytest.approx([0.2, 0.6, 1.0])
+    assert LCNet(budget_warmup=0.0).budgets(lams, 0.0).tolist() == pytest.approx([0.1, 0.55, 1.0])
 
 
 def two_blocks(every_lam: bool) -> Graph:

@@ -1,23 +1,25 @@
 """D2NN: controllers trained by Q-learning together with the modules they control (Liu & Deng, AAAI 2018, section 4).
 
-One step, no future: every control node that ran regresses the value of the option taken to the one reward λA + (1−λ)E of its image or,
-for set-based metrics such as F1, of its mini-bag, Σ Q over the bag. Options are explored ε-greedily, ε falling from 1. The modules
-learn from the cross-entropy of the outputs that were produced; a module that a controller sees also gets its gradient, times `controller_gradient`.
+There is one step and no future: every control node that ran regresses the value of the option taken to a single reward, λA + (1−λ)E of its
+image or, for set-based metrics such as F1, of its mini-bag, Σ Q over the bag. Options are explored ε-greedily, with ε falling from 1. The
+modules learn from the cross-entropy of the outputs that ran; a module that a controller observes also gets the controller's gradient, times
+`controller_gradient`.
 
 Differs from the paper:
-- Without a λ one network is trained for every λ: two values per option, the accuracy and the cost to come, and λ drawn afresh for each
-  mini-bag. A control node then learns only from images whose later decisions were the greedy ones: after others, what came out does not
-  tell what its own choice is worth. The values of a mini-bag are averaged, so that they are on the scale of one image's.
-- The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. With every λ it is set anew before
-  each epoch, so that evenly drawn λ keep every path in use: dear paths that get no images do not learn, and then get none.
-- A share of the training images is kept from the modules and teaches the controllers alone. On images that it has fitted even a small path
-  is always right, and a controller that learns there never sees what the large path is for. (Batch norm sees these images, without labels.)
-- With `self_distillation`, what earlier outputs say also learns from what the last one says; with `distilled`, all outputs learn from what a trained
-  network says: the static network that it begins with, or another.
-- With every λ the controllers are fitted once more at the end, to what each of their options gives for the images held out
-  (learning/trials.py), and the result is kept where it serves validation images better.
+- Without a λ, one network is trained for every λ: two values per option, the accuracy and the cost to come, and a λ drawn for each mini-bag.
+  A control node then learns only from images whose later decisions were greedy: after other decisions, the result does not show what its
+  own choice is worth. The values of a mini-bag are averaged, so that they are on the scale of a single image's.
+- The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. A network for every λ is calibrated after
+  each epoch, so that evenly drawn λ keep every path in use: expensive paths that get no images do not learn, and then get none.
+- The modules do not learn from the holdout, a fraction of the training images; the controllers learn from it alone. On images that it has
+  fitted, even a small path is always right, and a controller that learns there never sees what the large path is for. (Batch norm sees
+  the images of the holdout, without their labels.)
+- With `self_distillation`, earlier outputs also learn from the last one. With `distillation_weight`, all outputs learn from a teacher: the
+  static network in `training.init_from`, or an exported run.
+- With every λ, the controllers are fitted once more after training, to what each of their options gives for the holdout (refit.py). The
+  result is kept if it serves validation images better.
 
-Reconstructed: the schedule of ε, the mixing weight, the size of the bags.
+Reconstructed: the schedule of ε, the share of the controllers' gradient, the size of the bags.
 """
 
 from typing import Literal

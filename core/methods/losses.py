@@ -6,14 +6,14 @@ from torch import Tensor
 
 from core.graph.execution import Execution
 
-TEMPERATURE = 2.0  # of the answers that others learn from
+TEMPERATURE = 2.0  # of the soft labels
 
 
 def classification(execution: Execution, labels: Tensor, holdout: Tensor | None = None, early: float = 1.0) -> Tensor:
-    """Cross-entropy of every output that was produced, averaged over its images and added up over the outputs (Liu & Deng, section 4).
+    """Return the cross-entropy of each output, averaged over the images it ran for, summed over outputs (Liu & Deng, section 4).
 
-    `labels`: (B,). Images of the holdout, (B,) bool, do not count. What an output says of images for which a later one
-    answered counts `early`.
+    `labels`: (B,). Images of the holdout, (B,) bool, do not count. Images that a later output answered count
+    `early` in an earlier one.
     """
     losses = [next(iter(execution.outputs.values())).new_zeros(())]
     answered = torch.zeros_like(labels, dtype=torch.bool)  # (B,) by a later output
@@ -27,20 +27,20 @@ def classification(execution: Execution, labels: Tensor, holdout: Tensor | None 
 
 
 def taught(answers: Tensor, teacher: Tensor) -> Tensor:
-    """How far answers are from a teacher's, which gets no gradient, both softened: classes' scores (B, classes) (Hinton et al., 2015)."""
+    """Return the divergence of logits (B, classes) from a teacher's, softened; the teacher gets no gradient (Hinton et al., 2015)."""
     soft = (teacher.detach().float() / TEMPERATURE).softmax(dim=1)
     return TEMPERATURE**2 * F.kl_div((answers.float() / TEMPERATURE).log_softmax(dim=1), soft, reduction="batchmean")
 
 
 def taught_by(execution: Execution, teacher: Tensor, holdout: Tensor) -> Tensor:
-    """How far what each output says is from a teacher's answers (B, classes), added up over the outputs, without the holdout (B,) bool."""
+    """Return the distillation loss from a teacher's logits (B, classes), summed over outputs; the holdout, (B,) bool, does not count."""
     counted = {name: execution.ran[name] & ~holdout for name in execution.outputs}
     losses = [taught(output[counted[name]], teacher[counted[name]]) for name, output in execution.outputs.items() if counted[name].any()]
     return torch.stack([execution.output.new_zeros((), dtype=torch.float32), *losses]).sum()
 
 
 def taught_by_last(execution: Execution, holdout: Tensor) -> Tensor:
-    """How far what each output says is from what the last one that ran says, added up over the outputs.
+    """Return the distillation loss of each output from the last one that ran, summed over outputs.
 
     Images that no later output answered do not count, nor do those of the holdout, (B,) bool.
     """

@@ -1,8 +1,8 @@
-"""What every option of a control node would have given, tried on images that the modules have not learnt from.
+"""Fit the controllers once more after training, to what every option of theirs gives on images that the modules have not fitted.
 
-While modules and controllers learn together, a controller sees one option per image, and what it looks forward to keeps changing. Here the
-modules stand still: the last control node is fitted first, each of its options tried on every image, then the one before it, which now
-knows what the later ones will do. Beyond the paper.
+While modules and controllers learn together, a controller sees one option per image, and the later decisions it relies on keep changing.
+Here the modules stand still: the last control node is fitted first, with each of its options tried on every image, then the one before it,
+which now knows what the later ones will do. Beyond the paper.
 """
 
 import copy
@@ -25,8 +25,8 @@ from core.modules.controller import Controller
 from core.pareto import ParetoPoint, hypervolume
 
 FIT_BATCH = 256  # images
-DRAWS = 6  # values of λ, and ways to a control node, at which each image is tried
-LAMS = 16  # at which what comes of it is judged
+DRAWS = 6  # times that each image is tried, each with a λ and a route to the control node of its own
+LAMS = 16  # values of λ at which the result is compared
 ROUNDS = 2  # from the last control node to the first
 STEPS, ROWS, RATE, DECAY = 400, 512, 3e-3, 0.03  # of fitting one control node
 
@@ -67,9 +67,9 @@ class Trial:
 
 
 def fit_controllers(graph: Graph, holdout: Split, val: Split, generator: Generator) -> None:
-    """Fits every controller of a graph that serves every λ on images that its modules have not learnt from.
+    """Fit every controller of a graph that serves every λ to the holdout.
 
-    What comes of it is kept if it serves validation images better than what was there. The graph is left in evaluation mode.
+    The result is kept if its Pareto front on validation images has the larger hypervolume. Leaves the graph in evaluation mode.
     """
     graph.eval()
     learnt, numbers = copy.deepcopy(graph.state_dict()), copy.deepcopy(graph.tradeoff.state_dict())
@@ -89,7 +89,7 @@ def fit_controllers(graph: Graph, holdout: Split, val: Split, generator: Generat
 
 @torch.no_grad()
 def _front(graph: Graph, val: Split) -> list[ParetoPoint]:
-    """Accuracy against cost by the graph's prices, with the slider spread evenly."""
+    """Return accuracy against cost by the graph's prices along λ, calibrated on these images."""
     device = graph.device
     images, labels = normalised(val.images).to(device), val.labels.to(device)
     calibrate(graph, images, labels)
@@ -104,7 +104,7 @@ def _front(graph: Graph, val: Split) -> list[ParetoPoint]:
 
 @torch.no_grad()
 def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels: Tensor, generator: Generator) -> Trials:
-    """Every option of a control node tried on images (N, C, H, W), several times over."""
+    """Try every option of a control node on images (N, C, H, W) of classes (N,), DRAWS times."""
     found: list[Trials] = []
     with part.register_forward_hook(lambda controller, seen, _: controller.features(*seen)):  # features in place of values
         for some, classes in zip(torch.split(images, FIT_BATCH), torch.split(labels, FIT_BATCH), strict=True):
@@ -144,7 +144,7 @@ def _told(graph: Graph, control: Node, execution: Execution, labels: Tensor, lam
 
 
 def fit(part: Controller, trials: Trials, generator: Generator) -> None:
-    """Fits a controller to trials: the likelihood of the accuracy, and the squared error of the cost to come."""
+    """Fit a controller to trials: cross-entropy of the accuracy, squared error of the cost to come."""
     optimizer = AdamW(part.parameters(), lr=RATE, weight_decay=DECAY)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     for _ in range(STEPS):

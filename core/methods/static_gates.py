@@ -1,6 +1,7 @@
-"""What gates do for most images: the pattern of a trained network that does not look at the image any more.
+"""Static gates: a trained network's most common gates, the same for every image.
 
-At each λ a gate is open if it was for enough images; how many are enough is set so that the pattern costs what the network did on average.
+At each λ a gate is open if it was open for enough images. How many are enough is chosen so that the pattern costs what the network did on
+average.
 """
 
 from collections.abc import Mapping

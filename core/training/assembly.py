@@ -1,4 +1,4 @@
-"""The networks that a training begins with: its own, and the one that it learns from."""
+"""The networks of a training: its own with the initial weights, and its teacher."""
 
 from pathlib import Path
 
@@ -66,8 +66,8 @@ def teacher_of(config: RunConfig, data: Data) -> Graph | None:
         known = begin(config, graph)  # a configuration without either is refused
         if strange := [name for name, part in graph.parts.items() if name not in known and any(True for _ in part.parameters())]:
             raise ConfigError(
-                f"method.distillation_weight: {config.training.initial_weights} has no weights for {len(strange)} nodes of the static network, "
-                f"{strange[0]} for one, so that it cannot teach: name a trained run in method.teacher"
+                f"method.distillation_weight: {config.training.initial_weights} has no weights for {len(strange)} nodes of the static "
+                f"network, {strange[0]} for one, so that it cannot teach: name a trained run in method.teacher"
             )
     return graph.eval()
 

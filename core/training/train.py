@@ -1,4 +1,4 @@
-"""Training as a generator: it yields how far it is and what can be kept; who listens stores it, draws it or stops.
+"""Training as a generator: it yields its progress and checkpoints; the caller stores them, shows them or stops.
 
 All that is random in an epoch depends on the seed and the number of the epoch alone. So a training that is resumed after any epoch ends in
 the same weights as one that was never interrupted.
