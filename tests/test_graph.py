@@ -156,7 +156,7 @@ def test_a_control_module_returns_one_or_two_values_per_option(shape: tuple[int,
 @pytest.mark.parametrize("shape", [(2,), (2, 2)])
 def test_two_values_per_option_serve_every_lam(shape: tuple[int, ...]) -> None:
     graph = Graph([X, Q, Y], {"Q": Scores(*shape), "y": Add()}, (2,))
-    assert graph.every_lam == (len(shape) == 2)
+    assert graph.tradeoff.every_lam == (len(shape) == 2)  # two values are to be weighed
 
 
 def test_outputs_must_have_the_same_number_of_classes() -> None:

@@ -263,7 +263,7 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
 @settings(max_examples=120, phases=[Phase.explicit, Phase.generate])  # an example takes too long to look for smaller ones
 @given(graph=mixed_graphs(), seed=st.integers(0, 99))
 def test_random_networks_answer_as_the_executor_does(graph: Graph, seed: int) -> None:
-    x, lam = torch.randn(1, 3, 6, 6, generator=Generator().manual_seed(seed)), 0.3 if graph.every_lam else None
+    x, lam = torch.randn(1, 3, 6, 6, generator=Generator().manual_seed(seed)), 0.3 if graph.tradeoff.every_lam else None
     replay = Replay(execute(graph, x, Random(0.6, Generator().manual_seed(seed)), lam=lam))
     for policy in (Greedy, Open, Halves, lambda: replay, lambda: Random(0.5, Generator().manual_seed(seed))):
         alike(graph, x, policy(), policy(), lam)

@@ -13,7 +13,6 @@ from core.graph.graph import Graph
 from core.graph.node import Edge, Node
 from core.graph.policy import Policy
 from core.graph.rows import gathered, replaced
-from core.graph.tradeoff import scores
 
 
 class Rows:
@@ -141,7 +140,7 @@ class BatchRunner:
             told = self.told if self.told is None or rows.all else self.told[rows.numbers]
             some = step.run(*(self._received(edge, rows) for edge in step.inputs), weight=told)
             values = some if rows.all else values.index_copy_(0, rows.numbers, some)
-        gates = self.policy(node, scores(values, self.lams, self.graph.exchange_rate))
+        gates = self.policy(node, self.graph.tradeoff.score(values, self.lams))
         if not rows.all:
             gates = gates * torch.from_numpy(rows.mask)[:, None].to(gates)
         self.gates[node.name], self.opened[node.name] = gates, gates.numpy()

@@ -148,7 +148,7 @@ class Scaled:
 @torch.no_grad()
 def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
     filled = [_filled(images, batch, number) for number in range(max(DRAWS, IMAGES // batch))]
-    told = 0.5 if graph.every_lam else None
+    told = 0.5 if graph.tradeoff.every_lam else None
     for lam in lams:
         yield Case("learned", lam, tuple((x, Greedy(), _share(graph, x, Greedy(), lam)) for x in filled))
     generator = Generator().manual_seed(0)

@@ -30,7 +30,7 @@ class Engine:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
         self._parts = BatchSplitter(self._run)
-        self._known: dict[float, tuple[Tensor, Tensor]] = {}
+        self._known: dict[float, tuple[Tensor, Tensor | None]] = {}
 
     @torch.inference_mode()
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
@@ -81,17 +81,17 @@ class Engine:
         return taken
 
     def _passing(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> SingleRunner | BatchRunner:
-        if self.graph.every_lam and lam is None:
+        if self.graph.tradeoff.every_lam and lam is None:
             raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
         lams, told = (None, None) if lam is None else self._told(lam)
         return SingleRunner(self.graph, x, lams, told, policy) if len(x) == 1 else BatchRunner(self.graph, x, lams, told, policy)
 
-    def _told(self, lam: Tensor | float) -> tuple[Tensor, Tensor]:
+    def _told(self, lam: Tensor | float) -> tuple[Tensor, Tensor | None]:
         """λ, and what control nodes are told of it, (1,) or (B,) each; remembered for plain numbers."""
         if isinstance(lam, Tensor):
             lams = lam.reshape(-1).float()
-            return lams, self.graph.told(lams)
+            return lams, self.graph.tradeoff.condition(lams)
         if lam not in self._known:
             lams = torch.tensor([float(lam)])
-            self._known[lam] = (lams, self.graph.told(lams))
+            self._known[lam] = (lams, self.graph.tradeoff.condition(lams))
         return self._known[lam]

@@ -11,7 +11,6 @@ from core.fast.segments import NO, YES, Pattern, Segment
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Open, Policy, Replay
-from core.graph.tradeoff import scores
 
 
 class SingleRunner:
@@ -126,7 +125,7 @@ class SingleRunner:
             self.opened[node.name] = [0.0] * len(node.options)
             return
         found = torch.zeros(1, *self.graph.shapes[node.name]) if values is None else values
-        gates = self.policy(node, scores(found, self.lams, self.graph.exchange_rate))
+        gates = self.policy(node, self.graph.tradeoff.score(found, self.lams))
         self.gates[node.name] = torch.zeros_like(gates) if values is None else gates
         self.opened[node.name] = self.gates[node.name][0].tolist()
 
