@@ -218,7 +218,7 @@ def test_choices_that_do_not_fit_are_told_at_the_form(app: AppTest) -> None:
     assert "'eight' is no whole number" in texts(app)
     assert app.button(key="start").disabled
     app.text_input(key="form-architectures-cascade-trunk").set_value("8, 16").run()
-    assert "give both as many" in texts(app)
+    assert "give both the same number" in texts(app)
     assert not app.exception
 
 

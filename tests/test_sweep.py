@@ -185,7 +185,7 @@ def test_a_run_whose_process_ends_before_it_begins_has_failed(scratch_database: 
     for now in sweep(store, [store.runs.get(run.id) for run in runs], 1):
         last = now
     assert last[0].state == "failed"
-    assert f"ended with 3 before it began: {store.weights.folder / f'{runs[0].id}.log'}" in (last[0].error or "")
+    assert f"ended with status 3 before the training began: see {store.weights.folder / f'{runs[0].id}.log'}" in (last[0].error or "")
     assert (last[1].state, last[1].error) == ("queued", None)  # a deleted one is left alone
     assert last[2].state == "failed"  # also one that was stopped before
 
