@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from core.config import run_config
 from core.fast.engine import Engine
 from core.fast.plan import Step, steps
-from core.fast.segments import Segment, stretches
+from core.fast.segments import Segment, segments
 from core.graph.builder import Builder
 from core.graph.execution import execute
 from core.graph.graph import Graph
@@ -81,7 +81,7 @@ def test_d2nns_answer_as_the_executor_does_whoever_decides(name: str, policy: Ca
 
 
 def programs(graph: Graph, *, deciding: bool) -> list[Step | Segment]:
-    return stretches(graph, steps(graph), deciding=deciding)
+    return segments(graph, steps(graph), deciding=deciding)
 
 
 def test_a_network_without_decisions_is_one_program() -> None:
@@ -174,7 +174,7 @@ def test_a_program_is_made_once_for_each_pattern() -> None:
         for lam in (0.0, 1.0):
             engine.run(X, Greedy(), lam=lam)
             engine.run(X, Forced({"Q1": {0: True}}), lam=lam)
-    made = [len(one.programs) for one in engine.stretches if isinstance(one, Segment)]
+    made = [len(one.programs) for one in engine.segments if isinstance(one, Segment)]
     assert max(made) <= 2
 
 
