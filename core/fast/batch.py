@@ -48,10 +48,10 @@ class Held:
 class BatchRunner:
     """Runs one batch step by step."""
 
-    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, told: Tensor | None, policy: Policy) -> None:
-        """`lams`, `told`: (1,) or (B,)."""
+    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, condition: Tensor | None, policy: Policy) -> None:
+        """`lams`, `condition`: (1,) or (B,)."""
         self.graph, self.policy = graph, policy
-        self.lams, self.told = (None if one is None else one.expand(len(x)) for one in (lams, told))  # (B,)
+        self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lams, condition))  # (B,)
         self.everything = Rows(np.ones(len(x), dtype=np.bool_))
         first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
         self.held = {graph.input.name: Held(first, self.everything)}
@@ -137,8 +137,8 @@ class BatchRunner:
         node, batch = step.node, len(self.everything.mask)
         values = torch.zeros(batch, *self.graph.shapes[node.name])
         if rows.count:
-            told = self.told if self.told is None or rows.all else self.told[rows.numbers]
-            some = step.run(*(self._received(edge, rows) for edge in step.inputs), weight=told)
+            condition = self.condition if self.condition is None or rows.all else self.condition[rows.numbers]
+            some = step.run(*(self._received(edge, rows) for edge in step.inputs), weight=condition)
             values = some if rows.all else values.index_copy_(0, rows.numbers, some)
         gates = self.policy(node, self.graph.tradeoff.score(values, self.lams))
         if not rows.all:

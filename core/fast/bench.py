@@ -148,14 +148,14 @@ class Scaled:
 @torch.no_grad()
 def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
     filled = [_filled(images, batch, number) for number in range(max(DRAWS, IMAGES // batch))]
-    told = 0.5 if graph.tradeoff.every_lam else None
+    lam = 0.5 if graph.tradeoff.every_lam else None
     for lam in lams:
         yield Case("learned", lam, tuple((x, Greedy(), _share(graph, x, Greedy(), lam)) for x in filled))
     generator = Generator().manual_seed(0)
     drawn: dict[str, Policy] = {f"random {rate:g}": Random(rate, generator) for rate in rates}
     for gates, policy in (drawn | {"open": Open()}).items():
-        replays = [Replay(execute(graph, x, Scaled(policy, generator), lam=told)) for x in filled]
-        yield Case(gates, told, tuple((x, one, _share(graph, x, one, told)) for x, one in zip(filled, replays, strict=True)))
+        replays = [Replay(execute(graph, x, Scaled(policy, generator), lam=lam)) for x in filled]
+        yield Case(gates, lam, tuple((x, one, _share(graph, x, one, lam)) for x, one in zip(filled, replays, strict=True)))
 
 
 def _filled(images: Tensor, batch: int, number: int) -> Tensor:

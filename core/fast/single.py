@@ -16,9 +16,9 @@ from core.graph.policy import Greedy, Open, Policy, Replay
 class SingleRunner:
     """Runs one image, (1, C, H, W), step by step or segment by segment."""
 
-    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, told: Tensor | None, policy: Policy) -> None:
-        """`lams`, `told`: (1,)."""
-        self.graph, self.lams, self.told, self.policy = graph, lams, told, policy
+    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, condition: Tensor | None, policy: Policy) -> None:
+        """`lams`, `condition`: (1,)."""
+        self.graph, self.lams, self.condition, self.policy = graph, lams, condition, policy
         self.held: dict[str, Tensor | None] = {graph.input.name: x}
         self.masks: dict[str, Mask] = {graph.input.name: YES}
         self.gates: dict[str, Tensor] = {}
@@ -35,7 +35,7 @@ class SingleRunner:
         if step.branch is not None:
             self.held[node.name] = self._block(step, step.branch, runs)
         elif node.kind == "control":
-            self._decide(node, step.run(*self._received(step), weight=self.told) if runs else None)
+            self._decide(node, step.run(*self._received(step), weight=self.condition) if runs else None)
         elif not runs:
             self.held[node.name] = None
         else:
@@ -65,8 +65,8 @@ class SingleRunner:
         for control in segment.asks:
             if control in self.gates:
                 given[gates_of(control)] = self.gates[control].numpy()[:, :, None, None]
-        if self.told is not None:
-            given[CONDITION] = self.told.numpy()[:, None]
+        if self.condition is not None:
+            given[CONDITION] = self.condition.numpy()[:, None]
         values = program(given)
         self.masks.update(program.ran)
         for step in segment.steps:
