@@ -16,6 +16,7 @@ from app.charts.style import DASHES, frame, line_style
 from app.colours import LINES, SOFT
 from app.wording import counted, percent
 from core.evaluation.series import by_series
+from core.pareto import ParetoPoint, hull
 from core.scale import mean_cost_share
 from core.store import Run
 

@@ -6,8 +6,8 @@ modules learn from the cross-entropy of the outputs that ran; a module that a co
 `controller_gradient`.
 
 Differs from the paper:
-- Without a λ, one network is trained for every λ: two values per option, the accuracy and the cost to come, and a λ drawn for each mini-bag.
-  A control node then learns only from images whose later decisions were greedy: after other decisions, the result does not show what its
+- Without a λ, one network is trained for every λ: two values per option, the accuracy and the cost to come, and a λ for each mini-bag. A
+  control node then learns only from images whose later decisions were greedy: after other decisions, the result does not show what its
   own choice is worth. The values of a mini-bag are averaged, so that they are on the scale of a single image's.
 - The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. A network for every λ is calibrated after
   each epoch, so that evenly drawn λ keep every path in use: expensive paths that get no images do not learn, and then get none.
