@@ -214,7 +214,7 @@ def test_values_out_of_bounds_are_refused_in_one_line_that_names_the_option(name
 def test_unknown_options_and_names_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="nonsense"):
         choose("architectures", {"name": name, "nonsense": 1})
-    with pytest.raises(ConfigError, match=f"'{name}s' is none of the architectures.*{name}"):
+    with pytest.raises(ConfigError, match=f"'{name}s' is not one of the architectures.*{name}"):
         choose("architectures", f"{name}s")
 
 

@@ -163,7 +163,7 @@ def test_force_holds_a_gate_open_or_closed(trained: str, pictures: dict[str, Pat
     deep = told(*at, "--force", "N7=on")
     assert isinstance(deep, list)
     assert "N7" in deep[0]["executed"]
-    assert "cannot be kept" in refused(*at, "--force", "N7=on", "--force", "N3=off")
+    assert "cannot be forced off" in refused(*at, "--force", "N7=on", "--force", "N3=off")
     assert "NODE=on" in refused(*at, "--force", "N3")
 
 

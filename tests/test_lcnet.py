@@ -140,7 +140,7 @@ def test_distilling_needs_a_network_and_uses_it(tmp_path: Path) -> None:
     *_, resumed = train(begun, data, resume=states[0])
     assert resumed.state == states[-1]
     curve = next(one.figures for one in progress if one.figures)
-    assert curve["train distilled loss"] > 0
+    assert curve["train distillation loss"] > 0
 
 
 def test_what_is_asked_for_comes_down_from_the_whole_cost() -> None:
@@ -393,7 +393,7 @@ def test_fixed_gates_stay_as_they_are_while_the_modules_are_trained(varied: Grap
 
 
 def test_fixed_gates_need_a_network_to_begin_with() -> None:
-    with pytest.raises(ConfigError, match=r"training\.start"):
+    with pytest.raises(ConfigError, match=r"training\.init_from"):
         run_config(architecture="lc_resnet", dataset="digits", method={"name": "lcnet", "gates": "fixed"})
 
 

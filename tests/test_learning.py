@@ -168,7 +168,7 @@ def test_mini_bags_learn_for_f1_what_single_images_cannot() -> None:
         "controller_holdout": ALL,
         "exchange_rate": rate,
     }
-    methods = {"bag_size": D2NN(metric="f1", bag_size=16, **explored), "image": D2NN(**explored)}
+    methods = {"bag": D2NN(metric="f1", bag_size=16, **explored), "image": D2NN(**explored)}
     images, labels = rare(16 * 400, Generator().manual_seed(1))
     doubtful = images[:, 1, 0, 0] > 0
     looks, rewards = {}, {}
