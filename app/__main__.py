@@ -11,7 +11,7 @@ MAIN = Path(__file__).resolve().with_name("main.py")
 
 def _load() -> None:
     """Import what takes seconds the first time, so that the first page does not wait for it."""
-    from core.explain.warmup import prepare
+    from core.fast.warmup import prepare
 
     prepare()
 

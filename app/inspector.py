@@ -42,12 +42,12 @@ class Inspected:
     @property
     def lam(self) -> float | None:
         """The λ to execute with: the slider's, or the only one of the network."""
-        return lam_at(self.step) if self.model.graph.every_lam else self.model.lam
+        return lam_at(self.step) if self.model.graph.tradeoff.every_lam else self.model.lam
 
     @property
     def trace(self) -> "Trace":
         """What happened at this λ."""
-        step = self.step if self.model.graph.every_lam else 0
+        step = self.step if self.model.graph.tradeoff.every_lam else 0
         return self.sweep.traces[max(index for index, start in enumerate(self.sweep.starts) if start <= step)]
 
 

@@ -76,7 +76,7 @@ def most_varied_sample(run: Run, sha256: str) -> int:
 def _most_varied(url: str, run_id: int, sha256: str, _model: "Model", _images: "ImageTensor") -> int:
     from core.explain.predict import predict
 
-    if not _model.graph.every_lam:
+    if not _model.graph.tradeoff.every_lam:
         return 0
     routes = [[tuple(trace.executed) for trace in predict(_model, _images, lam=lam)] for lam in COMPARED_LAMS]
     different = [len(set(along)) for along in zip(*routes, strict=True)]

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.architectures import Architecture
 from core.datasets import Dataset
-from core.methods import Method, Pupil
+from core.methods import DistillingMethod, Method
 from core.registry import ConfigError, choose, first_line
 from core.store.record import RunRecord
 
@@ -94,11 +94,12 @@ class RunConfig(BaseModel):
             raise ValueError(f"{self.architecture.name} has no control nodes for method {self.method.name}: choose method static")
         if trained and there != trained:
             how = {"one": "pick one of several options", "each": "open each gate on its own"}
-            shape, method = self.architecture.name, self.method.name
-            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains control nodes that {how[trained]}")
+            shape, name = self.architecture.name, self.method.name
+            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {name} trains control nodes that {how[trained]}")
         if self.method.continues and not self.training.init_from:
             raise ValueError("these gates are copied from a trained network: name its exported file in training.init_from")
-        if isinstance(self.method, Pupil) and self.method.distillation_weight and not (self.method.teacher or self.training.init_from):
+        method = self.method
+        if isinstance(method, DistillingMethod) and method.distillation_weight and not (method.teacher or self.training.init_from):
             raise ValueError("there is nothing to distil: name an exported run in method.teacher or in training.init_from")
         if self.lam is not None and not self.gated:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")

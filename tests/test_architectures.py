@@ -49,7 +49,7 @@ on_images = pytest.mark.parametrize("image", SHAPES, ids=str)
 def test_every_image_and_number_of_classes_gets_an_answer(name: str, image: tuple[int, int, int]) -> None:
     for classes, every_lam in product((2, 10), (False, True)):
         graph = built(name, image, classes, every_lam)
-        assert graph.every_lam == (every_lam and bool(graph.controls))
+        assert graph.tradeoff.every_lam == (every_lam and bool(graph.controls))
         assert graph.shapes[graph.input.name] == image
         assert all(graph.shapes[node.name] == (classes,) for node in graph.outputs)
         for lam in (0.0, 0.5, 1.0):

@@ -208,7 +208,7 @@ def test_evaluate_refuses_a_folder_whose_classes_are_others_by_now(tmp_path: Pat
     told("train", "plain", "--dataset", "folder", *options)
     assert told("evaluate", "mine")
     (folder / "ant").rename(folder / "zebra")
-    assert "(new: zebra; missing: ant)" in refused("evaluate", "mine")
+    assert "(new: zebra; missing: ant). Restore the original data" in refused("evaluate", "mine")
 
 
 def test_the_same_training_gives_the_same_metrics(trained: str) -> None:

@@ -14,7 +14,7 @@ from app.graph_view.folding import FEW, fold
 from app.graph_view.layout import PlacedEdge, Ring
 from app.graph_view.payload import ComparedInterval, Comparison, Drawing, DrawnNode, Interval, StaticCost, View
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import forced_policy, sweep_lam
 from core.fast.stopwatch import MOST, timed_along
@@ -42,7 +42,7 @@ def viewed(model: Model, image: torch.Tensor, forced: Mapping[str, bool] | None 
     shown = fold(nodes)
     layout = LAYOUT | {"nodes": [{"name": node.name, "macs": 0} for node in shown]}
     seconds = times or [1e-3] * len(sweep.traces)
-    return view_of(nodes, shown, layout, sweep, Times(seconds, 1e-3), model.lam, model.graph.every_lam, {})
+    return view_of(nodes, shown, layout, sweep, Times(seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {})
 
 
 def scales_at(view: View, step: int) -> dict[str, str]:

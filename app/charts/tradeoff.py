@@ -10,12 +10,13 @@ from itertools import groupby
 from typing import Any
 
 import plotly.graph_objects as go
+from core.pareto import ParetoPoint, hull
 
 from app.charts.style import DASHES, frame, line_style
 from app.colours import LINES, SOFT
 from app.wording import counted, percent
-from core.evaluation.pareto import ParetoPoint, hull
 from core.evaluation.series import by_series
+from core.pareto import ParetoPoint, hull
 from core.scale import mean_cost_share
 from core.store import Run
 

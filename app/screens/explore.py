@@ -146,7 +146,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         )
         placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
         names = {node.name for node in shown}
-        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.every_lam, known(names), options)
+        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.tradeoff.every_lam, known(names), options)
         with _beside_pinned(kept):
             now = gate_graph(view, key=GRAPH)
         if now.pin is not None:
@@ -156,9 +156,9 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         panel = st.container()
         with st.container(horizontal=True):
             other_route(run, graph.nodes, automatic)
-            _downloads(run, chosen, view, sweep, dict(forced), graph.every_lam)
+            _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
     else:
-        selected, step = static_graph(graph.nodes, sweep, times, graph.every_lam, known({node.name for node in graph.nodes}))
+        selected, step = static_graph(graph.nodes, sweep, times, graph.tradeoff.every_lam, known({node.name for node in graph.nodes}))
         panel = st.container()
     with panel:
         inspect(Inspected(run, model, image, dict(forced), sweep, step), selected)
