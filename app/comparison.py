@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
+from app.fields import fields, words
 from app.wording import lam_name
+from core.config import Training
+from core.registry import Kind, component, names
 from core.scale import mean_cost_share
 from core.store import Run
+
+PARTS: dict[str, Kind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
 
 
 def table(runs: Sequence[Run], lam: float) -> pd.DataFrame:
@@ -24,9 +30,30 @@ def figures_at(run: Run, lam: float) -> dict[str, Any] | None:
 def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the settings that differ, each with its value in every configuration; a dash where there is no such setting."""
     flat = [_flat(config) for config in configs]
-    names = dict.fromkeys(name for settings in flat for name in settings)
-    values = {name: [_written(settings.get(name)) for settings in flat] for name in names}
+    known = dict.fromkeys(name for settings in flat for name in settings)
+    values = {name: [_written(settings.get(name)) for settings in flat] for name in known}
     return {name: written for name, written in values.items() if len(set(written)) > 1}
+
+
+def setting_label(name: str, configs: Sequence[Mapping[str, Any]]) -> str:
+    """Return a setting's name for a person: "Architecture: filters of each trunk". Settings of removed components keep their words."""
+    part, _, option = name.partition(".")
+    if not option:
+        return "λ" if part == "lam" else words(part).capitalize()
+    if option == "name":
+        return part.capitalize()
+    labels = [field.label for model in _models(part, configs) for field in fields(model) if field.name == option]
+    label = labels[0] if labels else words(option)
+    return f"{part.capitalize()}: {label[:1].lower() + label[1:] if label[1:2].islower() else label}"
+
+
+def _models(part: str, configs: Sequence[Mapping[str, Any]]) -> list[type[BaseModel]]:
+    """Return the models of the options of one part of some configurations."""
+    if part == "training":
+        return [Training]
+    kind = PARTS[part]
+    chosen = dict.fromkeys(str(config.get(part, {}).get("name")) for config in configs)
+    return [component(kind, name) for name in chosen if name in names(kind)]
 
 
 def _row(run: Run, lam: float) -> dict[str, object]:

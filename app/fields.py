@@ -60,13 +60,12 @@ def _items(field: Field, text: str) -> list[Any]:
 def _field(name: str, info: FieldInfo) -> Field:
     inner, optional = _without_none(info.annotation)
     kind, choices, integers = _kind(_without_metadata(inner))
-    return Field(name, info.title or _label(name), kind, info.default, info.description or "", optional, choices, integers)
+    return Field(name, info.title or words(name).capitalize(), kind, info.default, info.description or "", optional, choices, integers)
 
 
-def _label(name: str) -> str:
-    """Return an option's name as words: "Learning rate"."""
-    words = " ".join(WORDS.get(word, word) for word in name.split("_"))
-    return words[:1].upper() + words[1:]
+def words(name: str) -> str:
+    """Return an option's name as words: "learning rate"."""
+    return " ".join(WORDS.get(word, word) for word in name.split("_"))
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -20,7 +20,7 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training images")
-    batch_size: int = Field(64, ge=2, le=65_536, description="Images per step")
+    batch_size: int = Field(64, ge=2, le=65_536, title="Batch size (images)", description="Images per step")
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
         description="adamw, or sgd with Nesterov momentum 0.9, which needs another learning rate and weight decay (0.1 and 5e-4, "
@@ -30,20 +30,28 @@ class Training(BaseModel):
         2e-3, gt=0, le=10, description="Peak learning rate, reached after a warm-up and followed by a cosine decay"
     )
     control_rate: float = Field(
-        1.0, gt=0, le=100, description="Learning-rate multiplier of the control nodes; above 1 where the modules are already trained"
+        1.0,
+        gt=0,
+        le=100,
+        title="Controller learning rate (multiplier)",
+        description="Learning-rate multiplier of the control nodes; above 1 where the modules are already trained",
     )
     weight_decay: float = Field(1e-2, ge=0, le=1, description="Weight decay; biases, norms and controllers have none")
-    seed: int = Field(0, ge=0, lt=2**31, description="Seed of the initial weights, the order of the images and every random choice")
+    seed: int = Field(
+        0, ge=0, lt=2**31, title="Training seed", description="Seed of the initial weights, the order of the images and every random choice"
+    )
     freeze_bn: float = Field(
         0.0,
         validation_alias=AliasChoices("freeze_bn", "settled"),
         ge=0,
         le=1,
+        title="Freeze batch norm (final fraction of training)",
         description="Final fraction of the training during which batch-norm statistics are frozen",
     )
     init_from: str = Field(
         "",
         validation_alias=AliasChoices("init_from", "start"),
+        title="Initialise from (file)",
         description="Checkpoint to initialise from: an exported run, or published .safetensors or .pth weights; {seed} in its name "
         "stands for the seed (empty: random weights)",
     )
@@ -53,6 +61,7 @@ class Training(BaseModel):
     weights_dtype: Literal["float32", "float16"] = Field(
         "float32",
         validation_alias=AliasChoices("weights_dtype", "stored"),
+        title="Precision of stored weights",
         description="Precision in which trained weights are kept; float16 halves the files, and all figures are those of the "
         "rounded weights",
     )

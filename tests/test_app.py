@@ -298,9 +298,9 @@ def test_runs_that_the_address_names_are_compared(app: AppTest, trained: str) ->
     assert not app.exception
     assert app.subheader[0].value == "2 runs compared"
     values = next(frame.value for frame in app.dataframe if frame.value.index.name == "setting")
-    assert set(values.loc["method.name", ["every", "plain"]]) == {"d2nn", "static"}
-    assert values.loc["method.name", "plain"] == "static"
-    assert "training.epochs" not in values.index
+    assert set(values.loc["Method", ["every", "plain"]]) == {"d2nn", "static"}
+    assert values.loc["Method", "plain"] == "static"
+    assert "Training: epochs" not in values.index
     app.query_params["runs"] = str(runs["one"])
     app.run()
     assert [header.value for header in app.subheader] == ["one"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.comparison import differing, figures_at, table
+from app.comparison import differing, figures_at, setting_label, table
 from core.config import run_config
 from core.store import Run
 
@@ -36,3 +36,17 @@ def test_a_run_for_every_lam_is_listed_with_its_figures_at_the_chosen_one_and_an
         assert list(rows["cost"])[:2] == pytest.approx([cost, 0.5])
     assert list(rows["λ"]) == ["every λ", "0.5", "every λ"]
     assert figures_at(waiting, 0.5) is None
+
+
+def test_settings_have_labels_for_a_person_even_where_an_option_is_unknown() -> None:
+    configs = [
+        {"lam": None, "method": {"name": "d2nn", "bag_size": 1, "gone": 2}, "training": {"learning_rate": 0.1, "freeze_bn": 0.0}},
+        {"lam": 0.5, "method": {"name": "removed_method", "bag_size": 1}, "training": {"learning_rate": 0.2, "freeze_bn": 0.5}},
+    ]
+    labels = {name: setting_label(name, configs) for name in differing(configs)}
+    assert labels["lam"] == "λ"
+    assert labels["method.name"] == "Method"
+    assert labels["method.gone"] == "Method: gone"
+    assert labels["training.learning_rate"] == "Training: learning rate"
+    assert labels["training.freeze_bn"].startswith("Training: freeze batch norm")
+    assert setting_label("method.bag_size", configs) == "Method: mini-bag size (images)"

@@ -89,7 +89,8 @@ def _connections(node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Seq
     options: dict[str, list[str]] = {}
     for gate in node.gates:
         options.setdefault(gate.control, []).append(f"“{nodes[gate.control].options[gate.column]}”")
-    gates = [f"{control} chooses {' or '.join(opening)}" for control, opening in options.items()]
+    verb = {control: "chooses" if nodes[control].decides == "one" else "opens" for control in options}
+    gates = [f"{control} {verb[control]} {' or '.join(opening)}" for control, opening in options.items()]
     if gates:
         lines.append(f"Runs if {', or '.join(gates)}.")
     if node.channels:

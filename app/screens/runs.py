@@ -8,7 +8,7 @@ import streamlit as st
 from app import state
 from app.charts.curves import compared_curves_chart
 from app.charts.tradeoff import along_lam_chart, compared_chart
-from app.comparison import differing, table
+from app.comparison import differing, setting_label, table
 from app.progress import curves, warn
 from app.wording import counted, plain
 from core.errors import UserError
@@ -38,7 +38,7 @@ def page() -> None:
     st.header("Runs")
     runs = state.store().runs.all()
     if runs:
-        lam = st.select_slider("Show figures at λ =", [step / 10 for step in range(11)], 0.5, key="figures-lam", width=420)
+        lam = st.select_slider("Show accuracy and cost at λ", [step / 10 for step in range(11)], 0.5, key="figures-lam", width=420)
         _selected(runs, lam)
     else:
         st.info("There are no runs yet.")
@@ -76,11 +76,13 @@ def _compared(runs: list[Run]) -> None:
         st.caption("Accuracy after each epoch, on validation images; at the best λ for a network that serves every λ")
         chart = compared_curves_chart({run.name: state.store().metrics.history(run.id) for run in runs})
         st.plotly_chart(chart, key="compared-curves", config=plain_chart)
-    settings = differing([run.config for run in runs])
+    configs = [run.config for run in runs]
+    settings = differing(configs)
     st.caption("Settings that differ" if settings else "These runs have the same settings.")
     if settings:
-        values = pd.DataFrame(list(settings.values()), index=pd.Index(list(settings), name="setting"), columns=[run.name for run in runs])
-        st.dataframe(values, key="compared-settings")
+        labels = pd.Index([setting_label(name, configs) for name in settings], name="setting")
+        values = pd.DataFrame(list(settings.values()), index=labels, columns=[run.name for run in runs])
+        st.dataframe(values, key="compared-settings", column_config={"setting": "Setting"})
     if any(name.startswith("dataset.") for name in settings):
         st.info("These runs may have been tested on different images. If so, their accuracies cannot be compared.", icon=":material/info:")
 

@@ -27,11 +27,18 @@ class Cascade(Architecture):
 
     papers = (bibliography.D2NN,)
     name: Literal["cascade"] = "cascade"
-    trunk: Widths = Field((8, 16, 32, 64), description="Filters of each stage's trunk; the first three trunks halve the map")
-    head: Widths = Field((8, 16, 32, 64), description="Filters of each stage's head, which halves the map; one number per stage")
-    depth: int = Field(1, ge=1, le=8, description="Convolutions in each trunk and in each head")
+    trunk: Widths = Field(
+        (8, 16, 32, 64), title="Filters of each trunk", description="Filters of each stage's trunk; the first three trunks halve the map"
+    )
+    head: Widths = Field(
+        (8, 16, 32, 64),
+        title="Filters of each head",
+        description="Filters of each stage's head, which halves the map; one number per stage",
+    )
+    depth: int = Field(1, ge=1, le=8, title="Convolutions per trunk and head", description="Convolutions in each trunk and in each head")
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
+        title="Controller input",
         description="What the controllers see: the trunk's features, to pick head or next stage (as published); or the head's answer",
     )
 

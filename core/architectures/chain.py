@@ -31,18 +31,37 @@ class Chain(Architecture):
 
     papers = (bibliography.D2NN,)
     name: Literal["chain"] = "chain"
-    links: Widths = Field((32, 64, 128), description="Filters of each link's output; every link halves the map")
-    alternatives: Alternatives = Field(
-        ("low", "high"), description="Modules that a controller picks from, the cheapest first; identity: pooling and a 1×1 projection"
+    links: Widths = Field(
+        (32, 64, 128), title="Filters of each link", description="Filters of each link's output; every link halves the map"
     )
-    low: float = Field(0.06, gt=0, le=1, description="Width of a low-capacity module, as a fraction of its link's filters")
-    high: float = Field(1.5, gt=0, le=8, description="Width of a high-capacity module, as a multiple of its link's filters")
-    stem: int = Field(16, ge=1, le=512, description="Filters of the first convolution, which halves the image")
+    alternatives: Alternatives = Field(
+        ("low", "high"),
+        title="Alternatives of each link",
+        description="Modules that a controller picks from, the cheapest first; identity: pooling and a 1×1 projection",
+    )
+    low: float = Field(
+        0.06,
+        gt=0,
+        le=1,
+        title="Width of low modules (fraction)",
+        description="Width of a low-capacity module, as a fraction of its link's filters",
+    )
+    high: float = Field(
+        1.5,
+        gt=0,
+        le=8,
+        title="Width of high modules (multiple)",
+        description="Width of a high-capacity module, as a multiple of its link's filters",
+    )
+    stem: int = Field(16, ge=1, le=512, title="Filters of the stem", description="Filters of the first convolution, which halves the image")
     scout: Widths = Field(
-        (16, 32, 32), description="Filters of the scout; the first convolution and each that has more filters halve the map"
+        (16, 32, 32),
+        title="Filters of the scout",
+        description="Filters of the scout; the first convolution and each that has more filters halve the map",
     )
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
+        title="Controller input",
         description="What controllers see: the chain's features (as published); or also the scout's answer, which links improve",
     )
 

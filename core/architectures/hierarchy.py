@@ -45,10 +45,16 @@ class Hierarchy(Architecture):
     papers = (bibliography.D2NN,)
     name: Literal["hierarchy"] = "hierarchy"
     tree: tuple[Group, ...] = Field(
-        (), description="Class numbers of each branch (empty: CIFAR-10's animals and vehicles for ten classes, otherwise two halves)"
+        (),
+        title="Classes of each branch",
+        description="Class numbers of each branch (empty: CIFAR-10's animals and vehicles for ten classes, otherwise two halves)",
     )
-    root: Widths = Field((32, 48), description="Filters of the root's convolutions, the first of which halves the image")
-    branch: Widths = Field((64, 96, 96), description="Filters of each branch's convolutions, the first of which halves the map")
+    root: Widths = Field(
+        (32, 48), title="Filters of the root", description="Filters of the root's convolutions, the first of which halves the image"
+    )
+    branch: Widths = Field(
+        (64, 96, 96), title="Filters of each branch", description="Filters of each branch's convolutions, the first of which halves the map"
+    )
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         tree = self.tree or (ANIMALS_VEHICLES if classes == 10 else (tuple(range(classes // 2)), tuple(range(classes // 2, classes))))

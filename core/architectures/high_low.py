@@ -25,13 +25,22 @@ class HighLow(Architecture):
 
     papers = (bibliography.D2NN,)
     name: Literal["high_low"] = "high_low"
-    stem: int = Field(16, ge=1, le=512, description="Filters of the shared first convolution, which halves the image")
-    low: Widths = Field((24, 40, 40), description="Filters of the low path; the first convolution and each with more filters halve the map")
+    stem: int = Field(
+        16, ge=1, le=512, title="Filters of the stem", description="Filters of the shared first convolution, which halves the image"
+    )
+    low: Widths = Field(
+        (24, 40, 40),
+        title="Filters of the low path",
+        description="Filters of the low path; the first convolution and each with more filters halve the map",
+    )
     high: Widths = Field(
-        (48, 48, 48, 96, 96, 96), description="Filters of the high path; the first convolution and each with more filters halve the map"
+        (48, 48, 48, 96, 96, 96),
+        title="Filters of the high path",
+        description="Filters of the high path; the first convolution and each with more filters halve the map",
     )
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
+        title="Controller input",
         description="What the controller sees: shared features, to pick a path (as published); or the low path's answer",
     )
 

@@ -43,29 +43,39 @@ class LCResNet(Architecture):
 
     papers = (bibliography.LCNET, bibliography.RESNET)
     name: Literal["lc_resnet"] = "lc_resnet"
-    depth: int = Field(20, ge=8, le=200, description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet")
+    depth: int = Field(
+        20, ge=8, le=200, title="Depth (layers)", description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet"
+    )
     images: Literal["cifar", "imagenet"] = Field(
-        "cifar", description="Family: cifar (three groups, small images) or imagenet (four groups, large images)"
+        "cifar", title="ResNet family", description="Family: cifar (three groups, small images) or imagenet (four groups, large images)"
     )
     width: int = Field(
-        0, ge=0, le=512, description="Filters of the first group, doubled in each later group (0: 16 for CIFAR, 64 for ImageNet)"
+        0,
+        ge=0,
+        le=512,
+        title="Filters of the first group",
+        description="Filters of the first group, doubled in each later group (0: 16 for CIFAR, 64 for ImageNet)",
     )
     widths: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
         (),
         max_length=5,
+        title="Filters of each group",
         description="Filters of each group of a CIFAR ResNet; every group but the first halves the map (empty: derived from width)",
     )
-    layers: bool = Field(True, description="Gate whole blocks (L-Net)")
-    channels: bool = Field(True, description="Gate the channels inside blocks (C-Net)")
+    layers: bool = Field(True, title="Gate blocks", description="Gate whole blocks (L-Net)")
+    channels: bool = Field(True, title="Gate channels", description="Gate the channels inside blocks (C-Net)")
     gates_of: Literal["block", "group"] = Field(
-        "block", description="Scope of one gate network: a block, or all blocks of a group from the group's input, which is faster"
+        "block",
+        title="Scope of a gate network",
+        description="Scope of one gate network: a block, or all blocks of a group from the group's input, which is faster",
     )
-    hidden: int = Field(16, ge=1, le=1024, description="Hidden units of each gate network")
+    hidden: int = Field(16, ge=1, le=1024, title="Hidden units of a gate network", description="Hidden units of each gate network")
     min_scale: float = Field(
         0.5,
         validation_alias=AliasChoices("min_scale", "least_scale"),
         ge=0,
         le=1,
+        title="Smallest scale of an open channel gate",
         description="Clamp the scale of open channel gates to [m, 2 − m] (0: no clamping)",
     )
     layer_gate_lr: float = Field(
@@ -73,6 +83,7 @@ class LCResNet(Architecture):
         validation_alias=AliasChoices("layer_gate_lr", "layer_rate"),
         gt=0,
         le=1,
+        title="Learning rate of block gates (multiplier)",
         description="Learning-rate multiplier of block gates where channels are gated too",
     )
 

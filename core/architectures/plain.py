@@ -15,7 +15,11 @@ class Plain(Architecture):
     """Convolutions in sequence, without gates."""
 
     name: Literal["plain"] = "plain"
-    widths: Widths = Field((16, 32, 64), description="Filters of each convolution; the first three convolutions halve the map")
+    widths: Widths = Field(
+        (16, 32, 64),
+        title="Filters of each convolution",
+        description="Filters of each convolution; the first three convolutions halve the map",
+    )
 
     @property
     def decides(self) -> Decides:

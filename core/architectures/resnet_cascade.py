@@ -30,13 +30,20 @@ class ResNetCascade(Architecture):
 
     papers = (bibliography.D2NN, bibliography.RESNET)
     name: Literal["resnet_cascade"] = "resnet_cascade"
-    n: int = Field(3, ge=1, le=18, description="Blocks in each group; the depth is 6n + 2")
-    width: int = Field(16, ge=1, le=512, description="Filters of the first group; the second and third have two and four times as many")
+    n: int = Field(3, ge=1, le=18, title="Blocks per group", description="Blocks in each group; the depth is 6n + 2")
+    width: int = Field(
+        16,
+        ge=1,
+        le=512,
+        title="Filters of the first group",
+        description="Filters of the first group; the second and third have two and four times as many",
+    )
     exits: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (2, 4, 6), description="Blocks, of 3n, after which images may leave, in ascending order"
+        (2, 4, 6), title="Blocks before each exit", description="Blocks, of 3n, after which images may leave, in ascending order"
     )
     scout: tuple[Annotated[int, Field(ge=1, le=512)], ...] = Field(
         (),
+        title="Filters of the scout",
         description="Filters of a small network that answers before the first block (empty: no scout)",
     )
 

@@ -59,6 +59,7 @@ class Method(Component):
         validation_alias=AliasChoices("bn_recalibration_batches", "refreshed"),
         ge=0,
         le=10_000,
+        title="Batch-norm recalibration (batches)",
         description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
     )
 
@@ -120,6 +121,7 @@ class DistillingMethod(Method):
     )
     teacher: str = Field(
         "",
+        title="Teacher (exported run)",
         description="Exported run whose answers are the soft labels; {seed} in its name stands for the seed (empty: the static "
         "network in training.init_from)",
     )

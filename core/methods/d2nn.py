@@ -55,10 +55,13 @@ class D2NN(DistillingMethod):
     papers = (bibliography.D2NN, bibliography.DISTILLATION)
     name: Literal["d2nn"] = "d2nn"
     metric: Metric = Field(
-        "accuracy", description="Accuracy term A of the reward: correctness of each image, or F1, precision or recall of a mini-bag"
+        "accuracy",
+        title="Accuracy metric",
+        description="Accuracy term A of the reward: correctness of each image, or F1, precision or recall of a mini-bag",
     )
     efficiency: Literal["macs", "seconds"] = Field(
         "macs",
+        title="Cost measure",
         description="Cost term E of the reward: multiply-adds, or the seconds that each node takes on this machine, measured "
         "before training",
     )
@@ -67,13 +70,20 @@ class D2NN(DistillingMethod):
         validation_alias=AliasChoices("bag_size", "bag"),
         ge=1,
         le=1024,
+        title="Mini-bag size (images)",
         description="Images per mini-bag; set-based metrics need several, for example 16",
     )
     exchange_rate: float = Field(
-        0.1, gt=0, le=10, description="κ: the accuracy that the static network's whole cost is worth (1 in the paper)"
+        0.1,
+        gt=0,
+        le=10,
+        title="Exchange rate κ",
+        description="κ: the accuracy that the static network's whole cost is worth (1 in the paper)",
     )
     calibrate: bool = Field(
-        True, description="One network for every λ: choose κ so that cost rises evenly along the slider, finally on validation images"
+        True,
+        title="Calibrate κ",
+        description="One network for every λ: choose κ so that cost rises evenly along the slider, finally on validation images",
     )
     early_exit_weight: float = Field(
         1.0,
@@ -94,6 +104,7 @@ class D2NN(DistillingMethod):
         validation_alias=AliasChoices("controller_gradient", "mixing"),
         ge=0,
         le=1,
+        title="Controller gradient into modules",
         description="Share of the controllers' gradient that reaches the modules they observe",
     )
     exploration_fraction: float = Field(
@@ -101,6 +112,7 @@ class D2NN(DistillingMethod):
         validation_alias=AliasChoices("exploration_fraction", "explore"),
         ge=0,
         le=1,
+        title="Exploration (fraction of training)",
         description="Fraction of the training with ε = 1: every option is chosen at random",
     )
     epsilon_decay_end: float = Field(
@@ -108,21 +120,24 @@ class D2NN(DistillingMethod):
         validation_alias=AliasChoices("epsilon_decay_end", "settle"),
         ge=0,
         le=1,
+        title="End of ε decay (fraction of training)",
         description="Fraction of the training after which ε has reached its final value",
     )
     final_epsilon: float = Field(
-        0.05, validation_alias=AliasChoices("final_epsilon", "last_epsilon"), ge=0, le=1, description="Final value of ε"
+        0.05, validation_alias=AliasChoices("final_epsilon", "last_epsilon"), ge=0, le=1, title="Final ε", description="Final value of ε"
     )
     controller_holdout: float = Field(
         0.1,
         validation_alias=AliasChoices("controller_holdout", "held_out"),
         ge=0,
         lt=1,
+        title="Images reserved for controllers (fraction)",
         description="Fraction of the training images reserved for the controllers, so that they learn what to expect of unseen images",
     )
     refit_controllers: bool = Field(
         True,
         validation_alias=AliasChoices("refit_controllers", "refit"),
+        title="Refit controllers after training",
         description="One network for every λ, with accuracy as the metric: fit the controllers once more, on the reserved images, "
         "after training",
     )
@@ -131,6 +146,7 @@ class D2NN(DistillingMethod):
         validation_alias=AliasChoices("random_route_fraction", "episodes"),
         ge=0,
         le=1,
+        title="Images on random routes (fraction)",
         description="One network for every λ: fraction of the images routed at random until the end of training",
     )
 
@@ -139,6 +155,7 @@ class D2NN(DistillingMethod):
         validation_alias=AliasChoices("full_route_fraction", "full_path"),
         ge=0,
         le=1,
+        title="Images on the full route (fraction)",
         description="One network for every λ: fraction of the images routed through the most expensive options",
     )
 

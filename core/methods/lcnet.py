@@ -47,6 +47,7 @@ class LCNet(DistillingMethod):
         validation_alias=AliasChoices("min_budget", "least"),
         gt=0,
         le=1,
+        title="Smallest budget (share of the static network)",
         description="Target cost (share of the static network) at λ = 0; at λ = 1 the target is the full cost",
     )
     budget_weight: float = Field(
@@ -61,6 +62,7 @@ class LCNet(DistillingMethod):
         validation_alias=AliasChoices("budget_groups", "groups"),
         ge=1,
         le=64,
+        title="Budget groups per batch",
         description="One network for every λ: groups of images with similar λ whose mean cost is compared with the budget",
     )
     budget_warmup: float = Field(
@@ -68,6 +70,7 @@ class LCNet(DistillingMethod):
         validation_alias=AliasChoices("budget_warmup", "anneal"),
         ge=0,
         le=1,
+        title="Budget warm-up (fraction of training)",
         description="Fraction of the training during which the budget falls from the full cost",
     )
     sandwich_weight: float = Field(
@@ -82,10 +85,12 @@ class LCNet(DistillingMethod):
         validation_alias=AliasChoices("bn_recalibration_batches", "refreshed"),
         ge=0,
         le=10_000,
+        title="Batch-norm recalibration (batches)",
         description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
     )
     gates: Literal["image", "constant", "fixed"] = Field(
         "image",
+        title="What gates depend on",
         description="What the gates depend on: image and λ; λ alone, learned; or λ alone, fixed at the most common gates of the "
         "network in training.init_from",
     )

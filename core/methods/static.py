@@ -23,13 +23,14 @@ class Static(DistillingMethod):
     papers = (bibliography.DISTILLATION,)
     name: Literal["static"] = "static"
     route: tuple[str, ...] = Field(
-        (), description="Route to train, as control=option, one per control node (empty: the most expensive route)"
+        (), title="Route to train", description="Route to train, as control=option, one per control node (empty: the most expensive route)"
     )
     controller_holdout: float = Field(
         0.0,
         validation_alias=AliasChoices("controller_holdout", "held_out"),
         ge=0,
         lt=1,
+        title="Images withheld from training (fraction)",
         description="Fraction of the training images to leave out, so that a gated network initialised from this one (with the "
         "same seed and fraction) has unseen images for its controllers",
     )

@@ -36,7 +36,7 @@ def inspected(page: Page) -> None:
     """The details of a controller, down to the pixels in favour of an option."""
     lit(page)
     page.locator('.gate-graph [data-node="Q2"]').click()
-    expect(page.get_by_text("Pixels in favour of")).to_be_visible()
+    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
     page.get_by_text("Download trace (JSON)").scroll_into_view_if_needed()
 
 

@@ -71,7 +71,7 @@ def clicks(page: Page) -> tuple[list[float], list[float]]:
     """From the click on a node to what is known of it, and to what it made of the image, which the server computes."""
     known, computed = [], []
     for turn in range(TURNS):
-        name, sign = (("Q1", "Pixels in favour of"), ("stem", "Output: "))[turn % 2]
+        name, sign = (("Q1", "Attribution method"), ("stem", "Output: "))[turn % 2]
 
         def click(name: str = name) -> None:
             page.locator(f'.gate-graph [data-node="{name}"]').click()

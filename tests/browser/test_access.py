@@ -25,7 +25,7 @@ def test_axe_finds_no_serious_fault(browser: Browser, server: str, scheme: str) 
     settled(page)
     assert faults(page) == []
     page.locator('.gate-graph [data-node="Q1"]').click()
-    expect(page.get_by_text("Pixels in favour of")).to_be_visible()
+    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
     page.get_by_text("Make it harder").click()
     page.get_by_text("Draw", exact=True).click()
     expect(page.locator(".sketch canvas")).to_be_visible()

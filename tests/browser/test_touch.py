@@ -100,7 +100,7 @@ def test_the_output_of_a_node_and_the_pixels_in_favour_of_an_option(page: Page, 
     expect(page.get_by_text("Output: ")).to_be_visible()
     page.locator('.gate-graph [data-node="Q1"]').click()
     expect(page.get_by_text("Scores of its options for this image")).to_be_visible()
-    expect(page.get_by_text("Pixels in favour of")).to_be_visible()
+    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
     before = page.locator("figure img").last.get_attribute("src")
     page.get_by_text("Occlusion", exact=True).click()
     expect(page.locator("figure img").last).not_to_have_attribute("src", before or "")
@@ -112,7 +112,7 @@ def test_the_details_of_a_node_appear_at_once_and_follow_the_slider(page: Page, 
     open_explore(page, server)
     put(page, 0.2)
     page.locator('.gate-graph [data-node="Q1"]').click()
-    expect(page.get_by_text("Pixels in favour of")).to_be_visible()
+    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
     card = page.locator(".gate-graph .details")
     for words in ("Q1 · Controller", "Multiply-adds", "Share of the static network", "Reads ", "at λ = 0.20"):
         expect(card.get_by_text(words).first).to_be_visible()
