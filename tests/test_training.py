@@ -323,7 +323,7 @@ def test_a_training_goes_on_with_the_same_classes_alone(scratch_database: str) -
     store.lifecycle.claim(run.id)
     store.checkpoints.save(run.id, 1, b"", metrics={}, seconds=1.0)
     store.lifecycle.stop(run.id)
-    with pytest.raises(DataError, match=r"another order.*train a new run"):
+    with pytest.raises(DataError, match=r"different order.*train a new run"):
         work(store, run.id)
     assert store.runs.get(run.id).state == "failed"
     fresh = store.runs.create(small(training={"epochs": 1}).record())

@@ -89,7 +89,7 @@ def read_header(file: Path) -> Header:
             header: dict[str, str] = opened.metadata() or {}
             rate = float(opened.get_tensor(EXCHANGE_RATE)) if EXCHANGE_RATE in opened.keys() else None  # noqa: SIM118
     except (OSError, SafetensorError, TypeError) as error:
-        raise StoreError(f"{file}: not readable as safetensors: {reason(error)}") from error
+        raise StoreError(f"{file}: cannot be read as safetensors: {reason(error)}") from error
     try:
         content = json.loads(header[HEADER])
     except (KeyError, ValueError) as error:
