@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.graph.execution import execute
     from core.graph.policy import Greedy
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Builder", "Greedy", "cost", "execute", "load", "predict"]
 
 HOMES = {

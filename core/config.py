@@ -1,4 +1,4 @@
-"""A choice: everything that one run needs to be repeated."""
+"""Run configuration: everything needed to reproduce a run."""
 
 import json
 import shlex
@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.architectures import Architecture
 from core.datasets import Dataset
-from core.methods import Method, Pupil
+from core.methods import DistillingMethod, Method
 from core.registry import ConfigError, choose, first_line
 from core.store.record import RunRecord
 
@@ -84,13 +84,14 @@ class RunConfig(BaseModel):
         if trained and not there:
             raise ValueError(f"{self.architecture.name} has no control nodes for method {self.method.name}: choose method static")
         if trained and there != trained:
-            how = {"one": "pick one of several options", "each": "open each gate by itself"}
+            how = {"one": "pick one of several options", "each": "open each gate on its own"}
             shape, method = self.architecture.name, self.method.name
-            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains those that {how[trained]}")
+            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains control nodes that {how[trained]}")
         if self.method.continues and not self.training.init_from:
-            raise ValueError("this takes over what another network's gates do: name its exported file in training.init_from")
-        if isinstance(self.method, Pupil) and self.method.distillation_weight and not (self.method.teacher or self.training.init_from):
-            raise ValueError("there is nothing to distil: name an exported run in method.teacher, or begin with one in training.init_from")
+            raise ValueError("these gates are copied from a trained network: name its exported file in training.init_from")
+        distils = isinstance(self.method, DistillingMethod) and self.method.distillation_weight
+        if distils and not (self.method.teacher or self.training.init_from):
+            raise ValueError("there is nothing to distil: name an exported run in method.teacher or in training.init_from")
         if self.lam is not None and not self.gated:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self
@@ -114,7 +115,7 @@ class RunConfig(BaseModel):
         )
 
     def command(self) -> str:
-        """The command that trains it: every option that is not as it comes."""
+        """Return the command that trains it, with every option that differs from its default."""
         words = [f"python -m core train {self.architecture.name} --dataset {self.dataset.name} --method {self.method.name}"]
         words += [] if self.lam is None else [f"--lam {self.lam!r}"]
         words += [f"--epochs {self.training.epochs}", f"--seed {self.training.seed}"]
@@ -128,22 +129,25 @@ class RunConfig(BaseModel):
 
 
 def read_lams(text: str) -> tuple[float | None, ...]:
-    """Values of λ with commas between them; "every" is one network for every λ, as none. Raises ConfigError."""
+    """Return the values of λ between commas; "every" is None, one network for every λ. Raises ConfigError."""
+    words = _words(text, "λ")
     try:
-        return tuple(dict.fromkeys(None if word == "every" else float(word) for word in _words(text, "λ")))
+        return tuple(dict.fromkeys(None if word == "every" else float(word) for word in words))
     except ValueError as error:
-        raise ConfigError(f"λ is neither a number nor 'every': {error}") from None
+        raise ConfigError(f"λ must be a number or 'every': {error}") from None
 
 
 def read_seeds(text: str) -> tuple[int, ...]:
-    """Seeds with commas between them. Raises ConfigError."""
+    """Return the seeds between commas. Raises ConfigError."""
+    words = _words(text, "seed")
     try:
-        return tuple(dict.fromkeys(int(word) for word in _words(text, "seed")))
+        return tuple(dict.fromkeys(int(word) for word in words))
     except ValueError as error:
-        raise ConfigError(f"a seed is no whole number: {error}") from None
+        raise ConfigError(f"a seed must be a whole number: {error}") from None
 
 
 def _words(text: str, what: str) -> list[str]:
+    """Return the words between commas. Raises ConfigError where there are none."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         raise ConfigError(f"give at least one {what}")
@@ -151,7 +155,7 @@ def _words(text: str, what: str) -> list[str]:
 
 
 def run_config(**choices: Any) -> RunConfig:
-    """A validated configuration. Raises ConfigError, one line that says which option to mend."""
+    """Return a validated configuration. Raises ConfigError naming the option to correct."""
     try:
         return RunConfig.model_validate(choices)
     except ValidationError as error:

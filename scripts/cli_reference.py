@@ -21,9 +21,8 @@ SKIPPED = "--help"
 INTRODUCTION = """
 # Command line
 
-`python -m core COMMAND` trains, explores and measures networks. Every command explains itself with `--help`. Results
-are tables, or data with `--json`. A command ends with status 0, or with status 2 and one line that says what to
-correct.
+The commands below train, explore and measure networks. Each explains itself with `--help`. Results are tables, or data
+with `--json`. A command ends with status 0, or with status 2 and one line that says what to correct.
 
 RUN is the id or the name of a run. The names of runs that ship with the project begin with `reference/`.
 `--set PART.OPTION=VALUE` sets an option of the [architecture](#architectures), the [dataset](#datasets), the

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from core.config import RunConfig, run_config
-from core.datasets import Data
-from core.evaluation.evaluate import normalised
+from core.datasets import Data, normalised
 from core.graph.execution import execute
 from core.graph.policy import Greedy
 from core.registry import ConfigError

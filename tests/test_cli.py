@@ -163,7 +163,7 @@ def test_force_holds_a_gate_open_or_closed(trained: str, pictures: dict[str, Pat
     deep = told(*at, "--force", "N7=on")
     assert isinstance(deep, list)
     assert "N7" in deep[0]["executed"]
-    assert "cannot be kept" in refused(*at, "--force", "N7=on", "--force", "N3=off")
+    assert "cannot be forced off" in refused(*at, "--force", "N7=on", "--force", "N3=off")
     assert "NODE=on" in refused(*at, "--force", "N3")
 
 
@@ -208,7 +208,7 @@ def test_evaluate_refuses_a_folder_whose_classes_are_others_by_now(tmp_path: Pat
     told("train", "plain", "--dataset", "folder", *options)
     assert told("evaluate", "mine")
     (folder / "ant").rename(folder / "zebra")
-    assert "(new: zebra; missing: ant)" in refused("evaluate", "mine")
+    assert "(new: zebra; missing: ant). Restore the original data" in refused("evaluate", "mine")
 
 
 def test_the_same_training_gives_the_same_metrics(trained: str) -> None:

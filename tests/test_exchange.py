@@ -227,7 +227,7 @@ def test_older_files_are_still_read(file: Path, other: Store) -> None:
     changed(file, old)
     told = read_header(file)
     assert (told.seconds, told.machine, told.exchange_rate) == (90.0, None, rate)
-    assert rate == float(load_file(file)["graph.exchange_rate"])
+    assert rate == float(load_file(file)["graph.tradeoff.exchange_rate"])
     lines = card(told).splitlines()
     assert "- Time to train: 1.5 minutes" in lines
     run = import_run(other, file)
@@ -243,7 +243,7 @@ def test_the_card_tells_what_the_header_tells(file: Path) -> None:
     told = read_header(file).model_copy(update={"seconds": 150.0, "machine": "x86_64, 2 cores", "exchange_rate": 0.0341})
     lines = card(told).splitlines()
     assert "- Time to train: 2.5 minutes on x86_64, 2 cores" in lines
-    assert "- Exchange rate κ: 0.0341 (the accuracy that the static network's whole cost is worth)" in lines
+    assert "- Exchange rate κ: 0.0341, the accuracy that the static network's whole cost is worth" in lines
     assert sum(line.startswith("| 0.25 | ") for line in lines) == 2
     controllers = next(line for line in lines if line.startswith("- Controllers: "))
     assert 0 < float(controllers.split()[2].rstrip("%")) < 2

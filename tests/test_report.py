@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from core.evaluation.pareto import ParetoPoint
 from core.evaluation.report import (
     BEST,
     NO_BETTER_THAN_ROUTES,
@@ -18,6 +17,7 @@ from core.evaluation.report import (
     same_images,
     warnings,
 )
+from core.pareto import ParetoPoint
 from core.registry import ConfigError
 from core.store import Run
 

@@ -16,8 +16,7 @@ from safetensors.torch import load
 from torch import nn
 
 from core.config import RunConfig, run_config
-from core.datasets import DataError
-from core.evaluation.evaluate import normalised
+from core.datasets import DataError, normalised
 from core.graph.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
 from core.store.lifecycle import Lifecycle

@@ -64,7 +64,7 @@ def bench(
         import torch
 
         torch.set_num_threads(counts[0])
-        at = (along[0] if along else 0.5) if graph.every_lam else None
+        at = (along[0] if along else 0.5) if graph.tradeoff.every_lam else None
         times = node_times(graph, images, lam=at, batch=sizes[0])
         if as_json:
             print_json(times)
@@ -111,7 +111,7 @@ def _network(
     """
     import torch
 
-    from core.evaluation.evaluate import normalised
+    from core.datasets import normalised
     from core.explain.model import load_model
 
     along: list[float | None] = []
@@ -123,7 +123,7 @@ def _network(
         refuse_unused(what, sets)
         model = load_model(opened(db), what)
         graph, images = model.graph, normalised(_images(model))
-        along += lams if graph.every_lam else [model.lam]
+        along += lams if graph.tradeoff.every_lam else [model.lam]
     if not graph.controls:
         raise ConfigError(f"{what} has no gates, so it cannot be compared with its static network: choose a gated network")
     return graph, images, along
@@ -150,7 +150,7 @@ def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> N
     from core.fast.bench import slider
     from core.scale import SLIDER_STEPS
 
-    if what in names("architectures") or not (model := load_model(opened(db), what)).graph.every_lam:
+    if what in names("architectures") or not (model := load_model(opened(db), what)).graph.tradeoff.every_lam:
         raise ConfigError(f"--slider needs a run that serves every λ, and {what} does not: name another run")
     images = _images(model)
     rows: list[dict[str, Any]] = []

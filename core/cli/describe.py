@@ -51,8 +51,8 @@ def describe(
     total, static = millions(described["macs_full"]), millions(described["macs_static"])
     print(f"All nodes: {total} multiply-adds. Static network: {static}.")
     print(f"Controllers: {described['controllers_share']:.2%} of the static network's multiply-adds.")
-    if described["every_lam"] and any(control.decides == "one" for control in graph.controls):
-        print(f"Exchange rate κ: {described['exchange_rate']:.3g}, the accuracy that the static network's whole cost is worth.")
+    if described["tradeoff"]:
+        print(f"{described['tradeoff']}.")
     print(f"Not counted: {', '.join(described['not_counted'])}.")
 
 

@@ -71,7 +71,7 @@ def _check(model: "Model", given: dict[str, Any], policy: PolicyName) -> None:
     chosen = [option for option, value in given.items() if value is not None]
     if len(chosen) > 1:
         raise ConfigError(f"{' and '.join(chosen)} cannot be combined: give one of them")
-    if chosen and chosen != ["--lam"] and not model.graph.every_lam:
+    if chosen and chosen != ["--lam"] and not model.graph.tradeoff.every_lam:
         raise ConfigError(f"{chosen[0]} needs a run that serves every λ, and {model.run} does not: leave it out")
     if policy == "random" and any(control.decides == "each" for control in model.graph.controls):
         raise ConfigError(
@@ -86,7 +86,7 @@ def _lams(model: "Model", run: "Run", lam: float | None, grid: int | None, budge
 
     if budgets:
         return [lam_of_run(run, budget) for budget in budgets]
-    if lam is None and model.graph.every_lam:
+    if lam is None and model.graph.tradeoff.every_lam:
         points = grid or 11
         return [resolve_lam(model, step / (points - 1)) for step in range(points)]
     return [resolve_lam(model, lam)]

@@ -33,7 +33,7 @@ def predict(
     store = opened(db)
     model = load_model(store, run)
     if budget is not None:
-        if lam is not None or not model.graph.every_lam:
+        if lam is not None or not model.graph.tradeoff.every_lam:
             raise ConfigError("--budget chooses λ: leave out --lam, and name a run that serves every λ")
         lam = lam_of_run(store.runs.get(run), budget)
     lam = model.default_lam if lam is None else lam

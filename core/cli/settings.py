@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import RunConfig, Training, run_config
 from core.evaluation.series import APART
-from core.methods import Pupil
+from core.methods import DistillingMethod
 from core.registry import ConfigError, Kind, choose, component
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def configuration(
     parts = settings(pairs, architecture=architecture, dataset=dataset, method=method)
     training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
     config = run_config(**parts | {"training": training}, lam=lam)
-    if isinstance(config.method, Pupil) and config.method.teacher and not config.method.distillation_weight:
+    if isinstance(config.method, DistillingMethod) and config.method.teacher and not config.method.distillation_weight:
         raise ConfigError("method.teacher has no effect: set method.distillation_weight above 0 as well, for example to 1")
     return config
 

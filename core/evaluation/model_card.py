@@ -5,9 +5,9 @@ from statistics import mean, stdev
 
 from core.config import RunConfig, run_config
 from core.evaluation.collapse import Collapsed
-from core.evaluation.pareto import ParetoPoint
 from core.evaluation.report import HIGH, LOW, beaten_by, gain, mean_dependence
 from core.graph.description import describe
+from core.pareto import ParetoPoint
 from core.store.exchange import Header
 from core.store.record import Row
 
@@ -31,10 +31,12 @@ def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
     ]
     if told.seconds:
         lines.append(f"- Time to train: {told.seconds / 60:.1f} minutes{f' on {told.machine}' if told.machine else ''}")
-    if config.method.decides == "one" and told.exchange_rate is not None:
-        lines.append(f"- Exchange rate κ: {told.exchange_rate:.3g} (the accuracy that the static network's whole cost is worth)")
     if config.gated:
-        graph = config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None)
+        graph = config.method.prepare(config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None), config.lam)
+        if graph.tradeoff.exchange_rate is not None and told.exchange_rate is not None:
+            graph.tradeoff.exchange_rate.fill_(told.exchange_rate)
+        if graph.tradeoff.description:
+            lines.append(f"- {graph.tradeoff.description}")
         share = describe(graph)["controllers_share"]
         lines.append(f"- Controllers: {share:.2%} of the static network's multiply-adds")
     lines += [f"- {Collapsed(**control)}" for control in told.figures.collapsed]

@@ -14,8 +14,8 @@ from typing import Any
 from core.datasets import Dataset
 from core.evaluation.collapse import Collapsed
 from core.evaluation.dependence import INDEPENDENT
-from core.evaluation.pareto import ParetoPoint, accuracy_at, cost_for, hypervolume, mean_difference
 from core.evaluation.series import runs_of
+from core.pareto import ParetoPoint, accuracy_at, cost_for, hypervolume, mean_difference
 from core.registry import ConfigError, choose
 from core.scale import cost_share
 from core.store import Run, Store

@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from core.config import RunConfig, run_config
-from core.fast.engine import Engine
 from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
-from core.graph.static import static_network
 from core.store import Store, StoreError
 from core.store.exchange import read_header
 from core.store.references import SHIPPED
 from core.store.runs import REFERENCE
 
 DEFAULT_LAM = 0.5  # of a network that serves every λ
+
+ImageTensor = Tensor  # pixels (C, H, W) of an image, or (N, C, H, W) of several, uint8
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,6 @@ class Model:
     image: tuple[int, int, int]
     classes: tuple[str, ...]
 
-    @cached_property
-    def engine(self) -> Engine:
-        """The network, compiled to its fastest equivalent."""
-        return Engine(self.graph)
-
-    @cached_property
-    def static_engine(self) -> Engine:
-        """The static network, compiled to its fastest equivalent."""
-        return Engine(static_network(self.graph))
-
     @property
     def lam(self) -> float | None:
         """The λ that the network was trained for, or None if it serves every λ or has no gates."""
@@ -48,7 +38,7 @@ class Model:
     @property
     def default_lam(self) -> float | None:
         """The λ to use where none is given: the one it was trained for, or the middle of the slider."""
-        return DEFAULT_LAM if self.graph.every_lam else self.lam
+        return DEFAULT_LAM if self.graph.tradeoff.every_lam else self.lam
 
 
 def use_one_thread() -> None:
@@ -88,6 +78,6 @@ def load_model(store: Store, id_or_name: int | str) -> Model:
 
 def _model(name: str, config: RunConfig, image: tuple[int, int, int], classes: Sequence[str], weights: bytes) -> Model:
     """Return the network of a configuration with its weights. Raises UserError where they do not fit."""
-    graph = config.method.prepare(config.architecture.build(image, len(classes), every_lam=config.lam is None))
+    graph = config.method.prepare(config.architecture.build(image, len(classes), every_lam=config.lam is None), config.lam)
     unpack(weights, graph)
     return Model(name, config, graph.eval().requires_grad_(False), image, tuple(classes))

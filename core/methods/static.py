@@ -11,12 +11,13 @@ from core.graph.graph import Graph
 from core.graph.policy import Open
 from core.graph.static import static_network
 from core.graph.validation import columns
-from core.methods import Batch, Pupil, StepResult
+from core.methods import Batch, DistillingMethod, StepResult
+from core.methods.holdout import reserved
 from core.methods.losses import classification, taught
 from core.registry import Decides
 
 
-class Static(Pupil):
+class Static(DistillingMethod):
     """Cross-entropy on a fixed path, and if it is wanted what another network says."""
 
     papers = (bibliography.DISTILLATION,)
@@ -37,16 +38,15 @@ class Static(Pupil):
     def decides(self) -> Decides:
         return None
 
-    @property
-    def kept_back(self) -> float:
-        return self.controller_holdout
+    def holdout(self, count: int, batches: int) -> int:
+        return reserved(self.controller_holdout, count, batches)
 
-    def prepare(self, graph: Graph) -> Graph:
+    def prepare(self, graph: Graph, lam: float | None) -> Graph:
         named = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}
         return static_network(graph, graph.reference | columns(graph.nodes, named))
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
-        learnt = int((~batch.kept_back).sum())  # those kept back come last
+        learnt = int((~batch.holdout).sum())  # the holdout comes last
         execution = execute(graph, batch.images[:learnt], Open())
         losses = {"classification": classification(execution, batch.labels[:learnt])}
         if batch.teacher is not None:
