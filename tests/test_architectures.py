@@ -45,7 +45,11 @@ on_images = pytest.mark.parametrize("image", SHAPES, ids=str)
 
 
 @everywhere
-@on_images
+@pytest.mark.parametrize(
+    "image",
+    [SHAPES[0], pytest.param(SHAPES[1], marks=pytest.mark.long), pytest.param(SHAPES[2], marks=pytest.mark.long), SHAPES[3]],
+    ids=str,
+)
 def test_every_image_and_number_of_classes_gets_an_answer(name: str, image: tuple[int, int, int]) -> None:
     for classes, every_lam in product((2, 10), (False, True)):
         graph = built(name, image, classes, every_lam)

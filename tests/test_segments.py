@@ -260,6 +260,7 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
         raise
 
 
+@pytest.mark.long
 @settings(max_examples=120, phases=[Phase.explicit, Phase.generate])  # an example takes too long to look for smaller ones
 @given(graph=mixed_graphs(), seed=st.integers(0, 99))
 def test_random_networks_answer_as_the_executor_does(graph: Graph, seed: int) -> None:

@@ -133,7 +133,7 @@ def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None
     assert store.runs.get(runs[0].id).state == "interrupted"
 
 
-@pytest.mark.parametrize("by_hand", [False, True], ids=["from the app", "from the command line"])
+@pytest.mark.parametrize("by_hand", [pytest.param(False, marks=pytest.mark.long), True], ids=["from the app", "from the command line"])
 def test_a_sweep_that_is_asked_to_end_ends_its_processes(scratch_database: str, by_hand: bool) -> None:
     store = Store(scratch_database)
     long = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 5000})})

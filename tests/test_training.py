@@ -37,14 +37,14 @@ def small(**choices: object) -> RunConfig:
 
 CHOICES = [
     {},
-    {"lam": 0.7},
+    pytest.param({"lam": 0.7}, marks=pytest.mark.long),
     {"method": {"name": "d2nn", "metric": "f1", "bag_size": 8}},
-    {"method": "static"},
+    pytest.param({"method": "static"}, marks=pytest.mark.long),
     {"architecture": "plain", "method": "static"},
-    {"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5},
+    pytest.param({"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5}, marks=pytest.mark.long),
     {"training": {"precision": "bfloat16"}},
     {"training": {"freeze_bn": 0.5}},
-    {"training": {"weights_dtype": "float16"}},
+    pytest.param({"training": {"weights_dtype": "float16"}}, marks=pytest.mark.long),
     {"method": {"name": "d2nn", "bn_recalibration_batches": 2}},
     {"method": {"name": "d2nn", "self_distillation": 1.0}, "training": {"optimizer": "sgd", "learning_rate": 0.05}},
 ]
