@@ -244,7 +244,7 @@ def test_either_kind_of_gate_can_be_left_out(layers: bool, channels: bool, optio
 
 def test_depths_that_do_not_exist_are_refused() -> None:
     for options in ({"depth": 21}, {"depth": 20, "images": "imagenet"}):
-        with pytest.raises(ConfigError, match="deep"):
+        with pytest.raises(ConfigError, match="depth"):
             choose("architectures", {"name": "lc_resnet"} | options)
 
 
