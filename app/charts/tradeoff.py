@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import Any
 
 import plotly.graph_objects as go
-from core.pareto import ParetoPoint, hull
 
 from app.charts.style import DASHES, frame, line_style
 from app.colours import LINES, SOFT
