@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from core.bibliography import Paper
-from core.registry import Kind, component, names
+from core.registry import ComponentKind, component, names
 
 KINDS_OF_VALUE = {  # singular and plural
     bool: ("true or false", "true or false"),
@@ -48,12 +48,12 @@ class Choice:
     options: tuple[Option, ...]
 
 
-def choices(kind: Kind) -> list[Choice]:
+def choices(kind: ComponentKind) -> list[Choice]:
     """Return every architecture, method or dataset in alphabetical order."""
     return [choice(kind, name) for name in names(kind)]
 
 
-def choice(kind: Kind, name: str) -> Choice:
+def choice(kind: ComponentKind, name: str) -> Choice:
     """Return one of them by its name. Raises ConfigError naming the known ones."""
     model = component(kind, name)
     return Choice(name, summary(model), model.papers, tuple(options(model)))

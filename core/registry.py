@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.bibliography import Paper
 from core.errors import UserError
 
-Kind = Literal["architectures", "methods", "datasets"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+ComponentKind = Literal["architectures", "methods", "datasets"]
+COMPONENT_KINDS: tuple[ComponentKind, ...] = get_args(ComponentKind)
 Decides = Literal["one", "each"] | None  # how control nodes decide: for one of several options, or for each gate on its own
 
 
@@ -33,7 +33,7 @@ class Component(BaseModel):
     name: str
 
 
-def names(kind: Kind) -> list[str]:
+def names(kind: ComponentKind) -> list[str]:
     """Return the names that can be chosen, in alphabetical order, without importing any of them."""
     package = importlib.import_module(f"core.{kind}")
     files = (file for folder in package.__path__ for file in Path(folder).glob("*.py"))
@@ -41,7 +41,7 @@ def names(kind: Kind) -> list[str]:
 
 
 @cache
-def component(kind: Kind, name: str) -> type[Component]:
+def component(kind: ComponentKind, name: str) -> type[Component]:
     """The class behind a name. Raises ConfigError naming the known ones."""
     if name not in names(kind):
         raise ConfigError(f"{name!r} is not one of the {kind}: choose one of {', '.join(names(kind))}")
@@ -52,7 +52,7 @@ def component(kind: Kind, name: str) -> type[Component]:
     raise ConfigError(f"core/{kind}/{name}.py holds no component: derive a class from core.{kind}'s base class there")
 
 
-def choose(kind: Kind, choice: str | dict[str, Any] | Component) -> Component:
+def choose(kind: ComponentKind, choice: str | dict[str, Any] | Component) -> Component:
     """A component from its name, from `{"name": ..., option: value}`, or as it is. Raises ConfigError."""
     if isinstance(choice, Component):
         return choice

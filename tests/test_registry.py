@@ -6,9 +6,9 @@ import pytest
 
 from core.config import run_config
 from core.errors import UserError
-from core.registry import KINDS, Component, ConfigError, Kind, choose, component, names
+from core.registry import COMPONENT_KINDS, Component, ConfigError, Kind, choose, component, names
 
-EVERYTHING = [(kind, name) for kind in KINDS for name in names(kind)]
+EVERYTHING = [(kind, name) for kind in COMPONENT_KINDS for name in names(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERYTHING)

@@ -8,17 +8,17 @@ from rich.table import Table
 
 from core.cli.options import AsJson
 from core.cli.output import NOTHING, print_json, print_table
-from core.registry import KINDS, Kind
+from core.registry import COMPONENT_KINDS, ComponentKind
 
 
 def list_choices(
-    kind: Annotated[Kind | None, typer.Argument(metavar="KIND", help="Which to list (default: all).")] = None,
+    kind: Annotated[ComponentKind | None, typer.Argument(metavar="KIND", help="Which to list (default: all).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List architectures, methods and datasets with their papers."""
     from core.choices import choices
 
-    found = {one: choices(one) for one in ([kind] if kind else KINDS)}
+    found = {one: choices(one) for one in ([kind] if kind else COMPONENT_KINDS)}
     if as_json:
         print_json({one: [asdict(choice) for choice in there] for one, there in found.items()})
         return

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.fast.kernels import Kernel, kernel, means
-from core.modules.controller import LEAST, Controller, summary
+from core.modules.controller import MIN_LOG_PROBABILITY, Controller, summary
 from core.modules.gate_network import GateNetwork, bounded
 
 AVERAGES: dict[int, Tensor] = {}
@@ -114,5 +114,5 @@ def _sorted(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     logs = scores - scores.max()
     logs = logs - np.log(np.exp(logs).sum())
     logs.sort()
-    clipped: NDArray[np.float32] = logs[:, ::-1].clip(min=LEAST)
+    clipped: NDArray[np.float32] = logs[:, ::-1].clip(min=MIN_LOG_PROBABILITY)
     return clipped

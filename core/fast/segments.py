@@ -19,8 +19,8 @@ from core.fast.onnx_export import gates_of, written
 from core.fast.plan import Mask, Step
 from core.graph.graph import Graph
 
-MOST = 6  # different gates of nodes in a segment, not counting branches
-KEPT = 64  # programs of a segment that are kept at a time
+MAX_NODE_GATES = 6  # different gates of nodes in a segment, not counting branches
+MAX_PROGRAMS = 64  # programs of a segment that are kept at a time
 YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 Numbers = NDArray[np.float32]
@@ -89,7 +89,7 @@ class Segment:
         """Return the program of a pattern, and make it if it is not kept."""
         program = self.programs.get(pattern)
         if program is None:
-            for oldest in list(self.programs)[: 1 - KEPT]:
+            for oldest in list(self.programs)[: 1 - MAX_PROGRAMS]:
                 self.programs.pop(oldest, None)
             program = self.programs[pattern] = self._program(pattern)
         return program
@@ -152,7 +152,7 @@ def _fits(steps: Sequence[Step], deciding: bool) -> bool:
         by_program = isinstance(control.run, GateNetworkKernel) and control.node.decides == "each"
         if not (deciding and by_program) or any(gate.control == name for gate in steps[-1].node.gates):
             return False
-    return len({step.node.gates for step in steps if step.node.gates}) <= MOST
+    return len({step.node.gates for step in steps if step.node.gates}) <= MAX_NODE_GATES
 
 
 def _writable(graph: Graph, step: Step) -> bool:

@@ -19,7 +19,7 @@ from core.fast.autotune import fastest
 from core.fast.plan import Answer
 from core.graph.policy import Forced, Greedy, Open, Policy, Replay
 
-LEAST = 16  # images in a part: with fewer, dividing costs more than it gains
+MIN_IMAGES_PER_PART = 16  # images in a part: with fewer, dividing costs more than it gains
 
 Run = Callable[[Tensor, Policy, Tensor | float | None], Answer]
 
@@ -46,7 +46,7 @@ def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) ->
     """Return the answer of `run` for images (B, C, H, W) in as many parts as torch has threads, or None if they cannot be divided."""
     threads = torch.get_num_threads()
     lams = lam.reshape(-1) if isinstance(lam, Tensor) and lam.numel() > 1 else None  # (B,), or one for all
-    if threads == 1 or len(x) < LEAST * threads or (lams is not None and len(lams) != len(x)):
+    if threads == 1 or len(x) < MIN_IMAGES_PER_PART * threads or (lams is not None and len(lams) != len(x)):
         return None
     ends = [len(x) * part // threads for part in range(threads + 1)]
     parts = [slice(start, end) for start, end in pairwise(ends)]

@@ -61,7 +61,7 @@ def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, hal
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def begin_with(state: bytes, graph: Graph, own_weights: OwnWeights = dict) -> set[str]:
+def initialise_from(state: bytes, graph: Graph, own_weights: OwnWeights = dict) -> set[str]:
     """Puts the weights of another network into nodes of the same name and shape. Raises CheckpointError if most of them have none.
 
     Returns the names of the nodes all of whose parameters it found. `state`: an exported run, or weights under published names as

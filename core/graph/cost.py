@@ -40,12 +40,12 @@ class CostReport:
         return cost_share(self.used, self.static)
 
 
-def spent(graph: Graph, execution: Execution) -> Tensor:
+def reward_cost(graph: Graph, execution: Execution) -> Tensor:
     """What an execution cost by the graph's prices, as a share of the static network's, for each of its images (B,)."""
     return (_computed(graph, execution) * graph.prices).sum(dim=1) / static_price(graph)
 
 
-def spent_after(graph: Graph, execution: Execution, control: str) -> Tensor:
+def reward_cost_after(graph: Graph, execution: Execution, control: str) -> Tensor:
     """What each image cost in the nodes after a control node, (B,), by the graph's prices, as a share of the static network's."""
     first = [node.name for node in graph.nodes].index(control) + 1
     ran = torch.stack([execution.ran[node.name] for node in graph.nodes[first:]], dim=1)  # (B, nodes)

@@ -17,7 +17,7 @@ from torch import Tensor
 from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.graph.policy import Policy
-from core.graph.rows import gathered, scattered
+from core.graph.rows import gather_rows, scatter_rows
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Sent:
 
     def by_row(self) -> Tensor:
         """A value per row, (B, ...)."""
-        return self.values if self.of is None else gathered(self.values, self.of)
+        return self.values if self.of is None else gather_rows(self.values, self.of)
 
     def numbers(self, rows: Tensor) -> Tensor:
         """Which value some rows (n,) have, (n,)."""
@@ -81,7 +81,7 @@ class Sent:
         """The values of some rows (n,), (n, ...); not a copy where that is all values in their order."""
         numbers = self.numbers(rows)
         whole = len(numbers) == len(self.values) and bool((numbers[1:] > numbers[:-1]).all())
-        return self.values if whole else gathered(self.values, numbers)
+        return self.values if whole else gather_rows(self.values, numbers)
 
     def scaled(self, by: Tensor) -> "Sent":
         """Each row times a number, (B,), which is zero where the values are."""
@@ -90,7 +90,7 @@ class Sent:
         if bool(((by == 0) | (by == 1)).all()):
             return self
         first, of = _first_occurrences(_combine_keys(self.of, _bits(by)))
-        values = gathered(self.values, self.of[first])
+        values = gather_rows(self.values, self.of[first])
         return Sent(values * _spread(by[first], values), of)
 
 
@@ -188,7 +188,7 @@ def _computed(
     named = {name: None if value is None else value[chosen] for name, value in named.items()}
     some: Tensor = part(*(one.of_rows(chosen) for one in inputs), **named, **how)
     if alike is None:
-        return Sent(scattered(some, rows, batch))
+        return Sent(scatter_rows(some, rows, batch))
     if len(rows) == batch:
         return Sent(some, alike[1])
     nothing = torch.full_like(runs, len(some), dtype=torch.int64)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from core.graph.measure import measure
 from core.graph.node import GraphError, Node
 from core.graph.tradeoff import ExchangeRate, Tradeoff
-from core.graph.validation import columns, ordered, validate
+from core.graph.validation import columns, topological_order, validate
 
 
 class Parts(nn.ModuleDict):
@@ -51,7 +51,7 @@ class Graph(nn.Module):
         Raises GraphError, naming the node and what to mend, where the graph cannot be executed."""
         super().__init__()
         validate(nodes, parts)
-        self.nodes: tuple[Node, ...] = ordered(nodes)
+        self.nodes: tuple[Node, ...] = topological_order(nodes)
         self.by_name: dict[str, Node] = {node.name: node for node in self.nodes}
         self.parts = Parts(parts)
         dearest = {control.name: len(control.options) - 1 for control in self.controls}

@@ -8,7 +8,7 @@ from typing import Literal
 
 from core.errors import UserError
 
-Kind = Literal["input", "regular", "control", "dummy", "output"]
+NodeKind = Literal["input", "regular", "control", "dummy", "output"]
 Decision = Literal["one", "each"]
 
 
@@ -60,7 +60,7 @@ class Node:
     """
 
     name: str
-    kind: Kind
+    kind: NodeKind
     inputs: tuple[Edge, ...] = ()
     gates: tuple[Gate, ...] = ()
     options: tuple[str, ...] = ()

@@ -6,10 +6,10 @@ edges solid, control edges dashed; a small circle on a data edge that carries a 
 
 from collections.abc import Sequence
 
-from core.graph.node import Kind, Node
+from core.graph.node import Node, NodeKind
 
-SHAPES: dict[Kind, str] = {"input": "ellipse", "output": "ellipse", "regular": "box", "control": "diamond", "dummy": "box"}
-SHADED: tuple[Kind, ...] = ("output", "dummy")
+SHAPES: dict[NodeKind, str] = {"input": "ellipse", "output": "ellipse", "regular": "box", "control": "diamond", "dummy": "box"}
+SHADED: tuple[NodeKind, ...] = ("output", "dummy")
 
 
 def dot_source(nodes: Sequence[Node]) -> str:

@@ -72,7 +72,7 @@ class EpsilonGreedy:
 
 
 @dataclass(frozen=True)
-class Episodes:
+class RandomPrefix:
     """Greedy, but each image first explores as many control nodes as `until` says (B,), at a rate of its own (B,).
 
     So deep nodes are met as well; and since all decisions after that many are greedy, what comes out tells what the last explored one is

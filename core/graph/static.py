@@ -12,7 +12,7 @@ from core.graph.validation import find_choices
 from core.modules.layers import Add, Constant
 
 
-def running(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
+def running_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
     """The names of the nodes that run, in order, when each control node takes the column that `choices` gives it.
 
     Gates that decide each by its own score are all open.
@@ -32,7 +32,7 @@ def _taken(graph: Graph, gate: Gate, choices: Mapping[str, int]) -> bool:
 
 def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
     """The nodes without which a route would not have its answer, in order: its last output and all that feeds it; no control nodes."""
-    runs = running(graph, choices)
+    runs = running_nodes(graph, choices)
     answer = next((node.name for node in reversed(graph.outputs) if node.name in runs), None)
     if answer is None:
         raise GraphError(f"the route {dict(choices)} ends in no output")
@@ -72,7 +72,7 @@ def _constants(graph: Graph, node: Node, kept: Collection[str]) -> dict[Edge, st
     return {edge: f"{edge.source} = {edge.default!r}".replace(".", "·") for edge in absent}
 
 
-def reaching(graph: Graph, name: str) -> dict[str, int]:
+def choices_reaching(graph: Graph, name: str) -> dict[str, int]:
     """Choices under which a node runs, cheap where they are free. Raises GraphError if there are none."""
     opened = find_choices(graph.by_name, name)
     if opened is None:
@@ -92,13 +92,13 @@ def static_price(graph: Graph) -> float:
     return float(total) or 1.0
 
 
-def costs_to_come(graph: Graph, control: Node) -> list[float]:
+def min_remaining_costs(graph: Graph, control: Node) -> list[float]:
     """For each option of a control node, the share of the static cost still to come if every later control node takes its cheapest."""
     before = {node.name for node in graph.nodes[: graph.nodes.index(control) + 1]}
     prices = dict(zip((node.name for node in graph.nodes), graph.prices.tolist(), strict=True))
     static = static_price(graph)
     shares = []
     for column in range(len(control.options)):
-        runs = running(graph, reaching(graph, control.name) | {control.name: column})
+        runs = running_nodes(graph, choices_reaching(graph, control.name) | {control.name: column})
         shares.append(sum(prices[name] for name in runs if name not in before) / static)
     return shares

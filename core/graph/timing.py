@@ -7,11 +7,11 @@ import torch
 
 from core.graph.graph import Graph
 
-WARM_UP, REPEATS = 2, 7
+WARM_UP_CALLS, REPEATS = 2, 7
 
 
 @torch.no_grad()
-def seconds(graph: Graph, batch: int) -> dict[str, float]:
+def seconds_per_node(graph: Graph, batch: int) -> dict[str, float]:
     """Seconds per image of each node's module in evaluation mode, on random inputs for `batch` images. Differs from call to call."""
     device = graph.device
     graph.eval()
@@ -25,7 +25,7 @@ def seconds(graph: Graph, batch: int) -> dict[str, float]:
 
 def _timed(graph: Graph, name: str, inputs: list[torch.Tensor], weight: dict[str, torch.Tensor]) -> float:
     part = graph.parts[name]
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP_CALLS):
         part(*inputs, **weight)
     _wait(graph)
     start = time.perf_counter()

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-RATES = torch.logspace(-4, 1, 101)  # values of κ that calibration chooses from
+KAPPAS = torch.logspace(-4, 1, 101)  # values of κ that calibration chooses from
 ODDS = torch.logspace(-5, 5, 41)  # λ / (1−λ) at κ = 1 at which calibration measures
 CURVE_STEPS = 101  # values of λ for which a budget curve holds a point
 CURVE_TRIALS = 21  # points of the curve at which calibration measures, and between which it interpolates
 
 
 @dataclass(frozen=True)
-class Measured:
+class TradeoffMeasurements:
     """A graph at several λ: mean cost as a share of the static network's (λs,), and accuracy (λs,), over `count` images."""
 
     costs: Tensor
@@ -35,7 +35,7 @@ class Measured:
     count: int
 
 
-Measure = Callable[[Tensor], Measured]  # runs the graph at each of some λ (λs,)
+Measure = Callable[[Tensor], TradeoffMeasurements]  # runs the graph at each of some λ (λs,)
 
 
 def reward(accuracy: Tensor, share: Tensor, lam: Tensor | float, exchange_rate: Tensor | float) -> Tensor:
@@ -142,11 +142,11 @@ class ExchangeRate(Tradeoff):
         costs = measure(ODDS / (1 + ODDS)).costs.cpu()
         lams = torch.linspace(0, 1, 11)
         steps = []
-        for rate in RATES:
+        for rate in KAPPAS:
             odds = (lams / (1 - lams) / rate).clamp(float(ODDS[0]), float(ODDS[-1]))
             between = np.interp(odds.log(), ODDS.log(), costs)  # (lams,)
             steps.append(abs(np.diff(between)).max())
-        self.exchange_rate.fill_(float(RATES[int(np.argmin(steps))]))
+        self.exchange_rate.fill_(float(KAPPAS[int(np.argmin(steps))]))
 
 
 class BudgetCurve(Tradeoff):
@@ -175,7 +175,7 @@ class BudgetCurve(Tradeoff):
         self.curve.copy_(torch.linspace(0, 1, steps))
         points = np.linspace(0, 1, CURVE_TRIALS)
         seen = measure(torch.from_numpy(points))
-        last = dearest(seen.accuracies.tolist(), seen.count)
+        last = most_expensive_useful(seen.accuracies.tolist(), seen.count)
         rising = np.maximum.accumulate(seen.costs.tolist()) + 1e-9 * np.arange(CURVE_TRIALS)  # the cost must not fall along the curve
         self.curve.copy_(torch.from_numpy(np.interp(np.linspace(rising[0], rising[last], steps), rising, points)).float())
 
@@ -184,7 +184,7 @@ class BudgetCurve(Tradeoff):
         return "λ sets the budget, from the least that the network can spend to the most that still helps"
 
 
-def dearest(accuracies: Sequence[float], count: int) -> int:
+def most_expensive_useful(accuracies: Sequence[float], count: int) -> int:
     """Return the place of the last accuracy on `count` images that is within one standard error of the best.
 
     For the error two more answers are right and two are wrong, so that a perfect score also has one (Agresti & Coull, 1998).

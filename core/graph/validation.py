@@ -27,7 +27,7 @@ def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
             raise GraphError(f"node {node.name!r}: " + ("the input has no module" if node.kind == "input" else "it has no module in parts"))
     for stray in set(parts) - set(names):
         raise GraphError(f"parts hold a module {stray!r} that no node uses: add the node or drop the module")
-    ordered(nodes)
+    topological_order(nodes)
     for node in nodes:
         if node.kind == "output" and find_choices(by_name, node.name) is None:
             raise GraphError(
@@ -81,7 +81,7 @@ def _validate_kind(node: Node) -> None:
         raise GraphError(f"{node.kind} node {node.name!r}: a control node has options, and only a control node")
 
 
-def ordered(nodes: Sequence[Node]) -> tuple[Node, ...]:
+def topological_order(nodes: Sequence[Node]) -> tuple[Node, ...]:
     """The nodes in topological order over data and control edges, in the given order where it is free. Raises GraphError on a cycle."""
     waiting, done, order = list(nodes), set[str](), list[Node]()
     waiting.sort(key=lambda node: node.kind != "input")

@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEAST = -10.0  # log-probabilities are clamped to this
+MIN_LOG_PROBABILITY = -10.0  # log-probabilities are clamped to this
 
 
 def summary(seen: Tensor) -> Tensor:
     """Return the means (B, C) of a feature map (B, C, H, W), or the sorted log-probabilities of class scores, both (B, classes)."""
     if seen.dim() == 4:
         return seen.mean(dim=(2, 3))
-    return seen.log_softmax(dim=1).clamp(min=LEAST).sort(dim=1, descending=True).values
+    return seen.log_softmax(dim=1).clamp(min=MIN_LOG_PROBABILITY).sort(dim=1, descending=True).values
 
 
 class Controller(nn.Module):
