@@ -376,7 +376,7 @@ def every_lam_graph() -> Graph:
 
 def test_lam_is_required_and_may_differ_per_image() -> None:
     graph, x = every_lam_graph(), torch.randn(9, 2, 4, 4)
-    with pytest.raises(GraphError, match="say which"):
+    with pytest.raises(GraphError, match="serves every λ: give one"):
         execute(graph, x, Greedy())
     lams = torch.linspace(0, 1, 9)
     execution = execute(graph, x, Greedy(), lam=lams)

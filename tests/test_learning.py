@@ -100,7 +100,7 @@ SECONDS = {"x": 0.0, "Q": 0.0, "y0": 9e-3, "y1": 1e-3, "y2": 5e-3}  # the path o
 
 @pytest.mark.parametrize("every_lam", [False, True])
 def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.MonkeyPatch, every_lam: bool) -> None:
-    monkeypatch.setattr("core.methods.d2nn.seconds", lambda graph, batch: SECONDS)
+    monkeypatch.setattr("core.methods.d2nn.seconds_per_node", lambda graph, batch: SECONDS)
     method = D2NN(efficiency="seconds", exchange_rate=1.0, calibrate=False, controller_holdout=ALL)
     graph = method.prepare(three_paths(every_lam), None if every_lam else 0.4)
     method.setup(graph, 32, torch.empty(0))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.graph.rows import gather_rows, replaced, scatter_rows
+from core.graph.rows import gather_rows, overwrite_rows, scatter_rows
 
 VALUES = {
     "channels last": torch.randn(6, 3, 4, 5, dtype=torch.float64).contiguous(memory_format=torch.channels_last),
@@ -54,5 +54,5 @@ def test_rows_are_replaced_where_they_lie(values: Tensor, rows: list[int]) -> No
     by = torch.randn(len(rows), *values.shape[1:], dtype=values.dtype)
     expected = values.clone()
     expected[numbers] = by
-    assert replaced(maps, numbers, by) is maps
+    assert overwrite_rows(maps, numbers, by) is maps
     assert torch.equal(maps, expected)

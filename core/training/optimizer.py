@@ -34,7 +34,7 @@ def set_rates(optimizer: Optimizer, options: Training, progress: float) -> None:
 
 
 def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:
-    """Return three groups: weights, with weight decay; biases and norms, without; control nodes, without and with a learning rate of their own."""
+    """Return three parameter groups: weights; biases and norms, without weight decay; control nodes, without it and at `control_rate`."""
     controls = tuple(f"parts.{control.name}." for control in graph.controls)
     decayed: list[Parameter] = []
     free: list[Parameter] = []

@@ -25,9 +25,10 @@ LOG = 1.0  # seconds between updates of the progress within an epoch
 
 
 def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambda what, share: None) -> Run:
-    """Train a run in this process, from its latest checkpoint if it has one, until it finishes or a stop is requested. Return the run.
+    """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
-    `listen` gets the name of the current activity and the fraction of it that is done. An error is stored in the row of the run and raised again.
+    `listen` gets the name of the current activity and the fraction of it that is done. Errors are stored in the row of the run
+    and raised again.
     """
     malloc.keep_freed_memory()
     run = store.lifecycle.claim(run_id, machine())
