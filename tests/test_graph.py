@@ -298,7 +298,7 @@ def test_the_channels_of_a_branch_are_charged_for_the_maps_that_come_in_now() ->
 MISFITS = {
     "a channel too many": ("stem", nn.Conv2d(1, 5, 3, padding=1), r"node 'Q'.*cannot take inputs of shape \(5, 8, 8\)"),
     "inputs that it cannot take": ("more", nn.Conv2d(3, 6, 3, padding=1), r"node 'more'.*cannot take inputs of shape \(4, 8, 8\)"),
-    "three classes in one of two answers": ("y2", classifier(6, 3), r"'y1' sends \(2,\) and 'y2' \(3,\): mend"),
+    "three classes in one of two answers": ("y2", classifier(6, 3), r"'y1' sends \(2,\) and 'y2' \(3,\): change"),
     "an option too many": ("Q", Controller([(4, 8, 8)], 3), r"control node 'Q' has 2 options"),
     "no such node": ("z", nn.Identity(), r"'z' has no module to replace: name one of stem, Q, y1, more, y2"),
     "the input": ("x", nn.Identity(), r"'x' has no module to replace"),

@@ -242,7 +242,7 @@ def test_gates_can_learn_slower() -> None:
 def test_gates_within_need_a_control_node_that_decides_each() -> None:
     g = Builder((3, 8, 8))
     g.control("Q", g.input, options=("stop", "go on"))
-    with pytest.raises(GraphError, match="decides=.each."):
+    with pytest.raises(GraphError, match=r"decides=.each."):
         Graph(
             [*g.nodes, Node("b", "regular", (Edge("x"),), channels=ChannelGate("Q", 0, 2)), Node("y", "output", (Edge("b"),))],
             {**g.parts, "b": Branch(3, (2, 2), (3, 3), (1, 1)), "y": classifier(2, 2)},

@@ -1,4 +1,4 @@
-"""`list`: the architectures, methods and datasets that there are."""
+"""`list`: the available architectures, methods and datasets."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -20,11 +20,11 @@ def list_choices(
 
     found = {one: choices(one) for one in ([kind] if kind else COMPONENT_KINDS)}
     if as_json:
-        print_json({one: [asdict(choice) for choice in there] for one, there in found.items()})
+        print_json({one: [asdict(choice) for choice in listed] for one, listed in found.items()})
         return
-    for one, there in found.items():
+    for one, listed in found.items():
         table = Table("name", "summary", "papers", title=one.capitalize(), title_justify="left", show_lines=True)
-        for choice in there:
+        for choice in listed:
             table.add_row(choice.name, choice.summary, "\n".join(map(str, choice.papers)) or NOTHING)
         print_table(table)
     print("`python -m core train ARCHITECTURE --dataset NAME --method NAME --help` explains the options of each.")

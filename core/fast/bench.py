@@ -21,10 +21,10 @@ from core.graph.policy import Greedy, Open, Policy, Random, Replay
 from core.graph.static import static_network
 
 DRAWS_PER_CASE = 8  # batches of different images or random gates, each run once as a warm-up; small batches get more
-IMAGES = 64  # at least, in all draws of a case together
-MIN_TURNS = 2  # turns of each draw that count at least, however long they take
+IMAGES = 64  # minimum over all draws of a case
+MIN_TURNS = 2  # measured turns of each draw, however long they take
 PROFILED = 30  # turns of a profile
-SLID = 16  # images
+SLIDER_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns
     return {name: median(times) for name, times in taken.items()}
 
 
-def slider(model: Model, images: Tensor, turns: int = SLID) -> list[float]:
+def slider(model: Model, images: Tensor, turns: int = SLIDER_IMAGES) -> list[float]:
     """Return the milliseconds that a sweep over the λ slider takes, thresholds included, for each of the images (N, C, H, W) uint8."""
     sweep_lam(model, images[0])
     taken = []

@@ -53,8 +53,8 @@ def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) ->
     policies = [_policy_of(policy, part) for part in parts]
     if None in policies:
         return None
-    asked = [lam if lams is None else lams[part] for part in parts]
-    return _joined(list(_workers(threads).map(run, [x[part] for part in parts], policies, asked)))
+    lams_of_parts = [lam if lams is None else lams[part] for part in parts]
+    return _joined(list(_workers(threads).map(run, [x[part] for part in parts], policies, lams_of_parts)))
 
 
 def _policy_of(policy: Policy, part: slice) -> Policy | None:

@@ -141,7 +141,7 @@ class MetricPoint(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     epoch: Mapped[float] = mapped_column(Double, primary_key=True)
-    value: Mapped[float | None] = mapped_column(Double)  # NULL stands for NaN, which not every database can hold
+    value: Mapped[float | None] = mapped_column(Double)  # NULL represents NaN, which not every database supports
 
 
 class Checkpoint(Base):

@@ -1,4 +1,4 @@
-"""Many runs that belong together: several λ and several seeds, each trained in its own process."""
+"""Sweeps: several λ and several seeds, each trained in its own process."""
 
 import argparse
 import signal
