@@ -243,8 +243,8 @@ def test_either_kind_of_gate_can_be_left_out(layers: bool, channels: bool, optio
 
 
 def test_depths_that_do_not_exist_are_refused() -> None:
-    for options in ({"depth": 21}, {"depth": 20, "images": "imagenet"}):
-        with pytest.raises(ConfigError, match="deep"):
+    for options, told in (({"depth": 21}, r"8, 14, 20, 26.*not 21"), ({"depth": 20, "images": "imagenet"}, "18, 34, 50, 101, not 20")):
+        with pytest.raises(ConfigError, match=told):
             choose("architectures", {"name": "lc_resnet"} | options)
 
 
