@@ -8,10 +8,10 @@ import streamlit as st
 from app.fields import Field, fields, parsed, written
 from core.config import RunConfig, Training, read_lams, read_seeds, run_config
 from core.errors import UserError
-from core.registry import ConfigError, Kind, component, names
+from core.registry import ComponentKind, ConfigError, component, names
 
-FIRST: dict[Kind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
-TITLES: dict[Kind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
+FIRST: dict[ComponentKind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
+TITLES: dict[ComponentKind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
 FORESEEN = ("epochs", "seed")  # training options that are always visible; the others are folded away
 
 EVERY, ONE, SEVERAL = "One network for every λ", "One network for one λ", "Sweep: several networks"
@@ -29,7 +29,7 @@ class Plan:
 
 def plan() -> Plan | None:
     """Draw the form; return its plan, or none and show one line that says why."""
-    chosen: dict[Kind, str] = {}
+    chosen: dict[ComponentKind, str] = {}
     for column, kind in zip(st.columns(3), TITLES, strict=True):
         with column:
             chosen[kind] = _choose(kind)
@@ -115,7 +115,7 @@ def draw(field: Field, where: str) -> Any:
             return st.text_input(label, field.default or "", help=hint, key=key)
 
 
-def _choose(kind: Kind) -> str:
+def _choose(kind: ComponentKind) -> str:
     known = names(kind)
     first = known.index(FIRST[kind]) if FIRST[kind] in known else 0
     name = st.selectbox(TITLES[kind], known, index=first, key=f"form-{kind}")
@@ -123,7 +123,7 @@ def _choose(kind: Kind) -> str:
     return name
 
 
-def _options(kind: Kind, name: str, problems: list[str]) -> dict[str, Any]:
+def _options(kind: ComponentKind, name: str, problems: list[str]) -> dict[str, Any]:
     known = fields(component(kind, name))
     if not known:
         return {}

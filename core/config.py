@@ -15,7 +15,7 @@ from core.store.record import RunRecord
 
 
 class Training(BaseModel):
-    """How long, how fast and from which seed."""
+    """The options of the training loop: epochs, optimiser, precision and initialisation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +53,7 @@ class Training(BaseModel):
         validation_alias=AliasChoices("init_from", "start"),
         title="Initialise from (file)",
         description="Checkpoint to initialise from: an exported run, or published .safetensors or .pth weights; {seed} in its name "
-        "stands for the seed (empty: random weights)",
+        "is replaced by the seed (empty: random weights)",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Precision of the computation; bfloat16 is faster on processors that support it"
@@ -68,16 +68,16 @@ class Training(BaseModel):
 
     @property
     def initial_weights(self) -> Path | None:
-        """The file whose weights this seed begins with."""
+        """The file to initialise from, or None for random weights."""
         return self.file(self.init_from) if self.init_from else None
 
     def file(self, name: str) -> Path:
-        """The file that a name with "{seed}" in it stands for."""
+        """Return the file of a name in which "{seed}" is replaced by the seed."""
         return Path(name.replace("{seed}", str(self.seed))).expanduser()
 
 
 class RunConfig(BaseModel):
-    """One run: what is trained, on what, how, and for which λ."""
+    """The configuration of one run: architecture, dataset, method, λ and training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,15 +89,15 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fitting(self) -> "RunConfig":
-        there, trained = self.architecture.decides, self.method.decides
-        if trained and not there:
+        present, trained = self.architecture.decides, self.method.decides
+        if trained and not present:
             raise ValueError(f"{self.architecture.name} has no control nodes for method {self.method.name}: choose method static")
-        if trained and there != trained:
+        if trained and present != trained:
             how = {"one": "pick one of several options", "each": "open each gate on its own"}
             shape, name = self.architecture.name, self.method.name
-            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {name} trains control nodes that {how[trained]}")
+            raise ValueError(f"control nodes of {shape} {how[present or trained]}; method {name} trains control nodes that {how[trained]}")
         if self.method.continues and not self.training.init_from:
-            raise ValueError("these gates are copied from a trained network: name its exported file in training.init_from")
+            raise ValueError("fixed gates are copied from a trained network: name its exported file in training.init_from")
         method = self.method
         if isinstance(method, DistillingMethod) and method.distillation_weight and not (method.teacher or self.training.init_from):
             raise ValueError("there is nothing to distil: name an exported run in method.teacher or in training.init_from")
@@ -107,7 +107,7 @@ class RunConfig(BaseModel):
 
     @property
     def gated(self) -> bool:
-        """Return whether the network decides for each image what to run."""
+        """Whether the network decides for each image what to run."""
         return self.method.decides is not None
 
     def record(self) -> RunRecord:
@@ -138,7 +138,7 @@ class RunConfig(BaseModel):
 
 
 def read_lams(text: str) -> tuple[float | None, ...]:
-    """Return the values of λ between commas; "every" is None, one network for every λ. Raises ConfigError."""
+    """Parse values of λ separated by commas; "every" becomes None, one network for every λ. Raises ConfigError."""
     words = _words(text, "λ")
     try:
         return tuple(dict.fromkeys(None if word == "every" else float(word) for word in words))
@@ -147,7 +147,7 @@ def read_lams(text: str) -> tuple[float | None, ...]:
 
 
 def read_seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds between commas. Raises ConfigError."""
+    """Parse seeds separated by commas. Raises ConfigError."""
     words = _words(text, "seed")
     try:
         return tuple(dict.fromkeys(int(word) for word in words))
@@ -156,7 +156,7 @@ def read_seeds(text: str) -> tuple[int, ...]:
 
 
 def _words(text: str, what: str) -> list[str]:
-    """Return the words between commas. Raises ConfigError where there are none."""
+    """Split a text at its commas. Raises ConfigError if nothing is left."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         raise ConfigError(f"give at least one {what}")

@@ -1,6 +1,6 @@
-"""What can be chosen: architectures, methods and datasets, each one file of its package.
+"""The registry of components: architectures, methods and datasets, one file each in their packages.
 
-A file `core/architectures/cascade.py` holds one `Component` whose `name` is `"cascade"`; nothing else has to be told of it.
+The file `core/architectures/cascade.py` contains one `Component` whose `name` is "cascade". No other registration is needed.
 """
 
 import importlib
@@ -14,46 +14,46 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.bibliography import Paper
 from core.errors import UserError
 
-Kind = Literal["architectures", "methods", "datasets"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-Decides = Literal["one", "each"] | None  # how control nodes decide: for one of several options, or for each gate on its own
+ComponentKind = Literal["architectures", "methods", "datasets"]
+COMPONENT_KINDS: tuple[ComponentKind, ...] = get_args(ComponentKind)
+Decides = Literal["one", "each"] | None  # control nodes pick one of several options, or open each gate independently
 
 
 class ConfigError(UserError):
-    """A choice or an option that cannot be; its text is one line that says what to mend."""
+    """Raised for an invalid choice or option. The text is one line that says what to correct."""
 
 
 class Component(BaseModel):
-    """One architecture, method or dataset together with its options: frozen, hashable, the same object for form, row and run."""
+    """Base class of architectures, methods and datasets with their options. Frozen and hashable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    papers: ClassVar[tuple[Paper, ...]] = ()  # where it was published
+    papers: ClassVar[tuple[Paper, ...]] = ()  # the papers that describe it
 
     name: str
 
 
-def names(kind: Kind) -> list[str]:
-    """Return the names that can be chosen, in alphabetical order, without importing any of them."""
+def names(kind: ComponentKind) -> list[str]:
+    """Return the names of all components of a kind, in alphabetical order, without importing any of them."""
     package = importlib.import_module(f"core.{kind}")
     files = (file for folder in package.__path__ for file in Path(folder).glob("*.py"))
     return sorted(file.stem for file in files if re.search(rf"name: Literal\[['\"]{file.stem}['\"]\]", file.read_text(encoding="utf-8")))
 
 
 @cache
-def component(kind: Kind, name: str) -> type[Component]:
-    """The class behind a name. Raises ConfigError naming the known ones."""
+def component(kind: ComponentKind, name: str) -> type[Component]:
+    """Return the class of a component. Raises ConfigError, which lists the known names."""
     if name not in names(kind):
         raise ConfigError(f"{name!r} is not one of the {kind}: choose one of {', '.join(names(kind))}")
     module = importlib.import_module(f"core.{kind}.{name}")
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, Component) and value.__module__ == module.__name__:
             return value
-    raise ConfigError(f"core/{kind}/{name}.py holds no component: derive a class from core.{kind}'s base class there")
+    raise ConfigError(f"core/{kind}/{name}.py contains no component: add a class derived from the base class in core.{kind}")
 
 
-def choose(kind: Kind, choice: str | dict[str, Any] | Component) -> Component:
-    """A component from its name, from `{"name": ..., option: value}`, or as it is. Raises ConfigError."""
+def choose(kind: ComponentKind, choice: str | dict[str, Any] | Component) -> Component:
+    """Return a component, given its name, `{"name": ..., option: value}`, or the component itself. Raises ConfigError."""
     if isinstance(choice, Component):
         return choice
     options = {"name": choice} if isinstance(choice, str) else dict(choice)
@@ -64,7 +64,7 @@ def choose(kind: Kind, choice: str | dict[str, Any] | Component) -> Component:
 
 
 def first_line(error: ValidationError, where: str) -> str:
-    """The first fault of a validation error as one line for a person."""
+    """Return the first fault of a validation error as one readable line."""
     fault = error.errors()[0]
     option = ".".join(str(part) for part in fault["loc"])
     return f"{where}: {option + ': ' if option else ''}{fault['msg'].removeprefix('Value error, ')}"
