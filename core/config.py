@@ -23,6 +23,7 @@ class Training(BaseModel):
     batch_size: int = Field(64, ge=2, le=65_536, title="Batch size (images)", description="Images per step")
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
+        title="Optimiser",
         json_schema_extra={"labels": {"adamw": "AdamW", "sgd": "SGD with momentum"}},
         description="adamw, or sgd with Nesterov momentum 0.9, which needs another learning rate and weight decay (0.1 and 5e-4, "
         "for example)",

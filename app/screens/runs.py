@@ -31,7 +31,7 @@ COLUMNS = {
     "cost": st.column_config.ProgressColumn(
         "Cost", format="percent", min_value=0, max_value=1.25, help="Mean multiply-adds per test image, as a share of the static network’s."
     ),
-    "created": st.column_config.DatetimeColumn("Created", format="D MMM YYYY, HH:mm"),
+    "created": st.column_config.DatetimeColumn("Created", format="D MMM YYYY"),
 }
 
 
