@@ -89,7 +89,7 @@ class Layout(TypedDict):
 
 
 def installed() -> bool:
-    """Whether `dot` can be called."""
+    """Return whether `dot` can be called."""
     return shutil.which("dot") is not None
 
 
