@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from app.fields import fields, shown
 from app.wording import lam_name
 from core.config import Training
-from core.registry import Kind, component, names, title, words
+from core.registry import ComponentKind, component, names, title, words
 from core.scale import mean_cost_share
 from core.store import Run
 
-PARTS: dict[str, Kind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
+PARTS: dict[str, ComponentKind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
 
 
 def table(runs: Sequence[Run], lam: float) -> pd.DataFrame:

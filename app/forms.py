@@ -9,10 +9,10 @@ from app.fields import Field, fields, parsed, written
 from app.wording import plain
 from core.config import RunConfig, Training, read_lams, read_seeds, run_config
 from core.errors import UserError
-from core.registry import ConfigError, Kind, OptionError, component, names, title
+from core.registry import ComponentKind, ConfigError, OptionError, component, names, title
 
-FIRST: dict[Kind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
-TITLES: dict[Kind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
+FIRST: dict[ComponentKind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
+TITLES: dict[ComponentKind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
 FORESEEN = ("epochs", "seed")  # training options that are always visible; the others are folded away
 
 EVERY, ONE, SEVERAL = "One network for every λ", "One network for one λ", "Sweep: several networks"
@@ -119,7 +119,7 @@ def draw(field: Field, where: str) -> Any:
             return st.text_input(label, field.default or "", help=hint, key=key)
 
 
-def _choose(kind: Kind) -> str:
+def _choose(kind: ComponentKind) -> str:
     known = names(kind)
     first = known.index(FIRST[kind]) if FIRST[kind] in known else 0
     box, explanation = st.columns([0.45, 0.55], vertical_alignment="bottom")
@@ -128,7 +128,7 @@ def _choose(kind: Kind) -> str:
     return name
 
 
-def _options(kind: Kind, name: str, problems: list[str]) -> dict[str, Any]:
+def _options(kind: ComponentKind, name: str, problems: list[str]) -> dict[str, Any]:
     known = fields(component(kind, name))
     if not known:
         return {}

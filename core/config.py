@@ -15,7 +15,7 @@ from core.store.record import RunRecord
 
 
 class Training(BaseModel):
-    """How long, how fast and from which seed."""
+    """The options of the training loop: epochs, optimiser, precision and initialisation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,7 +55,7 @@ class Training(BaseModel):
         validation_alias=AliasChoices("init_from", "start"),
         title="Initialise from (file)",
         description="Checkpoint to initialise from: an exported run, or published .safetensors or .pth weights; {seed} in its name "
-        "stands for the seed (empty: random weights)",
+        "is replaced by the seed (empty: random weights)",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
@@ -73,16 +73,16 @@ class Training(BaseModel):
 
     @property
     def initial_weights(self) -> Path | None:
-        """The file whose weights this seed begins with."""
+        """The file to initialise from, or None for random weights."""
         return self.file(self.init_from) if self.init_from else None
 
     def file(self, name: str) -> Path:
-        """The file that a name with "{seed}" in it stands for."""
+        """Return the file of a name in which "{seed}" is replaced by the seed."""
         return Path(name.replace("{seed}", str(self.seed))).expanduser()
 
 
 class RunConfig(BaseModel):
-    """One run: what is trained, on what, how, and for which λ."""
+    """The configuration of one run: architecture, dataset, method, λ and training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -94,18 +94,19 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fitting(self) -> "RunConfig":
-        there, trained = self.architecture.decides, self.method.decides
-        if trained and not there:
+        present, trained = self.architecture.decides, self.method.decides
+        if trained and not present:
             raise ValueError(f"{_named(self.architecture)} has no control nodes to train: choose the method Static network (static)")
-        if trained and there != trained:
+        if trained and present != trained:
             how = {"one": "pick one of several options", "each": "open each gate on its own"}
+            shape, trainer = _named(self.architecture), _named(self.method)
             raise ValueError(
-                f"the control nodes of {_named(self.architecture)} {how[there or trained]}, and {_named(self.method)} trains control nodes "
-                f"that {how[trained]}: choose another architecture or another method"
+                f"the control nodes of {shape} {how[present or trained]}, and {trainer} trains control nodes that {how[trained]}: "
+                "choose another architecture or another method"
             )
         if self.method.continues and not self.training.init_from:
             raise ValueError(
-                "these gates are copied from a trained network: name its exported file in “Initialise from” (training.init_from)"
+                "fixed gates are copied from a trained network: name its exported file in “Initialise from” (training.init_from)"
             )
         method = self.method
         if isinstance(method, DistillingMethod) and method.distillation_weight and not (method.teacher or self.training.init_from):
@@ -118,7 +119,7 @@ class RunConfig(BaseModel):
 
     @property
     def gated(self) -> bool:
-        """Return whether the network decides for each image what to run."""
+        """Whether the network decides for each image what to run."""
         return self.method.decides is not None
 
     def record(self) -> RunRecord:
@@ -154,7 +155,7 @@ def _named(part: Component) -> str:
 
 
 def read_lams(text: str) -> tuple[float | None, ...]:
-    """Return the values of λ between commas; "every" is None, one network for every λ. Raises ConfigError."""
+    """Parse values of λ separated by commas; "every" becomes None, one network for every λ. Raises ConfigError."""
     words = _words(text, "λ")
     try:
         return tuple(dict.fromkeys(None if word == "every" else float(word) for word in words))
@@ -163,7 +164,7 @@ def read_lams(text: str) -> tuple[float | None, ...]:
 
 
 def read_seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds between commas. Raises ConfigError."""
+    """Parse seeds separated by commas. Raises ConfigError."""
     words = _words(text, "seed")
     try:
         return tuple(dict.fromkeys(int(word) for word in words))
@@ -172,7 +173,7 @@ def read_seeds(text: str) -> tuple[int, ...]:
 
 
 def _words(text: str, what: str) -> list[str]:
-    """Return the words between commas. Raises ConfigError where there are none."""
+    """Split a text at its commas. Raises ConfigError if nothing is left."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         raise ConfigError(f"give at least one {what}")

@@ -1,6 +1,6 @@
-"""What can be chosen: architectures, methods and datasets, each one file of its package.
+"""The registry of components: architectures, methods and datasets, one file each in their packages.
 
-A file `core/architectures/cascade.py` holds one `Component` whose `name` is `"cascade"`; nothing else has to be told of it.
+The file `core/architectures/cascade.py` contains one `Component` whose `name` is "cascade". No other registration is needed.
 """
 
 import importlib
@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 from core.bibliography import Paper
 from core.errors import UserError
 
-Kind = Literal["architectures", "methods", "datasets"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+ComponentKind = Literal["architectures", "methods", "datasets"]
+COMPONENT_KINDS: tuple[ComponentKind, ...] = get_args(ComponentKind)
 WORDS = {"bn": "batch norm", "lr": "learning rate"}  # abbreviations in option names, as they are written out in labels
 REASONS = {  # by pydantic's kind of fault, with its figures
     "greater_than_equal": "must be at least {ge:g}",
@@ -32,15 +32,15 @@ REASONS = {  # by pydantic's kind of fault, with its figures
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
 }
-Decides = Literal["one", "each"] | None  # how control nodes decide: for one of several options, or for each gate on its own
+Decides = Literal["one", "each"] | None  # control nodes pick one of several options, or open each gate independently
 
 
 class ConfigError(UserError):
-    """A choice or an option that cannot be used; its text is one line that says what to correct."""
+    """Raised for an invalid choice or option. The text is one line that says what to correct."""
 
 
 class OptionError(ConfigError):
-    """An option with a value that it does not take, named as on the command line; `in_form` names it as the form does."""
+    """Raised for an invalid value of an option. The text names it as the command line does, `in_form` as the form does."""
 
     def __init__(self, text: str, in_form: str) -> None:
         super().__init__(text)
@@ -48,37 +48,37 @@ class OptionError(ConfigError):
 
 
 class Component(BaseModel):
-    """One architecture, method or dataset together with its options: frozen, hashable, the same object for form, row and run."""
+    """Base class of architectures, methods and datasets with their options. Frozen and hashable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: ClassVar[str] = ""  # its name for a person; empty: the technical name in words
-    papers: ClassVar[tuple[Paper, ...]] = ()  # where it was published
+    papers: ClassVar[tuple[Paper, ...]] = ()  # the papers that describe it
 
     name: str
 
 
-def names(kind: Kind) -> list[str]:
-    """Return the names that can be chosen, in alphabetical order, without importing any of them."""
+def names(kind: ComponentKind) -> list[str]:
+    """Return the names of all components of a kind, in alphabetical order, without importing any of them."""
     package = importlib.import_module(f"core.{kind}")
     files = (file for folder in package.__path__ for file in Path(folder).glob("*.py"))
     return sorted(file.stem for file in files if re.search(rf"name: Literal\[['\"]{file.stem}['\"]\]", file.read_text(encoding="utf-8")))
 
 
 @cache
-def component(kind: Kind, name: str) -> type[Component]:
-    """The class behind a name. Raises ConfigError naming the known ones."""
+def component(kind: ComponentKind, name: str) -> type[Component]:
+    """Return the class of a component. Raises ConfigError, which lists the known names."""
     if name not in names(kind):
         raise ConfigError(f"{name!r} is not one of the {kind}: choose one of {', '.join(names(kind))}")
     module = importlib.import_module(f"core.{kind}.{name}")
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, Component) and value.__module__ == module.__name__:
             return value
-    raise ConfigError(f"core/{kind}/{name}.py holds no component: derive a class from core.{kind}'s base class there")
+    raise ConfigError(f"core/{kind}/{name}.py contains no component: add a class derived from the base class in core.{kind}")
 
 
-def choose(kind: Kind, choice: str | dict[str, Any] | Component) -> Component:
-    """A component from its name, from `{"name": ..., option: value}`, or as it is. Raises ConfigError."""
+def choose(kind: ComponentKind, choice: str | dict[str, Any] | Component) -> Component:
+    """Return a component, given its name, `{"name": ..., option: value}`, or the component itself. Raises ConfigError."""
     if isinstance(choice, Component):
         return choice
     options = {"name": choice} if isinstance(choice, str) else dict(choice)
@@ -88,7 +88,7 @@ def choose(kind: Kind, choice: str | dict[str, Any] | Component) -> Component:
         raise first_fault(error, component(kind, str(options.get("name"))), f"{kind[:-1]} {options.get('name')}") from None
 
 
-def title(kind: Kind, name: str) -> str:
+def title(kind: ComponentKind, name: str) -> str:
     """Return a component's name for a person; of a removed component, its technical name in words."""
     try:
         return component(kind, name).title or words(name).capitalize()

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app import fields, forms
 from app.graph_view import layout
 from core.config import RunConfig, run_config
-from core.registry import KINDS, component, names
+from core.registry import COMPONENT_KINDS, component, names
 from core.store import Store
 from core.training.worker import work
 
@@ -244,7 +244,7 @@ def test_a_number_out_of_bounds_is_refused_in_the_words_of_the_form(app: AppTest
 
 def test_the_form_shows_titles_and_labels_and_keeps_the_technical_names(app: AppTest) -> None:
     page(app, "train")
-    kinds = {kind: app.selectbox(key=f"form-{kind}") for kind in KINDS}
+    kinds = {kind: app.selectbox(key=f"form-{kind}") for kind in COMPONENT_KINDS}
     assert "Cascade with early exits" in kinds["architectures"].options
     assert "Q-learning (D2NN)" in kinds["methods"].options
     assert kinds["architectures"].value == "cascade"
@@ -272,7 +272,7 @@ def test_runs_lists_deletes_and_restores(app: AppTest, trained: str) -> None:
     assert "plain" in set(app.dataframe[0].value["name"])
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in names(kind)])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in COMPONENT_KINDS for name in names(kind)])
 def test_every_option_of_every_choice_has_a_field(kind: str, name: str) -> None:
     model = component(kind, name)
     known = fields.fields(model)
@@ -317,7 +317,7 @@ def test_a_step_is_no_larger_than_the_value_it_changes(default: float) -> None:
 
 
 def test_the_form_and_the_configuration_agree() -> None:
-    assert forms.FIRST.keys() == set(KINDS)
+    assert forms.FIRST.keys() == set(COMPONENT_KINDS)
     assert isinstance(run_config(architecture="cascade", dataset="digits", method="d2nn"), RunConfig)
 
 

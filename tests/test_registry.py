@@ -6,13 +6,13 @@ import pytest
 
 from core.config import run_config
 from core.errors import UserError
-from core.registry import KINDS, Component, ConfigError, Kind, choose, component, names, title
+from core.registry import COMPONENT_KINDS, Component, ComponentKind, ConfigError, choose, component, names, title
 
-EVERYTHING = [(kind, name) for kind in KINDS for name in names(kind)]
+EVERYTHING = [(kind, name) for kind in COMPONENT_KINDS for name in names(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERYTHING)
-def test_every_file_is_a_component_that_explains_its_options(kind: Kind, name: str) -> None:
+def test_every_file_is_a_component_that_explains_its_options(kind: ComponentKind, name: str) -> None:
     options = component(kind, name).model_fields
     assert options["name"].default == name
     for option, field in options.items():
@@ -21,7 +21,7 @@ def test_every_file_is_a_component_that_explains_its_options(kind: Kind, name: s
 
 
 @pytest.mark.parametrize(("kind", "name"), [pair for pair in EVERYTHING if pair[1] != "folder"])
-def test_every_component_survives_json_and_serves_as_a_key(kind: Kind, name: str) -> None:
+def test_every_component_survives_json_and_serves_as_a_key(kind: ComponentKind, name: str) -> None:
     chosen = choose(kind, name)
     again = choose(kind, chosen.model_dump(mode="json"))
     assert chosen == again

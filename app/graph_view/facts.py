@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from app.wording import counted, percent
-from core.graph.node import Kind, Node
+from core.graph.node import Node, NodeKind
 from core.scale import SLIDER_STEPS, cost_share, lam_at
 
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
 LISTED = 4  # options of a controller that have a line of their own
-KINDS: dict[Kind, str] = {
+KINDS: dict[NodeKind, str] = {
     "input": "Input: the image",
     "regular": "Module",
     "control": "Controller: it decides which modules run",

@@ -12,7 +12,7 @@ from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_
 from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 from core.datasets.sources.split import split_by_name
 
-SHARES = (0.7, 0.1, 0.2)  # of training, validation and test
+FOLDER_SHARES = (0.7, 0.1, 0.2)  # of training, validation and test
 
 
 class Folder(Dataset):
@@ -42,7 +42,7 @@ class Folder(Dataset):
         labels = torch.arange(len(files)).repeat_interleave(counts)  # (N,)
         images = self._images([file for pictures in files.values() for file in pictures], report)
         names = [f"{file.parent.name}/{file.name}" for pictures in files.values() for file in pictures]
-        train, val, test = (Split(images[rows], labels[rows]) for rows in split_by_name(names, labels, SHARES, self.seed))
+        train, val, test = (Split(images[rows], labels[rows]) for rows in split_by_name(names, labels, FOLDER_SHARES, self.seed))
         return Data(train, val, test, tuple(files))
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
@@ -65,7 +65,7 @@ class Folder(Dataset):
                 f"{root}: the folder has {len(files)} subfolders. Put the images of each class into a subfolder, with at least two classes."
             )
         for name, pictures in files.items():
-            if len(pictures) < len(SHARES):
+            if len(pictures) < len(FOLDER_SHARES):
                 raise DataError(
                     f"{root / name}: the class has {len(pictures)} images. Add images until it has at least three, one for each split."
                 )
