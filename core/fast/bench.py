@@ -149,8 +149,8 @@ class Scaled:
 def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
     filled = [_filled(images, batch, number) for number in range(max(DRAWS_PER_CASE, IMAGES // batch))]
     lam = 0.5 if graph.tradeoff.every_lam else None
-    for lam in lams:
-        yield Case("learned", lam, tuple((x, Greedy(), _share(graph, x, Greedy(), lam)) for x in filled))
+    for learned in lams:
+        yield Case("learned", learned, tuple((x, Greedy(), _share(graph, x, Greedy(), learned)) for x in filled))
     generator = Generator().manual_seed(0)
     drawn: dict[str, Policy] = {f"random {rate:g}": Random(rate, generator) for rate in rates}
     for gates, policy in (drawn | {"open": Open()}).items():
