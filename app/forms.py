@@ -30,7 +30,7 @@ class Plan:
 
 def plan() -> Plan | None:
     """Draw the form; return its plan, or none and show one line that says why."""
-    chosen: dict[ComponentKind, str] = {kind: _choose(kind) for kind in TITLES}
+    chosen = {kind: _choose(kind) for kind in TITLES}
     scope = st.segmented_control(
         "Which λ to train for",
         [EVERY, ONE, SEVERAL],

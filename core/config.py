@@ -98,7 +98,7 @@ class RunConfig(BaseModel):
             raise ValueError(refusal)
         if self.method.continues and not self.training.init_from:
             raise ValueError(
-                "these gates are copied from a trained network: name its exported file in “Initialise from” (training.init_from)"
+                "fixed gates are copied from a trained network: name its exported file in “Initialise from” (training.init_from)"
             )
         method = self.method
         if isinstance(method, DistillingMethod) and method.distillation_weight and not (method.teacher or self.training.init_from):

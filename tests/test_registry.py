@@ -1,4 +1,4 @@
-"""What can be chosen is found by its file alone, and what cannot be is told in one line."""
+"""What can be chosen is found by its file alone, and a wrong choice is reported in one line."""
 
 from importlib import import_module
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_components_cannot_be_changed() -> None:
         ({"architecture": {"name": "cascade", "trunk": [4], "head": [4, 4]}}, "give both the same number"),
     ],
 )
-def test_wrong_choices_are_told_in_one_line(choices: dict[str, object], says: str) -> None:
+def test_wrong_choices_are_reported_in_one_line(choices: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         run_config(**({"architecture": "cascade", "dataset": "digits", "method": "d2nn"} | choices))
     assert "\n" not in str(caught.value)
@@ -137,7 +137,7 @@ def more_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told_with_its_name(name: str, source: str, says: str, more_methods: Path) -> None:
+def test_a_file_that_cannot_be_used_is_reported_with_its_name(name: str, source: str, says: str, more_methods: Path) -> None:
     (more_methods / f"{name}.py").write_text(source)
     with pytest.raises(ConfigError, match=f"^core/methods/{name}\\.py: {says}") as caught:
         choose("methods", name)
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_used_is_told_with_its_name(name: str, source: str
     assert component("methods", "static").__name__ == "Static"
 
 
-def test_a_file_without_a_name_is_told_when_it_is_chosen(more_methods: Path) -> None:
+def test_a_file_without_a_name_is_reported_when_it_is_chosen(more_methods: Path) -> None:
     (more_methods / "nameless.py").write_text("from core.methods import Method\n\nclass New(Method):\n    name: str = 'nameless'\n")
     with pytest.raises(ConfigError, match=r'nameless\.py has no class with name: Literal."nameless". = "nameless"'):
         choose("methods", "nameless")
