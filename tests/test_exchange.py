@@ -288,4 +288,4 @@ def test_siblings_differ_in_the_seed_alone(other: Store) -> None:
 
 def test_stopping_a_finished_run_is_refused(trained: Store) -> None:
     status, said = call("stop", "small", "--db", trained.url)
-    assert (status, said) == (2, "error: run small is finished: there is nothing to stop\n")
+    assert (status, said) == (2, "error: run small is finished: there is nothing to stop.\n")

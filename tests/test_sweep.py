@@ -43,7 +43,7 @@ def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: s
     there = sorted((run.name, run.state) for run in Store(scratch_database).runs.all() if run.sweep == "still")
     assert there == [("still/static go on/0", "finished"), ("still/static stop/0", "finished")]
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in called.stdout.splitlines() if "│ still/" in line]
-    costs = {row[0]: float(row[4].split()[0]) for row in rows}
+    costs = {row[0]: int(row[4].replace(",", "")) for row in rows}
     assert costs["still/static stop/0"] < costs["still/static go on/0"]
     assert {row[5] for row in rows} == {"–"}  # their share of themselves would tell nothing
 
