@@ -13,7 +13,8 @@ class Paper:
     url: str
 
     def __str__(self) -> str:
-        return f"{self.title} ({self.authors}, {self.venue}), {self.url}"
+        """Return the title, the authors and the venue, without the address."""
+        return f"{self.title} ({self.authors}, {self.venue})"
 
 
 D2NN = Paper(

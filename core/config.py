@@ -94,16 +94,8 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fitting(self) -> "RunConfig":
-        present, trained = self.architecture.decides, self.method.decides
-        if trained and not present:
-            raise ValueError(f"{_named(self.architecture)} has no control nodes to train: choose the method Static network (static)")
-        if trained and present != trained:
-            how = {"one": "pick one of several options", "each": "open each gate on its own"}
-            shape, trainer = _named(self.architecture), _named(self.method)
-            raise ValueError(
-                f"the control nodes of {shape} {how[present or trained]}, and {trainer} trains control nodes that {how[trained]}: "
-                "choose another architecture or another method"
-            )
+        if refusal := unsuitable(self.architecture, self.method):
+            raise ValueError(refusal)
         if self.method.continues and not self.training.init_from:
             raise ValueError(
                 "fixed gates are copied from a trained network: name its exported file in “Initialise from” (training.init_from)"
@@ -147,6 +139,20 @@ class RunConfig(BaseModel):
                     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
                     words.append(f"--set {shlex.quote(f'{part}.{option}={text}')}")
         return " ".join(words)
+
+
+def unsuitable(architecture: Architecture, method: Method) -> str:
+    """Return why a method cannot train an architecture; empty if it can."""
+    present, trained = architecture.decides, method.decides
+    if trained and not present:
+        return f"{_named(architecture)} has no control nodes to train: choose the method Static network (static)"
+    if trained and present != trained:
+        how = {"one": "pick one of several options", "each": "open each gate on its own"}
+        return (
+            f"the control nodes of {_named(architecture)} {how[present or trained]}, and {_named(method)} trains control nodes that "
+            f"{how[trained]}: choose another architecture or another method"
+        )
+    return ""
 
 
 def _named(part: Component) -> str:

@@ -25,13 +25,14 @@ from core.graph.policy import Forced, Open, Random
 from core.graph.static import running_nodes, static_macs
 from core.methods.static_gates import GateStatistics, RandomStaticGates, gate_statistics
 from core.pareto import ParetoPoint
+from core.scale import TENTHS
 
 CountCallback = Callable[[int], None]  # receives the number of images just executed
 
 MAX_ROUTES = 100  # fixed routes of networks with more are not evaluated
 MAX_COMBINATIONS = 4096  # combinations of options, many of which may be the same route
 RATE_IMAGES = 256  # images on which the opening rates of gates are measured
-RANDOM_RATES = tuple(step / 10 for step in range(11))  # probabilities of the more expensive option
+RANDOM_RATES = TENTHS  # probabilities of the more expensive option
 THRESHOLDS = tuple(1 - 10 ** (-step / 5) for step in range(21))  # confidences from 0 to 0.9999
 
 

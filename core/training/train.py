@@ -23,13 +23,14 @@ from core.graph.checkpoint import pack, round_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
 from core.methods import Batch
+from core.scale import TENTHS
 from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
 from core.training.optimizer import optimizer_of, set_rates
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
-FINAL_GRID = tuple(step / 10 for step in range(11))  # λ at which the trained network is evaluated
+FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
 MAX_GRADIENT_NORM = 5.0  # gradients are clipped to this norm
 
 
