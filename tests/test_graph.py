@@ -8,11 +8,14 @@ from torch import Tensor, nn
 
 from core.graph.builder import Builder
 from core.graph.cost import cost
+from core.graph.description import describe
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import ChannelGate, Edge, Gate, GraphError, Node
-from core.graph.policy import Forced, Open
+from core.graph.policy import Forced, Greedy, Open
+from core.graph.tradeoff import BudgetCurve, ExchangeRate
 from core.graph.validation import topological_order, validate
+from core.methods.d2nn import D2NN
 from core.modules.controller import Controller
 from core.modules.layers import Add, Constant, classifier
 from core.modules.residual import Branch
@@ -248,6 +251,40 @@ def stages() -> Graph:
     return g.build()
 
 
+class Unsure(nn.Module):
+    """Goes on where the entropy of an answer (B, classes) is above a threshold, which falls as λ's condition rises. Learns nothing."""
+
+    def forward(self, answer: Tensor, *, weight: Tensor | None) -> Tensor:
+        entropy = -(answer.softmax(dim=1) * answer.log_softmax(dim=1)).sum(dim=1)  # (B,)
+        above = entropy - (0.5 if weight is None else 1 - weight)
+        return torch.stack([torch.zeros_like(above), above], dim=1)
+
+
+@pytest.mark.parametrize("every_lam", [True, False])
+def test_only_two_values_per_option_have_an_exchange_rate(every_lam: bool) -> None:
+    """An exit by entropy weighs nothing by κ: with every λ it is given λ as a budget, and its description claims no κ."""
+    g = Builder((2,), every_lam=every_lam)
+    first = g.add("first", nn.Linear(2, 2), g.input)
+    _, on = g.control("Q", first, options=("stop", "go on"), part=Unsure())
+    g.output("y1", Add(), first)
+    g.output("y2", nn.Linear(2, 2), g.input, when=on)
+    graph = D2NN().prepare(g.build(), None)
+    assert isinstance(graph.tradeoff, BudgetCurve) == every_lam
+    assert describe(graph)["every_lam"] == every_lam
+    assert describe(graph)["exchange_rate"] is None
+    assert "κ" not in describe(graph)["tradeoff"]
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    runs = [execute(graph, x, Greedy(), lam=lam).ran["y2"] for lam in (0.0, 1.0)]
+    assert torch.equal(*runs) != every_lam
+
+
+def test_a_graph_with_a_controller_has_an_exchange_rate() -> None:
+    g = Builder((2,), every_lam=True)
+    _, on = g.control("Q", g.add("first", nn.Linear(2, 2), g.input), options=("stop", "go on"), decides="each")
+    g.output("y", nn.Linear(2, 2), g.input, when=on)
+    assert isinstance(g.build().tradeoff, ExchangeRate)
+
+
 def told(graph: Graph) -> tuple[dict[str, tuple[int, ...]], dict[str, int], list[float]]:
     return dict(graph.shapes), dict(graph.macs), graph.prices.tolist()
 
@@ -300,6 +337,7 @@ MISFITS = {
     "inputs that it cannot take": ("more", nn.Conv2d(3, 6, 3, padding=1), r"node 'more'.*cannot take inputs of shape \(4, 8, 8\)"),
     "three classes in one of two answers": ("y2", classifier(6, 3), r"'y1' sends \(2,\) and 'y2' \(3,\): change"),
     "an option too many": ("Q", Controller([(4, 8, 8)], 3), r"control node 'Q' has 2 options"),
+    "two values per option instead of one": ("Q", Controller([(4, 8, 8)], 2, every_lam=True), r"'Q' returns values \(2,\) and .* \(2, 2\)"),
     "no such node": ("z", nn.Identity(), r"'z' has no module to replace: name one of stem, Q, y1, more, y2"),
     "the input": ("x", nn.Identity(), r"'x' has no module to replace"),
 }
@@ -314,6 +352,13 @@ def test_a_module_that_does_not_fit_leaves_the_graph_as_it_was(case: str) -> Non
         graph.replace(name, part)
     assert told(graph) == before
     assert dict(graph.parts) == parts
+
+
+def test_a_replaced_module_moves_to_the_device_of_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = stages()
+    monkeypatch.setattr(Graph, "device", torch.device("meta"))  # the one device besides the processor that every machine has
+    graph.replace("more", nn.Conv2d(4, 6, 1))
+    assert {weights.device.type for weights in graph.parts["more"].parameters()} == {"meta"}
 
 
 def test_a_module_is_not_replaced_where_prices_are_seconds() -> None:

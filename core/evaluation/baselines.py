@@ -25,6 +25,7 @@ from core.graph.policy import Forced, Open, Random
 from core.graph.static import running_nodes, static_macs
 from core.methods.static_gates import GateStatistics, RandomStaticGates, gate_statistics
 from core.pareto import ParetoPoint
+from core.scale import cost_share
 
 CountCallback = Callable[[int], None]  # receives the number of images just executed
 
@@ -159,11 +160,11 @@ def _exit_costs(graph: Graph) -> Tensor:
     exits = [output.name for output in graph.outputs]
     if len(exits) < 2 or any(control.decides == "each" for control in graph.controls):
         raise GraphError("Early exit by confidence needs a cascade with several exits")
-    static = max(static_macs(graph), 1)
+    static = static_macs(graph)
     shares = []
     for stop in range(len(graph.outputs)):
         runs = running_nodes(graph, {name: int(number < stop) for number, name in enumerate(names)})
         if [name for name in runs if name in exits] != exits[: stop + 1]:
             raise GraphError("Early exit by confidence needs a cascade whose control nodes each decide to stop or to continue")
-        shares.append(sum(graph.macs[name] for name in runs if name not in names) / static)
+        shares.append(cost_share(sum(graph.macs[name] for name in runs if name not in names), static))
     return torch.tensor(shares, dtype=torch.float64)
