@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from core.bibliography import Paper
-from core.registry import ComponentKind, component, names
+from core.registry import ComponentKind, component, names, title
 
 KINDS_OF_VALUE = {  # singular and plural
     bool: ("true or false", "true or false"),
@@ -40,9 +40,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """One architecture, method or dataset. `summary` is the first sentence of its class's docstring."""
+    """One architecture, method or dataset. `title` is its name for a person, `summary` the first line of its class's docstring."""
 
     name: str
+    title: str
     summary: str
     papers: tuple[Paper, ...]
     options: tuple[Option, ...]
@@ -56,7 +57,7 @@ def choices(kind: ComponentKind) -> list[Choice]:
 def choice(kind: ComponentKind, name: str) -> Choice:
     """Return one architecture, method or dataset by its name. Raises ConfigError, which lists the known names."""
     model = component(kind, name)
-    return Choice(name, summary(model), model.papers, tuple(options(model)))
+    return Choice(name, title(kind, name), summary(model), model.papers, tuple(options(model)))
 
 
 def summary(model: type[BaseModel]) -> str:

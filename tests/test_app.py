@@ -42,7 +42,14 @@ def app(trained: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    return " ".join(str(element.value) for kind in ("caption", "markdown", "info", "error", "title", "header") for element in app.get(kind))
+    return plainly(
+        " ".join(str(element.value) for kind in ("caption", "markdown", "info", "error", "title", "header") for element in app.get(kind))
+    )
+
+
+def plainly(text: object) -> str:
+    """A text without the escapes of Markdown."""
+    return str(text).replace("\\", "")
 
 
 def test_explore_shows_the_run_that_the_address_names(app: AppTest) -> None:
@@ -66,7 +73,7 @@ def test_photographs_stand_for_images_that_are_not_there(app: AppTest, monkeypat
     app.query_params["run"] = "reference/resnet38-cascade-cifar10"
     app.run()
     assert not app.exception
-    assert "The images of cifar10 are not on this computer" in texts(app)
+    assert "The images of CIFAR-10 are not on this computer" in texts(app)
 
 
 def test_explore_says_where_a_run_is_not_there(app: AppTest) -> None:
@@ -84,7 +91,7 @@ def test_without_runs_explore_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
     assert "There is no network to explore yet" in texts(app)
 
 
-def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_opened_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("this is no database " * 50)
     monkeypatch.setenv("GATESCOPE_DB", f"sqlite:///{tmp_path / 'text.db'}")
     app = AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
@@ -92,12 +99,12 @@ def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatc
     assert "not a database" in app.error[0].value
 
 
-def test_a_file_that_is_no_picture_is_told_in_one_line(app: AppTest) -> None:
+def test_a_file_that_is_no_picture_is_reported_in_one_line(app: AppTest) -> None:
     app.query_params["run"] = "every"
     app.run()
     app.file_uploader(key="upload").upload("notes.png", b"not a picture", "image/png").run()
     assert not app.exception
-    assert [error.value for error in app.error] == ["notes.png: not an image in a supported format"]
+    assert [error.value for error in app.error] == ["notes.png: not an image in a supported format, such as PNG or JPEG"]
 
 
 def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
@@ -192,9 +199,9 @@ def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(
-    ("field", "text", "told"), [("lams", "0.2, many", "'many'"), ("seeds", "0.5", "'0.5'"), ("lams", "2", "less than")]
+    ("field", "text", "told"), [("lams", "0.2, many", "not '0.2, many'"), ("seeds", "0.5", "'0.5'"), ("lams", "2", "λ must be at most 1")]
 )
-def test_a_sweep_that_cannot_be_is_told_at_the_form(app: AppTest, field: str, text: str, told: str) -> None:
+def test_a_sweep_that_cannot_be_is_reported_at_the_form(app: AppTest, field: str, text: str, told: str) -> None:
     page(app, "train")
     app.segmented_control(key="form-lam-choice").set_value(forms.SEVERAL).run()
     app.text_input(key=f"form-{field}").set_value(text).run()
@@ -212,7 +219,7 @@ def test_the_sweep_page_shows_the_networks_that_the_address_names(app: AppTest) 
     assert "The line is the Pareto front" in texts(app)
 
 
-def test_choices_that_do_not_fit_are_told_at_the_form(app: AppTest) -> None:
+def test_choices_that_do_not_fit_are_reported_at_the_form(app: AppTest) -> None:
     page(app, "train")
     app.text_input(key="form-architectures-cascade-trunk").set_value("8, eight").run()
     assert "'eight' is not a whole number" in texts(app)
@@ -222,7 +229,31 @@ def test_choices_that_do_not_fit_are_told_at_the_form(app: AppTest) -> None:
     assert not app.exception
 
 
-def test_a_name_that_is_taken_is_told(app: AppTest) -> None:
+def test_a_number_out_of_bounds_is_refused_in_the_words_of_the_form(app: AppTest) -> None:
+    page(app, "train")
+    app.number_input(key="form-training-epochs").set_value(0).run()
+    assert [plainly(error.value) for error in app.error] == ["Epochs must be at least 1."]
+    app.number_input(key="form-training-epochs").set_value(1)
+    app.number_input(key="form-methods-d2nn-bag_size").set_value(0).run()
+    assert [plainly(error.value) for error in app.error] == ["Mini-bag size must be at least 1."]
+    app.number_input(key="form-methods-d2nn-bag_size").set_value(1)
+    app.text_input(key="form-architectures-cascade-head").set_value("8, 16, 0, 64").run()
+    assert [plainly(error.value) for error in app.error] == ["Filters of each head, item 3, must be at least 1."]
+    assert app.button(key="start").disabled
+
+
+def test_the_form_shows_titles_and_labels_and_keeps_the_technical_names(app: AppTest) -> None:
+    page(app, "train")
+    kinds = {kind: app.selectbox(key=f"form-{kind}") for kind in COMPONENT_KINDS}
+    assert "Cascade with early exits" in kinds["architectures"].options
+    assert "Q-learning (D2NN)" in kinds["methods"].options
+    assert kinds["architectures"].value == "cascade"
+    assert "Multiply-adds" in app.selectbox(key="form-methods-d2nn-efficiency").options
+    assert app.selectbox(key="form-methods-d2nn-efficiency").value == "macs"
+    assert "`cascade`" in texts(app)
+
+
+def test_a_name_that_is_taken_is_reported(app: AppTest) -> None:
     page(app, "train")
     app.text_input(key="form-name").set_value("every")
     app.button(key="start").click().run()
@@ -250,6 +281,7 @@ def test_every_option_of_every_choice_has_a_field(kind: str, name: str) -> None:
         assert field.help
         if field.kind == "choice":
             assert field.default in field.choices
+            assert field.labels.keys() == {str(choice) for choice in field.choices}, "every choice has a label"
 
 
 def test_groups_are_written_as_they_are_shown() -> None:
@@ -266,7 +298,7 @@ def test_groups_are_written_as_they_are_shown() -> None:
     assert fields.parsed(known["root"], fields.written(known["root"])) == list(known["root"].default)
 
 
-def test_the_form_takes_groups_and_names_what_is_no_whole_number_in_them(app: AppTest) -> None:
+def test_the_form_takes_groups_and_names_what_is_not_an_integer_in_them(app: AppTest) -> None:
     page(app, "train")
     app.selectbox(key="form-architectures").select("hierarchy").run()
     field = app.text_input(key="form-architectures-hierarchy-tree")
@@ -298,8 +330,8 @@ def test_runs_that_the_address_names_are_compared(app: AppTest, trained: str) ->
     assert not app.exception
     assert app.subheader[0].value == "2 runs compared"
     values = next(frame.value for frame in app.dataframe if frame.value.index.name == "setting")
-    assert set(values.loc["Method", ["every", "plain"]]) == {"d2nn", "static"}
-    assert values.loc["Method", "plain"] == "static"
+    assert values.loc["Method", "every"] == "Q-learning (D2NN)"
+    assert values.loc["Method", "plain"] == "Static network"
     assert "Training: epochs" not in values.index
     app.query_params["runs"] = str(runs["one"])
     app.run()

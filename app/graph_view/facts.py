@@ -10,7 +10,7 @@ from core.scale import SLIDER_STEPS, cost_share, lam_at
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
-LISTED = 4  # options of a controller that have a line of their own
+MAX_LISTED_OPTIONS = 4  # options of a controller that have a line of their own
 KINDS: dict[NodeKind, str] = {
     "input": "Input: the image",
     "regular": "Module",
@@ -82,7 +82,7 @@ def _connections(node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Seq
     lines = []
     if node.inputs:
         sources = [
-            f"{edge.source} ({_shape(shapes[edge.source])}{'' if edge.default is None else f'; {edge.default:g} if it did not run'})"
+            f"{edge.source} ({_shape(shapes[edge.source])}{'' if edge.default is None else f'; {edge.default:g} if it was skipped'})"
             for edge in node.inputs
         ]
         lines.append(f"Reads {', '.join(sources)}.")
@@ -95,7 +95,7 @@ def _connections(node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Seq
         lines.append(f"Runs if {', or '.join(gates)}.")
     if node.channels:
         lines.append(f"{node.channels.control} decides for each of its {node.channels.count} inner channels whether it is computed.")
-    for column, option in enumerate(node.options[:LISTED]):
+    for column, option in enumerate(node.options[:MAX_LISTED_OPTIONS]):
         opened = [other.name for other in nodes.values() if any((g.control, g.column) == (node.name, column) for g in other.gates)]
         if opened or node.decides == "one":
             lines.append(f"“{option}” opens {', '.join(opened) or 'nothing'}.")
@@ -110,7 +110,9 @@ def _behaviour(node: Node, sweep: "LamSweep", forced: Mapping[str, bool], automa
     choices = _choices(node, sweep)
     if len(choices) > 1:
         (_, first), *rest = choices
-        lines.append(f"It chooses “{first}”" + "".join(f", “{option}” from λ = {lam_at(start):.2f}" for start, option in rest) + ".")
+        lines.append(
+            f"It chooses “{first}” at first" + "".join(f", then “{option}” from λ = {lam_at(start):.2f}" for start, option in rest) + "."
+        )
     return lines
 
 

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from core.graph.node import Edge, Node
 
-FEW = 32  # nodes; smaller graphs are shown whole
+MAX_UNFOLDED_NODES = 32  # nodes; smaller graphs are shown whole
 NUMBER = re.compile(r"[\d-]*\d$")
 
 
@@ -25,7 +25,7 @@ class Folded(Node):
 
 def fold(nodes: Sequence[Node], expanded: Collection[str] = ()) -> tuple[Node, ...]:
     """Return the nodes with runs of repeated nodes folded, except the runs whose first member is in `expanded`."""
-    if len(nodes) <= FEW:
+    if len(nodes) <= MAX_UNFOLDED_NODES:
         return tuple(nodes)
     found = [_folded(members) for members in _runs(nodes) if members[0].name not in expanded]
     drawn_as = {name: one.name for one in found for name in one.members}
@@ -66,7 +66,7 @@ def _series(node: Node) -> str:
 
 
 def _closed(run: Sequence[Node], nodes: Sequence[Node]) -> bool:
-    """Whether one path leads in and one out, and no gate crosses the border except that of the first node."""
+    """Return whether one path leads in and one out, and no gate crosses the border except that of the first node."""
     inside = {node.name for node in run}
     if any(node.kind in ("input", "output", "dummy") for node in run):
         return False

@@ -3,7 +3,7 @@
 Paper: Liu & Deng, AAAI 2018, section 5 (arXiv 1701.00299).
 
 Each stage has a trunk (N1, N3, N5, N7), which the next stage builds on, and a head (N2, N4, N6, N8) with a classifier of its own. After
-each stage but the last, a controller stops or goes on.
+each stage but the last, a controller stops or continues.
 Differs from the paper: with `controller_sees` = "answer" (the default here) a stage's head always runs, and the controller judges the
 head's answer. "features" is the published form, in which the controller sees the trunk and picks the head or the next stage.
 Reconstructed: the sizes, which are options. The last stage has a head too.
@@ -23,8 +23,9 @@ from core.modules.layers import classifier, convs
 
 
 class Cascade(Architecture):
-    """Early exits: easy images get their answer from a small stage."""
+    """Stages from small to large: an easy image gets its answer from an early stage."""
 
+    title = "Cascade with early exits"
     papers = (bibliography.D2NN,)
     name: Literal["cascade"] = "cascade"
     trunk: Widths = Field(
@@ -39,6 +40,7 @@ class Cascade(Architecture):
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
         title="Controller input",
+        json_schema_extra={"labels": {"features": "Features (as published)", "answer": "Features and answer"}},
         description="What the controllers see: the trunk's features, to pick head or next stage (as published); or the head's answer",
     )
 

@@ -23,8 +23,8 @@ def list_choices(
         print_json({one: [asdict(choice) for choice in listed] for one, listed in found.items()})
         return
     for one, listed in found.items():
-        table = Table("name", "summary", "papers", title=one.capitalize(), title_justify="left", show_lines=True)
+        table = Table("name", "title", "summary", "papers", title=one.capitalize(), title_justify="left", show_lines=True)
         for choice in listed:
-            table.add_row(choice.name, choice.summary, "\n".join(map(str, choice.papers)) or NOTHING)
+            table.add_row(choice.name, choice.title, choice.summary, "\n".join(map(str, choice.papers)) or NOTHING)
         print_table(table)
     print("`python -m core train ARCHITECTURE --dataset NAME --method NAME --help` explains the options of each.")

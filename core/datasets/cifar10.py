@@ -26,6 +26,7 @@ MAX_SHIFT = 4  # pixels
 class Cifar10(Published):
     """Colour photographs of ten kinds of animals and vehicles, 32×32 pixels: 50,000 for training and validation, 10,000 for the test."""
 
+    title = "CIFAR-10"
     papers = (bibliography.CIFAR10,)
     name: Literal["cifar10"] = "cifar10"
 

@@ -29,12 +29,14 @@ class ClutteredDigits(Dataset):
 
     for_training: ClassVar[frozenset[str]] = frozenset({"train", "shift"})
 
+    title = "Cluttered digits"
     papers = (bibliography.CLUTTERED_MNIST,)
     name: Literal["cluttered_digits"] = "cluttered_digits"
     canvas: int = Field(48, ge=28, le=256, title="Image size (pixels)", description="Side of each square image, in pixels")
     source: Literal["digits", "mnist"] = Field(
         "digits",
         title="Source of the digits",
+        json_schema_extra={"labels": {"digits": "scikit-learn (8×8)", "mnist": "MNIST (28×28)"}},
         description="digits: the 8×8 digits of scikit-learn, enlarged to about 20×20 pixels; mnist: MNIST's digits of 28×28 pixels",
     )
     fragments: int = Field(8, ge=0, le=64, title="Fragments per image", description="Pieces of other digits that clutter each image")

@@ -23,13 +23,15 @@ CROP_SIZE = 112  # pixels, about the size of a face in the full photographs
 
 
 class Faces(Dataset):
-    """Two classes, "background" and "face": 50% for training, 20% for validation, 30% for the test."""
+    """Photographs of faces and of background: 50% for training, 20% for validation, 30% for the test."""
 
+    title = "Face detection"
     papers = (bibliography.FACES,)
     name: Literal["faces"] = "faces"
     source: Literal["embedded", "full"] = Field(
         "embedded",
         title="Source of the faces",
+        json_schema_extra={"labels": {"embedded": "Embedded (200 small images)", "full": "Full (download)"}},
         description="embedded: 200 grey images of 25×25 pixels that come with scikit-image; full: colour images of 112×112 pixels, "
         "a download of 230 MB",
     )

@@ -21,6 +21,7 @@ class Folder(Dataset):
     The file name decides the split of an image, so adding images later moves no other image to another split.
     """
 
+    title = "Your own images"
     name: Literal["folder"] = "folder"
     path: str = Field("", title="Data folder", description="Folder with one subfolder of images per class")
     size: int = Field(
@@ -30,7 +31,9 @@ class Folder(Dataset):
         title="Image size (pixels)",
         description="Side of each square image, in pixels; every file is cropped to its centre and scaled",
     )
-    channels: Literal[1, 3] = Field(3, title="Colour channels", description="3: colour; 1: grey")
+    channels: Literal[1, 3] = Field(
+        3, title="Colour channels", json_schema_extra={"labels": {"1": "1 (grey)", "3": "3 (colour)"}}, description="3: colour; 1: grey"
+    )
     seed: int = Field(0, ge=0, lt=2**31, title="Data seed", description="Seed of the split")
 
     def read(self, report: ProgressCallback = no_progress) -> Data:

@@ -28,6 +28,7 @@ CHECKSUMS = {
 class Mnist(Published):
     """Handwritten digits, 28×28 pixels, white on black: 60,000 for training and validation, 10,000 for the test."""
 
+    title = "MNIST"
     papers = (bibliography.MNIST,)
     name: Literal["mnist"] = "mnist"
 

@@ -50,18 +50,21 @@ MIN_REFIT_IMAGES = 256  # size of the holdout from which controllers are refitte
 
 
 class D2NN(DistillingMethod):
-    """Q-learning of the controllers, cross-entropy for the rest."""
+    """Controllers learn by Q-learning which option pays off for an image; modules learn by cross-entropy."""
 
+    title = "Q-learning (D2NN)"
     papers = (bibliography.D2NN, bibliography.DISTILLATION)
     name: Literal["d2nn"] = "d2nn"
     metric: Metric = Field(
         "accuracy",
         title="Accuracy metric",
+        json_schema_extra={"labels": {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall"}},
         description="Accuracy term A of the reward: correctness of each image, or F1, precision or recall of a mini-bag",
     )
     efficiency: Literal["macs", "seconds"] = Field(
         "macs",
         title="Cost measure",
+        json_schema_extra={"labels": {"macs": "Multiply-adds", "seconds": "Time on this machine"}},
         description="Cost term E of the reward: multiply-adds, or the seconds that each node takes on this machine, measured "
         "before training",
     )
@@ -90,6 +93,7 @@ class D2NN(DistillingMethod):
         validation_alias=AliasChoices("early_exit_weight", "early"),
         ge=0,
         le=1,
+        title="Early-exit weight",
         description="Loss weight of an exit for images that a later exit answered",
     )
     self_distillation: float = Field(
@@ -97,6 +101,7 @@ class D2NN(DistillingMethod):
         validation_alias=AliasChoices("self_distillation", "taught"),
         ge=0,
         le=10,
+        title="Self-distillation",
         description="Weight of distilling the final answer into earlier exits (0: none)",
     )
     controller_gradient: float = Field(

@@ -38,8 +38,9 @@ ENDPOINT_FRACTION = 0.05  # approximate fraction of a batch with λ = 0 exactly,
 
 
 class LCNet(DistillingMethod):
-    """Gates of layers and channels, learned straight-through for a budget."""
+    """Gates learn for each image which blocks and channels to skip, so that the mean cost keeps to a budget."""
 
+    title = "Budgeted gates (LC-Net)"
     papers = (bibliography.LCNET, bibliography.DISTILLATION)
     name: Literal["lcnet"] = "lcnet"
     min_budget: float = Field(
@@ -91,6 +92,9 @@ class LCNet(DistillingMethod):
     gates: Literal["image", "constant", "fixed"] = Field(
         "image",
         title="What gates depend on",
+        json_schema_extra={
+            "labels": {"image": "The image and λ", "constant": "λ alone, learned", "fixed": "λ alone, from a trained network"}
+        },
         description="What the gates depend on: image and λ; λ alone, learned; or λ alone, fixed at the most common gates of the "
         "network in training.init_from",
     )

@@ -18,8 +18,9 @@ from core.registry import Decides
 
 
 class Static(DistillingMethod):
-    """Cross-entropy on a fixed route, and optionally distillation from another network."""
+    """Every image takes the same route; the modules learn by cross-entropy and, if set, from a teacher."""
 
+    title = "Static network"
     papers = (bibliography.DISTILLATION,)
     name: Literal["static"] = "static"
     route: tuple[str, ...] = Field(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run by itself it would not find the project
+sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
 from conftest import ARGUMENTS, chromium, served
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -37,7 +37,7 @@ def inspected(page: Page) -> None:
     lit(page)
     page.locator('.gate-graph [data-node="Q2"]').click()
     expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
-    page.get_by_text("Download trace (JSON)").scroll_into_view_if_needed()
+    page.get_by_role("button", name="Download trace (JSON)").last.scroll_into_view_if_needed()
 
 
 def charted(page: Page) -> None:
