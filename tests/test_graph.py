@@ -12,12 +12,12 @@ from core.graph.description import describe
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import ChannelGate, Edge, Gate, GraphError, Node
-from core.graph.policy import Forced, Greedy, Open
+from core.graph.policy import Forced, Greedy, Open, Stacked
 from core.graph.tradeoff import BudgetCurve, ExchangeRate
 from core.graph.validation import topological_order, validate
 from core.methods.d2nn import D2NN
 from core.modules.controller import Controller
-from core.modules.layers import Add, Constant, classifier
+from core.modules.layers import Add, Constant, Norm, classifier
 from core.modules.residual import Branch
 
 X, Y = Node("x", "input"), Node("y", "output", (Edge("x"),))
@@ -160,6 +160,31 @@ def test_a_control_module_returns_one_or_two_values_per_option(shape: tuple[int,
 def test_two_values_per_option_serve_every_lam(shape: tuple[int, ...]) -> None:
     graph = Graph([X, Q, Y], {"Q": Scores(*shape), "y": Add()}, (2,))
     assert graph.tradeoff.every_lam == (len(shape) == 2)  # two values are to be weighed
+
+
+def normalised_stages(norm: nn.Module, always: nn.Module | None = None) -> Graph:
+    """A gated node, and behind it one without gates that has a batch norm."""
+    g = Builder((1, 8, 8))
+    stem = g.add("stem", nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), always or nn.Identity()), g.input)
+    _, on = g.control("Q", stem, options=("stop", "go on"), part=Scores(2))
+    g.output("y1", classifier(4, 2), stem)
+    more = g.add("more", nn.Conv2d(4, 6, 8), stem, when=on)
+    g.output("y2", nn.Sequential(norm, classifier(6, 2)), more)
+    return g.build()
+
+
+def test_a_node_that_can_be_skipped_has_a_batch_norm_for_single_rows() -> None:
+    """Also one without gates of its own, which runs only where a gated node sends something. Where all images come, any norm will do."""
+    with pytest.raises(GraphError, match=r"'y2'.*BatchNorm2d.*core\.modules\.layers\.Norm"):
+        normalised_stages(nn.BatchNorm2d(6))
+    with pytest.raises(GraphError, match=r"'y2'.*BatchNorm1d.*core\.modules\.gate_network\.Means"):
+        normalised_stages(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), nn.Unflatten(1, (6, 1, 1))))
+    graph = normalised_stages(Norm(6), always=nn.BatchNorm2d(4)).train()
+    x = torch.zeros(3, 1, 8, 8)
+    one = Stacked([Forced({"Q": {column: True}}) for column in (0, 0, 1)])  # a single image goes on
+    assert execute(graph, x, one).ran["y2"].tolist() == [False, False, True]
+    with pytest.raises(GraphError, match="'more'.*BatchNorm2d"):
+        graph.replace("more", nn.Sequential(nn.Conv2d(4, 6, 8), nn.BatchNorm2d(6)))
 
 
 def test_outputs_must_have_the_same_number_of_classes() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from core.graph.measure import measure
 from core.graph.node import GraphError, Node
 from core.graph.tradeoff import BudgetCurve, ExchangeRate, Tradeoff
-from core.graph.validation import columns, topological_order, validate
+from core.graph.validation import columns, topological_order, validate, validate_batch_norm
 
 
 class Parts(nn.ModuleDict):
@@ -59,6 +59,7 @@ class Graph(nn.Module):
         self.nodes: tuple[Node, ...] = topological_order(nodes)
         self.by_name: dict[str, Node] = {node.name: node for node in self.nodes}
         self.parts = Parts(parts)
+        validate_batch_norm(self.nodes, self.parts)
         most_expensive = {control.name: len(control.options) - 1 for control in self.controls}
         self.reference: dict[str, int] = most_expensive | columns(self.nodes, reference or {})
         self.shapes: dict[str, tuple[int, ...]] = {self.input.name: tuple(image)}
@@ -77,7 +78,7 @@ class Graph(nn.Module):
 
         The module moves to the graph's device. `shapes`, `macs` and `prices` are updated; the costs that controllers store or have learned
         are not. Raises GraphError if the node has no module, if the new shape does not fit a node that reads it or changes the number of
-        values per option, or if `prices` are not multiply-adds, since the price of the new module is then unknown. On an error, the graph
+        values per option, if it breaks a rule for modules, or if `prices` are not multiply-adds, since the price of the new module is then unknown. On an error, the graph
         is unchanged.
         """
         node = self.by_name.get(name)
@@ -88,6 +89,7 @@ class Graph(nn.Module):
                 f"node {name!r}: prices are not multiply-adds, so that of the new module is unknown: "
                 "replace the module before prices are set"
             )
+        validate_batch_norm(self.nodes, {**self.parts, name: part})
         shapes, macs = dict(self.shapes), dict(self.macs)
         shapes[name], macs[name] = self._measure(node, part, shapes)
         if node.kind == "control" and shapes[name] != self.shapes[name]:
