@@ -16,7 +16,7 @@ class Paper:
         return f"{self.title} ({self.authors}, {self.venue}), {self.url}"
 
 
-D2NN = Paper(
+D2NN_PAPER = Paper(
     "Dynamic Deep Neural Networks: Optimizing Accuracy-Efficiency Trade-offs by Selective Execution",
     "Liu and Deng",
     "AAAI 2018",

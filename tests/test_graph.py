@@ -183,7 +183,7 @@ def test_a_node_that_can_be_skipped_has_a_batch_norm_for_single_rows() -> None:
     x = torch.zeros(3, 1, 8, 8)
     one = Stacked([Forced({"Q": {column: True}}) for column in (0, 0, 1)])  # a single image goes on
     assert execute(graph, x, one).ran["y2"].tolist() == [False, False, True]
-    with pytest.raises(GraphError, match="'more'.*BatchNorm2d"):
+    with pytest.raises(GraphError, match=r"'more'.*BatchNorm2d"):
         graph.replace("more", nn.Sequential(nn.Conv2d(4, 6, 8), nn.BatchNorm2d(6)))
 
 

@@ -9,15 +9,15 @@ Networks whose gates open independently (LC-Net) have no routes, so only random 
 are runs of the method "static".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 
 import torch
 from torch import Generator, Tensor
 
-from core.datasets import Split, normalised
-from core.evaluation.evaluate import BATCH, Evaluation, evaluations
+from core.datasets import Split, no_progress, normalised
+from core.evaluation.evaluate import BATCH, CountCallback, Evaluation, evaluations
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError
@@ -27,17 +27,11 @@ from core.methods.static_gates import GateStatistics, RandomStaticGates, gate_st
 from core.pareto import ParetoPoint
 from core.scale import cost_share
 
-CountCallback = Callable[[int], None]  # receives the number of images just executed
-
 MAX_ROUTES = 100  # fixed routes of networks with more are not evaluated
 MAX_COMBINATIONS = 4096  # combinations of options, many of which may be the same route
 RATE_IMAGES = 256  # images on which the opening rates of gates are measured
 RANDOM_RATES = tuple(step / 10 for step in range(11))  # probabilities of the more expensive option
 THRESHOLDS = tuple(1 - 10 ** (-step / 5) for step in range(21))  # confidences from 0 to 0.9999
-
-
-def no_progress(images: int) -> None:
-    """A progress callback that does nothing."""
 
 
 def pareto_point(evaluation: Evaluation) -> ParetoPoint:

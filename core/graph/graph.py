@@ -59,7 +59,7 @@ class Graph(nn.Module):
         self.nodes: tuple[Node, ...] = topological_order(nodes)
         self.by_name: dict[str, Node] = {node.name: node for node in self.nodes}
         self.parts = Parts(parts)
-        validate_batch_norm(self.nodes, self.parts)
+        validate_batch_norm(self.nodes, parts)
         most_expensive = {control.name: len(control.options) - 1 for control in self.controls}
         self.reference: dict[str, int] = most_expensive | columns(self.nodes, reference or {})
         self.shapes: dict[str, tuple[int, ...]] = {self.input.name: tuple(image)}
@@ -77,9 +77,9 @@ class Graph(nn.Module):
         """Replace a node's module, and measure its shape and multiply-adds, and those of every later node that reads a changed shape.
 
         The module moves to the graph's device. `shapes`, `macs` and `prices` are updated; the costs that controllers store or have learned
-        are not. Raises GraphError if the node has no module, if the new shape does not fit a node that reads it or changes the number of
-        values per option, if it breaks a rule for modules, or if `prices` are not multiply-adds, since the price of the new module is then unknown. On an error, the graph
-        is unchanged.
+        are not. Raises GraphError if the node has no module, if the new one's shape does not fit a node that reads it, if it returns another
+        number of values per option, if its batch norm cannot be trained behind a gate, or if `prices` are not multiply-adds, since the
+        price of the new module is then unknown. On an error, the graph is unchanged.
         """
         node = self.by_name.get(name)
         if node is None or node.kind == "input":

@@ -53,7 +53,7 @@ class D2NN(DistillingMethod):
     """Controllers learn by Q-learning which option pays off for an image; modules learn by cross-entropy."""
 
     title = "Q-learning (D2NN)"
-    papers = (bibliography.D2NN, bibliography.DISTILLATION)
+    papers = (bibliography.D2NN_PAPER, bibliography.DISTILLATION)
     name: Literal["d2nn"] = "d2nn"
     metric: Metric = Field(
         "accuracy",

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = Path(__file__).parent / "migrations"
 _upgrading = threading.Lock()  # Alembic keeps its context in globals
 
@@ -33,7 +33,7 @@ class Database:
 
         Raises StoreError if the database cannot be opened or was made by a newer version.
         """
-        self.location = locate(url or os.environ.get("GATESCOPE_DB") or f"sqlite:///{ROOT / 'runs.db'}")
+        self.location = locate(url or os.environ.get("GATESCOPE_DB") or f"sqlite:///{PROJECT_ROOT / 'runs.db'}")
         self.engine = connect(self.location)
         reading = self.engine.execution_options(begin="BEGIN")
         durable = self.engine.execution_options(synchronous="FULL")
