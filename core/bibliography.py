@@ -17,7 +17,7 @@ class Paper:
         return f"{self.title} ({self.authors}, {self.venue})"
 
 
-D2NN = Paper(
+D2NN_PAPER = Paper(
     "Dynamic Deep Neural Networks: Optimizing Accuracy-Efficiency Trade-offs by Selective Execution",
     "Liu and Deng",
     "AAAI 2018",

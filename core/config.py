@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.architectures import Architecture
 from core.datasets import Dataset
-from core.methods import DistillingMethod, Method
+from core.methods import Method
 from core.registry import Component, ConfigError, choose, first_fault
 from core.store.record import RunRecord
 
@@ -100,10 +100,11 @@ class RunConfig(BaseModel):
             raise ValueError(
                 "fixed gates are copied from a trained network: name its exported file in “Initialise from” (training.init_from)"
             )
-        method = self.method
-        if isinstance(method, DistillingMethod) and method.distillation_weight and not (method.teacher or self.training.init_from):
+        teacher = self.method.learns_from
+        if teacher is not None and not teacher.file and not self.training.init_from:
             raise ValueError(
-                "there is nothing to distil: name an exported run in “Teacher” (method.teacher) or “Initialise from” (training.init_from)"
+                f"there is nothing to distil: name an exported run in “Teacher” ({teacher.option}) "
+                "or “Initialise from” (training.init_from)"
             )
         if self.lam is not None and not self.gated:
             raise ValueError(f"{_named(self.method)} trains no gates and has no λ: leave λ out, or choose one network for every λ")

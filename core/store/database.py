@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = Path(__file__).parent / "migrations"
 _upgrading = threading.Lock()  # Alembic keeps its context in globals
 
@@ -78,7 +78,7 @@ class Database:
 
 def locate(url: str | None) -> URL:
     """Parse an address and make a file's path absolute. Without one: GATESCOPE_DB, else runs.db. Raises StoreError."""
-    url = url or os.environ.get("GATESCOPE_DB") or f"sqlite:///{ROOT / 'runs.db'}"
+    url = url or os.environ.get("GATESCOPE_DB") or f"sqlite:///{PROJECT_ROOT / 'runs.db'}"
     try:
         location = make_url(url)
     except (SQLAlchemyError, ValueError):

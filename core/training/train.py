@@ -22,6 +22,7 @@ from core.graph.calibration import calibrate
 from core.graph.checkpoint import pack, round_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
+from core.graph.static import initialise_controllers
 from core.methods import Batch
 from core.scale import TENTHS
 from core.training.assembly import assemble, initialise, load_teacher
@@ -71,6 +72,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
             initialise(config, graph)
         images, _ = batches.setup_images()
         method.setup(graph.eval(), options.batch_size, images)
+        initialise_controllers(graph)  # again: the method may have set other prices, and initial weights may be of another network
     done = unpack(resume, graph, optimizer) if resume else 0  # steps
     teacher = load_teacher(config, data)
     teacher = None if teacher is None else _on_device(teacher, device)
