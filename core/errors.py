@@ -1,5 +1,8 @@
-"""What a person got wrong, told in one line that says what to mend."""
+"""What a person can mend, reported in one line."""
 
 
 class UserError(ValueError):
-    """Its text is one line for a person; the command line prints it alone and ends with status 2."""
+    """An error that a person can mend. Its text is one line that says how.
+
+    The command line prints that line alone and ends with status 2; a page shows it in place of its content.
+    """

@@ -7,10 +7,11 @@ import importlib
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.bibliography import Paper
 from core.errors import UserError
 
 Kind = Literal["architectures", "methods", "datasets"]
@@ -26,6 +27,8 @@ class Component(BaseModel):
     """One architecture, method or dataset together with its options: frozen, hashable, the same object for form, row and run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    papers: ClassVar[tuple[Paper, ...]] = ()  # where it was published
 
     name: str
 

@@ -1,4 +1,4 @@
-"""Downloads: checked, kept, and nothing left behind where they fail."""
+"""Downloads are verified and cached, and a failed one leaves nothing behind."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from core.datasets import DataError
 from core.datasets.sources.archive import cache_folder, fetch
 
-ADVICE = "do something"
+ADVICE = "Do something."
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_damaged_download_leaves_nothing_behind(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(b"damaged")
-    with pytest.raises(DataError, match=f"checksum is wrong: try again, or {ADVICE}"):
+    with pytest.raises(DataError, match=rf"wrong checksum\). Try again\. {ADVICE}"):
         fetch(file.as_uri(), hashlib.md5(b"whole").hexdigest(), lambda what, share: None, ADVICE)
     assert not list(cache_folder().iterdir())
 
@@ -28,7 +28,7 @@ def test_a_damaged_file_in_the_cache_is_replaced(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(bytes(600_000))
     cache_folder().mkdir()
-    (cache_folder() / "a.bin").write_bytes(b"cut short")
+    (cache_folder() / "a.bin").write_bytes(b"truncated")
     shares: list[float] = []
     found = fetch(file.as_uri(), hashlib.md5(bytes(600_000)).hexdigest(), lambda what, share: shares.append(share), ADVICE)
     assert found.read_bytes() == bytes(600_000)
@@ -37,7 +37,7 @@ def test_a_damaged_file_in_the_cache_is_replaced(tmp_path: Path) -> None:
     assert [path.name for path in cache_folder().iterdir()] == ["a.bin"]
 
 
-def test_a_download_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_an_interrupted_download_leaves_nothing_behind(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(bytes(10))
 

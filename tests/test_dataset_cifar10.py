@@ -1,4 +1,4 @@
-"""How CIFAR-10 changes its training images."""
+"""The augmentation of CIFAR-10's training images."""
 
 import pytest
 import torch
@@ -6,22 +6,22 @@ import torch
 from core.datasets.cifar10 import Cifar10
 
 
-def test_augmentation_mirrors_and_shifts() -> None:
+def test_augmentation_flips_and_shifts() -> None:
     image = torch.arange(1, 3 * 32 * 32 + 1).reshape(1, 3, 32, 32)
     images = image.repeat(500, 1, 1, 1)
     seen = set()
-    for changed in Cifar10().augment(images, torch.Generator().manual_seed(0)):
+    for augmented in Cifar10().augment(images, torch.Generator().manual_seed(0)):
         matches = [
-            (mirrored, down, right)
-            for mirrored in (False, True)
+            (flipped, down, right)
+            for flipped in (False, True)
             for down in range(-4, 5)
             for right in range(-4, 5)
-            if torch.equal(changed, shifted(image[0].flip(2) if mirrored else image[0], down, right))
+            if torch.equal(augmented, shifted(image[0].flip(2) if flipped else image[0], down, right))
         ]
         assert len(matches) == 1
         seen.add(matches[0])
     assert len(seen) > 140  # of 162
-    assert {mirrored for mirrored, *_ in seen} == {False, True}
+    assert {flipped for flipped, *_ in seen} == {False, True}
 
 
 def shifted(image: torch.Tensor, down: int, right: int) -> torch.Tensor:
@@ -31,7 +31,7 @@ def shifted(image: torch.Tensor, down: int, right: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
-def test_augmentation_draws_from_its_generator_alone(kind: torch.dtype) -> None:
+def test_augmentation_uses_only_its_generator(kind: torch.dtype) -> None:
     images = torch.randint(256, (16, 3, 32, 32)).to(kind)
     before = images.clone()
     torch.manual_seed(1)

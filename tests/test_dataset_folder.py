@@ -1,4 +1,4 @@
-"""A folder of one's own pictures, and what can be wrong with it."""
+"""Datasets from a folder of images, and the errors that a faulty folder causes."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ COLOURS = {"blue": (0, 0, 255), "green": (0, 128, 0), "red": (255, 0, 0)}
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Three classes of ten pictures of one colour each, in several formats and sizes."""
+    """Create three classes of ten single-colour images each, in several formats and sizes."""
     for name, colour in COLOURS.items():
         (tmp_path / name / "more").mkdir(parents=True)
         for number in range(10):
@@ -35,7 +35,7 @@ def fault(dataset: Folder) -> str:
     return str(caught.value)
 
 
-def test_classes_are_the_sub_folders_and_labels_follow(pictures: Path) -> None:
+def test_classes_are_the_subfolders_and_label_their_images(pictures: Path) -> None:
     shares: list[float] = []
     data = Folder(path=str(pictures), size=16).read(lambda what, share: shares.append(share))
     assert data.classes == ("blue", "green", "red")
@@ -51,7 +51,7 @@ def test_classes_are_the_sub_folders_and_labels_follow(pictures: Path) -> None:
             assert (image.float().mean((1, 2)) - wanted).abs().max() < 6
 
 
-def test_grey_and_the_same_parts_for_the_same_seed(pictures: Path) -> None:
+def test_grey_images_and_reproducible_splits(pictures: Path) -> None:
     one, two, other = (Folder(path=str(pictures), channels=1, seed=seed).read() for seed in (0, 0, 3))
     assert one.image == (1, 32, 32)
     assert torch.equal(one.train.images, two.train.images)
@@ -59,15 +59,15 @@ def test_grey_and_the_same_parts_for_the_same_seed(pictures: Path) -> None:
     assert not torch.equal(one.train.labels, other.train.labels)
 
 
-def test_orientation_alpha_and_sixteen_bits(tmp_path: Path) -> None:
+def test_orientation_transparency_and_sixteen_bit_images(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise for viewing
-    lying = np.zeros((32, 32, 3), dtype=np.uint8)
-    lying[:, :16] = 255  # white on the left, so on top when turned
+    exif[0x0112] = 6  # viewers rotate the image clockwise
+    stored = np.zeros((32, 32, 3), dtype=np.uint8)
+    stored[:, :16] = 255  # white on the left, hence at the top after rotation
     for number in range(3):
-        Image.fromarray(lying).save(tmp_path / "a" / f"{number}.png", exif=exif)
+        Image.fromarray(stored).save(tmp_path / "a" / f"{number}.png", exif=exif)
     Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "b" / "0.png")
     for number in (1, 2):
         Image.fromarray(np.full((32, 32), 65535, dtype=np.uint16)).save(tmp_path / "b" / f"{number}.png")
@@ -79,43 +79,43 @@ def test_orientation_alpha_and_sixteen_bits(tmp_path: Path) -> None:
         assert white.min() == 255
 
 
-def test_the_offending_file_is_named(pictures: Path) -> None:
+def test_an_unreadable_file_is_named(pictures: Path) -> None:
     bad = pictures / "green" / "letter.png"
     bad.write_text("Dear reader")
-    assert fault(Folder(path=str(pictures))) == f"{bad}: not a picture of a known format; mend or remove it"
+    assert fault(Folder(path=str(pictures))) == f"{bad}: not an image in a supported format. Repair or remove the file."
 
 
-def test_what_a_network_has_to_fit_is_known_without_the_pictures(pictures: Path) -> None:
+def test_image_shape_and_classes_need_no_image_to_be_read(pictures: Path) -> None:
     (pictures / "green" / "letter.png").write_text("Dear reader")
     assert Folder(path=str(pictures), size=16, channels=1).outline() == ((1, 16, 16), ("blue", "green", "red"))
 
 
-def test_other_images_or_classes_than_a_run_knows_are_told(pictures: Path) -> None:
+def test_images_and_classes_unlike_those_of_a_run_are_refused(pictures: Path) -> None:
     data = Folder(path=str(pictures), size=16).read()
     data.check([3, 16, 16], ["blue", "green", "red"])
-    known = ("blue", "green", "red")
-    for image, classes, says in (
-        ((3, 32, 32), known, "the images are 3×16×16, and the run knows images of 3×32×32"),
+    trained = ("blue", "green", "red")
+    for image, classes, message in (
+        ((3, 32, 32), trained, "The images are 3×16×16, but the run was trained on 3×32×32."),
         ((3, 16, 16), ("blue", "red"), "(new: green)"),
-        ((3, 16, 16), (*known, *"abcdef"), "(gone: a, b, c, d, e and 1 more)"),
-        ((3, 16, 16), ("azure", "green", "red"), "(new: blue; gone: azure)"),
-        ((3, 16, 16), ("green", "blue", "red"), "(in another order)"),
+        ((3, 16, 16), (*trained, *"abcdef"), "(missing: a, b, c, d, e and 1 more)"),
+        ((3, 16, 16), ("azure", "green", "red"), "(new: blue; missing: azure)"),
+        ((3, 16, 16), ("green", "blue", "red"), "(different order)"),
     ):
         with pytest.raises(DataError) as caught:
             data.check(image, classes)
-        assert says in str(caught.value)
+        assert message in str(caught.value)
         assert "train a new run" in str(caught.value)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "none") in fault(Folder(path=str(tmp_path / "none")))
-    assert "set the option `path`" in fault(Folder())
+    assert "Set the data folder (dataset.path)" in fault(Folder())
     file = tmp_path / "file"
     file.write_text("")
-    assert f"{file}: there is no such folder" in fault(Folder(path=str(file)))
+    assert f"{file}: no such folder" in fault(Folder(path=str(file)))
 
 
-def test_too_few_classes_or_pictures(pictures: Path, tmp_path: Path) -> None:
-    assert "two or more classes, and has 0" in fault(Folder(path=str(pictures / "blue" / "more")))
+def test_too_few_classes_or_images(pictures: Path, tmp_path: Path) -> None:
+    assert "the folder has 0 subfolders" in fault(Folder(path=str(pictures / "blue" / "more")))
     (tmp_path / "yellow").mkdir()
-    assert f"{tmp_path / 'yellow'}: needs three pictures or more, one for each part, and has 0" in fault(Folder(path=str(pictures)))
+    assert f"{tmp_path / 'yellow'}: the class has 0 images. Add images until it has at least three" in fault(Folder(path=str(pictures)))

@@ -1,4 +1,4 @@
-"""MNIST and CIFAR-10 from small Parquet files and small archives of the same layout; the real ones where they are at hand."""
+"""MNIST and CIFAR-10 from small Parquet files and archives of the published layout, and from the real files if available."""
 
 import gzip
 import hashlib
@@ -27,15 +27,15 @@ COUNTS = {"train": 60, "test": 30}
 
 
 @pytest.fixture(autouse=True)
-def nothing_at_hand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither data nor cache of the person who runs the tests, but for the test of the real data."""
+def isolated_from_real_data(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the data and cache of whoever runs the tests, except from the test on real data."""
     if "real" not in request.node.name:
         monkeypatch.delenv("GATESCOPE_DATA", raising=False)
     monkeypatch.setenv("GATESCOPE_CACHE", str(tmp_path / "cache"))
 
 
 def numbered(part: str, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, C, H, W) with their own number in the first pixel (test: from 100), and labels that follow from it."""
+    """Return images (N, C, H, W) whose first pixel holds their number (test: from 100), and labels derived from it."""
     numbers = np.arange(COUNTS[part]) + (100 if part == "test" else 0)
     images = np.random.default_rng(len(part)).integers(0, 256, (len(numbers), *shape), dtype=np.uint8)
     images[:, :, 0, 0] = numbers[:, None]
@@ -59,7 +59,7 @@ def write_parquet(file: Path, column: str, images: list[bytes], labels: np.ndarr
 
 
 def parquet_folder(root: Path, kind: type[Mnist] | type[Cifar10], names: list[str] | None = None) -> Path:
-    """A small set of the published layout, the training part in two files."""
+    """Write a small dataset with the published layout, with the training split in two files."""
     column = "image" if kind is Mnist else "img"
     folder = root / kind().name
     for part in COUNTS:
@@ -72,7 +72,7 @@ def parquet_folder(root: Path, kind: type[Mnist] | type[Cifar10], names: list[st
 
 
 def mnist_mirror(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The four MNIST archives, small, behind file:// addresses."""
+    """Serve four small MNIST archives from file:// URLs."""
     checksums = {}
     for part, stem in (("train", "train"), ("test", "t10k")):
         images, labels = numbered(part, Mnist.shape)
@@ -87,7 +87,7 @@ def mnist_mirror(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cifar10_mirror(root: Path, monkeypatch: pytest.MonkeyPatch, lacks: str = "") -> None:
-    """The CIFAR-10 archive, small, behind a file:// address."""
+    """Serve a small CIFAR-10 archive, without the member `lacks`, from a file:// URL."""
     images, labels = numbered("train", Cifar10.shape)
     batches = {f"data_batch_{i + 1}": (images[rows], labels[rows]) for i, rows in enumerate(np.array_split(np.arange(len(images)), 5))}
     batches["test_batch"] = numbered("test", Cifar10.shape)
@@ -104,7 +104,7 @@ def cifar10_mirror(root: Path, monkeypatch: pytest.MonkeyPatch, lacks: str = "")
 
 
 def provide(how: str, kind: type[Mnist] | type[Cifar10], root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Make a small set available in one of the ways; returns the options that are needed."""
+    """Make a small dataset available in one of the supported ways. Return the options that it requires."""
     if how == "archive":
         (mnist_mirror if kind is Mnist else cifar10_mirror)(root, monkeypatch)
         return {}
@@ -124,10 +124,10 @@ def numbers(data: Data) -> dict[str, list[int]]:
 def test_every_source_gives_the_same_data(
     kind: type[Mnist] | type[Cifar10], how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[tuple[str, float]] = []
-    data = kind(val=10, **provide(how, kind, tmp_path, monkeypatch)).read(lambda what, share: heard.append((what, share)))
-    assert heard
-    assert all(0 <= share <= 1 for _, share in heard)
+    reports: list[tuple[str, float]] = []
+    data = kind(val=10, **provide(how, kind, tmp_path, monkeypatch)).read(lambda what, share: reports.append((what, share)))
+    assert reports
+    assert all(0 <= share <= 1 for _, share in reports)
     assert data.image == kind.shape
     found = numbers(data)
     assert sorted(found["train"] + found["val"]) == list(range(60))
@@ -151,14 +151,14 @@ def test_limit_and_seed(kind: type[Mnist] | type[Cifar10], tmp_path: Path) -> No
     assert other["val"] != whole["val"]
 
 
-def test_class_names_come_from_the_files_where_they_stand_there(tmp_path: Path) -> None:
+def test_class_names_come_from_the_files_that_hold_them(tmp_path: Path) -> None:
     names = [f"kind {label}" for label in range(10)]
     named, plain = parquet_folder(tmp_path / "named", Cifar10, names), parquet_folder(tmp_path / "plain", Cifar10)
     assert Cifar10(path=str(named), val=10).read().classes == tuple(names)
     assert Cifar10(path=str(plain), val=10).read().classes == Cifar10.class_names
 
 
-def test_a_second_reading_needs_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_read_uses_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mnist_mirror(tmp_path, monkeypatch)
     first = numbers(Mnist(val=10).read())
     for file in tmp_path.glob("*.gz"):
@@ -168,19 +168,19 @@ def test_a_second_reading_needs_no_connection(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("kind", [Mnist, Cifar10])
-def test_without_data_and_connection_one_line_says_what_to_do(
+def test_without_data_or_connection_one_line_says_what_to_do(
     kind: type[Mnist] | type[Cifar10], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mnist_module, "MIRROR", (tmp_path / "nowhere").as_uri())
     monkeypatch.setattr(cifar10_module, "URL", (tmp_path / "nowhere.tar.gz").as_uri())
-    with pytest.raises(DataError, match=f"set GATESCOPE_DATA to a folder holding {kind().name}/") as caught:
+    with pytest.raises(DataError, match=f"set GATESCOPE_DATA to a folder that holds {kind().name}/") as caught:
         kind().read()
     assert len(str(caught.value).splitlines()) == 1
     assert not list(cache_folder().iterdir())
 
 
 @pytest.mark.parametrize("dataset", [Mnist(), Cifar10(), ClutteredDigits(source="mnist", canvas=60)], ids=lambda dataset: dataset.name)
-def test_what_a_network_has_to_fit_is_known_without_the_images(dataset: Dataset) -> None:
+def test_image_shape_and_classes_need_no_download(dataset: Dataset) -> None:
     image, classes = dataset.outline()
     assert image == {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cluttered_digits": (1, 60, 60)}[dataset.name]
     assert classes == (Cifar10 if dataset.name == "cifar10" else Mnist).class_names
@@ -201,27 +201,27 @@ def test_faulty_files_are_named(tmp_path: Path) -> None:
         return str(caught.value)
 
     assert "row 17 cannot be read (5×5, not 28×28)" in fault([*good[:17], small, *good[18:]])
-    assert "row 3 cannot be read (not a picture)" in fault([*good[:3], b"text", *good[4:]])
-    assert "row 4 cannot be read (not a picture)" in fault([*good[:4], None, *good[5:]])
+    assert "row 3 cannot be read (not an image)" in fault([*good[:3], b"text", *good[4:]])
+    assert "row 4 cannot be read (not an image)" in fault([*good[:4], None, *good[5:]])
     file = tmp_path / "train-00000-of-00001.parquet"
     pq.write_table(pa.table({"label": labels}), file)
-    with pytest.raises(DataError, match=f"{file}: needs a struct column"):
+    with pytest.raises(DataError, match=f"{file}: unexpected columns"):
         Mnist(path=str(tmp_path)).read()
     file.write_bytes(b"no table")
     with pytest.raises(DataError, match=f"{file}: not a readable Parquet file"):
         Mnist(path=str(tmp_path)).read()
-    with pytest.raises(DataError, match="mend the option `path`"):
+    with pytest.raises(DataError, match=r"Set the data folder \(dataset\.path\)"):
         Mnist(path=str(tmp_path / "none")).read()
 
 
-def test_too_much_validation(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="leave none of 60"):
+def test_validation_images_must_leave_training_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must be fewer than the 60 training images, not 60"):
         Mnist(path=str(parquet_folder(tmp_path, Mnist)), val=60).read()
 
 
 def test_faulty_archives_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cifar10_mirror(tmp_path, monkeypatch, lacks="data_batch_3")
-    with pytest.raises(DataError, match=r"lacks data_batch_3\.bin"):
+    with pytest.raises(DataError, match=r"data_batch_3\.bin is missing"):
         Cifar10(val=10).read()
     for content in (b"", b"\x00\x00\x08\x01\x00\x00\x00\x05abc", b"\x00\x00\x0d\x01\x00\x00\x00\x01a", b"text"):
         file = tmp_path / "a.gz"
@@ -231,7 +231,7 @@ def test_faulty_archives_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_cluttered_digits_from_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Test digits are numbered from 100 on and training digits below, so a stray one would show."""
+    """The first pixel numbers test digits from 100 and training digits from 0, so a digit in the wrong split is detected."""
     parquet_folder(tmp_path, Mnist)
     monkeypatch.setenv("GATESCOPE_DATA", str(tmp_path))
     data = ClutteredDigits(source="mnist", canvas=100, fragments=0, train=40, val=10, test=30).read()
@@ -239,14 +239,14 @@ def test_cluttered_digits_from_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyP
     whole = {name: numbered(name, Mnist.shape)[0] for name in COUNTS}
     for name, part in (("train", data.train), ("test", data.test)):
         sums = {int(image.astype(int).sum()): row for row, image in enumerate(whole[name])}
-        rows = [sums[int(image.long().sum())] for image in part.images]  # a key that is not there: not a digit of this part
+        rows = [sums[int(image.long().sum())] for image in part.images]  # KeyError: not a digit of this split
         assert [numbered(name, Mnist.shape)[1][row] for row in rows] == part.labels.tolist()
         assert len(set(rows)) == len(rows)
 
 
 @pytest.mark.skipif(
     not os.environ.get("GATESCOPE_DATA"),
-    reason="the real MNIST and CIFAR-10 do not come with the project; GATESCOPE_DATA names their folder",
+    reason="the real MNIST and CIFAR-10 are not part of the project: set GATESCOPE_DATA to their folder",
 )
 @pytest.mark.parametrize("kind", [Mnist, Cifar10])
 def test_real_data(kind: type[Mnist] | type[Cifar10]) -> None:
@@ -257,7 +257,7 @@ def test_real_data(kind: type[Mnist] | type[Cifar10]) -> None:
     assert 20 < data.train.images.float().mean() < 140
 
 
-def test_samples_fetch_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_download_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mirror").mkdir()
     cifar10_mirror(tmp_path / "mirror", monkeypatch)
     with pytest.raises(DataError, match="cifar10 is not on this machine"):

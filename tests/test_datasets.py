@@ -1,4 +1,4 @@
-"""The datasets that need no files, and what holds for each of them."""
+"""The datasets that need no files or downloads, and properties common to all datasets."""
 
 from itertools import combinations
 from urllib.error import URLError
@@ -16,7 +16,7 @@ from core.datasets.faces import Faces
 from core.registry import ConfigError, choose, component, names
 
 SMALL = {"train": 300, "val": 60, "test": 90}
-OWN = [Digits(), Faces(), ClutteredDigits(**SMALL)]  # those that can be had without files or a connection
+OFFLINE = [Digits(), Faces(), ClutteredDigits(**SMALL)]  # available without files or a connection
 
 
 def parts(data: Data) -> dict[str, Split]:
@@ -33,7 +33,7 @@ def rows_of(split: Split) -> set[bytes]:
 
 
 @pytest.mark.parametrize("name", names("datasets"))
-def test_every_dataset_explains_its_options(name: str) -> None:
+def test_every_option_has_a_description_a_default_and_bounds(name: str) -> None:
     kind = component("datasets", name)
     assert issubclass(kind, Dataset)
     assert kind().name == name
@@ -46,7 +46,7 @@ def test_every_dataset_explains_its_options(name: str) -> None:
             assert field.metadata or "Literal" in str(field.annotation), f"{name}.{option} lacks bounds"
 
 
-def test_options_of_training_leave_what_is_measured_as_it_is() -> None:
+def test_training_options_do_not_change_validation_and_test_images() -> None:
     some, others = ClutteredDigits(**SMALL).read(), ClutteredDigits(**SMALL | {"train": 400}, shift=4).read()
     assert len(others.train) == 400
     for part in ("val", "test"):
@@ -54,11 +54,11 @@ def test_options_of_training_leave_what_is_measured_as_it_is() -> None:
         assert torch.equal(parts(some)[part].labels, parts(others)[part].labels)
 
 
-@pytest.mark.parametrize("dataset", OWN, ids=lambda dataset: dataset.name)
-def test_parts_have_the_promised_types_and_classes(dataset: Dataset) -> None:
-    heard: list[tuple[str, float]] = []
-    data = dataset.read(lambda what, share: heard.append((what, share)))
-    assert all(what and 0 <= share <= 1 for what, share in heard)
+@pytest.mark.parametrize("dataset", OFFLINE, ids=lambda dataset: dataset.name)
+def test_splits_have_the_documented_types_and_classes(dataset: Dataset) -> None:
+    reports: list[tuple[str, float]] = []
+    data = dataset.read(lambda what, share: reports.append((what, share)))
+    assert all(what and 0 <= share <= 1 for what, share in reports)
     assert dataset.outline() == (data.image, data.classes)
     for part in parts(data).values():
         assert part.images.dtype == torch.uint8
@@ -70,15 +70,15 @@ def test_parts_have_the_promised_types_and_classes(dataset: Dataset) -> None:
         assert part.images.is_contiguous()
 
 
-@pytest.mark.parametrize("dataset", OWN, ids=lambda dataset: dataset.name)
-def test_the_seed_fixes_the_parts(dataset: Dataset) -> None:
+@pytest.mark.parametrize("dataset", OFFLINE, ids=lambda dataset: dataset.name)
+def test_the_seed_determines_the_splits(dataset: Dataset) -> None:
     data = dataset.read()
     torch.manual_seed(99)  # the global state must not matter
     assert same(data, dataset.read())
     assert not same(data, dataset.model_copy(update={"seed": 1}).read())
 
 
-def test_digits_are_scikit_learns_all_of_them_once() -> None:
+def test_digits_are_all_of_scikit_learns_exactly_once() -> None:
     data = Digits().read()
     together = torch.cat([part.images for part in parts(data).values()])
     assert len(together) == 1797
@@ -86,26 +86,26 @@ def test_digits_are_scikit_learns_all_of_them_once() -> None:
     assert (together.min(), together.max()) == (0, 255)
     assert data.classes == tuple("0123456789")
     other = torch.cat([part.images for part in parts(Digits(seed=5).read()).values()])
-    assert torch.equal(together.float().sum(0), other.float().sum(0))  # the same images, dealt differently
+    assert torch.equal(together.float().sum(0), other.float().sum(0))  # the same images in other splits
 
 
-def test_embedded_faces_are_labelled_as_scikit_image_orders_them() -> None:
+def test_embedded_faces_have_the_labels_of_scikit_images_order() -> None:
     data = Faces().read()
     assert data.classes == ("background", "face")
     assert [len(part) for part in parts(data).values()] == [100, 40, 60]
-    known = {image.tobytes() for image in (faces_module.lfw_subset()[:100] * 255).round().astype(np.uint8)}
+    faces = {image.tobytes() for image in (faces_module.lfw_subset()[:100] * 255).round().astype(np.uint8)}
     for part in parts(data).values():
         assert part.labels.float().mean() == 0.5
         for image, label in zip(part.images, part.labels, strict=True):
-            assert (image.numpy().tobytes() in known) == bool(label)
+            assert (image.numpy().tobytes() in faces) == bool(label)
 
 
 def test_full_faces_are_centres_and_backgrounds_corners(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, object] = {}
+    requested: dict[str, object] = {}
 
     def fetched(**options: object) -> Bunch:
-        """Pictures whose centre is red and whose rim is blue, each with its number in green."""
-        asked.update(options)
+        """Return photographs with a red centre and a blue border, and their number in the green channel."""
+        requested.update(options)
         pictures = np.zeros((40, 250, 250, 3), dtype=np.float32)
         pictures[..., 2] = 1
         pictures[:, 69:181, 69:181] = (1, 0, 0)
@@ -116,14 +116,15 @@ def test_full_faces_are_centres_and_backgrounds_corners(monkeypatch: pytest.Monk
     data = Faces(source="full", pictures=7).read()
     assert data.image == (3, 112, 112)
     assert [len(part) for part in parts(data).values()] == [40, 16, 24]
-    assert asked["min_faces_per_person"] == 7
+    assert requested["min_faces_per_person"] == 7
     seen = []
     for part in parts(data).values():
         colours = part.images.float().mean((2, 3))  # (N, 3)
         assert torch.equal(colours[:, 0] == 255, part.labels == 1)
         assert (colours[part.labels == 0, 2] > 200).all()
+        # both crops of a photograph are in the same split
         numbers = colours[:, 1].round().long()
-        assert sorted(numbers[part.labels == 0].tolist()) == sorted(numbers[part.labels == 1].tolist())  # a picture stays in one part
+        assert sorted(numbers[part.labels == 0].tolist()) == sorted(numbers[part.labels == 1].tolist())
         seen.append(set(numbers.tolist()))
     assert sum(map(len, seen)) == len(set.union(*seen)) == 40
 
@@ -148,7 +149,7 @@ def test_cluttered_digits_without_fragments_hold_one_digit() -> None:
         assert 3 <= columns.max() - columns.min() < 24
 
 
-def test_fragments_only_add_ink() -> None:
+def test_fragments_only_brighten_pixels() -> None:
     plain, cluttered = (ClutteredDigits(fragments=count, **SMALL).read().val.images for count in (0, 8))
     assert (cluttered >= plain).all()
     added = (cluttered > 0).sum((1, 2, 3)) - (plain > 0).sum((1, 2, 3))
@@ -156,14 +157,14 @@ def test_fragments_only_add_ink() -> None:
     assert added.max() <= 8 * 8 * 8
 
 
-def test_digits_reach_every_place_of_the_canvas() -> None:
+def test_digits_appear_everywhere_on_the_canvas() -> None:
     images = ClutteredDigits(canvas=40, fragments=0).read().train.images
     used = (images > 0).any(0).squeeze(0)
     assert used[2:-2, 2:-2].all()
 
 
-def test_a_whole_digit_is_learnable_from_a_centred_canvas() -> None:
-    """Labels belong to their images: the nearest class mean on digits that cannot move far is far better than chance."""
+def test_labels_match_the_digits() -> None:
+    """On digits that are nearly centred, classification by the nearest class mean is far better than chance."""
     data = ClutteredDigits(canvas=28, fragments=0, train=2000, val=10, test=400).read()
     means = torch.stack([data.train.images[data.train.labels == label].float().mean(0) for label in range(10)])
     nearest = torch.cdist(data.test.images.float().flatten(1), means.flatten(1)).argmin(1)
@@ -171,48 +172,48 @@ def test_a_whole_digit_is_learnable_from_a_centred_canvas() -> None:
 
 
 @pytest.mark.parametrize("shades", [(50, 100, 200), (200, 100, 50)])
-def test_parts_are_drawn_from_disjoint_digits(shades: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the digits replaced by flat squares, one shade for each part, no lighter shade strays into another part."""
+def test_splits_are_composed_of_disjoint_digits(shades: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With digits replaced by uniform squares of one shade per split, no split holds a lighter shade than its own."""
 
-    def flat(shade: int) -> Split:
+    def uniform(shade: int) -> Split:
         return Split(torch.full((20, 1, 8, 8), shade, dtype=torch.uint8), torch.arange(20) % 10)
 
-    monkeypatch.setattr(Digits, "read", lambda self, report: Data(*map(flat, shades), tuple("0123456789")))
+    monkeypatch.setattr(Digits, "read", lambda self, report: Data(*map(uniform, shades), tuple("0123456789")))
     for shade, part in zip(shades, parts(ClutteredDigits(**SMALL).read()).values(), strict=True):
         lightest = part.images.flatten(1).amax(1)
         assert lightest.min() >= shade
-        assert lightest.max() < 1.3 * shade  # smooth enlarging overshoots a little at the rim
+        assert lightest.max() < 1.3 * shade  # bicubic interpolation overshoots slightly at the border
 
 
-def test_base_digits_of_the_parts_are_disjoint() -> None:
+def test_digits_of_the_splits_are_disjoint() -> None:
     base = Digits(seed=3).read()
     for one, other in combinations(parts(base).values(), 2):
         assert not rows_of(one) & rows_of(other)
 
 
-def test_cluttered_digits_are_shifted_as_far_as_asked() -> None:
+def test_random_shifts_cover_the_whole_range() -> None:
     image = torch.randint(1, 256, (1, 1, 48, 48), dtype=torch.uint8)
     images = image.repeat(200, 1, 1, 1)
     assert ClutteredDigits(**SMALL).augment(images, torch.Generator()) is images
     seen = set()
-    for changed in ClutteredDigits(shift=3, **SMALL).augment(images, torch.Generator().manual_seed(0)):
-        rows, columns = (changed[0] > 0).any(dim=1).nonzero().flatten(), (changed[0] > 0).any(dim=0).nonzero().flatten()
+    for augmented in ClutteredDigits(shift=3, **SMALL).augment(images, torch.Generator().manual_seed(0)):
+        rows, columns = (augmented[0] > 0).any(dim=1).nonzero().flatten(), (augmented[0] > 0).any(dim=0).nonzero().flatten()
         down = int(rows[0]) if rows[0] else int(rows[-1]) - 47
         right = int(columns[0]) if columns[0] else int(columns[-1]) - 47
         moved = image[0, 0].roll((down, right), (0, 1))
-        assert torch.equal(changed[0][changed[0] > 0], moved[changed[0] > 0])
+        assert torch.equal(augmented[0][augmented[0] > 0], moved[augmented[0] > 0])
         seen.add((down, right))
     assert seen <= {(down, right) for down in range(-3, 4) for right in range(-3, 4)}
     assert len(seen) > 40  # of 49
 
 
-def test_more_training_images_leave_the_test_as_it_is() -> None:
+def test_the_number_of_training_images_does_not_change_the_test_images() -> None:
     few, many = (ClutteredDigits(train=count, val=20, test=50).read() for count in (100, 200))
     assert torch.equal(few.test.images, many.test.images)
 
 
 @pytest.mark.parametrize("options", [{"canvas": 20}, {"fragments": -1}, {"train": 0}, {"source": "letters"}, {"colour": 3}])
-def test_impossible_options_are_refused(options: dict[str, object]) -> None:
+def test_invalid_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=f"cluttered_digits: {next(iter(options))}"):
         choose("datasets", {"name": "cluttered_digits", **options})
 

@@ -1,4 +1,4 @@
-"""Images made harder: nothing at strength 0, more at more, always the same."""
+"""Image corruptions: none at strength 0, stronger at higher strengths, and deterministic."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 from core.datasets.sources.distortion import Distortion, distort
 
 NAMES = ("noise", "blur", "turn", "cover", "fade")
-each = pytest.mark.parametrize("name", NAMES)
+each_distortion = pytest.mark.parametrize("name", NAMES)
 
 
 def picture(channels: int) -> Tensor:
@@ -19,42 +19,42 @@ def change(image: Tensor, by: Distortion) -> float:
     return float((distort(image, by).float() - image.float()).abs().mean())
 
 
-def test_strength_zero_is_the_image_itself() -> None:
+def test_strength_zero_returns_the_image_itself() -> None:
     image = picture(3)
     assert Distortion().nothing
     assert distort(image, Distortion()) is image
 
 
-@each
+@each_distortion
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("strength", [0.01, 0.5, 1.0])
-def test_what_comes_out_is_an_image_of_the_same_shape_and_always_the_same(name: str, channels: int, strength: float) -> None:
+def test_the_result_has_the_same_shape_and_is_deterministic(name: str, channels: int, strength: float) -> None:
     image = picture(channels)
-    kept = image.clone()
+    original = image.clone()
     by = Distortion(**{name: strength})
     assert not by.nothing
-    made = distort(image, by)
-    assert made.shape == image.shape
-    assert made.dtype == torch.uint8
-    assert torch.equal(made, distort(image, by))
-    assert torch.equal(image, kept)
+    distorted = distort(image, by)
+    assert distorted.shape == image.shape
+    assert distorted.dtype == torch.uint8
+    assert torch.equal(distorted, distort(image, by))
+    assert torch.equal(image, original)
 
 
-@each
-def test_more_changes_more(name: str) -> None:
+@each_distortion
+def test_greater_strengths_change_more(name: str) -> None:
     changes = [change(picture(3), Distortion(**{name: strength})) for strength in (0.2, 0.6, 1.0)]
     assert 0 < changes[0] < changes[1] < changes[2]
 
 
-def test_the_cover_hides_the_middle_and_leaves_the_rim() -> None:
+def test_the_cover_hides_the_centre_and_leaves_the_border() -> None:
     image = picture(3)
-    made = distort(image, Distortion(cover=0.5))
+    distorted = distort(image, Distortion(cover=0.5))
     height, width = image.shape[1:]
-    assert (made[:, height // 2, width // 2] == 128).all()
-    assert torch.equal(made[:, 0], image[:, 0])
-    assert torch.equal(made[:, :, 0], image[:, :, 0])
+    assert (distorted[:, height // 2, width // 2] == 128).all()
+    assert torch.equal(distorted[:, 0], image[:, 0])
+    assert torch.equal(distorted[:, :, 0], image[:, :, 0])
 
 
-def test_a_full_turn_is_a_right_angle() -> None:
+def test_full_rotation_is_a_right_angle() -> None:
     image = picture(3)[:, :32, :32]
     assert torch.equal(distort(image, Distortion(turn=1.0)), image.rot90(1, (1, 2)))

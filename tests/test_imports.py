@@ -65,6 +65,7 @@ def test_the_app_takes_only_what_starts_runs_from_training() -> None:
         ("core.store", "torch"),
         ("core.config", "torch"),
         ("core.registry", "torch"),
+        ("core.scale", "torch"),
         ("core.cli.main", "torch"),
         ("core.store.references", "torch"),
         ("app.graph_view.diagram", "streamlit"),

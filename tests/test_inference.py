@@ -8,11 +8,12 @@ import torch
 from core.config import run_config
 from core.evaluation.evaluate import normalised
 from core.explain.model import Model, load_model
-from core.explain.predict import SLIDER_STEPS, holding, predict, sweep_lam, thresholds
+from core.explain.predict import holding, predict, sweep_lam, thresholds
 from core.fast.stopwatch import timed, timed_along
 from core.graph.execution import execute
 from core.graph.node import GraphError
 from core.graph.policy import Greedy
+from core.scale import SLIDER_STEPS, lam_at
 from core.store import Store, StoreError
 from core.training.worker import work
 
@@ -54,7 +55,7 @@ def test_the_sweep_says_at_each_step_what_predict_says() -> None:
     assert len(sweep.starts) == len(sweep.traces) > 1
     for step in range(SLIDER_STEPS):
         trace = next(t for start, t in zip(reversed(sweep.starts), reversed(sweep.traces), strict=True) if start <= step)
-        alone = predict(model, IMAGES[:1], lam=step / (SLIDER_STEPS - 1))[0]
+        alone = predict(model, IMAGES[:1], lam=lam_at(step))[0]
         assert (alone.executed, alone.label, alone.macs) == (trace.executed, trace.label, trace.macs)
         assert alone.probabilities == pytest.approx(trace.probabilities, abs=1e-5)
         for name, decision in alone.controls.items():

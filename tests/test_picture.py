@@ -1,4 +1,4 @@
-"""Picture files: every kind that people send, and every way in which a file is no picture."""
+"""Reading image files: the formats that people upload, and every way in which a file can be invalid."""
 
 import io
 import struct
@@ -22,7 +22,7 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A PNG that claims a size, with hardly any data behind it."""
+    """Return a PNG whose header declares a size that its data does not fill."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -36,7 +36,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def fault_of(file: Path | bytes | io.BytesIO, **options: str) -> str:
-    """The text of the error, which must be one line."""
+    """Return the error's text, which must be one line."""
     with pytest.raises(PictureError) as caught:
         read_picture(file, **options)
     assert len(str(caught.value).splitlines()) == 1
@@ -49,7 +49,7 @@ def test_a_path_bytes_and_an_open_file_give_the_same_picture(tmp_path: Path) -> 
     path = tmp_path / "a.png"
     path.write_bytes(data)
     opened = io.BytesIO(data)
-    opened.read()  # left at its end by whoever looked at it before
+    opened.read()  # the position is at the end of the file
     for file in (path, str(path), data, opened):
         picture = read_picture(file)
         assert picture.mode == "RGB"
@@ -61,11 +61,19 @@ def test_a_path_bytes_and_an_open_file_give_the_same_picture(tmp_path: Path) -> 
 def test_orientation_is_applied(orientation: int) -> None:
     upright = np.zeros((20, 30, 3), dtype=np.uint8)
     upright[:10, :15] = 255  # white at the top left
-    # how the picture must lie in the file so that the viewer's turn makes it upright
-    undo = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90", 7: "TRANSVERSE", 8: "ROTATE_270"}
+    # the transformations that the EXIF orientations undo
+    inverse = {
+        2: "FLIP_LEFT_RIGHT",
+        3: "ROTATE_180",
+        4: "FLIP_TOP_BOTTOM",
+        5: "TRANSPOSE",
+        6: "ROTATE_90",
+        7: "TRANSVERSE",
+        8: "ROTATE_270",
+    }
     stored = Image.fromarray(upright)
     if orientation > 1:
-        stored = stored.transpose(Image.Transpose[undo[orientation]])
+        stored = stored.transpose(Image.Transpose[inverse[orientation]])
     exif = Image.Exif()
     exif[0x0112] = orientation
     for kind in ("PNG", "JPEG", "TIFF", "WEBP"):
@@ -76,13 +84,13 @@ def test_orientation_is_applied(orientation: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_a_broken_orientation_does_not_spoil_a_picture() -> None:
+def test_an_unreadable_orientation_is_ignored() -> None:
     values = noise(8, 8)
     data = encoded(Image.fromarray(values), exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff nonsense")
     assert np.array_equal(np.asarray(read_picture(data)), values)
 
 
-def test_what_is_transparent_shows_the_background() -> None:
+def test_transparent_areas_show_the_background() -> None:
     layer = Image.new("RGBA", (4, 4), (255, 0, 0, 255))
     layer.putpixel((0, 0), (0, 0, 0, 0))
     layer.putpixel((1, 0), (0, 0, 0, 128))
@@ -116,17 +124,17 @@ def test_sixteen_bits_are_scaled(kind: str) -> None:
     assert np.asarray(picture)[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
-def test_sixteen_bits_of_the_other_byte_order() -> None:
+def test_big_endian_sixteen_bits() -> None:
     values = np.array([[0, 128 * 257, 65535]], dtype=">u2")
     picture = Image.frombytes("I;16B", (3, 1), values.tobytes())
     assert np.asarray(read_picture(encoded(picture, "TIFF")))[0, :, 0].tolist() == [0, 128, 255]
 
 
-def test_sixteen_bits_with_a_transparent_grey() -> None:
+def test_sixteen_bits_with_a_transparent_grey_value() -> None:
     values = np.array([[300, 0]], dtype=np.uint16)
     data = encoded(Image.fromarray(values))
-    clear = b"tRNS" + struct.pack(">H", 300)
-    chunk = struct.pack(">I", 2) + clear + struct.pack(">I", zlib.crc32(clear))
+    transparency = b"tRNS" + struct.pack(">H", 300)
+    chunk = struct.pack(">I", 2) + transparency + struct.pack(">I", zlib.crc32(transparency))
     place = data.index(b"IDAT") - 4
     assert np.asarray(read_picture(data[:place] + chunk + data[place:]))[0, :, 0].tolist() == [255, 0]
 
@@ -160,7 +168,7 @@ def test_cmyk_grey_and_black_and_white() -> None:
     assert read_picture(encoded(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_a_large_photograph_is_decoded_smaller() -> None:
+def test_a_large_jpeg_is_decoded_at_a_reduced_size() -> None:
     data = encoded(Image.new("RGB", (4000, 3000), (10, 200, 30)), "JPEG")
     picture = read_picture(data)
     assert picture.size == (1000, 750)
@@ -168,46 +176,46 @@ def test_a_large_photograph_is_decoded_smaller() -> None:
     assert read_picture(encoded(Image.new("RGB", (600, 700)), "JPEG")).size == (600, 700)
 
 
-def test_only_the_first_frame_of_an_animation() -> None:
+def test_an_animation_yields_its_first_frame() -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     assert read_picture(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)).getpixel((0, 0)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "wrong"),
+    ("name", "data", "reason"),
     [
-        ("letter.png", b"Dear reader,\nthis is no picture.\n", "not a picture"),
+        ("letter.png", b"Dear reader,\nthis is no picture.\n", "not an image"),
         ("empty.png", b"", "empty"),
         ("cut.jpg", encoded(Image.fromarray(noise(64, 64)), "JPEG")[:1500], "damaged"),
         ("cut.png", encoded(Image.fromarray(noise(64, 64)))[:3000], "damaged"),
         ("head.png", encoded(Image.fromarray(noise(64, 64)))[:20], ""),
         ("bomb.png", png_of_size(60_000, 60_000), "too many pixels"),
         ("large.png", png_of_size(9_000, 9_000), "too many pixels"),
-        ("figure.eps", encoded(Image.new("RGB", (4, 4)), "EPS"), "EPS files are not read"),
+        ("figure.eps", encoded(Image.new("RGB", (4, 4)), "EPS"), "EPS files are not supported"),
     ],
 )
-def test_no_picture(tmp_path: Path, name: str, data: bytes, wrong: str) -> None:
+def test_invalid_files_are_refused_by_name(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
     path = tmp_path / name
     path.write_bytes(data)
     assert fault_of(path).startswith(f"{path}: ")
-    assert wrong in fault_of(path)
+    assert reason in fault_of(path)
     assert fault_of(data, name=name).startswith(f"{name}: ")
     opened = io.BytesIO(data)
     opened.name = name
     assert fault_of(opened).startswith(f"{name}: ")
-    assert fault_of(data).startswith("the picture: ")
+    assert fault_of(data).startswith("the image: ")
 
 
-def test_no_file(tmp_path: Path) -> None:
-    assert fault_of(tmp_path / "none.png") == f"{tmp_path / 'none.png'}: there is no such file"
-    assert fault_of(tmp_path) == f"{tmp_path}: a folder, not a picture"
-    assert "not a picture" in fault_of(Path("/dev/null"))
+def test_missing_files_and_folders_are_refused_by_name(tmp_path: Path) -> None:
+    assert fault_of(tmp_path / "none.png") == f"{tmp_path / 'none.png'}: no such file"
+    assert fault_of(tmp_path) == f"{tmp_path}: a folder, not an image"
+    assert "not an image" in fault_of(Path("/dev/null"))
     assert fault_of(b"", name="two\nlines.png").startswith("two lines.png: ")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("seed", range(20))
-def test_damaged_bytes_raise_nothing_else(seed: int) -> None:
+def test_damaged_bytes_raise_no_other_error(seed: int) -> None:
     random = np.random.default_rng(seed)
     for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
         data = bytearray(encoded(Image.fromarray(noise(16, 16)), kind))
@@ -217,13 +225,13 @@ def test_damaged_bytes_raise_nothing_else(seed: int) -> None:
             assert read_picture(bytes(data)).mode == "RGB"
 
 
-def test_a_wrong_background_is_the_callers_fault() -> None:
+def test_an_invalid_background_is_a_programming_error() -> None:
     with pytest.raises(ValueError, match="unknown color") as caught:
         read_picture(encoded(Image.new("RGB", (2, 2))), background="no colour")
     assert not isinstance(caught.value, PictureError)
 
 
-def test_a_picture_of_the_right_size_keeps_its_values() -> None:
+def test_an_image_of_the_right_size_keeps_its_values() -> None:
     values = noise(28, 30)
     tensor = to_tensor(Image.fromarray(values), (3, 28, 30))
     assert tensor.dtype == torch.uint8
@@ -235,7 +243,7 @@ def test_a_picture_of_the_right_size_keeps_its_values() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(90, 30), (30, 90)])
-def test_the_centre_is_kept_and_the_sides_cut(width: int, height: int) -> None:
+def test_images_are_cropped_to_their_centre(width: int, height: int) -> None:
     values = np.zeros((height, width, 3), dtype=np.uint8)
     top, left = (height - 30) // 2, (width - 30) // 2
     values[top : top + 30, left : left + 30] = 255
@@ -249,19 +257,19 @@ def test_any_shape_can_be_fitted(size: tuple[int, int]) -> None:
     assert to_tensor(Image.new("RGB", size, (9, 9, 9)), (3, 32, 32)).unique().tolist() == [9]
 
 
-def test_shrinking_averages_rather_than_picks() -> None:
+def test_downscaling_averages_pixels() -> None:
     board = ((np.indices((256, 256)).sum(0) % 2) * 255).astype(np.uint8)
     small = to_tensor(Image.fromarray(board), (1, 16, 16)).float()
     assert small.std() < 3
     assert abs(small.mean() - 127.5) < 3
 
 
-def test_channels_other_than_grey_and_colour() -> None:
+def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="1 or 3 channels"):
         to_tensor(Image.new("RGB", (4, 4)), (2, 4, 4))
 
 
-def test_photographs_come_in_the_shape_that_is_asked_for() -> None:
+def test_photographs_have_the_requested_shape() -> None:
     subjects, images = photographs((3, 32, 32))
     assert images.shape == (len(subjects), 3, 32, 32)
     assert images.dtype == torch.uint8

@@ -19,7 +19,7 @@ from core.graph.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
 from core.training.assembly import assemble
 from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates
-from core.training.train import FINAL_GRID, final_figures, train
+from core.training.train import FINAL_GRID, TrainingError, final_figures, train
 from core.training.worker import machine, work
 
 ROOT = Path(__file__).parents[1]
@@ -189,7 +189,7 @@ def test_a_diverging_training_says_what_to_do() -> None:
     for weights in broken.parameters():
         weights.data.fill_(torch.inf)
     state = pack(broken, torch.optim.AdamW(broken.parameters()), 0)
-    with pytest.raises(FloatingPointError, match=r"lower training\.learning_rate"):
+    with pytest.raises(TrainingError, match=r"lower training\.learning_rate"):
         list(train(config, data, resume=state))
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import nn
 
+from core import bibliography
 from core.architectures import Architecture, Widths
 from core.graph.builder import Builder
 from core.graph.graph import Graph
@@ -21,6 +22,7 @@ from core.modules.layers import classifier, convs
 class Cascade(Architecture):
     """Early exits: easy images leave after a small stage."""
 
+    papers = (bibliography.D2NN,)
     name: Literal["cascade"] = "cascade"
     trunk: Widths = Field((8, 16, 32, 64), description="filters of each stage's trunk; the first three halve the map")
     head: Widths = Field((8, 16, 32, 64), description="filters of each stage's head, which halves the map; as many as the trunk has")

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
+from core import bibliography
 from core.architectures import Architecture, Widths
 from core.graph.builder import Builder
 from core.graph.graph import Graph
@@ -24,6 +25,7 @@ Alternatives = Annotated[tuple[Literal["identity", "low", "high"], ...], Field(m
 class Chain(Architecture):
     """One of several modules at each link, and paths that merge."""
 
+    papers = (bibliography.D2NN,)
     name: Literal["chain"] = "chain"
     links: Widths = Field((32, 64, 128), description="filters that each link sends on; every link halves the map")
     alternatives: Alternatives = Field(

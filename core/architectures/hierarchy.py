@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from core import bibliography
 from core.architectures import Architecture, Widths
 from core.graph.builder import Builder
 from core.graph.graph import Graph
@@ -39,6 +40,7 @@ class SideBySide(nn.Module):
 class Hierarchy(Architecture):
     """Coarse decisions open fine classifiers."""
 
+    papers = (bibliography.D2NN,)
     name: Literal["hierarchy"] = "hierarchy"
     tree: tuple[Group, ...] = Field(
         (), description="the class numbers of each branch; none: CIFAR-10's animals and vehicles for ten classes, else two halves"

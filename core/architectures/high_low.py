@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
+from core import bibliography
 from core.architectures import Architecture, Widths
 from core.graph.builder import Builder
 from core.graph.graph import Graph
@@ -20,6 +21,7 @@ from core.modules.layers import Refined, classifier, conv, pyramid
 class HighLow(Architecture):
     """One controller, two paths of different capacity."""
 
+    papers = (bibliography.D2NN,)
     name: Literal["high_low"] = "high_low"
     stem: int = Field(16, ge=1, le=512, description="filters of the shared first convolution, which halves the image")
     low: Widths = Field((24, 40, 40), description="filters of the low path's convolutions; the map halves at the first and where they grow")

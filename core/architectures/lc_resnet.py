@@ -16,6 +16,7 @@ import torch
 from pydantic import AliasChoices, Field, model_validator
 from torch import Tensor
 
+from core import bibliography
 from core.architectures import Architecture
 from core.architectures.imagenet import absorb_colours
 from core.graph.builder import Builder
@@ -38,6 +39,7 @@ STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 class LCResNet(Architecture):
     """A ResNet whose blocks and channels are gated for each image."""
 
+    papers = (bibliography.LCNET, bibliography.RESNET)
     name: Literal["lc_resnet"] = "lc_resnet"
     depth: int = Field(20, ge=8, le=200, description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet")
     images: Literal["cifar", "imagenet"] = Field(

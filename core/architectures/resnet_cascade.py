@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from torch import nn
 
+from core import bibliography
 from core.architectures import Architecture
 from core.graph.builder import Builder
 from core.graph.graph import Graph
@@ -25,6 +26,7 @@ GROUPS = (1, 2, 4)  # filters as multiples of the first group's
 class ResNetCascade(Architecture):
     """Easy images leave a ResNet before its end."""
 
+    papers = (bibliography.D2NN, bibliography.RESNET)
     name: Literal["resnet_cascade"] = "resnet_cascade"
     n: int = Field(3, ge=1, le=18, description="blocks per group; the depth is 6n + 2")
     width: int = Field(16, ge=1, le=512, description="filters of the first group; the second and third have two and four times as many")

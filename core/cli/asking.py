@@ -9,6 +9,7 @@ from rich.table import Table
 from core.cli.options import AsJson, Database, bar, console, millions, opened, print_json
 from core.evaluation.budget import lam_for
 from core.registry import ConfigError
+from core.scale import cost_share, mean_cost_share
 
 if TYPE_CHECKING:
     from torch import Generator
@@ -62,7 +63,7 @@ def predict(
     if target is not None:
         print(f"at λ = {lam:.3g} images spend {target:.0%} of the static network's cost on average; one of them may spend less or more")
     for answer, still in zip(answers, static, strict=True):
-        share = answer["macs"] / answer["macs_static"]
+        share = cost_share(answer["macs"], answer["macs_static"])
         sure = answer["probabilities"][answer["label"]]
         at = "" if answer["lam"] is None else f" at λ = {answer['lam']:.3g}"
         work = f"{millions(answer['macs'])} multiply-adds, {share:.0%} of the static network's"
@@ -152,7 +153,7 @@ def evaluate(
     for row in found:
         routes = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
         shown = "–" if row["lam"] is None else f"{row['lam']:.2f}"
-        cost = f"{row['macs_mean'] / row['macs_static']:.1%}"
+        cost = f"{mean_cost_share(row):.1%}"
         wanted = [f"{row['target']:.1%}"] if shares else []
         scores = [f"{row[name]:.4f}" for name in ("accuracy", "f1", "precision", "recall")]
         table.add_row(shown, *scores, millions(row["macs_mean"]), cost, *wanted, routes)

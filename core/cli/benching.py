@@ -124,8 +124,8 @@ def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> N
     import torch
 
     from core.explain.model import load_model
-    from core.explain.predict import SLIDER_STEPS
     from core.fast.bench import slider
+    from core.scale import SLIDER_STEPS
 
     if what in names("architectures") or not (model := load_model(opened(db), what)).graph.every_lam:
         raise ConfigError(f"{what} has one λ or none: --slider needs a run that serves every λ")

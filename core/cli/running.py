@@ -9,6 +9,7 @@ from rich.table import Table
 from core.cli.options import AsJson, Database, Settings, bar, configuration, console, millions, opened, print_json
 from core.datasets import DataError
 from core.errors import UserError
+from core.scale import mean_cost_share
 from core.store import Run, Store
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or name.")]
@@ -104,7 +105,7 @@ def _work(store: Store, run: Run, as_json: bool) -> None:
     table = Table("λ", "test accuracy", "test F1", "multiply-adds", "share of static", title=f"{done.name}: test split")
     for row in done.figures["test"]:
         lam = "–" if row["lam"] is None else f"{row['lam']:.2f}"
-        share = row["macs_mean"] / row["macs_static"]
+        share = mean_cost_share(row)
         table.add_row(lam, f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", millions(row["macs_mean"]), f"{share:.1%}")
     console().print(table)
     for sentence in warnings(done):

@@ -11,6 +11,7 @@ from core.cli.options import AsJson, Database, Settings, bar, configuration, con
 from core.config import read_lams, read_seeds
 from core.evaluation.series import APART, by_series
 from core.registry import ConfigError
+from core.scale import mean_cost_share
 from core.store import Run, Store
 
 MISSING = {"cost within": "not reached", "hypervolume": "theirs is nothing"}  # in place of a figure that there is not
@@ -154,7 +155,7 @@ def _print_runs(runs: list[Run], name: str) -> None:
         rows: list[dict[str, Any]] = run.figures.get("test", [])
         for row in rows or [{}]:
             lam = "–" if row.get("lam") is None else f"{row['lam']:.2f}"
-            share = f"{row['macs_mean'] / row['macs_static']:.1%}" if row and run.method != "static" else "–"  # which would be its own
+            share = f"{mean_cost_share(row):.1%}" if row and run.method != "static" else "–"  # which would be its own
             shown = (f"{row['accuracy']:.4f}", millions(row["macs_mean"]), share) if row else ("–", "–", run.error or "–")
             table.add_row(run.name, run.state, lam, *shown)
     console().print(table)

@@ -1,4 +1,4 @@
-"""The images that can be learned from, one file each."""
+"""Labelled image datasets, one file each."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from core.errors import UserError
 from core.registry import Component
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-ProgressCallback = Callable[[str, float], None]  # what is being done, and which share of it is done (0 to 1)
-NAMED = 5  # classes that one line names
+ProgressCallback = Callable[[str, float], None]  # receives the current task and the fraction of it that is done (0 to 1)
+MAX_LISTED_CLASSES = 5  # class names that an error message lists
 
 
-class DataError(RuntimeError):
-    """Data that cannot be had or read; its text is one line that says what to do."""
+class DataError(UserError):
+    """Raised when data cannot be downloaded or read. The text is one line that says what to do."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images, (N, C, H, W) uint8, and their classes, (N,) int64."""
+    """Images, (N, C, H, W) uint8, and their class indices, (N,) int64."""
 
     images: Tensor
     labels: Tensor
@@ -33,7 +34,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """Three disjoint parts, fixed by the dataset's options alone. The test part is never used to choose anything."""
+    """Disjoint training, validation and test splits, determined by the dataset's options alone.
+
+    Nothing is ever chosen by its result on the test split.
+    """
 
     train: Split
     val: Split
@@ -42,34 +46,35 @@ class Data:
 
     @property
     def image(self) -> tuple[int, int, int]:
-        """(C, H, W) of every image."""
+        """The shape (C, H, W) of every image."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
     def check(self, image: Sequence[int], classes: Sequence[str]) -> None:
-        """Raises DataError, which says what differs, where a run knows other images, (C, H, W), or classes than these."""
-        mend = "put its data back as it was, or train a new run"
+        """Raise DataError, naming the differences, unless images (C, H, W) and classes are those that a run was trained on."""
+        remedy = "Restore the original data, or train a new run."
         if tuple(image) != self.image:
-            here, known = ("×".join(map(str, size)) for size in (self.image, image))
-            raise DataError(f"the images are {here}, and the run knows images of {known}: {mend}")
+            found, expected = ("×".join(map(str, size)) for size in (self.image, image))
+            raise DataError(f"The images are {found}, but the run was trained on {expected}. {remedy}")
         if tuple(classes) != self.classes:
-            new, gone = _without(self.classes, classes), _without(classes, self.classes)
-            differs = "; ".join(f"{what}: {names}" for what, names in (("new", new), ("gone", gone)) if names) or "in another order"
-            raise DataError(f"the classes are not those that the run knows ({differs}): {mend}")
+            added, missing = _difference(self.classes, classes), _difference(classes, self.classes)
+            differences = "; ".join(f"{what}: {names}" for what, names in (("new", added), ("missing", missing)) if names)
+            raise DataError(f"The classes differ from those that the run was trained on ({differences or 'different order'}). {remedy}")
 
 
 def no_progress(what: str, share: float) -> None:
-    """The report of someone who does not listen."""
+    """A progress callback that does nothing."""
 
 
-def _without(classes: Sequence[str], others: Sequence[str]) -> str:
-    """The classes that are not among others, as far as there is room for them."""
-    alone = [name for name in classes if name not in others]
-    return ", ".join(alone[:NAMED]) + (f" and {len(alone) - NAMED} more" if len(alone) > NAMED else "")
+def _difference(classes: Sequence[str], others: Sequence[str]) -> str:
+    """Return the classes that `others` lacks as text, at most MAX_LISTED_CLASSES of them by name."""
+    added = [name for name in classes if name not in others]
+    unlisted = len(added) - MAX_LISTED_CLASSES
+    return ", ".join(added[:MAX_LISTED_CLASSES]) + (f" and {unlisted} more" if unlisted > 0 else "")
 
 
-def varied(labels: list[int], count: int) -> list[int]:
-    """The rows of the first image of each class, then of the second of each, and so on, `count` in all."""
+def interleave_classes(labels: list[int], count: int) -> list[int]:
+    """Return at most `count` rows: the first image of each class, then the second of each class, and so on."""
     rows: dict[int, list[int]] = {}
     for row, label in enumerate(labels):
         rows.setdefault(label, []).append(row)
@@ -77,29 +82,29 @@ def varied(labels: list[int], count: int) -> list[int]:
 
 
 class Dataset(Component):
-    """Labelled images; its options are sizes, sources and the seed of the split."""
+    """Base class of labelled image datasets. Options are sizes, sources and the seed of the split."""
 
-    for_training: ClassVar[frozenset[str]] = frozenset()  # options that leave the validation and the test part as they are
+    for_training: ClassVar[frozenset[str]] = frozenset()  # options that do not change the validation and test splits
 
     @abstractmethod
     def read(self, report: ProgressCallback = no_progress) -> Data:
-        """Read, fetch or make the images, telling `report` how far it is. Raises DataError."""
+        """Read, download or generate the images, reporting progress to `report`. Raises DataError."""
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-        """The size (C, H, W) of its images and the names of its classes: what a network for it has to fit. Raises DataError.
+        """Return the shape (C, H, W) of the images and the class names, to which a network must fit. Raises DataError.
 
-        Where both are known without them, no images are read, so that these need not be at hand.
+        Datasets that know both in advance override this, so that the images need not be on this machine.
         """
         stills, classes = self.samples(1)
         channels, height, width = stills.images.shape[1:]
         return (channels, height, width), classes
 
     def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
-        """A few test images of as many classes as can be, and the names of all classes. Fetches nothing. Raises DataError."""
+        """Return `count` test images from as many classes as possible, and all class names. Downloads nothing. Raises DataError."""
         data = self.read()
-        rows = varied(data.test.labels.tolist(), count)
+        rows = interleave_classes(data.test.labels.tolist(), count)
         return Split(data.test.images[rows], data.test.labels[rows]), data.classes
 
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """Training images (B, C, H, W), changed at random where the dataset profits from it."""
+        """Return randomly augmented training images, (B, C, H, W). By default they are unchanged."""
         return images

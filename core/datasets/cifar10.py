@@ -1,4 +1,7 @@
-"""CIFAR-10: 60,000 colour photographs of 32×32 pixels in ten classes (Krizhevsky, 2009)."""
+"""CIFAR-10: 60,000 colour photographs of 32×32 pixels in ten classes.
+
+Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009), https://www.cs.toronto.edu/~kriz/cifar.html
+"""
 
 import tarfile
 from typing import ClassVar, Literal
@@ -7,21 +10,23 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from core import bibliography
 from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
-from core.datasets.sources.augmentation import mirrored, shifted
+from core.datasets.sources.augmentation import random_flip, random_shift
 from core.datasets.sources.published import DecodedRows, Published, Rows
 
-# the binary version: the one for Python is pickled, and unpickling runs whatever the file says
+# the binary version: the Python version is pickled, and unpickling can execute code
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 FOLDER = "cifar-10-batches-bin"
-MARGIN = 4  # pixels that an image may be shifted by in training
+MAX_SHIFT = 4  # pixels
 
 
 class Cifar10(Published):
-    """Photographs of ten kinds of things, 3×32×32: 50,000 to train and validate on, 10,000 for the test."""
+    """Colour photographs of ten kinds of animals and vehicles, 32×32 pixels: 50,000 for training and validation, 10,000 for the test."""
 
+    papers = (bibliography.CIFAR10,)
     name: Literal["cifar10"] = "cifar10"
 
     shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
@@ -38,12 +43,15 @@ class Cifar10(Published):
         return train, test
 
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """Mirrored half of the time, and shifted by up to 4 pixels each way over a black margin: (B, 3, H, W), any type."""
-        return mirrored(shifted(images, MARGIN, generator), generator)
+        """Shift images (B, 3, H, W) of any type by up to 4 pixels in each direction over black, and flip half of them horizontally.
+
+        Source: He et al., "Deep Residual Learning for Image Recognition" (https://arxiv.org/abs/1512.03385), section 4.2.
+        """
+        return random_flip(random_shift(images, MAX_SHIFT, generator), generator)
 
 
 def _rows(archive: tarfile.TarFile, members: list[str]) -> DecodedRows:
-    """Images and labels of some members: a record is one byte of label, then 3×32×32 bytes of image."""
+    """Read the images and labels of archive members. A record is one label byte followed by 3×32×32 image bytes."""
     records = []
     for member in members:
         try:
@@ -51,7 +59,7 @@ def _rows(archive: tarfile.TarFile, members: list[str]) -> DecodedRows:
         except KeyError:
             content = None
         if content is None:
-            raise DataError(f"{archive.name!s}: lacks {member}; delete it and try again")
+            raise DataError(f"{archive.name!s}: {member} is missing. Delete the archive, so that it is downloaded again.")
         records.append(np.frombuffer(content.read(), np.uint8).reshape(-1, 1 + 3 * 32 * 32))
     values = torch.from_numpy(np.concatenate(records))  # (N, 3073)
     return DecodedRows(values[:, 1:].reshape(-1, 3, 32, 32), values[:, 0].long())

@@ -1,7 +1,7 @@
-"""Handwritten digits somewhere on a canvas, among fragments of other digits.
+"""Handwritten digits at random positions on a canvas, cluttered with fragments of other digits.
 
-After the cluttered MNIST of Mnih and others (2014), which is easy to look at and hard to read at a glance: some images are plain,
-others hidden in clutter, so there is something to decide for each.
+Modelled on the cluttered MNIST of Mnih et al., "Recurrent Models of Visual Attention" (2014, https://arxiv.org/abs/1406.6247), section 4.1.
+The amount of overlapping clutter varies from image to image, and with it the computation that an image is worth.
 """
 
 from typing import ClassVar, Literal
@@ -11,33 +11,45 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from core.datasets import Data, Dataset, ProgressCallback, Split, no_progress, varied
+from core import bibliography
+from core.datasets import Data, Dataset, ProgressCallback, Split, interleave_classes, no_progress
 from core.datasets.digits import Digits
 from core.datasets.mnist import Mnist
-from core.datasets.sources.augmentation import shifted
+from core.datasets.sources.augmentation import random_shift
 
-ROOM = 24  # pixels a side that an enlarged digit may fill; its 8×8 original is enlarged to about 20
-ENLARGED = 20
-TURN = 0.25  # radians either way
-STRETCH = 0.12  # share by which a digit may be larger or smaller
-CHUNK = 1000  # images composed at once, so that the index arrays stay small
+ENLARGED_SIZE = 24  # pixels: side of an enlarged 8×8 digit with its margin
+DIGIT_SIZE = 20  # pixels: side of the digit within that margin, before scaling
+MAX_ROTATION = 0.25  # radians in either direction
+MAX_SCALING = 0.12  # largest relative change of a digit's size
+CHUNK = 1000  # images composed at once, to limit the memory of the index arrays
 
 
 class ClutteredDigits(Dataset):
-    """One whole digit and some fragments on a black canvas, grey; which digits are drawn in one part is drawn in no other."""
+    """One whole digit and several fragments of other digits on a black canvas, in grey. The splits share no digit."""
 
     for_training: ClassVar[frozenset[str]] = frozenset({"train", "shift"})
 
+    papers = (bibliography.CLUTTERED_MNIST,)
     name: Literal["cluttered_digits"] = "cluttered_digits"
-    canvas: int = Field(48, ge=28, le=256, description="side of an image in pixels")
-    source: Literal["digits", "mnist"] = Field("digits", description="digits: scikit-learn's, enlarged to about 20×20; mnist: 28×28")
-    fragments: int = Field(8, ge=0, le=64, description="pieces of other digits in an image")
-    fragment_size: int = Field(8, ge=2, le=16, description="side of a fragment in pixels")
-    train: int = Field(8000, ge=10, le=200_000, description="images to train on")
-    val: int = Field(1000, ge=10, le=50_000, description="images for validation")
-    test: int = Field(2000, ge=10, le=50_000, description="images for the test")
-    shift: int = Field(0, ge=0, le=64, description="pixels by which an image may be moved each way in training, anew each time it is seen")
-    seed: int = Field(0, ge=0, lt=2**31, description="fixes which digits are in which part, and every image")
+    canvas: int = Field(48, ge=28, le=256, title="Image size (pixels)", description="Side of each square image, in pixels")
+    source: Literal["digits", "mnist"] = Field(
+        "digits",
+        title="Source of the digits",
+        description="digits: the 8×8 digits of scikit-learn, enlarged to about 20×20 pixels; mnist: MNIST's digits of 28×28 pixels",
+    )
+    fragments: int = Field(8, ge=0, le=64, title="Fragments per image", description="Pieces of other digits that clutter each image")
+    fragment_size: int = Field(8, ge=2, le=16, title="Fragment size (pixels)", description="Side of each square fragment, in pixels")
+    train: int = Field(8000, ge=10, le=200_000, title="Training images", description="Number of training images")
+    val: int = Field(1000, ge=10, le=50_000, title="Validation images", description="Number of validation images")
+    test: int = Field(2000, ge=10, le=50_000, title="Test images", description="Number of test images")
+    shift: int = Field(
+        0,
+        ge=0,
+        le=64,
+        title="Random shift (pixels)",
+        description="Augmentation: largest shift of a training image in each direction, in pixels, drawn anew in every epoch (0: none)",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, title="Data seed", description="Seed of the split and of every image")
 
     def read(self, report: ProgressCallback = no_progress) -> Data:
         base = self._base(report)
@@ -55,64 +67,64 @@ class ClutteredDigits(Dataset):
     def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
         base = self._base(no_progress)
         test = self._compose(base.test, self.test, 2)
-        rows = varied(test.labels.tolist(), count)
+        rows = interleave_classes(test.labels.tolist(), count)
         return Split(test.images[rows], test.labels[rows]), base.classes
 
     def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """Shifted by up to `shift` pixels each way over a black margin."""
-        return shifted(images, self.shift, generator) if self.shift else images
+        """Shift images (B, 1, H, W) by up to `shift` pixels in each direction, padding with black."""
+        return random_shift(images, self.shift, generator) if self.shift else images
 
     def _base(self, report: ProgressCallback) -> Data:
-        """The digits to draw from, in three disjoint parts."""
+        """Return the digits to draw from, in three disjoint splits."""
         if self.source == "digits":
             return Digits(seed=self.seed).read(report)
         return Mnist(limit=self.train, val=min(self.val, 5000), seed=self.seed).read(report)
 
-    def _compose(self, base: Split, count: int, part: int) -> Split:
-        """`count` images from the digits of one part, each digit drawn about equally often."""
-        generator = Generator().manual_seed(3 * self.seed + part)  # one each: more images to train on leave those of the test as they are
+    def _compose(self, base: Split, count: int, index: int) -> Split:
+        """Compose the images of the split with this index (0 to 2): `count` of them, using each of its digits about equally often."""
+        generator = Generator().manual_seed(3 * self.seed + index)  # one per split, so that `train` does not change the test images
         rounds = -(-count // len(base))
         rows = torch.cat([torch.randperm(len(base), generator=generator) for _ in range(rounds)])[:count]
         digits = base.images[rows].squeeze(1)  # (N, h, h)
         if self.source == "digits":
-            digits = _enlarged(digits, generator)  # (N, 24, 24)
+            digits = _enlarge(digits, generator)  # (N, 24, 24)
         spans = (torch.arange(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK))
         images = torch.cat([self._scene(span, digits, generator) for span in spans])
         return Split(images, base.labels[rows])
 
     def _scene(self, span: Tensor, digits: Tensor, generator: Generator) -> Tensor:
-        """The digits of a span (n,) of rows, each on its own canvas among fragments of others: (n, 1, canvas, canvas) uint8."""
+        """Place the digits of the rows `span` (n,) and their fragments on canvases: (n, 1, canvas, canvas) uint8."""
         whole = digits[span].unsqueeze(1)  # (n, 1, h, h)
         scene = torch.zeros((len(span), self.canvas**2), dtype=torch.uint8)
-        self._lay(whole, scene, generator)
-        self._lay(self._pieces(span, digits, generator), scene, generator)
+        self._place(whole, scene, generator)
+        self._place(self._fragments(span, digits, generator), scene, generator)
         return scene.view(len(span), 1, self.canvas, self.canvas)
 
-    def _pieces(self, span: Tensor, digits: Tensor, generator: Generator) -> Tensor:
-        """Square pieces from the middle of the digits of other images: (n, fragments, size, size)."""
+    def _fragments(self, span: Tensor, digits: Tensor, generator: Generator) -> Tensor:
+        """Cut square fragments from the middle of other images' digits: (n, fragments, size, size)."""
         shape, side = (len(span), self.fragments), digits.shape[-1]
         step = torch.randint(1, len(digits), shape, generator=generator)
         other = (span[:, None] + step) % len(digits)
-        margin = min(side // 7, (side - self.fragment_size) // 2)  # the rim of a digit is mostly empty
+        margin = min(side // 7, (side - self.fragment_size) // 2)  # the border of a digit is mostly empty
         corners = torch.randint(margin, side - margin - self.fragment_size + 1, (2, *shape), generator=generator)
         rows, columns = corners[..., None] + torch.arange(self.fragment_size)  # (n, fragments, size) each
         return digits[other[..., None, None], rows[..., :, None], columns[..., None, :]]
 
-    def _lay(self, pieces: Tensor, scene: Tensor, generator: Generator) -> None:
-        """Lay pieces (n, k, s, s), each at a random place, on the flat canvases (n, canvas²)."""
-        size = pieces.shape[-1]
-        corners = torch.randint(self.canvas - size + 1, (2, *pieces.shape[:2]), generator=generator)
+    def _place(self, patches: Tensor, scene: Tensor, generator: Generator) -> None:
+        """Draw patches (n, k, s, s) at random positions on the flattened canvases `scene` (n, canvas²), in place."""
+        size = patches.shape[-1]
+        corners = torch.randint(self.canvas - size + 1, (2, *patches.shape[:2]), generator=generator)
         rows, columns = corners[..., None] + torch.arange(size)  # (n, k, s) each
-        places = rows[..., :, None] * self.canvas + columns[..., None, :]  # (n, k, s, s)
-        scene.scatter_reduce_(1, places.flatten(1), pieces.flatten(1), "amax")  # the lighter ink is on top
+        positions = rows[..., :, None] * self.canvas + columns[..., None, :]  # (n, k, s, s)
+        scene.scatter_reduce_(1, positions.flatten(1), patches.flatten(1), "amax")  # the lighter value wins
 
 
-def _enlarged(digits: Tensor, generator: Generator) -> Tensor:
-    """Digits (N, 8, 8) enlarged smoothly, each a little turned and stretched: (N, 24, 24) uint8."""
-    turn, stretch = (2 * torch.rand((2, len(digits)), generator=generator) - 1) * torch.tensor([[TURN], [STRETCH]])
-    zoom = ROOM / (ENLARGED * (1 + stretch))  # from the room's coordinates to the original's
-    first = torch.stack([turn.cos() * zoom, -turn.sin() * zoom, torch.zeros(len(digits))], dim=1)
-    second = torch.stack([turn.sin() * zoom, turn.cos() * zoom, torch.zeros(len(digits))], dim=1)
-    grid = F.affine_grid(torch.stack([first, second], dim=1), [len(digits), 1, ROOM, ROOM], align_corners=False)
-    drawn = F.grid_sample(digits.unsqueeze(1).float(), grid, mode="bicubic", padding_mode="zeros", align_corners=False)
-    return drawn.squeeze(1).round().clamp(0, 255).to(torch.uint8)
+def _enlarge(digits: Tensor, generator: Generator) -> Tensor:
+    """Enlarge digits (N, 8, 8) with bicubic interpolation, a random rotation and a random scaling: (N, 24, 24) uint8."""
+    angle, scaling = (2 * torch.rand((2, len(digits)), generator=generator) - 1) * torch.tensor([[MAX_ROTATION], [MAX_SCALING]])
+    zoom = ENLARGED_SIZE / (DIGIT_SIZE * (1 + scaling))  # from enlarged to original coordinates
+    first = torch.stack([angle.cos() * zoom, -angle.sin() * zoom, torch.zeros(len(digits))], dim=1)
+    second = torch.stack([angle.sin() * zoom, angle.cos() * zoom, torch.zeros(len(digits))], dim=1)
+    grid = F.affine_grid(torch.stack([first, second], dim=1), [len(digits), 1, ENLARGED_SIZE, ENLARGED_SIZE], align_corners=False)
+    enlarged = F.grid_sample(digits.unsqueeze(1).float(), grid, mode="bicubic", padding_mode="zeros", align_corners=False)
+    return enlarged.squeeze(1).round().clamp(0, 255).to(torch.uint8)

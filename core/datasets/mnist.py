@@ -1,4 +1,7 @@
-"""MNIST: 70,000 handwritten digits of 28×28 pixels (LeCun, Cortes and Burges, 1998)."""
+"""MNIST: 70,000 handwritten digits of 28×28 pixels.
+
+Source: LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998).
+"""
 
 import gzip
 from pathlib import Path
@@ -8,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core import bibliography
 from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.published import DecodedRows, Published, Rows
@@ -22,8 +26,9 @@ MD5 = {
 
 
 class Mnist(Published):
-    """Handwritten digits, 1×28×28, white on black: 60,000 to train and validate on, 10,000 for the test."""
+    """Handwritten digits, 28×28 pixels, white on black: 60,000 for training and validation, 10,000 for the test."""
 
+    papers = (bibliography.MNIST,)
     name: Literal["mnist"] = "mnist"
 
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
@@ -42,14 +47,14 @@ class Mnist(Published):
 
 
 def read_idx(file: Path) -> Tensor:
-    """The uint8 array in a gzipped IDX file: two zeros, type 8, the number of dimensions, each size as 4 bytes, the values.
+    """Read the uint8 array of a gzipped IDX file. Raises DataError for another format.
 
-    Raises DataError where the file is something else.
+    An IDX file holds two zero bytes, the type (8 for uint8), the number of dimensions, each size as 4 big-endian bytes, and the values.
     """
     data = gzip.decompress(file.read_bytes())
     dimensions = data[3] if data[:3] == b"\x00\x00\x08" else 0
     sizes = [int.from_bytes(data[4 * i + 4 : 4 * i + 8], "big") for i in range(dimensions)]
     values = np.frombuffer(data, np.uint8, offset=min(len(data), 4 + 4 * dimensions)).copy()
     if not sizes or len(values) != np.prod(sizes):
-        raise DataError(f"{file}: not an IDX file of bytes; delete it and try again")
+        raise DataError(f"{file}: not an IDX file of bytes. Delete it, so that it is downloaded again.")
     return torch.from_numpy(values.reshape(sizes))

@@ -37,7 +37,7 @@ def unheard(images: int) -> None:
 
 def point(seen: Evaluation) -> ParetoPoint:
     """The point of an evaluation: cost as a share of the static network's."""
-    return ParetoPoint(seen.macs_mean / max(seen.macs_static, 1), seen.accuracy)
+    return ParetoPoint(seen.cost_share, seen.accuracy)
 
 
 def baselines(graph: Graph, split: Split, report: CountCallback = unheard) -> dict[str, list[ParetoPoint]]:

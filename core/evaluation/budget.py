@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.registry import ConfigError
+from core.scale import mean_cost_share
 
 
 def lam_for(rows: Sequence[Mapping[str, Any]], share: float) -> float:
@@ -14,7 +15,7 @@ def lam_for(rows: Sequence[Mapping[str, Any]], share: float) -> float:
     What is asked for holds for the mean over images, not for each. Raises ConfigError for what is out of reach, and says what is not.
     """
     along = sorted(rows, key=lambda row: row["lam"])
-    shares = np.maximum.accumulate([row["macs_mean"] / row["macs_static"] for row in along])
+    shares = np.maximum.accumulate([mean_cost_share(row) for row in along])
     least, most = float(shares[0]), float(shares[-1])
     if not least <= share <= most:
         raise ConfigError(f"{share:.1%} of the static network's cost is out of reach: this network spends {least:.1%} to {most:.1%}")

@@ -43,18 +43,12 @@ def collapsed(graph: Graph, rows: Sequence[Evaluation]) -> list[Collapsed]:
         rates = [_rates(graph, control, row.routes) for row in judged]
         told = [of_row for of_row in rates if of_row]
         runs = any(rate > 1 - SAME for of_row in told for rate in of_row.values())
-        if (
-            control.name in of_channels
-            and runs
-            and any((row.dependences or {}).get(control.name, 0.0) > INDEPENDENT for row in judged)
-        ):
+        if control.name in of_channels and runs and any((row.dependences or {}).get(control.name, 0.0) > INDEPENDENT for row in judged):
             continue  # though its nodes run for every image, their channels do not
         if told and all(_same([of_row[name] for of_row in told]) for name in told[0]):
             means = {name: sum(of_row[name] for of_row in told) / len(told) for name in told[0]}
             shown: list[dict[str, object]] = [
-                {"lam": row.lam, "nodes": list(route.nodes), "share": route.share}
-                for row in judged
-                for route in row.routes[:ROUTES]
+                {"lam": row.lam, "nodes": list(route.nodes), "share": route.share} for row in judged for route in row.routes[:ROUTES]
             ]
             found.append(Collapsed(control.name, means, shown))
     return found

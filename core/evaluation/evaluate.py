@@ -16,6 +16,7 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Greedy, Policy, Stacked
 from core.graph.static import static_macs
+from core.scale import cost_share
 
 BATCH = 256
 POLICIES_PER_PASS = 16  # λ or policies that are run in one go
@@ -50,6 +51,11 @@ class Evaluation:
     dependences: dict[str, float] | None = None
     precision: float | None = None
     recall: float | None = None
+
+    @property
+    def cost_share(self) -> float:
+        """The mean cost as a share of the static network's."""
+        return cost_share(self.macs_mean, self.macs_static)
 
     def to_json(self) -> dict[str, object]:
         """As plain data; without what was not measured."""

@@ -51,11 +51,11 @@ def table(rows: Sequence[Row], siblings: Sequence[Sequence[Row]] = ()) -> list[s
     ]
     for number, row in enumerate(rows):
         lam = "–" if row.lam is None else f"{row.lam:g}"
-        share = row.macs_mean / row.macs_static
+        share = row.cost_share
         line = f"| {lam} | {row.accuracy:.4f} | {row.f1:.4f} | {row.macs_mean:,.0f} | {share:.1%} |"
         if several:
             accuracies = [sibling[number].accuracy for sibling in siblings]
-            shares = [sibling[number].macs_mean / sibling[number].macs_static for sibling in siblings]
+            shares = [sibling[number].cost_share for sibling in siblings]
             line += f" {mean(accuracies):.4f} ± {stdev(accuracies):.4f} | {mean(shares):.1%} ± {stdev(shares):.1%} |"
         lines.append(line)
     return lines
@@ -69,7 +69,7 @@ def _serves(config: RunConfig) -> str:
 
 def _gains(told: Header) -> list[str]:
     """What the gates gain over what they have to beat, where that was measured."""
-    own = [ParetoPoint(row.macs_mean / row.macs_static, row.accuracy) for row in told.figures.test]
+    own = [ParetoPoint(row.cost_share, row.accuracy) for row in told.figures.test]
     share = mean_dependence(own, [getattr(row, "dependence", None) for row in told.figures.test])
     fronts = {name: [ParetoPoint(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
     gains = {name: gain(own, front) for name, front in fronts.items() if name != "full path"}

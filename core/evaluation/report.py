@@ -15,6 +15,7 @@ from core.evaluation.collapse import Collapsed
 from core.evaluation.dependence import INDEPENDENT
 from core.evaluation.pareto import ParetoPoint, accuracy_at, cost_for, hypervolume, mean_difference
 from core.registry import ConfigError, choose
+from core.scale import cost_share
 from core.store import Run
 
 LOW, HIGH = 0.3, 0.7  # costs between which differences are averaged
@@ -158,7 +159,7 @@ def reference(group: Sequence[Run], split: str) -> float:
 
 def points(runs: Sequence[Run], split: str, macs: float) -> list[ParetoPoint]:
     """The points of runs in the order of λ, costs as shares of so many multiply-adds. Raises ConfigError where a run has no figures."""
-    return [ParetoPoint(row["macs_mean"] / macs, row["accuracy"]) for run in runs for row in _rows(run, split)]
+    return [ParetoPoint(cost_share(row["macs_mean"], macs), row["accuracy"]) for run in runs for row in _rows(run, split)]
 
 
 def _reaching(own: Sequence[ParetoPoint], accuracy: float, what: str) -> Figures:

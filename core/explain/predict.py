@@ -17,9 +17,9 @@ from core.graph.node import GraphError, Node
 from core.graph.policy import Forced, Greedy, Open, Policy
 from core.graph.tradeoff import threshold
 from core.graph.validation import find_choices
+from core.scale import SLIDER_STEPS, cost_share, lam_at
 
-SLIDER_STEPS = 101  # positions of the λ slider
-EVERY_LAM = torch.linspace(0, 1, SLIDER_STEPS)
+EVERY_LAM = torch.tensor([lam_at(step) for step in range(SLIDER_STEPS)])
 PARTS = 10  # into which a step of the slider is divided where the course changes,
 CLOSER = 2  # so many times: to 1e-4
 
@@ -52,6 +52,11 @@ class Trace:
     macs: int
     macs_full: int
     macs_static: int
+
+    @property
+    def cost_share(self) -> float:
+        """The cost as a share of the static network's."""
+        return cost_share(self.macs, self.macs_static)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from core.evaluation.evaluate import normalised
 from core.explain.model import Model
-from core.explain.predict import SLIDER_STEPS, LamSweep, asked_lam, holding
+from core.explain.predict import LamSweep, asked_lam, holding
 from core.graph.policy import Open
+from core.scale import SLIDER_STEPS, lam_at
 
 MOST = 11  # stretches of λ that are timed
 TURNS = 5  # of each of them
@@ -48,7 +49,7 @@ def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[st
     steps = [*sweep.starts, SLIDER_STEPS]
     middles = [(first + last - 1) // 2 for first, last in pairwise(steps)]
     picked = sorted({round(number * (len(middles) - 1) / (MOST - 1)) for number in range(MOST)})
-    lams = {number: middles[number] / (SLIDER_STEPS - 1) if every else None for number in picked}
+    lams = {number: lam_at(middles[number]) if every else None for number in picked}
     taken = {number: timed(model, image, lam=lam, forced=forced, turns=TURNS) for number, lam in lams.items()}
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
     still = median(one.static for one in taken.values())

@@ -9,6 +9,7 @@ from torch import Tensor
 from core.graph.execution import Execution
 from core.graph.graph import Graph
 from core.graph.static import static_macs, static_price
+from core.scale import cost_share
 
 NOT_COUNTED = ("normalisation", "activation functions", "pooling", "additions", "biases")
 
@@ -32,7 +33,7 @@ class CostReport:
     @property
     def share(self) -> Tensor:
         """The cost of each image as a share of the static network's, (B,)."""
-        return self.used / max(self.static, 1)
+        return cost_share(self.used, self.static)
 
 
 def spent(graph: Graph, execution: Execution) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 from core.graph.cost import NOT_COUNTED
 from core.graph.graph import Graph
 from core.graph.static import static_macs
+from core.scale import cost_share
 
 
 def describe(graph: Graph) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def describe(graph: Graph) -> dict[str, Any]:
         "edges": data + control + channels,
         "macs_full": sum(graph.macs.values()),
         "macs_static": static,
-        "controllers_share": controllers / static if static else 0.0,
+        "controllers_share": cost_share(controllers, static),
         "every_lam": graph.every_lam,
         "exchange_rate": float(graph.exchange_rate),
         "not_counted": list(NOT_COUNTED),

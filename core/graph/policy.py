@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Generator, Tensor
 
-from core.graph.node import Node
+from core.graph.node import GraphError, Node
 
 if TYPE_CHECKING:
     from core.graph.execution import Execution
@@ -137,7 +137,7 @@ class Forced:
             return gates
         allowed = [column for column, held in forced.items() if held] or [k for k in range(scores.shape[1]) if k not in forced]
         if not allowed:
-            raise ValueError(f"control node {control.name!r} has no option left: all of {', '.join(control.options)} are forced off")
+            raise GraphError(f"every option of {control.name!r} is forced off: leave one of {', '.join(control.options)} free")
         best = torch.full_like(scores, -torch.inf)
         best[:, allowed] = scores[:, allowed]
         kept = torch.zeros_like(gates)

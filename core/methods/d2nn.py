@@ -26,6 +26,7 @@ import torch
 from pydantic import AliasChoices, Field
 from torch import Generator, Tensor
 
+from core import bibliography
 from core.graph.cost import spent, spent_after
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
@@ -44,6 +45,7 @@ from core.registry import ConfigError
 class D2NN(Pupil):
     """Q-learning of the controllers, cross-entropy for the rest."""
 
+    papers = (bibliography.D2NN, bibliography.DISTILLATION)
     name: Literal["d2nn"] = "d2nn"
     metric: Metric = Field(
         "accuracy", description="Accuracy term A of the reward: correctness of each image, or F1, precision or recall of a mini-bag"

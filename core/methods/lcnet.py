@@ -23,6 +23,7 @@ import torch
 from pydantic import AliasChoices, Field
 from torch import Generator, Tensor
 
+from core import bibliography
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Open, StraightThrough
@@ -40,6 +41,7 @@ CURVE_STEPS = 101  # of λ for which it is kept what the gate networks are told
 class LCNet(Pupil):
     """Gates of layers and channels, straight-through, at a cost that is asked for."""
 
+    papers = (bibliography.LCNET, bibliography.DISTILLATION)
     name: Literal["lcnet"] = "lcnet"
     min_budget: float = Field(
         0.1,

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 from torch import Generator
 
+from core import bibliography
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Open
@@ -18,6 +19,7 @@ from core.registry import Decides
 class Static(Pupil):
     """Cross-entropy on a fixed path, and if it is wanted what another network says."""
 
+    papers = (bibliography.DISTILLATION,)
     name: Literal["static"] = "static"
     route: tuple[str, ...] = Field(
         (), description="Route to train, as control=option, one per control node (empty: the most expensive route)"

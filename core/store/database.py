@@ -14,12 +14,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from core.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = Path(__file__).parent / "migrations"
 _upgrading = threading.Lock()  # Alembic keeps its context in globals
 
 
-class StoreError(RuntimeError):
+class StoreError(UserError):
     """Something the store cannot do; its text is one line for a person."""
 
 

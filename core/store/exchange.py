@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
+from core.scale import cost_share
 from core.store.catalogue import REFERENCE
 from core.store.database import StoreError, one_line
 from core.store.models import Run
@@ -35,6 +36,11 @@ class Row(BaseModel):
     f1: float
     macs_mean: float
     macs_static: int = Field(ge=1)
+
+    @property
+    def cost_share(self) -> float:
+        """The mean cost as a share of the static network's."""
+        return cost_share(self.macs_mean, self.macs_static)
 
 
 class Figures(BaseModel):

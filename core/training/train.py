@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from core.config import RunConfig
 from core.datasets import Data, ProgressCallback, Split, no_progress
+from core.errors import UserError
 from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations, normalised
@@ -34,6 +35,10 @@ FINAL_GRID = tuple(step / 10 for step in range(11))
 LARGEST_GRADIENT = 5.0
 ADJUSTED_ON = 256  # training images
 FITTED_ON = 256  # images that are kept back, at least, for controllers to be fitted once more
+
+
+class TrainingError(UserError):
+    """A training that cannot go on with its options."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,7 @@ def _step(config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, p
         step = config.method.step(graph, batch, config.lam, progress, generator)
     loss = torch.stack(list(step.losses.values())).sum()
     if not bool(loss.isfinite()):
-        raise FloatingPointError(f"the loss is {loss.item()}: lower training.learning_rate")
+        raise TrainingError(f"the loss is {loss.item()}: lower training.learning_rate")
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(graph.parameters(), LARGEST_GRADIENT)
@@ -225,5 +230,5 @@ def _watch(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
     rows = evaluations(graph, data.val, [(lam, Greedy()) for lam in (GRID if graph.every_lam else (config.lam,))])
     for seen in rows:
         at = f" at λ={seen.lam:g}" if graph.every_lam else ""
-        figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.macs_mean / max(seen.macs_static, 1)}
+        figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.cost_share}
     return figures | ({"val collapsed control nodes": float(len(collapsed(graph, rows)))} if graph.controls else {})

@@ -1,1 +1,1 @@
-"""Where images come from: picture files, Parquet tables, downloaded archives, and how they are divided into parts."""
+"""What datasets share: image files, Parquet files, downloaded archives, augmentation and splits."""

@@ -1,4 +1,4 @@
-"""Files fetched once from the net, checked against a known checksum and kept in the cache folder."""
+"""Downloads that are verified against a checksum and cached."""
 
 import hashlib
 import os
@@ -10,31 +10,31 @@ from urllib.request import urlopen
 from core.datasets import DataError, ProgressCallback
 
 CHUNK = 1 << 18  # bytes
-PATIENCE = 30  # seconds without a byte
+TIMEOUT = 30  # seconds without data
 
 
 def cache_folder() -> Path:
-    """`GATESCOPE_CACHE`, or `gatescope` in the user's cache folder."""
+    """Return the folder that GATESCOPE_CACHE names, or ~/.cache/gatescope."""
     return Path(os.environ.get("GATESCOPE_CACHE") or Path.home() / ".cache" / "gatescope")
 
 
 def fetch(url: str, md5: str, report: ProgressCallback, advice: str) -> Path:
-    """The file behind an address, from the cache folder where an intact copy lies there.
+    """Return the cached file of a URL, downloading it if no intact copy is cached.
 
-    A file gets its name in the cache only when it is complete and its checksum right, so a broken download leaves nothing
-    behind. Raises DataError, which ends with `advice`.
+    A download gets its final name only when it is complete and its checksum matches, so a failed one leaves nothing behind.
+    Raises DataError, whose text ends with `advice`, a sentence.
     """
     target = cache_folder() / url.rsplit("/", 1)[-1]
     try:
         if target.is_file() and _checksum(target) == md5:
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        arrived = _download(url, target, md5, report)
+        intact = _download(url, target, md5, report)
     except (OSError, HTTPException, ValueError) as error:
         reason = " ".join(str(getattr(error, "reason", None) or error).split())
-        raise DataError(f"cannot download {url} ({reason}): {advice}") from None
-    if not arrived:
-        raise DataError(f"{url} arrived damaged, its checksum is wrong: try again, or {advice}")
+        raise DataError(f"{url} cannot be downloaded ({reason}). {advice}") from None
+    if not intact:
+        raise DataError(f"{url} was damaged in transit (wrong checksum). Try again. {advice}")
     return target
 
 
@@ -44,17 +44,17 @@ def _checksum(path: Path) -> str:
 
 
 def _download(url: str, target: Path, md5: str, report: ProgressCallback) -> bool:
-    """Put a download in its place, if its checksum is right; says whether it was."""
+    """Download a file and move it to `target` if its checksum matches. Return whether it does."""
     what = f"downloading {target.name}"
     digest = hashlib.md5(usedforsecurity=False)
-    # a name of its own: two processes may fetch the same file at once
+    # a unique name, since two processes may download the same file at once
     handle, temporary = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)
     try:
-        with os.fdopen(handle, "wb") as file, urlopen(url, timeout=PATIENCE) as answer:
-            size = int(answer.headers.get("Content-Length") or 0)
-            while piece := answer.read(CHUNK):
-                file.write(piece)
-                digest.update(piece)
+        with os.fdopen(handle, "wb") as file, urlopen(url, timeout=TIMEOUT) as response:
+            size = int(response.headers.get("Content-Length") or 0)
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
                 report(what, min(file.tell() / size, 1.0) if size else 0.0)
         if digest.hexdigest() != md5:
             return False

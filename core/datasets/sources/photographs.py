@@ -1,4 +1,4 @@
-"""Photographs that come with scikit-image, for networks whose own images are not on this computer."""
+"""Photographs that come with scikit-image, for networks whose own dataset is not on this machine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,5 +19,5 @@ SUBJECTS: dict[str, Callable[[], Any]] = {
 
 
 def photographs(image: tuple[int, int, int]) -> tuple[list[str], Tensor]:
-    """What each shows, and the photographs as a network of images (C, H, W) takes them, (N, C, H, W) uint8."""
+    """Return the subjects of the photographs, and the photographs cropped and scaled to the shape `image`: (N, C, H, W) uint8."""
     return list(SUBJECTS), torch.stack([to_tensor(Image.fromarray(read()), image) for read in SUBJECTS.values()])

@@ -1,4 +1,4 @@
-"""A published set of labelled images: from Parquet files at hand, else from the official archives."""
+"""Published datasets, read from local Parquet files if there are any, and otherwise from the official archives."""
 
 import os
 from abc import abstractmethod
@@ -10,23 +10,24 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_progress, varied
+from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, interleave_classes, no_progress
 from core.datasets.sources import parquet
-from core.datasets.sources.split import held_out
+from core.datasets.sources.split import holdout_split
 
 
 class Rows(Protocol):
-    """One published part: labels (N,) int64, and the images of those rows that are asked for, (n, C, H, W) uint8."""
+    """One published split: labels (N,) int64, and images that are decoded on demand."""
 
     @property
     def labels(self) -> Tensor: ...
 
-    def images(self, rows: Tensor, image: tuple[int, int, int], report: ProgressCallback) -> Tensor: ...
+    def images(self, rows: Tensor, image: tuple[int, int, int], report: ProgressCallback) -> Tensor:
+        """Return the images of rows (n,) int64 as (n, C, H, W) uint8, where `image` is (C, H, W)."""
 
 
 @dataclass(frozen=True)
 class DecodedRows:
-    """A part that lies decoded in memory: (N, C, H, W) uint8 and (N,) int64."""
+    """A split that is decoded in memory: images (N, C, H, W) uint8 and labels (N,) int64."""
 
     pictures: Tensor
     labels: Tensor
@@ -36,12 +37,18 @@ class DecodedRows:
 
 
 class Published(Dataset):
-    """A set that is published as a training and a test part. The validation part is taken from the training rows."""
+    """Base class of datasets published as a training and a test split. The validation images are taken from the training split."""
 
-    path: str = Field("", description="folder of the Parquet files; empty: looked for in GATESCOPE_DATA, else downloaded")
-    val: int = Field(5000, ge=1, le=20_000, description="training images kept for validation")
-    limit: int | None = Field(None, ge=1, description="train on this many images only; none: on all")
-    seed: int = Field(0, ge=0, lt=2**31, description="chooses the images for validation and those under the limit")
+    path: str = Field(
+        "",
+        title="Data folder",
+        description="Folder of the Parquet files; empty: look in the folder named by GATESCOPE_DATA, and download if they are not there",
+    )
+    val: int = Field(5000, ge=1, le=20_000, title="Validation images", description="Number of training images reserved for validation")
+    limit: int | None = Field(None, ge=1, title="Training images, at most", description="Number of training images to use (none: all)")
+    seed: int = Field(
+        0, ge=0, lt=2**31, title="Data seed", description="Seed of the choice of validation images, and of training images under a limit"
+    )
 
     for_training: ClassVar[frozenset[str]] = frozenset({"limit"})
     shape: ClassVar[tuple[int, int, int]]
@@ -49,41 +56,44 @@ class Published(Dataset):
 
     @abstractmethod
     def download(self, report: ProgressCallback) -> tuple[Rows, Rows]:
-        """The training and the test part from the official archives. Raises DataError."""
+        """Return the training and test splits from the official archives, downloading them if necessary. Raises DataError."""
 
     @property
     def advice(self) -> str:
-        """What to do without a connection."""
-        return f"set GATESCOPE_DATA to a folder holding {self.name}/*.parquet, or connect to the internet"
+        """What to do if the dataset cannot be downloaded."""
+        return f"Connect to the internet, or set GATESCOPE_DATA to a folder that holds {self.name}/*.parquet."
 
     def read(self, report: ProgressCallback = no_progress) -> Data:
-        train, test = self._at_hand() or self.download(report)
+        train, test = self._local_splits() or self.download(report)
         if self.val >= len(train.labels):
-            raise DataError(f"{self.name}: {self.val} validation images leave none of {len(train.labels)} to train on: choose fewer")
-        chosen, kept = held_out(len(train.labels), self.val, self.limit, self.seed)
+            raise DataError(
+                f"{self.name}: validation images (dataset.val) must be fewer than the {len(train.labels)} training images, not {self.val}."
+            )
+        chosen, reserved = holdout_split(len(train.labels), self.val, self.limit, self.seed)
         classes = (train.classes if isinstance(train, parquet.EncodedRows) else ()) or self.class_names
         return Data(
             self._split(train, chosen, report),
-            self._split(train, kept, report),
+            self._split(train, reserved, report),
             self._split(test, torch.arange(len(test.labels)), report),
             classes,
         )
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-        return self.shape, self.class_names  # files may call as many classes otherwise
+        return self.shape, self.class_names  # Parquet files may name the classes differently
 
     def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
-        parts = self._at_hand()
-        if parts is None:
-            raise DataError(f"{self.name} is not on this machine: {self.advice}")
-        rows = torch.tensor(varied(parts[1].labels.tolist(), count))
-        return self._split(parts[1], rows, no_progress), parts[1].classes or self.class_names
+        splits = self._local_splits()
+        if splits is None:
+            raise DataError(f"{self.name} is not on this machine. {self.advice}")
+        _, test = splits
+        rows = torch.tensor(interleave_classes(test.labels.tolist(), count))
+        return self._split(test, rows, no_progress), test.classes or self.class_names
 
-    def _split(self, part: Rows, rows: Tensor, report: ProgressCallback) -> Split:
-        return Split(part.images(rows, self.shape, report), part.labels[rows])
+    def _split(self, published: Rows, rows: Tensor, report: ProgressCallback) -> Split:
+        return Split(published.images(rows, self.shape, report), published.labels[rows])
 
-    def _at_hand(self) -> tuple[parquet.EncodedRows, parquet.EncodedRows] | None:
-        """The parts from Parquet files, where there are any. Raises DataError where `path` names none."""
+    def _local_splits(self) -> tuple[parquet.EncodedRows, parquet.EncodedRows] | None:
+        """Return the splits from Parquet files, or None if there are none. Raises DataError if `path` holds none."""
         root = self.path or os.environ.get("GATESCOPE_DATA", "")
         folders = [Path(root).expanduser() / self.name, Path(root).expanduser()] if self.path else [Path(root) / self.name]
         for folder in folders if root else []:
@@ -91,5 +101,8 @@ class Published(Dataset):
             if train and test:
                 return parquet.read(train), parquet.read(test)
         if self.path:
-            raise DataError(f"{self.path}: holds no train-*.parquet and test-*.parquet of {self.name}: mend the option `path`")
+            raise DataError(
+                f"{self.path}: the folder holds no train-*.parquet and test-*.parquet files. Set the data folder (dataset.path) to the one "
+                f"that holds those of {self.name}."
+            )
         return None

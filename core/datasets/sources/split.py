@@ -1,4 +1,4 @@
-"""How images are divided into parts: by a seed, each image in one part only."""
+"""Dividing a dataset into disjoint splits, reproducibly."""
 
 import hashlib
 from bisect import bisect_right
@@ -9,11 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 
-def stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list[Tensor]:
-    """Rows (N,) divided into parts in which every class has about the given shares; the parts are disjoint and shuffled.
+def stratified_split(labels: Tensor, shares: Sequence[float], seed: int) -> list[Tensor]:
+    """Divide the rows of labels (N,) int64 into shuffled splits that hold about the given share of every class.
 
-    labels: (N,) int64. A class with at least as many rows as there are parts is in each of them; what rounding leaves goes to
-    the first part.
+    A class with at least as many rows as there are splits is in each of them. The remainder of rounding goes to the first split.
     """
     generator = Generator().manual_seed(seed)
     parts: list[list[Tensor]] = [[] for _ in shares]
@@ -26,19 +25,20 @@ def stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list[Tenso
     return [part[torch.randperm(len(part), generator=generator)] for part in merged]
 
 
-def by_name(names: Sequence[str], labels: Tensor, shares: Sequence[float], seed: int) -> list[Tensor]:
-    """Rows (N,) divided into parts, each row by a hash of its name: what is added later moves no other row.
+def split_by_name(names: Sequence[str], labels: Tensor, shares: Sequence[float], seed: int) -> list[Tensor]:
+    """Divide rows into splits by a hash of their names, so that adding rows later does not move the others.
 
-    Every class with at least as many rows as there are parts is in each; only to that end rows are moved, from the part that has most.
+    labels: (N,) int64. A class with at least as many rows as there are splits is in each of them: a split without the class takes
+    a row from the split with the most.
     """
-    places = [int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") / 2**64 for name in names]
+    positions = [int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") / 2**64 for name in names]
     bounds = list(accumulate(share / sum(shares) for share in shares))[:-1]
     parts: list[list[int]] = [[] for _ in shares]
     for label in sorted(set(labels.tolist())):
-        rows = sorted((labels == label).nonzero().squeeze(1).tolist(), key=places.__getitem__)
+        rows = sorted((labels == label).nonzero().squeeze(1).tolist(), key=positions.__getitem__)
         chosen: list[list[int]] = [[] for _ in shares]
         for row in rows:
-            chosen[bisect_right(bounds, places[row])].append(row)
+            chosen[bisect_right(bounds, positions[row])].append(row)
         while len(rows) >= len(shares) and not all(chosen):
             next(part for part in chosen if not part).append(max(chosen, key=len).pop())
         for part, more in zip(parts, chosen, strict=True):
@@ -47,17 +47,17 @@ def by_name(names: Sequence[str], labels: Tensor, shares: Sequence[float], seed:
     return [torch.tensor(part, dtype=torch.int64)[torch.randperm(len(part), generator=generator)] for part in parts]
 
 
-def held_out(count: int, held: int, limit: int | None, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to train on, at most `limit`, and `held` rows kept from training, both shuffled. The limit does not move the latter."""
+def holdout_split(count: int, holdout: int, limit: int | None, seed: int) -> tuple[Tensor, Tensor]:
+    """Divide `count` shuffled rows into training rows, at most `limit`, and `holdout` rows, whose choice does not depend on the limit."""
     order = torch.randperm(count, generator=Generator().manual_seed(seed))
-    rest = order[held:]
-    return rest[:limit], order[:held]
+    rest = order[holdout:]
+    return rest[:limit], order[:holdout]
 
 
 def _bounds(count: int, shares: Sequence[float]) -> list[int]:
-    """Where in `count` rows each part but the first begins."""
-    least = 1 if count >= len(shares) else 0
-    later = [max(least, int(count * share / sum(shares) + 0.5)) for share in shares[1:]]
-    while count - sum(later) < least:
+    """Return the row, out of `count`, at which each split but the first begins."""
+    minimum = 1 if count >= len(shares) else 0
+    later = [max(minimum, int(count * share / sum(shares) + 0.5)) for share in shares[1:]]
+    while count - sum(later) < minimum:
         later[later.index(max(later))] -= 1
     return list(accumulate(later[:-1], initial=count - sum(later)))

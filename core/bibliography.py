@@ -1,0 +1,46 @@
+"""The papers that architectures, methods and datasets are from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A publication and where to read it."""
+
+    title: str
+    authors: str
+    venue: str
+    url: str
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.authors}, {self.venue}), {self.url}"
+
+
+D2NN = Paper(
+    "Dynamic Deep Neural Networks: Optimizing Accuracy-Efficiency Trade-offs by Selective Execution",
+    "Liu and Deng",
+    "AAAI 2018",
+    "https://arxiv.org/abs/1701.00299",
+)
+LCNET = Paper("Fully Dynamic Inference with Deep Neural Networks", "Xia et al.", "IEEE TETC 2021", "https://arxiv.org/abs/2007.15151")
+RESNET = Paper("Deep Residual Learning for Image Recognition", "He et al.", "CVPR 2016", "https://arxiv.org/abs/1512.03385")
+DISTILLATION = Paper("Distilling the Knowledge in a Neural Network", "Hinton et al.", "2015", "https://arxiv.org/abs/1503.02531")
+CLUTTERED_MNIST = Paper("Recurrent Models of Visual Attention", "Mnih et al.", "NIPS 2014", "https://arxiv.org/abs/1406.6247")
+CIFAR10 = Paper(
+    "Learning Multiple Layers of Features from Tiny Images",
+    "Krizhevsky",
+    "2009",
+    "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf",
+)
+MNIST = Paper(
+    "Gradient-Based Learning Applied to Document Recognition",
+    "LeCun et al.",
+    "Proceedings of the IEEE 1998",
+    "http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf",
+)
+FACES = Paper(
+    "Labeled Faces in the Wild: A Database for Studying Face Recognition in Unconstrained Environments",
+    "Huang et al.",
+    "2007",
+    "https://vis-www.cs.umass.edu/lfw/lfw.pdf",
+)

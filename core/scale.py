@@ -1,0 +1,30 @@
+"""The two scales of every figure: cost as a share of the static network's, and λ in the steps of the slider. Loads without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SLIDER_STEPS = 101  # positions of the λ slider, from λ = 0 to λ = 1
+
+
+@overload
+def cost_share(macs: float, macs_static: float) -> float: ...
+@overload
+def cost_share(macs: Tensor, macs_static: float) -> Tensor: ...
+def cost_share(macs: float | Tensor, macs_static: float) -> float | Tensor:
+    """Return multiply-adds as a share of the static network's. A static network without any counts as one multiply-add."""
+    return macs / max(macs_static, 1)
+
+
+def mean_cost_share(figures: Mapping[str, Any]) -> float:
+    """Return the mean cost of an evaluation, stored as plain data, as a share of its static network's."""
+    return float(cost_share(figures["macs_mean"], figures["macs_static"]))
+
+
+def lam_at(step: int) -> float:
+    """Return the λ of a step of the slider, 0 to SLIDER_STEPS − 1."""
+    return step / (SLIDER_STEPS - 1)
