@@ -26,6 +26,14 @@ class Architecture(Component):
         """How its control nodes decide: for one of their options, or for each by itself; none without control nodes."""
         return "one"
 
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The nodes that are never trained; they see the image alone, so their answers to each image are computed once."""
+        return ()
+
+    def fit(self, graph: Graph, images: Tensor, labels: Tensor) -> None:
+        """Fit what gradients do not train, before training, to holdout images (N, C, H, W) of classes (N,)."""
+
     def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights of the usual published files of this shape as its graph has them; what is not known stays as it is."""
         return dict(published)
