@@ -21,13 +21,13 @@ PATIENCE = timedelta(seconds=60)  # within which a process should have claimed i
 
 def follow(run_id: int) -> None:
     """Draws a run, again and again as long as it trains."""
-    moving = _moving(state.store().run(run_id))
+    moving = _moving(state.store().runs.get(run_id))
     st.fragment(_drawn, run_every=EVERY if moving else None)(run_id, moving)
 
 
 def curves(run: Run) -> None:
     """The curves of a run, those of shares first."""
-    groups = grouped(state.store().curve(run.id))
+    groups = grouped(state.store().metrics.history(run.id))
     if not groups:
         st.caption("The first points come after the first epoch.")
     for title, lines in groups.items():
@@ -53,7 +53,7 @@ def warn(run: Run) -> None:
 def _drawn(run_id: int, moving: bool) -> None:
     store = state.store()
     try:
-        run = store.run(run_id)
+        run = store.runs.get(run_id)
     except StoreError as error:
         st.error(str(error))
         return
@@ -77,7 +77,7 @@ def _moving(run: Run) -> bool:
 
 def _stop(run_id: int) -> None:
     with suppress(StoreError):  # it ended just before the click
-        state.store().request_stop(run_id)
+        state.store().lifecycle.request_stop(run_id)
 
 
 def _buttons(run: Run) -> None:

@@ -34,7 +34,7 @@ def _store(url: str | None) -> Store:
 
 def weights(run: Run) -> str | None:
     """Which weights a run has now; none before its first epoch is over."""
-    latest = store().latest(run.id)
+    latest = store().checkpoints.latest(run.id)
     return latest[0].sha256 if latest else None
 
 

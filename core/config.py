@@ -11,6 +11,7 @@ from core.architectures import Architecture
 from core.datasets import Dataset
 from core.methods import Method, Pupil
 from core.registry import ConfigError, choose, first_line
+from core.store.record import RunRecord
 
 
 class Training(BaseModel):
@@ -90,14 +91,27 @@ class RunConfig(BaseModel):
             raise ValueError("this takes over what another network's gates do: name its exported file in training.init_from")
         if isinstance(self.method, Pupil) and self.method.distillation_weight and not (self.method.teacher or self.training.init_from):
             raise ValueError("there is nothing to distil: name an exported run in method.teacher, or begin with one in training.init_from")
-        if self.lam is not None and not self.method.decides:
+        if self.lam is not None and not self.gated:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self
 
-    def columns(self) -> dict[str, Any]:
-        """What a store keeps of it."""
-        names = {"architecture": self.architecture.name, "dataset": self.dataset.name, "method": self.method.name}
-        return names | {"config": self.model_dump(mode="json"), "lam": self.lam, "seed": self.training.seed, "epochs": self.training.epochs}
+    @property
+    def gated(self) -> bool:
+        """Return whether the network decides for each image what to run."""
+        return self.method.decides is not None
+
+    def record(self) -> RunRecord:
+        """Return the description of the run for the store."""
+        return RunRecord(
+            config=self.model_dump(mode="json"),
+            architecture=self.architecture.name,
+            dataset=self.dataset.name,
+            method=self.method.name,
+            gated=self.gated,
+            lam=self.lam,
+            seed=self.training.seed,
+            epochs=self.training.epochs,
+        )
 
     def command(self) -> str:
         """The command that trains it: every option that is not as it comes."""

@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
     }
     for name, choice in choices.items():
         config = run_config(dataset="digits", training={"epochs": 2}, **choice)
-        work(store, store.add(name=name, **config.columns()).id)
+        work(store, store.runs.create(config.record(), name=name).id)
     return url
 
 
@@ -139,30 +139,30 @@ def test_the_form_starts_a_run(app: AppTest, monkeypatch: pytest.MonkeyPatch, tr
     app.text_input(key="form-name").set_value("from the form")
     app.button(key="start").click().run()
     assert not app.exception
-    run = Store(trained).run("from the form")
+    run = Store(trained).runs.get("from the form")
     assert started == [run.id]
     assert (run.epochs, run.architecture, run.dataset, run.lam) == (3, "cascade", "digits", None)
-    Store(trained).purge(run.id)
+    Store(trained).runs.purge(run.id)
 
 
 def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
     started: list[int] = []
     monkeypatch.setattr("app.progress.start", lambda run_id, url: started.append(run_id) or 0)
     store = Store(trained)
-    run = store.add(name="to stop", **run_config(architecture="cascade", dataset="digits", method="d2nn").columns())
+    run = store.runs.create(run_config(architecture="cascade", dataset="digits", method="d2nn").record(), name="to stop")
     try:
         page(app, "train")
         app.button(key=f"stop-{run.id}").click().run()
-        assert store.run(run.id).stop_requested
+        assert store.runs.get(run.id).stop_requested
         assert app.button(key=f"stop-{run.id}").disabled
-        store.fail(run.id, "the loss is nan")
+        store.lifecycle.fail(run.id, "the loss is nan")
         app.run()
         assert [error.value for error in app.error] == ["the loss is nan"]
         app.button(key=f"resume-{run.id}").click().run()
         assert started == [run.id]
         assert not app.exception
     finally:
-        store.purge(run.id)
+        store.runs.purge(run.id)
 
 
 def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
@@ -176,19 +176,19 @@ def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, 
     app.button(key="start").click().run()
     assert not app.exception
     store = Store(trained)
-    runs = [run for run in store.runs() if run.sweep == "several"]
+    runs = [run for run in store.runs.all() if run.sweep == "several"]
     try:
         assert started == ["several"]
         assert sorted(run.name for run in runs) == ["several/0.4/0", "several/0.4/1", "several/every/0", "several/every/1"]
         page(app, "sweep")
         app.button(key="stop-sweep-several").click().run()
-        assert {run.state for run in store.runs() if run.sweep == "several"} == {"stopped"}
+        assert {run.state for run in store.runs.all() if run.sweep == "several"} == {"stopped"}
         app.button(key="go-on-several").click().run()
         assert not app.exception
         assert started == ["several", "several"]
     finally:
         for run in runs:
-            store.purge(run.id)
+            store.runs.purge(run.id)
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,8 @@ def test_runs_lists_deletes_and_restores(app: AppTest, trained: str) -> None:
     page(app, "runs")
     assert not app.exception
     assert {"every", "one", "plain"} <= set(app.dataframe[0].value["name"])
-    run = Store(trained).run("plain")
-    Store(trained).delete(run.id)
+    run = Store(trained).runs.get("plain")
+    Store(trained).runs.delete(run.id)
     app.run()
     assert "plain" not in set(app.dataframe[0].value["name"])
     app.button(key=f"restore-{run.id}").click().run()
@@ -290,7 +290,7 @@ def test_the_form_and_the_configuration_agree() -> None:
 
 
 def test_runs_that_the_address_names_are_compared(app: AppTest, trained: str) -> None:
-    runs = {run.name: run.id for run in Store(trained).runs()}
+    runs = {run.name: run.id for run in Store(trained).runs.all()}
     page(app, "runs")
     assert "several to compare them" in texts(app)
     app.query_params["runs"] = f"{runs['every']},{runs['plain']},999999,x"

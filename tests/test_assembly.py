@@ -30,7 +30,7 @@ def taught_by(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("teacher")
     store = Store(f"sqlite:///{folder / 'runs.db'}")
     config = static("digits", 12, {"epochs": 5, "seed": 3, "batch_size": 32})
-    work(store, store.add(name="wide", **config.columns()).id)
+    work(store, store.runs.create(config.record(), name="wide").id)
     export_run(store, "wide", folder / "wide-3.safetensors")
     return str(folder / "wide-{seed}.safetensors")
 

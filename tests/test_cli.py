@@ -301,7 +301,8 @@ def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[
     assert isinstance(here, list)
     assert isinstance(there, list)
     assert here[0] | {"seconds": 0} == there[0] | {"seconds": 0}
-    assert Store(url).curve(Store(url).run("faces").id) == Store(trained).curve(Store(trained).run("faces").id)
+    histories = [store.metrics.history(store.runs.get("faces").id) for store in (Store(url), Store(trained))]
+    assert histories[0] == histories[1]
     assert "faces" in refused("import", file, "--db", url)
 
 
@@ -344,7 +345,7 @@ def test_a_training_that_could_not_begin_leaves_its_name_free(scratch_database: 
         assert "too few" in refused(*words, "--set", "method.bag_size=200")
     assert "method.teacher: " in refused(*words, "--set", "method.distillation_weight=1", "--set", "method.teacher=nowhere.safetensors")
     assert "weight in method.distillation_weight" in refused(*words, "--set", "method.teacher=nowhere.safetensors")
-    assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
+    assert [run.name for run in Store(scratch_database).runs.all() if not run.reference] == []
 
 
 def test_the_command_of_a_configuration_makes_the_same_configuration(scratch_database: str) -> None:
@@ -357,7 +358,7 @@ def test_the_command_of_a_configuration_makes_the_same_configuration(scratch_dat
     words = shlex.split(config.command())[3:]
     made = told(*words, "--name", "again")
     assert isinstance(made, dict)
-    assert Store(scratch_database).run("again").config == config.model_dump(mode="json")
+    assert Store(scratch_database).runs.get("again").config == config.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("path", ["2024", "1e3", "true", "null", "[1]", '"quoted"', "a folder/{seed}", "it's"])

@@ -28,9 +28,9 @@ def test_a_front_is_a_line_in_the_order_of_cost_and_a_static_network_a_mark(scra
     runs = []
     for name, rows in {"gated": [row(1.0, 0.9, 900), row(0.0, 0.7, 300)], "static": [row(None, 0.92, 1000)]}.items():
         config = run_config(architecture="cascade", dataset="digits", method="static" if name == "static" else "d2nn")
-        run = store.claim(store.add(name=name, **config.columns()).id)
-        store.finish(run.id, {"val": rows, "test": rows}, weights=b"", epoch=1)
-        runs.append(store.run(run.id))
+        run = store.lifecycle.claim(store.runs.create(config.record(), name=name).id)
+        store.lifecycle.finish(run.id, {"val": rows, "test": rows}, weights=b"", epoch=1)
+        runs.append(store.runs.get(run.id))
     gated, static = fronts_chart(runs).data
     assert (gated.name, list(gated.x), list(gated.y), gated.mode) == ("gated", [300, 900], [0.7, 0.9], "lines+markers")
     assert (static.name, list(static.x), static.mode) == ("static", [1000], "markers")

@@ -5,7 +5,7 @@ import torch
 from graphs import graphs, images
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_branch import KINDS, awake
+from test_residual import KINDS, awake
 from torch import Generator, Tensor, nn
 
 from core.config import run_config

@@ -31,7 +31,7 @@ CONFIG = {"architecture": "high_low", "dataset": "digits", "method": "d2nn", "tr
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with one trained run, called "small"."""
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('exchange') / 'runs.db'}")
-    work(store, store.add(name="small", **run_config(**CONFIG, lam=0.25).columns()).id)
+    work(store, store.runs.create(run_config(**CONFIG, lam=0.25).record(), name="small").id)
     return store
 
 
@@ -73,17 +73,17 @@ def changed(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def empty(store: Store) -> bool:
     """Whether a store has neither a run nor a file."""
     left = list(store.weights.folder.rglob("*")) if store.weights.folder.exists() else []
-    return not [run for run in store.runs() if not run.reference] and not left
+    return not [run for run in store.runs.all() if not run.reference] and not left
 
 
 def test_a_run_comes_back_as_it_was(trained: Store, file: Path, other: Store) -> None:
-    here, there = trained.run("small"), import_run(other, file)
+    here, there = trained.runs.get("small"), import_run(other, file)
     kept = ("name", "config", "architecture", "dataset", "method", "lam", "seed", "epochs", "epoch", "image", "classes", "figures")
     for column in (*kept, "status", "seconds", "machine"):
         assert getattr(there, column) == getattr(here, column), column
     assert there.machine == machine()
-    assert other.curve(there.id) == trained.curve(here.id)
-    first, second = (load_file(store.latest(run.id)[1]) for store, run in ((trained, here), (other, there)))
+    assert other.metrics.history(there.id) == trained.metrics.history(here.id)
+    first, second = (load_file(store.checkpoints.latest(run.id)[1]) for store, run in ((trained, here), (other, there)))
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
     with pytest.raises(StoreError, match="'small' is taken"):
@@ -91,15 +91,15 @@ def test_a_run_comes_back_as_it_was(trained: Store, file: Path, other: Store) ->
     again = import_run(other, file, "again")
     export_run(other, "again", file.with_name("again.safetensors"))
     assert read_header(file.with_name("again.safetensors")) == read_header(file).model_copy(update={"name": "again"})
-    assert other.read_weights(again.id)[1] == file.read_bytes()
+    assert other.checkpoints.read(again.id)[1] == file.read_bytes()
 
 
 def test_a_curve_with_a_gap_travels(trained: Store, other: Store, tmp_path: Path) -> None:
     copied = import_run(other, exported(trained, tmp_path))
-    other.record(copied.id, 1, {"odd": math.nan})
+    other.metrics.log(copied.id, 1, {"odd": math.nan})
     export_run(other, copied.id, tmp_path / "odd.safetensors")
     back = import_run(other, tmp_path / "odd.safetensors", "odd")
-    assert repr(other.curve(back.id)) == repr(other.curve(copied.id))
+    assert repr(other.metrics.history(back.id)) == repr(other.metrics.history(copied.id))
 
 
 def exported(store: Store, folder: Path) -> Path:
@@ -113,7 +113,7 @@ def test_nothing_is_overwritten_unasked(trained: Store, file: Path) -> None:
         path.write_text("precious")
         left.unlink()
         status, said = call("export", "small", file, "--db", trained.url)
-        assert (status, f"{path} is there already" in said, "--force" in said) == (2, True, True)
+        assert (status, f"{path} exists already" in said, "--force" in said) == (2, True, True)
         assert (path.read_text(), left.exists()) == ("precious", False)
         assert call("export", "small", file, "--force", "--db", trained.url)[0] == 0
         assert read_header(file).name == "small"
@@ -141,10 +141,10 @@ def test_a_full_disk_leaves_the_files_that_were_there(trained: Store, file: Path
 
 def test_a_damaged_run_is_not_exported(trained: Store, file: Path, other: Store, tmp_path: Path) -> None:
     run = import_run(other, file)
-    other.latest(run.id)[1].write_bytes(b"damaged")
-    with pytest.raises(StoreError, match="lost its weights"):
+    other.checkpoints.latest(run.id)[1].write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="has no weights"):
         export_run(other, run.id, tmp_path / "new.safetensors")
-    odd = other.add_trained("odd", read_header(file).columns(), curve={}, tensors=b"no safetensors")
+    odd = other.imports.add("odd", read_header(file), history={}, tensors=b"no safetensors")
     with pytest.raises(StoreError, match="cannot be read") as caught:
         export_run(other, odd.id, tmp_path / "new.safetensors")
     assert "\n" not in str(caught.value)
@@ -195,13 +195,13 @@ def test_what_goes_wrong_on_the_way_leaves_nothing_behind(file: Path, other: Sto
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    for name, broken, said in (("os.fsync", full, "No space left"), ("core.store.store.draw", lambda *_: 1 / 0, "division")):
+    for name, broken, said in (("os.fsync", full, "No space left"), ("core.store.imports.add_history", lambda *_: 1 / 0, "division")):
         with monkeypatch.context() as patch:
             patch.setattr(name, broken)
             with pytest.raises((StoreError, ZeroDivisionError), match=said):
                 import_run(other, file)
         assert empty(other)
-    with pytest.raises(StoreError, match="bare numbers"):
+    with pytest.raises(StoreError, match="plain numbers"):
         import_run(other, file, "12")
     assert empty(other)
 
@@ -273,12 +273,12 @@ def test_a_card_gives_deviations_over_the_seeds_of_a_sweep(file: Path) -> None:
 def test_siblings_differ_in_the_seed_alone(other: Store) -> None:
     for lam, seed, epochs in ((None, 1, 1), (None, 0, 1), (0.5, 0, 1), (None, 2, 9)):
         config = run_config(**CONFIG | {"lam": lam, "training": {"seed": seed, "epochs": epochs}})
-        run = other.add(name=f"{lam}-{seed}", sweep="all", **config.columns())
-        other.claim(run.id)
-        other.finish(run.id, {}, weights=b"none", epoch=epochs)
-    assert [run.name for run in other.siblings(other.run("None-1"))] == ["None-0", "None-1"]
-    alone = other.add(name="alone", **run_config(**CONFIG).columns())
-    assert other.siblings(alone) == []
+        run = other.runs.create(config.record(), name=f"{lam}-{seed}", sweep="all")
+        other.lifecycle.claim(run.id)
+        other.lifecycle.finish(run.id, {}, weights=b"none", epoch=epochs)
+    assert [run.name for run in other.runs.siblings(other.runs.get("None-1"))] == ["None-0", "None-1"]
+    alone = other.runs.create(run_config(**CONFIG).record(), name="alone")
+    assert other.runs.siblings(alone) == []
 
 
 def test_stopping_what_does_not_train_is_refused(trained: Store) -> None:

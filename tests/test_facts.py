@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from test_inference import IMAGES, fresh
+from test_predict import IMAGES, fresh
 
 from app.graph_view.facts import facts
 from core.explain.model import Model

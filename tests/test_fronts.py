@@ -15,9 +15,9 @@ def row(lam: float | None, accuracy: float, macs: float, **routes: float) -> dic
     return {"lam": lam, "n": 10, "accuracy": accuracy, "macs_mean": macs, "macs_static": 100, "execution_rates": rates, "routes": told}
 
 
-def run(name: str, *rows: dict[str, Any], method: str = "d2nn", sweep: str | None = None, seed: int = 0, **figures: Any) -> Run:
+def run(name: str, *rows: dict[str, Any], gated: bool = True, sweep: str | None = None, seed: int = 0, **figures: Any) -> Run:
     lam = rows[0]["lam"] if len(rows) == 1 else None
-    made = Run(id=1, name=name, status="finished", method=method, sweep=sweep, seed=seed, lam=lam, figures={"test": list(rows)} | figures)
+    made = Run(id=1, name=name, status="finished", gated=gated, sweep=sweep, seed=seed, lam=lam, figures={"test": list(rows)} | figures)
     made.config = {"dataset": "one"}
     return made
 
@@ -30,11 +30,11 @@ EVERY = run(
     baselines={"test": {"random gates": [{"cost": 0.1, "accuracy": 0.5}, {"cost": 0.9, "accuracy": 0.7}], "fixed routes": []}},
 )
 FAMILY = [run(f"five/{lam}/{seed}", row(lam, lam, 100 * lam, a=1.0), sweep="five", seed=seed) for seed in (1, 0) for lam in (0.8, 0.2)]
-STATIC = run("static", row(None, 0.9, 100, ab=1.0), method="static")
+STATIC = run("static", row(None, 0.9, 100, ab=1.0), gated=False)
 
 
 def test_sweeps_are_one_series_and_other_gated_runs_one_each() -> None:
-    waiting = Run(name="new", status="queued", method="d2nn", figures={})
+    waiting = Run(name="new", status="queued", gated=True, figures={})
     found = series_of([*FAMILY, EVERY, STATIC, waiting])
     assert [(series.name, len(series.runs)) for series in found] == [("five", 4), ("every", 1)]
     assert {seed: [run.lam for run in runs] for seed, runs in found[0].seeds.items()} == {0: [0.2, 0.8], 1: [0.2, 0.8]}

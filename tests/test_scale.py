@@ -8,7 +8,7 @@ import torch
 from core.evaluation.evaluate import Evaluation
 from core.graph.cost import CostReport
 from core.scale import SLIDER_STEPS, cost_share, lam_at, mean_cost_share
-from core.store.exchange import Row
+from core.store.record import Row
 
 CORE = Path(__file__).parents[1] / "core"
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from core.store import Run, Store, StoreError, database
 from core.store.models import SILENCE, now, plain
+from tests.records import record
 
 ROOT = Path(__file__).resolve().parents[1]
 quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -35,12 +36,12 @@ def store(tmp_path: Path) -> Store:
 
 def add(store: Store, name: str | None = None, **choices: Any) -> Run:
     described = {"architecture": "cascade", "dataset": "faces", "method": "d2nn", "lam": 0.6, "seed": 1, "epochs": 3}
-    return store.add({"training": {"epochs": 3}}, name=name, **described | choices)
+    return store.runs.create(record(config={"training": {"epochs": 3}}, **described | choices), name=name)
 
 
 def put(store: Store, run: Run, **columns: Any) -> None:
-    """Writes columns that no method of the store lets a caller choose."""
-    with store.write() as session:
+    """Write columns that no method of the store lets a caller choose."""
+    with store.database.write() as session:
         row = session.get_one(Run, run.id)
         for column, value in columns.items():
             setattr(row, column, value)
@@ -49,13 +50,14 @@ def put(store: Store, run: Run, **columns: Any) -> None:
 def test_a_run_comes_back_as_it_was_added(store: Store) -> None:
     before = now()
     config = {"architecture": {"name": "cascade", "widths": (8, 16)}}
-    given = {"architecture": "cascade", "dataset": "faces", "method": "lcnet", "lam": None, "seed": 7, "epochs": 4, "sweep": "friday"}
-    added = store.add(config, name="  first ", **given)
-    again = Store(store.url).run(added.id)
+    given = {"architecture": "cascade", "dataset": "faces", "method": "lcnet", "gated": True, "lam": None, "seed": 7, "epochs": 4}
+    added = store.runs.create(record(config=config, **given), name="  first ", sweep="friday", variant="wide")
+    again = Store(store.url).runs.get(added.id)
     for run in (added, again):
         assert {key: getattr(run, key) for key in given} == given
         assert run.config == {"architecture": {"name": "cascade", "widths": [8, 16]}}
-        assert (run.name, run.status, run.state, run.reference, run.stop_requested) == ("first", "queued", "queued", False, False)
+        assert (run.name, run.sweep, run.variant) == ("first", "friday", "wide")
+        assert (run.status, run.state, run.reference, run.stop_requested) == ("queued", "queued", False, False)
         assert (run.epoch, run.figures, run.tags, run.notes) == (0, {}, [], "")
         assert before <= run.created <= now()
         assert run.image is run.classes is run.started is run.finished is run.heartbeat is run.pid is run.error is run.deleted is None
@@ -64,14 +66,14 @@ def test_a_run_comes_back_as_it_was_added(store: Store) -> None:
 @quick
 @given(config=st.dictionaries(st.text(), json_values, max_size=4))
 def test_any_configuration_survives(store: Store, config: dict[str, Any]) -> None:
-    run = store.add(config, name=None, architecture="a", dataset="b", method="c", lam=0, seed=0, epochs=1)
-    assert store.run(run.id).config == plain(config)
+    run = store.runs.create(record(config=config))
+    assert store.runs.get(run.id).config == plain(config)
 
 
 def test_numbers_json_cannot_say_become_null(store: Store) -> None:
     run = add(store)
-    store.finish(run.id, {"loss": math.nan, "grid": [(0.5, math.inf)]})
-    assert store.run(run.id).figures == {"loss": None, "grid": [[0.5, None]]}
+    store.lifecycle.finish(run.id, {"loss": math.nan, "grid": [(0.5, math.inf)]})
+    assert store.runs.get(run.id).figures == {"loss": None, "grid": [[0.5, None]]}
 
 
 @quick
@@ -79,7 +81,7 @@ def test_numbers_json_cannot_say_become_null(store: Store) -> None:
 def test_instants_come_back_as_utc(store: Store, instant: datetime) -> None:
     run = add(store)
     put(store, run, finished=instant)
-    back = store.run(run.id).finished
+    back = store.runs.get(run.id).finished
     assert back == instant
     assert back.tzinfo is UTC
 
@@ -94,19 +96,19 @@ points = st.tuples(st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.5]), st.dictionaries(s
 
 
 @quick
-@given(records=st.lists(points, max_size=12))
-def test_a_curve_is_its_last_recorded_points(store: Store, records: list[tuple[float, dict[str, float]]]) -> None:
+@given(points=st.lists(points, max_size=12))
+def test_a_curve_is_its_last_recorded_points(store: Store, points: list[tuple[float, dict[str, float]]]) -> None:
     run, other = add(store), add(store)
-    store.record(other.id, 0.1, {"loss": 5.0})
+    store.metrics.log(other.id, 0.1, {"loss": 5.0})
     expected: dict[str, dict[float, float]] = {}
-    for epoch, figures in records:
-        store.record(run.id, epoch, figures)
+    for epoch, figures in points:
+        store.metrics.log(run.id, epoch, figures)
         for name, value in figures.items():
             expected.setdefault(name, {})[epoch] = value + 0.0  # SQLite has no negative zero
     # repr: NaN equals nothing, not even itself
-    assert repr(store.curve(run.id)) == repr({name: sorted(line.items()) for name, line in sorted(expected.items())})
-    assert store.run(run.id).epoch == (records[-1][0] if records else 0)
-    assert store.curve(other.id) == {"loss": [(0.1, 5.0)]}
+    assert repr(store.metrics.history(run.id)) == repr({name: sorted(line.items()) for name, line in sorted(expected.items())})
+    assert store.runs.get(run.id).epoch == (points[-1][0] if points else 0)
+    assert store.metrics.history(other.id) == {"loss": [(0.1, 5.0)]}
 
 
 def test_names_are_numbered_and_unique(store: Store) -> None:
@@ -125,38 +127,38 @@ def test_names_that_cannot_be(store: Store, name: str) -> None:
     with pytest.raises(StoreError, match="name"):
         add(store, name)
     with pytest.raises(StoreError, match="name"):
-        store.rename(run.id, name)
-    assert [run.name for run in store.runs()] == ["cascade-faces-1"]
+        store.runs.rename(run.id, name)
+    assert [run.name for run in store.runs.all()] == ["cascade-faces-1"]
 
 
 def test_finding_a_run(store: Store) -> None:
     first, second = add(store, "first"), add(store, "second")
-    assert [run.id for run in store.runs()] == [second.id, first.id]
-    assert store.run(first.id).name == store.run(str(first.id)).name == store.run("first").name == "first"
+    assert [run.id for run in store.runs.all()] == [second.id, first.id]
+    assert store.runs.get(first.id).name == store.runs.get(str(first.id)).name == store.runs.get("first").name == "first"
     with pytest.raises(StoreError, match=r"^no run 'frist': `python -m core runs` lists them \(did you mean 'first'\?\)$"):
-        store.run("frist")
+        store.runs.get("frist")
     for nothing in (99, "99", -1, 10**30, "zzz"):
         with pytest.raises(StoreError, match=r"lists them$"):
-            store.run(nothing)
+            store.runs.get(nothing)
 
 
 def test_delete_restore_and_rename(store: Store) -> None:
     old = add(store, "name")
-    store.delete(old.id)
-    assert store.runs() == []
-    assert [run.id for run in store.runs(deleted=True)] == [old.id]
-    assert store.run(old.id).deleted is not None
+    store.runs.delete(old.id)
+    assert store.runs.all() == []
+    assert [run.id for run in store.runs.all(deleted=True)] == [old.id]
+    assert store.runs.get(old.id).deleted is not None
     with pytest.raises(StoreError, match="no run"):
-        store.run("name")
+        store.runs.get("name")
     new = add(store, "name")
     with pytest.raises(StoreError, match="given to another run"):
-        store.restore(old.id)
-    store.rename(new.id, "other")
-    store.rename(new.id, " other ")
-    assert store.restore(old.id).deleted is None
-    assert {run.name for run in store.runs()} == {"name", "other"}
+        store.runs.restore(old.id)
+    store.runs.rename(new.id, "other")
+    store.runs.rename(new.id, " other ")
+    assert store.runs.restore(old.id).deleted is None
+    assert {run.name for run in store.runs.all()} == {"name", "other"}
     with pytest.raises(StoreError, match="taken"):
-        store.rename(new.id, "name")
+        store.runs.rename(new.id, "name")
 
 
 actions = st.tuples(st.sampled_from(["add", "delete", "restore", "rename"]), st.integers(0, 4), st.sampled_from(["a", "b", "c"]))
@@ -165,7 +167,7 @@ actions = st.tuples(st.sampled_from(["add", "delete", "restore", "rename"]), st.
 @quick
 @given(steps=st.lists(actions, max_size=12))
 def test_names_are_refused_exactly_when_another_run_has_them(store: Store, steps: list[tuple[str, int, str]]) -> None:
-    with store.write() as session:
+    with store.database.write() as session:
         session.execute(sqlalchemy.delete(Run))
     names: dict[int, str] = {}
     gone: set[int] = set()
@@ -176,11 +178,12 @@ def test_names_are_refused_exactly_when_another_run_has_them(store: Store, steps
             run if action == "rename" else 0
         )
         with pytest.raises(StoreError) if taken else nullcontext():
-            done = add(store, name) if action == "add" else store.rename(run, name) if action == "rename" else getattr(store, action)(run)
+            more = {"rename": (name,)}.get(action, ())
+            done = add(store, name) if action == "add" else getattr(store.runs, action)(run, *more)
             names[done.id] = done.name
         if action in ("delete", "restore") and not taken:
             (gone.add if action == "delete" else gone.discard)(run)
-    assert {run.id: run.name for run in store.runs()} == {run: name for run, name in names.items() if run not in gone}
+    assert {run.id: run.name for run in store.runs.all()} == {run: name for run, name in names.items() if run not in gone}
 
 
 def test_the_database_itself_refuses_a_second_name(store: Store) -> None:
@@ -192,113 +195,119 @@ def test_the_database_itself_refuses_a_second_name(store: Store) -> None:
 
 def test_notes_and_tags(store: Store) -> None:
     run = add(store)
-    store.annotate(run.id, notes="good", tags=[" x ", "y", "x", ""])
-    assert store.annotate(run.id).tags == ["x", "y"]
-    store.annotate(run.id, tags=[])
-    assert (store.run(run.id).notes, store.run(run.id).tags) == ("good", [])
+    store.runs.annotate(run.id, notes="good", tags=[" x ", "y", "x", ""])
+    assert store.runs.annotate(run.id).tags == ["x", "y"]
+    store.runs.annotate(run.id, tags=[])
+    assert (store.runs.get(run.id).notes, store.runs.get(run.id).tags) == ("good", [])
 
 
 def test_the_course_of_a_run(store: Store) -> None:
-    run = store.claim(add(store).id)
+    run = store.lifecycle.claim(add(store).id)
     assert (run.state, run.pid, run.host, run.finished) == ("running", os.getpid(), socket.gethostname(), None)
     assert run.heartbeat is not None
     assert run.started is not None
-    assert store.beat(run.id) is False
-    assert store.run(run.id).heartbeat > run.heartbeat
-    store.describe_data(run.id, (3, 48, 48), ["cat", "dog"])
-    assert (store.run(run.id).image, store.run(run.id).classes) == ([3, 48, 48], ["cat", "dog"])
-    store.request_stop(run.id)
-    assert store.beat(run.id) is True
-    store.stop(run.id)
-    assert store.run(run.id).state == "stopped"
-    assert store.claim(run.id).stop_requested is False
-    store.fail(run.id, ValueError("no\n  memory "))
-    assert (store.run(run.id).state, store.run(run.id).error) == ("failed", "no memory")
-    assert store.claim(run.id).error is None
-    store.finish(run.id, {"accuracy": 0.9})
-    done = store.run(run.id)
+    assert store.lifecycle.heartbeat(run.id) is False
+    assert store.runs.get(run.id).heartbeat > run.heartbeat
+    store.lifecycle.describe_data(run.id, (3, 48, 48), ["cat", "dog"])
+    assert (store.runs.get(run.id).image, store.runs.get(run.id).classes) == ([3, 48, 48], ["cat", "dog"])
+    store.lifecycle.request_stop(run.id)
+    assert store.lifecycle.heartbeat(run.id) is True
+    store.lifecycle.stop(run.id)
+    assert store.runs.get(run.id).state == "stopped"
+    assert store.lifecycle.claim(run.id).stop_requested is False
+    store.lifecycle.fail(run.id, ValueError("no\n  memory "))
+    assert (store.runs.get(run.id).state, store.runs.get(run.id).error) == ("failed", "no memory")
+    assert store.lifecycle.claim(run.id).error is None
+    store.lifecycle.finish(run.id, {"accuracy": 0.9})
+    done = store.runs.get(run.id)
     assert (done.state, done.figures) == ("finished", {"accuracy": 0.9})
     assert done.finished >= done.started
     with pytest.raises(StoreError, match="is finished"):
-        store.claim(run.id)
-    assert store.beat(run.id) is True
+        store.lifecycle.claim(run.id)
+    assert store.lifecycle.heartbeat(run.id) is True
 
 
 def test_what_neither_waits_nor_trains_cannot_be_stopped(store: Store) -> None:
     run = add(store)
     for end, said in (
-        (lambda: store.stop(run.id), "is stopped"),
-        (lambda: store.fail(run.id, "no"), "is failed"),
-        (lambda: store.finish(run.id, {}), "is finished"),
+        (lambda: store.lifecycle.stop(run.id), "is stopped"),
+        (lambda: store.lifecycle.fail(run.id, "no"), "is failed"),
+        (lambda: store.lifecycle.finish(run.id, {}), "is finished"),
     ):
         end()
         with pytest.raises(StoreError, match=f"{said}: there is nothing to stop"):
-            store.request_stop(run.id)
-        assert not store.run(run.id).stop_requested
+            store.lifecycle.request_stop(run.id)
+        assert not store.runs.get(run.id).stop_requested
 
 
 def test_what_comes_after_its_end_does_not_undo_a_run(store: Store) -> None:
-    run = store.claim(add(store).id)
-    store.finish(run.id, {"test": []}, weights=b"", epoch=1)
-    store.stop(run.id)
-    store.fail(run.id, KeyboardInterrupt())
-    assert store.run(run.id).state == "finished"
+    run = store.lifecycle.claim(add(store).id)
+    store.lifecycle.finish(run.id, {"test": []}, weights=b"", epoch=1)
+    store.lifecycle.stop(run.id)
+    store.lifecycle.fail(run.id, KeyboardInterrupt())
+    assert store.runs.get(run.id).state == "finished"
 
 
-def test_a_wish_to_stop_reaches_a_process_that_is_still_starting(store: Store) -> None:
+def test_a_request_to_stop_reaches_a_process_that_is_still_starting(store: Store) -> None:
     run = add(store)
-    store.request_stop(run.id)
-    store.claim(run.id)
-    assert store.beat(run.id) is True
+    store.lifecycle.request_stop(run.id)
+    store.lifecycle.claim(run.id)
+    assert store.lifecycle.heartbeat(run.id) is True
 
 
 def test_deleting_stops_a_run_and_keeps_it_from_being_claimed(store: Store) -> None:
-    run = store.claim(add(store).id)
-    store.delete(run.id)
-    assert store.beat(run.id) is True
+    run = store.lifecycle.claim(add(store).id)
+    store.runs.delete(run.id)
+    assert store.lifecycle.heartbeat(run.id) is True
     with pytest.raises(StoreError, match="was deleted"):
-        store.claim(run.id)
-    store.restore(run.id)
-    assert store.claim(run.id).stop_requested is False
+        store.lifecycle.claim(run.id)
+    store.runs.restore(run.id)
+    assert store.lifecycle.claim(run.id).stop_requested is False
 
 
-@pytest.mark.parametrize(
-    "method", ["claim", "request_stop", "stop", "delete", "restore", "purge", "annotate", "curve", "latest", "read_weights"]
-)
-def test_methods_name_the_run_they_miss(store: Store, method: str) -> None:
+METHODS = {
+    "runs": ["get", "annotate", "delete", "restore", "purge"],
+    "lifecycle": ["claim", "request_stop", "stop"],
+    "metrics": ["history"],
+    "checkpoints": ["latest", "read"],
+}
+
+
+@pytest.mark.parametrize(("part", "method"), [(part, method) for part, methods in METHODS.items() for method in methods])
+def test_methods_name_the_run_they_miss(store: Store, part: str, method: str) -> None:
     with pytest.raises(StoreError, match="no run 7"):
-        getattr(store, method)(7)
+        getattr(getattr(store, part), method)(7)
 
 
 def test_a_silent_or_dead_process_is_an_interruption(store: Store) -> None:
-    run = store.claim(add(store).id)
+    run = store.lifecycle.claim(add(store).id)
     elsewhere = {"host": "another-computer", "pid": 1, "heartbeat": now() - SILENCE + timedelta(seconds=5)}
     put(store, run, **elsewhere)
-    assert store.run(run.id).state == "running"
+    assert store.runs.get(run.id).state == "running"
     with pytest.raises(StoreError, match="process 1 on another-computer"):
-        store.claim(run.id)
+        store.lifecycle.claim(run.id)
     with pytest.raises(StoreError, match="stop it first"):
-        store.purge(run.id)
+        store.runs.purge(run.id)
     put(store, run, heartbeat=now() - SILENCE - timedelta(seconds=1))
-    assert store.run(run.id).state == "interrupted"
-    store.claim(run.id)
+    assert store.runs.get(run.id).state == "interrupted"
+    store.lifecycle.claim(run.id)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     put(store, run, pid=gone.pid)
-    assert store.run(run.id).interrupted
-    assert store.claim(run.id).state == "running"
+    assert store.runs.get(run.id).interrupted
+    assert store.lifecycle.claim(run.id).state == "running"
 
 
 def test_a_process_that_was_given_up_does_not_end_its_successor(store: Store) -> None:
-    run = store.claim(add(store).id)
+    run = store.lifecycle.claim(add(store).id)
     put(store, run, host="another-computer", heartbeat=now())
-    assert store.beat(run.id) is True
+    assert store.lifecycle.heartbeat(run.id) is True
     for status in ("running", "finished"):
         put(store, run, status=status)
-        store.stop(run.id)
-        store.fail(run.id, "late")
-        store.finish(run.id, {"late": 1})
-        assert (store.run(run.id).state, store.run(run.id).figures) == (status, {})
+        store.lifecycle.stop(run.id)
+        store.lifecycle.fail(run.id, "late")
+        store.lifecycle.finish(run.id, {"late": 1})
+        assert (store.runs.get(run.id).state, store.runs.get(run.id).figures) == (status, {})
 
 
 def test_the_address_comes_from_the_environment_else_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +325,7 @@ def test_the_address_comes_from_the_environment_else_the_project(tmp_path: Path,
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("runs.db", "no database address"),
+        ("runs.db", "not a database address"),
         ("sqlite:////nowhere/at/all/runs.db", "unable to open"),
         ("sqlite:///{}/text.db", "not a database"),
         ("nosuch://host/db", "nosuch"),

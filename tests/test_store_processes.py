@@ -1,4 +1,4 @@
-"""Stacked processes on one database, and processes that are killed."""
+"""Several processes on one database, and processes that are killed."""
 
 import signal
 import sqlite3
@@ -10,11 +10,19 @@ from pathlib import Path
 import pytest
 
 from core.store import Store
+from tests.records import record
 
 ROOT = Path(__file__).resolve().parents[1]
-# Each process says that it has loaded, waits for a line, and works; so all work at the same time.
-START = "import sys; from core.store import Store, StoreError; url = sys.argv[1]; print('ready', flush=True); sys.stdin.readline()\n"
-ADD = "run = store.add({}, name=None, architecture='a', dataset='b', method='c', lam=None, seed=0, epochs=1)\n"
+# Each process reports that it has loaded, waits for a line, and works; so all work at the same time.
+START = """
+import sys
+from core.store import Store, StoreError
+from tests.records import record
+url = sys.argv[1]
+print('ready', flush=True)
+sys.stdin.readline()
+"""
+ADD = "run = store.runs.create(record())\n"
 
 
 def together(code: str, url: str, *, count: int) -> list[subprocess.Popen[str]]:
@@ -44,7 +52,7 @@ def url(tmp_path: Path) -> str:
 
 def test_several_processes_open_a_new_database_at_once(url: str) -> None:
     outputs(together(f"store = Store(url)\n{ADD}", url, count=5))
-    assert sorted(run.name for run in Store(url).runs()) == [f"a-b-{number}" for number in range(1, 6)]
+    assert sorted(run.name for run in Store(url).runs.all()) == [f"a-b-{number}" for number in range(1, 6)]
 
 
 def test_opening_waits_for_another_that_is_making_the_database(url: str, tmp_path: Path) -> None:
@@ -52,25 +60,25 @@ def test_opening_waits_for_another_that_is_making_the_database(url: str, tmp_pat
     other.execute("BEGIN IMMEDIATE")  # SQLite does not wait for this one of itself when it is to switch to its write-ahead log
     release = threading.Timer(0.3, other.close)
     release.start()
-    assert Store(url).runs() == []
+    assert Store(url).runs.all() == []
     release.join()
 
 
 def test_four_processes_write_two_hundred_points_each(url: str) -> None:
-    code = f"store = Store(url)\n{ADD}\nfor step in range(200): store.record(run.id, step / 10, {{'loss': step, 'accuracy': -step}})"
+    code = f"store = Store(url)\n{ADD}\nfor step in range(200): store.metrics.log(run.id, step / 10, {{'loss': step, 'accuracy': -step}})"
     outputs(together(code, url, count=4))
     store = Store(url)
-    assert len(store.runs()) == 4
-    for run in store.runs():
-        assert store.curve(run.id)["loss"] == [(step / 10, step) for step in range(200)]
-        assert store.curve(run.id)["accuracy"] == [(step / 10, -step) for step in range(200)]
+    assert len(store.runs.all()) == 4
+    for run in store.runs.all():
+        assert store.metrics.history(run.id)["loss"] == [(step / 10, step) for step in range(200)]
+        assert store.metrics.history(run.id)["accuracy"] == [(step / 10, -step) for step in range(200)]
 
 
 def test_only_one_process_gets_a_run(url: str) -> None:
-    run = Store(url).add({}, name="wanted", architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=1)
+    run = Store(url).runs.create(record(), name="wanted")
     code = """
 store = Store(url)
-try: print(store.claim(1).pid, flush=True)
+try: print(store.lifecycle.claim(1).pid, flush=True)
 except StoreError as error: print(error, flush=True)
 sys.stdin.readline()
 """
@@ -79,17 +87,17 @@ sys.stdin.readline()
     outputs(processes)
     winner = [line for line in said if line.isdecimal()]
     assert len(winner) == 1
-    assert sum(f"being trained already, by process {winner[0]} on" in line for line in said) == 3
-    assert Store(url).run(run.id).state == "interrupted"
+    assert sum(f"already being trained, by process {winner[0]} on" in line for line in said) == 3
+    assert Store(url).runs.get(run.id).state == "interrupted"
 
 
 def test_a_killed_writer_leaves_a_readable_database(url: str, tmp_path: Path) -> None:
     code = f"""
 store = Store(url)
 {ADD}
-store.claim(run.id)
+store.lifecycle.claim(run.id)
 for step in range(100_000):
-    store.record(run.id, step, {{'loss': step, 'accuracy': step}})
+    store.metrics.log(run.id, step, {{'loss': step, 'accuracy': step}})
     if step == 20: print('writing', flush=True)
 """
     (process,) = together(code, url, count=1)
@@ -97,21 +105,21 @@ for step in range(100_000):
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=20)
     store = Store(url)
-    curve = store.curve(1)
+    curve = store.metrics.history(1)
     assert len(curve["loss"]) > 20
     assert curve["loss"] == curve["accuracy"] == [(step, step) for step in range(len(curve["loss"]))]
-    assert store.run(1).epoch == curve["loss"][-1][0]
+    assert store.runs.get(1).epoch == curve["loss"][-1][0]
     assert sqlite3.connect(tmp_path / "runs.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert store.run(1).state == "interrupted"
-    store.record(1, 0, {"loss": 9.0})
+    assert store.runs.get(1).state == "interrupted"
+    store.metrics.log(1, 0, {"loss": 9.0})
 
 
 # Each way to die while weights are saved, and whether the new ones count by then.
 DEATHS = {
     "before the bytes are on the disk": ("os.fsync = die", False),
     "before the file has its name": ("os.replace = die", False),
-    "before the row is written": ("event.listen(store._durable.kw['bind'], 'begin', die)", False),
-    "before the row is committed": ("event.listen(store._durable.kw['bind'], 'commit', die)", False),
+    "before the row is written": ("event.listen(store.database._durable.kw['bind'], 'begin', die)", False),
+    "before the row is committed": ("event.listen(store.database._durable.kw['bind'], 'commit', die)", False),
     "before the old file is removed": ("pathlib.Path.unlink = die", True),
 }
 
@@ -123,25 +131,25 @@ from sqlalchemy import event
 store = Store(url)
 die = lambda *args, **options: os._exit(9)
 {}
-store.save(1, 1, b'new', figures={{'loss': 2.0}})  # the same epoch again: the case in which a file could be lost
+store.checkpoints.save(1, 1, b'new', metrics={{'loss': 2.0}})  # the same epoch again: the case in which a file could be lost
 print('survived')
 """
     stores, processes = [], []
     for number, (death, _) in enumerate(DEATHS.values()):
         (tmp_path / str(number)).mkdir()
         store = Store(f"sqlite:///{tmp_path / str(number) / 'runs.db'}")
-        store.add({}, name=None, architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=1)
-        store.save(1, 1, b"oldest")
-        store.save(1, 1, b"old", figures={"loss": 1.0})
+        store.runs.create(record())
+        store.checkpoints.save(1, 1, b"oldest")
+        store.checkpoints.save(1, 1, b"old", metrics={"loss": 1.0})
         stores.append(store)
         processes += together(code.format(death), store.url, count=1)
     for store, process, (death, counts) in zip(stores, processes, DEATHS.values(), strict=True):
         output, error = process.communicate(timeout=20)
         assert (process.returncode, output, error) == (9, "", ""), death
-        assert store.latest(1)[1].read_bytes() == (b"new" if counts else b"old"), death
-        assert store.curve(1) == {"loss": [(1.0, 2.0 if counts else 1.0)]}, death
-        store.save(1, 2, b"newest")
-        checkpoint, path = store.latest(1)
+        assert store.checkpoints.latest(1)[1].read_bytes() == (b"new" if counts else b"old"), death
+        assert store.metrics.history(1) == {"loss": [(1.0, 2.0 if counts else 1.0)]}, death
+        store.checkpoints.save(1, 2, b"newest")
+        checkpoint, path = store.checkpoints.latest(1)
         left = {file.read_bytes() for file in path.parent.iterdir()}
         assert (checkpoint.epoch, left) == (2, {b"newest", b"new" if counts else b"old"}), death
 
@@ -151,43 +159,43 @@ def test_a_crash_while_finishing_leaves_the_checkpoint_or_the_finished_run(tmp_p
 import os, pathlib
 from sqlalchemy import event
 store = Store(url)
-store.claim(1)
-store.save(1, 2, b'state', figures={{'loss': 1.0}}, seconds=5)
+store.lifecycle.claim(1)
+store.checkpoints.save(1, 2, b'state', metrics={{'loss': 1.0}}, seconds=5)
 die = lambda *args, **options: os._exit(9)
 {}
-store.finish(1, {{'accuracy': 0.9}}, weights=b'weights', epoch=2)
+store.lifecycle.finish(1, {{'accuracy': 0.9}}, weights=b'weights', epoch=2)
 print('survived')
 """
     stores, processes = [], []
     for number, (death, _) in enumerate(DEATHS.values()):
         (tmp_path / str(number)).mkdir()
         stores.append(Store(f"sqlite:///{tmp_path / str(number) / 'runs.db'}"))
-        stores[-1].add({}, name=None, architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=2)
+        stores[-1].runs.create(record(epochs=2))
         processes += together(code.format(death), stores[-1].url, count=1)
     for store, process, (death, counts) in zip(stores, processes, DEATHS.values(), strict=True):
         output, error = process.communicate(timeout=20)
         assert (process.returncode, output, error) == (9, "", ""), death
-        run = store.run(1)
-        found = (run.state, run.figures, store.read_weights(1)[1])
+        run = store.runs.get(1)
+        found = (run.state, run.figures, store.checkpoints.read(1)[1])
         assert found == (("finished", {"accuracy": 0.9}, b"weights") if counts else ("interrupted", {}, b"state")), death
-        assert (run.epoch, run.seconds, store.curve(1)) == (2, 5, {"loss": [(2.0, 1.0)]}), death
+        assert (run.epoch, run.seconds, store.metrics.history(1)) == (2, 5, {"loss": [(2.0, 1.0)]}), death
 
 
 def test_weights_can_be_read_while_another_process_saves(url: str) -> None:
     store = Store(url)
-    store.add({}, name=None, architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=1)
-    store.save(1, 0, b"0" * 100_000)
+    store.runs.create(record())
+    store.checkpoints.save(1, 0, b"0" * 100_000)
     code = """
 store = Store(url)
 print('saving', flush=True)
-for epoch in range(1, 150): store.save(1, epoch, str(epoch % 10).encode() * 100_000)
-store.finish(1, {}, weights=b'last')
+for epoch in range(1, 150): store.checkpoints.save(1, epoch, str(epoch % 10).encode() * 100_000)
+store.lifecycle.finish(1, {}, weights=b'last')
 """
     (process,) = together(code, url, count=1)
     assert process.stdout.readline() == "saving\n"
     while process.poll() is None:
-        checkpoint, tensors = store.read_weights(1)
+        checkpoint, tensors = store.checkpoints.read(1)
         assert tensors in (b"last", str(checkpoint.epoch % 10).encode() * 100_000)
-        assert store.latest(1) is not None
+        assert store.checkpoints.latest(1) is not None
     outputs([process])
-    assert store.read_weights(1)[1] == b"last"
+    assert store.checkpoints.read(1)[1] == b"last"

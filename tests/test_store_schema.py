@@ -15,12 +15,13 @@ from sqlalchemy import Connection, create_engine, text
 
 from core.store import Store, StoreError, database
 from core.store.models import Base
+from tests.records import record
 
 MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0004", "0003"
+revision, down_revision = "0005", "0004"
 
 def upgrade():
     {}
@@ -42,7 +43,7 @@ def another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def install(code: str) -> None:
         copy = tmp_path / "100% migrations"
         shutil.copytree(database.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / "versions" / "0004_another.py").write_text(MIGRATION.format(code))
+        (copy / "versions" / "0005_another.py").write_text(MIGRATION.format(code))
         monkeypatch.setattr(database, "MIGRATIONS", copy)
 
     return install
@@ -65,8 +66,8 @@ def version(file: Path) -> str:
 
 
 def some_run(store: Store) -> int:
-    run = store.add({}, name="kept", architecture="a", dataset="b", method="c", lam=None, seed=0, epochs=1)
-    store.record(run.id, 1, {"loss": 0.5})
+    run = store.runs.create(record(), name="kept")
+    store.metrics.log(run.id, 1, {"loss": 0.5})
     return run.id
 
 
@@ -97,7 +98,7 @@ def test_file_names_tell_the_revisions() -> None:
 def test_down_to_nothing_and_up_again(file: Path) -> None:
     store = opened(file)
     before = schema(file)
-    with database.connect(store.location).begin() as connection:
+    with database.connect(store.database.location).begin() as connection:
         database.migrate(connection, "base")
     assert not {"runs", "points", "checkpoints"} & schema(file).keys()
     some_run(opened(file))
@@ -109,7 +110,7 @@ def test_down_to_nothing_and_up_again(file: Path) -> None:
 def test_opening_again_changes_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = some_run(opened(file))
     monkeypatch.setattr(database, "upgrade", lambda location: pytest.fail("upgraded what is up to date"))
-    assert opened(file).curve(run) == {"loss": [(1.0, 0.5)]}
+    assert opened(file).metrics.history(run) == {"loss": [(1.0, 0.5)]}
 
 
 @pytest.mark.parametrize("fault", ["op.execute('SELECT nonsense')", "raise RuntimeError('nonsense')"])
@@ -122,7 +123,7 @@ def test_a_failed_migration_leaves_no_trace(file: Path, another: Any, fault: str
     with pytest.raises((StoreError, RuntimeError), match="nonsense"):
         opened(file)
     assert schema(file) == before
-    assert empty or version(file) == "0003"
+    assert empty or version(file) == "0004"
 
 
 def test_a_later_migration_keeps_what_refers_to_a_changed_table(file: Path, another: Any) -> None:
@@ -130,15 +131,15 @@ def test_a_later_migration_keeps_what_refers_to_a_changed_table(file: Path, anot
     another("\n    with op.batch_alter_table('runs', recreate='always') as runs: runs.add_column(sa.Column('colour', sa.Text))")
     store = opened(file)
     assert "colour" in schema(file)["runs"]
-    assert version(file) == "0004"
-    assert store.curve(run) == {"loss": [(1.0, 0.5)]}
+    assert version(file) == "0005"
+    assert store.metrics.history(run) == {"loss": [(1.0, 0.5)]}
 
 
 def test_a_database_of_the_first_schema_is_upgraded_with_its_runs(file: Path) -> None:
     with database.connect(database.locate(f"sqlite:///{file}")).begin() as connection:
         database.migrate(connection, "0001")
         add_as_at_first(connection, "old")
-    (run,) = opened(file).runs()
+    (run,) = opened(file).runs.all()
     assert (run.name, run.epoch, run.seconds, run.machine) == ("old", 2, 0, None)
     with database.connect(database.locate(f"sqlite:///{file}")).begin() as connection:
         database.migrate(connection, "base")
@@ -151,12 +152,12 @@ def test_the_variants_of_older_runs_are_those_that_their_names_tell(file: Path) 
         database.migrate(connection, "0002")
         for name in names:
             add_as_at_first(connection, name, "all")
-    assert {run.name: run.variant for run in opened(file).runs()} == names
+    assert {run.name: run.variant for run in opened(file).runs.all()} == names
 
 
 def test_a_newer_schema_is_refused(file: Path) -> None:
     store = opened(file)
-    with store.write() as session:
+    with store.database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match=r"newer version \(schema 9999\)"):
         opened(file)
@@ -168,21 +169,21 @@ def test_settings_of_sqlite(file: Path) -> None:
     def setting(session: Any, name: str) -> Any:
         return session.scalar(text(f"PRAGMA {name}"))
 
-    with store.write() as session:
+    with store.database.write() as session:
         names = ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
         assert [setting(session, name) for name in names] == ["wal", 1, 10000, 1]
-    with store.write(durable=True) as session:
+    with store.database.write(durable=True) as session:
         assert setting(session, "synchronous") == 2
 
 
 def test_writers_lock_at_once_and_readers_do_not(file: Path) -> None:
     store = opened(file)
     with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as other:
-        with store.read() as session:
+        with store.database.read() as session:
             session.execute(text("SELECT count(*) FROM runs"))
             other.execute("BEGIN IMMEDIATE")
             other.execute("ROLLBACK")
-        with store.write() as session:
+        with store.database.write() as session:
             session.execute(text("SELECT count(*) FROM runs"))
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")

@@ -40,7 +40,7 @@ def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: s
     words = ["sweep", "cascade", "--name", "still", "--dataset", "faces", "--method", "static", "--statics", "--epochs", "1", *sizes]
     called = call(*words, "--db", scratch_database)
     assert called.returncode == 0, called.stderr
-    there = sorted((run.name, run.state) for run in Store(scratch_database).runs() if run.sweep == "still")
+    there = sorted((run.name, run.state) for run in Store(scratch_database).runs.all() if run.sweep == "still")
     assert there == [("still/static go on/0", "finished"), ("still/static stop/0", "finished")]
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in called.stdout.splitlines() if "│ still/" in line]
     costs = {row[0]: float(row[4].split()[0]) for row in rows}
@@ -79,7 +79,7 @@ def test_a_sweep_whose_variant_cannot_begin_with_its_weights_adds_none(scratch_d
     shape = ["--set", "architecture.depth=14", "--set", "architecture.width=8"]
     told = refused("sweep", "lc_resnet", "--name", "beside", *words, *shape, "--also", "fixed: method.gates=fixed")
     assert f"training.init_from: {start} has no trained gates for Q1-1" in told
-    assert [run.name for run in Store(scratch_database).runs() if not run.reference] == []
+    assert [run.name for run in Store(scratch_database).runs.all() if not run.reference] == []
 
 
 def test_static_paths_take_the_options_of_static_and_no_route(scratch_database: str) -> None:
@@ -91,9 +91,9 @@ def test_static_paths_take_the_options_of_static_and_no_route(scratch_database: 
 
 def test_a_run_of_before_an_option_came_is_known_again(scratch_database: str) -> None:
     store = Store(scratch_database)
-    columns = CONFIG.columns()
-    del columns["config"]["training"]["optimizer"], columns["config"]["method"]["taught"]
-    run = store.add(name="old/every/0", sweep="old", **columns)
+    record = CONFIG.record()
+    del record.config["training"]["optimizer"], record.config["method"]["self_distillation"]
+    run = store.runs.create(record, name="old/every/0", sweep="old")
     assert [known.id for known in enlist(store, [CONFIG], "old")] == [run.id]
 
 
@@ -106,12 +106,12 @@ def test_a_sweep_goes_on_with_what_is_not_finished(scratch_database: str) -> Non
     assert [run.state for run in last] == ["finished"]
     wider = enlist(store, planned(CONFIG, [0.3, 0.6, None], [0]), "both")
     assert [run.id for run in wider[:2]] == [run.id for run in first]
-    finished = store.run(first[0].id).finished
+    finished = store.runs.get(first[0].id).finished
     for standing in sweep(store, wider, 2):
         last = standing
     assert [run.state for run in last] == ["finished"] * 3
     assert {run.sweep for run in last} == {"both"}
-    assert store.run(first[0].id).finished == finished
+    assert store.runs.get(first[0].id).finished == finished
 
 
 def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None:
@@ -130,7 +130,7 @@ def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None
     except ProcessLookupError:
         process = None
     assert process is None
-    assert store.run(runs[0].id).state == "interrupted"
+    assert store.runs.get(runs[0].id).state == "interrupted"
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["from the app", "from the command line"])
@@ -142,10 +142,10 @@ def test_a_sweep_that_is_asked_to_end_ends_its_processes(scratch_database: str, 
     words = ["core", "sweep", "cascade", "--name", "long", "--dataset", "faces", *sizes] if by_hand else ["core.training.sweep", "long"]
     process = subprocess.Popen([sys.executable, "-m", *words, "--db", scratch_database], cwd=ROOT, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while store.run(run.id).state != "running":
+    while store.runs.get(run.id).state != "running":
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    worker = store.run(run.id).pid
+    worker = store.runs.get(run.id).pid
     assert worker is not None
     process.terminate()
     process.wait(timeout=30)
@@ -157,8 +157,8 @@ def test_a_worker_that_has_only_begun_is_waited_for(scratch_database: str, monke
     """A run that was stopped says so until its new process takes it, which may be a while after it was started."""
     store = Store(scratch_database)
     (run,) = enlist(store, planned(CONFIG, [0.5], [0]), "slow")
-    store.claim(run.id)
-    store.stop(run.id)
+    store.lifecycle.claim(run.id)
+    store.lifecycle.stop(run.id)
     begun = []
 
     def slowly(run_id: int, url: str) -> subprocess.Popen[bytes]:
@@ -166,7 +166,7 @@ def test_a_worker_that_has_only_begun_is_waited_for(scratch_database: str, monke
         return begun[-1]
 
     monkeypatch.setattr("core.training.sweep.start", slowly)
-    standing = sweep(store, [store.run(run.id)], 1)
+    standing = sweep(store, [store.runs.get(run.id)], 1)
     for _ in range(3):
         assert next(standing)[0].state == "stopped"
     assert len(begun) == 1
@@ -178,11 +178,11 @@ def test_a_worker_that_has_only_begun_is_waited_for(scratch_database: str, monke
 def test_a_run_whose_process_ends_before_it_begins_has_failed(scratch_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(scratch_database)
     runs = enlist(store, planned(CONFIG, [0.3, 0.6, 0.9], [0]), "short")
-    store.delete(runs[1].id)
-    store.claim(runs[2].id)
-    store.stop(runs[2].id)
+    store.runs.delete(runs[1].id)
+    store.lifecycle.claim(runs[2].id)
+    store.lifecycle.stop(runs[2].id)
     monkeypatch.setattr("core.training.sweep.start", lambda run_id, url: subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]))
-    for now in sweep(store, [store.run(run.id) for run in runs], 1):
+    for now in sweep(store, [store.runs.get(run.id) for run in runs], 1):
         last = now
     assert last[0].state == "failed"
     assert f"ended with 3 before it began: {store.weights.folder / f'{runs[0].id}.log'}" in (last[0].error or "")
@@ -197,7 +197,7 @@ def test_a_sweep_adds_all_of_its_runs_or_none(scratch_database: str) -> None:
     for more in ({}, {"w" * 200: planned(longer, [None], [1])}):
         with pytest.raises(StoreError, match=r"'grow/every/0' is taken|1 to 200 letters"):
             enlist(store, planned(longer, [None], [1] if more else [1, 0]), "grow", more)
-        assert [run.name for run in store.runs()] == ["grow/every/0"]
+        assert [run.name for run in store.runs.all()] == ["grow/every/0"]
     assert [run.name for run in enlist(store, planned(CONFIG, [0.1234567, 0.1234568, 1.0], [0]), "fine")] == [
         "fine/0.1234567/0",
         "fine/0.1234568/0",
@@ -213,7 +213,7 @@ def test_the_same_lam_and_seed_in_other_words_are_one() -> None:
 def test_a_renamed_run_stays_with_its_variant(scratch_database: str) -> None:
     store = Store(scratch_database)
     (run,) = enlist(store, [], "all", {"wide": planned(CONFIG, [None], [0])})
-    assert store.rename(run.id, "my wide").series == "all/wide"
+    assert store.runs.rename(run.id, "my wide").series == "all/wide"
 
 
 def test_variants_of_a_sweep_are_told_apart(scratch_database: str) -> None:
@@ -226,4 +226,4 @@ def test_variants_of_a_sweep_are_told_apart(scratch_database: str) -> None:
     assert [run.name for run in (*base, *varied, *still)] == ["all/every/0", "all/wide/every/0", "all/wide/every/1", "all/plain/static/0"]
     assert [run.series for run in (*base, *varied, *still)] == ["all", "all/wide", "all/wide", "all/plain"]
     assert {run.sweep for run in (*base, *varied, *still)} == {"all"}
-    assert store.add(name="mine", **CONFIG.columns()).series == "mine"
+    assert store.runs.create(CONFIG.record(), name="mine").series == "mine"

@@ -205,36 +205,36 @@ def test_weights_of_another_network_are_refused_in_one_line() -> None:
 def test_a_killed_worker_is_resumed_to_the_same_end(scratch_database: str) -> None:
     config = small(dataset="digits", training={"epochs": 5})
     store = Store(scratch_database)
-    disturbed, undisturbed = (store.add(name=name, **config.columns()) for name in ("disturbed", "undisturbed"))
+    disturbed, undisturbed = (store.runs.create(config.record(), name=name) for name in ("disturbed", "undisturbed"))
     command = [sys.executable, "-m", "core.training.worker", str(disturbed.id), "--db", scratch_database]
     worker = subprocess.Popen(command, cwd=ROOT)
     deadline = time.monotonic() + 120
-    while (latest := store.latest(disturbed.id)) is None and time.monotonic() < deadline:
+    while (latest := store.checkpoints.latest(disturbed.id)) is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert latest is not None, "no checkpoint was written"
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
-    run = store.run(disturbed.id)
+    run = store.runs.get(disturbed.id)
     assert run.status == "running"
     assert run.state == "interrupted"
     resumed = subprocess.run(command, cwd=ROOT, check=False)
     assert resumed.returncode == 0
     subprocess.run([*command[:3], str(undisturbed.id), "--db", scratch_database], cwd=ROOT, check=True)
-    first, second = store.run(disturbed.id), store.run(undisturbed.id)
+    first, second = store.runs.get(disturbed.id), store.runs.get(undisturbed.id)
     assert first.state == second.state == "finished"
     assert first.figures == second.figures
-    assert store.curve(first.id) == store.curve(second.id)
+    assert store.metrics.history(first.id) == store.metrics.history(second.id)
 
 
 def test_a_worker_killed_while_it_finishes_is_resumed_to_the_same_end(scratch_database: str) -> None:
     store = Store(scratch_database)
-    runs = [
-        store.add(name=name, **small(dataset="digits", training={"epochs": 2}).columns()) for name in ("killed", "other", "undisturbed")
-    ]
-    for run, killed in zip(runs, ("Store.finish", "Weights.keep", ""), strict=True):
+    record = small(dataset="digits", training={"epochs": 2}).record()
+    runs = [store.runs.create(record, name=name) for name in ("killed", "other", "undisturbed")]
+    for run, killed in zip(runs, ("Lifecycle.finish", "Weights.keep", ""), strict=True):
         code = """
 import os, signal, sys
 from core.store import Store
+from core.store.lifecycle import Lifecycle
 from core.store.weights import Weights
 from core.training.worker import work
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
@@ -244,22 +244,22 @@ def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
         ended = subprocess.run(command, cwd=ROOT, check=False).returncode
         assert ended == (-signal.SIGKILL if killed else 0)
         if killed:
-            assert store.run(run.id).state == "interrupted"
-            assert len(store.curve(run.id)["val accuracy at λ=0"]) == (2 if killed == "Store.finish" else 1)
-            before = store.run(run.id).seconds
+            assert store.runs.get(run.id).state == "interrupted"
+            assert len(store.metrics.history(run.id)["val accuracy at λ=0"]) == (2 if killed == "Lifecycle.finish" else 1)
+            before = store.runs.get(run.id).seconds
             subprocess.run([sys.executable, "-m", "core.training.worker", str(run.id), "--db", scratch_database], cwd=ROOT, check=True)
-            assert store.run(run.id).seconds >= before > 0
-    last, first, undisturbed = (store.run(run.id) for run in runs)
+            assert store.runs.get(run.id).seconds >= before > 0
+    last, first, undisturbed = (store.runs.get(run.id) for run in runs)
     assert last.state == first.state == undisturbed.state == "finished"
     assert last.figures == first.figures == undisturbed.figures
-    assert store.curve(last.id) == store.curve(first.id) == store.curve(undisturbed.id)
-    assert [store.read_weights(run.id)[0].sha256 for run in runs[:2]] == [store.read_weights(runs[2].id)[0].sha256] * 2
+    assert store.metrics.history(last.id) == store.metrics.history(first.id) == store.metrics.history(undisturbed.id)
+    assert [store.checkpoints.read(run.id)[0].sha256 for run in runs[:2]] == [store.checkpoints.read(runs[2].id)[0].sha256] * 2
 
 
 def test_the_seconds_of_a_run_are_those_of_all_its_processes(scratch_database: str) -> None:
     store = Store(scratch_database)
-    run = store.add(name=None, **small(dataset="digits", training={"epochs": 3}).columns())
-    save, told = store.save, []
+    run = store.runs.create(small(dataset="digits", training={"epochs": 3}).record())
+    save, told = store.checkpoints.save, []
 
     def stopping(run_id: int, epoch: int, tensors: bytes, **more: float) -> None:
         save(run_id, epoch, tensors, **more | {"seconds": 100.0})
@@ -267,11 +267,11 @@ def test_the_seconds_of_a_run_are_those_of_all_its_processes(scratch_database: s
         if epoch < 3:
             raise KeyboardInterrupt
 
-    store.save = stopping
+    store.checkpoints.save = stopping
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             work(store, run.id)
-        assert store.run(run.id).state == "stopped"
+        assert store.runs.get(run.id).state == "stopped"
     done = work(store, run.id)
     assert (done.state, done.seconds, done.machine) == ("finished", 300.0, machine())
     assert min(told) > 0
@@ -279,8 +279,8 @@ def test_the_seconds_of_a_run_are_those_of_all_its_processes(scratch_database: s
 
 def test_a_run_that_is_asked_to_stop_can_be_resumed(scratch_database: str) -> None:
     store = Store(scratch_database)
-    run = store.add(name=None, **small(dataset="digits", training={"epochs": 50}).columns())
-    store.request_stop(run.id)
+    run = store.runs.create(small(dataset="digits", training={"epochs": 50}).record())
+    store.lifecycle.request_stop(run.id)
     stopped = work(store, run.id)
     assert stopped.state == "stopped"
     assert stopped.epoch < 50
@@ -288,25 +288,25 @@ def test_a_run_that_is_asked_to_stop_can_be_resumed(scratch_database: str) -> No
 
 def test_a_training_goes_on_with_the_same_classes_alone(scratch_database: str) -> None:
     store = Store(scratch_database)
-    run = store.add(name=None, **small().columns())
-    store.describe_data(run.id, (1, 25, 25), ("face", "background"))
-    store.claim(run.id)
-    store.save(run.id, 1, b"", figures={}, seconds=1.0)
-    store.stop(run.id)
+    run = store.runs.create(small().record())
+    store.lifecycle.describe_data(run.id, (1, 25, 25), ("face", "background"))
+    store.lifecycle.claim(run.id)
+    store.checkpoints.save(run.id, 1, b"", metrics={}, seconds=1.0)
+    store.lifecycle.stop(run.id)
     with pytest.raises(DataError, match=r"another order.*train a new run"):
         work(store, run.id)
-    assert store.run(run.id).state == "failed"
-    fresh = store.add(name=None, **small(training={"epochs": 1}).columns())
-    store.describe_data(fresh.id, (1, 25, 25), ("face", "background"))  # of an attempt that learnt nothing
+    assert store.runs.get(run.id).state == "failed"
+    fresh = store.runs.create(small(training={"epochs": 1}).record())
+    store.lifecycle.describe_data(fresh.id, (1, 25, 25), ("face", "background"))  # of an attempt that learnt nothing
     assert work(store, fresh.id).classes == ["background", "face"]
 
 
 def test_what_goes_wrong_is_kept_in_the_row(scratch_database: str) -> None:
     store = Store(scratch_database)
-    run = store.add(name=None, **small(dataset={"name": "folder", "path": "no/such/folder"}).columns())
+    run = store.runs.create(small(dataset={"name": "folder", "path": "no/such/folder"}).record())
     with pytest.raises(Exception, match="no/such/folder"):
         work(store, run.id)
-    failed = store.run(run.id)
+    failed = store.runs.get(run.id)
     assert failed.state == "failed"
     assert failed.error is not None
     assert "no/such/folder" in failed.error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from test_inference import IMAGES, fresh
+from test_predict import IMAGES, fresh
 
 from app.graph_view.folding import FEW, fold
 from app.graph_view.payload import View, frozen, view_of

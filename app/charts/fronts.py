@@ -47,7 +47,7 @@ def series_of(runs: Sequence[Run]) -> list[Series]:
 
     The user's come first, the newest before the others; then those that ship, those that were tested on most images before the others.
     """
-    gated = [run for run in runs if run.status == "finished" and run.method != "static"]
+    gated = [run for run in runs if run.status == "finished" and run.gated]
     gated.sort(key=lambda run: (bool(run.reference), -run.figures["test"][0]["n"] if run.reference else 0))
     return [Series(name, tuple(together)) for name, together in by_series(gated).items()]
 

@@ -75,7 +75,7 @@ def page() -> None:
 
 def _chosen_run() -> Run | None:
     """The run picker: the one that the address asks for, else the liveliest of those that ship, else of all."""
-    runs = [run for run in state.store().runs() if run.status == "finished" or run.epoch >= 1]
+    runs = [run for run in state.store().runs.all() if run.status == "finished" or run.epoch >= 1]
     runs.sort(key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
     if not runs:
         return None

@@ -25,7 +25,7 @@ COLUMNS = {
 def page() -> None:
     """The whole page."""
     st.header("Runs")
-    runs = state.store().runs()
+    runs = state.store().runs.all()
     if runs:
         lam = st.select_slider("Figures at λ", [step / 10 for step in range(11)], 0.5, key="figures-lam", width=420)
         _selected(runs, lam)
@@ -48,7 +48,7 @@ def _row(run: Run, lam: float) -> dict[str, object]:
         "architecture": run.architecture,
         "dataset": run.dataset,
         "method": run.method,
-        "λ": "none" if run.method == "static" else lam_name(run.lam).removeprefix("λ = "),
+        "λ": lam_name(run.lam).removeprefix("λ = ") if run.gated else "none",
         "epochs": f"{int(run.epoch)} of {run.epochs}" if run.epoch < run.epochs else str(run.epochs),
         "accuracy": figures["accuracy"] if figures else None,
         "work": figures["macs_mean"] / max(figures["macs_static"], 1) if figures else None,
@@ -90,7 +90,8 @@ def _compared(runs: list[Run]) -> None:
         st.plotly_chart(fronts_chart(runs), key="compared-fronts", config=plain_chart)
     with courses:
         st.caption("Validation images: accuracy after each epoch, at the best λ of those that are watched")
-        st.plotly_chart(courses_chart({run.name: state.store().curve(run.id) for run in runs}), key="compared-courses", config=plain_chart)
+        histories = {run.name: state.store().metrics.history(run.id) for run in runs}
+        st.plotly_chart(courses_chart(histories), key="compared-courses", config=plain_chart)
     options = differing([run.config for run in runs])
     st.caption("In what they differ" if options else "They have the same configuration")
     if options:
@@ -111,7 +112,7 @@ def _details(run: Run) -> None:
         stops = " Its training stops." if run.state == "running" else ""
         st.write(f"**{plain(run.name)}** leaves the list.{stops} It can be restored at the end of this page.")
         if st.button("Delete it", type="primary", key=f"delete-{run.id}"):
-            _do(state.store().delete, run, "is deleted; it can be restored at the end of the page")
+            _do(state.store().runs.delete, run, "is deleted; it can be restored at the end of the page")
     warn(run)
     chart, figures = st.columns(2, gap="large")
     with chart:
@@ -141,7 +142,7 @@ def _figures(run: Run) -> None:
 
 
 def _deleted() -> None:
-    gone = state.store().runs(deleted=True)
+    gone = state.store().runs.all(deleted=True)
     if not gone:
         return
     with st.expander(f"Deleted ({len(gone)})"):
@@ -149,7 +150,7 @@ def _deleted() -> None:
             name, button = st.columns([0.8, 0.2])
             name.text(run.name)
             if button.button("Restore", key=f"restore-{run.id}"):
-                _do(state.store().restore, run, "is back")
+                _do(state.store().runs.restore, run, "is back")
 
 
 def _do(action: Callable[[int], Run], run: Run, done: str) -> None:

@@ -25,7 +25,7 @@ TOLD = ("gain over random gates", "gain over fixed routes", "gain over confidenc
 def page() -> None:
     """The whole page."""
     st.header("λ sweep")
-    runs = state.store().runs()
+    runs = state.store().runs.all()
     _under_way(runs)
     known = {series.name: series for series in series_of(runs)}
     if not known:
@@ -58,7 +58,7 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
     statics = [
         run
         for run in runs
-        if run.method == "static"
+        if not run.gated
         and run.status == "finished"
         and run.architecture in architectures
         and any(same_images(run, other) for other in tested)
@@ -135,7 +135,7 @@ def _under_way(runs: Sequence[Run]) -> None:
 
 
 def _standing(names: Sequence[str], moved: bool) -> None:
-    runs = state.store().runs()
+    runs = state.store().runs.all()
     for name in names:
         of_sweep = _of(runs, name)
         done = sum(run.epoch for run in of_sweep) / max(sum(run.epochs for run in of_sweep), 1)
@@ -181,9 +181,9 @@ def _stop(name: str, runs: Sequence[Run]) -> None:
     for run in runs:
         with suppress(StoreError):  # it ended just before the click
             if run.state == "queued":
-                store.stop(run.id)
+                store.lifecycle.stop(run.id)
             elif run.state == "running":
-                store.request_stop(run.id)
+                store.lifecycle.request_stop(run.id)
 
 
 page()

@@ -47,7 +47,7 @@ def _start_sweep(wished: Plan, name: str) -> None:
 def _start(wished: Plan, name: str) -> None:
     store = state.store()
     try:
-        run = store.add(name=name.strip() or None, **wished.config.columns())
+        run = store.runs.create(wished.config.record(), name=name.strip() or None)
         start(run.id, store.url)
     except (StoreError, OSError) as error:
         st.error(str(error), icon=":material/error:")
@@ -58,7 +58,7 @@ def _start(wished: Plan, name: str) -> None:
 
 def _watch() -> None:
     """The runs that can be watched, and the one that is."""
-    runs = [run for run in state.store().runs() if not run.reference]
+    runs = [run for run in state.store().runs.all() if not run.reference]
     if not runs:
         st.info("Nothing has been trained here yet. Start with the form; the handwritten digits take less than a minute.")
         return

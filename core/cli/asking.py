@@ -44,7 +44,7 @@ def predict(
     if target is not None:
         if lam is not None or not model.graph.every_lam:
             raise ConfigError("--target finds a λ: give it without --lam, and take a run that serves every λ")
-        lam = _lam_for(store.run(run), target)
+        lam = _lam_for(store.runs.get(run), target)
     asked = 0.5 if lam is None and model.graph.every_lam else lam
     forced = _forced(force or [])
     answers: list[dict[str, Any]] = []
@@ -117,7 +117,7 @@ def evaluate(
     shares = [] if targets is None else [_share(word) for word in targets.split(",")]
     lams: list[float | None]
     if targets is not None:
-        lams = [_lam_for(store.run(run), share) for share in shares]
+        lams = [_lam_for(store.runs.get(run), share) for share in shares]
     elif lam is None and model.graph.every_lam:
         points = grid or 11
         lams = [asked_lam(model, step / (points - 1)) for step in range(points)]

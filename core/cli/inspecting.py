@@ -12,7 +12,7 @@ from core.registry import names
 
 def runs(db: Database = None, as_json: AsJson = False) -> None:
     """List the runs, newest first."""
-    found = opened(db).runs()
+    found = opened(db).runs.all()
     if as_json:
         keys = ("id", "name", "architecture", "dataset", "method", "lam", "seed", "epoch", "epochs", "error", "tags", "notes", "figures")
         print_json([{key: getattr(run, key) for key in keys} | {"state": run.state, "created": run.created.isoformat()} for run in found])
@@ -21,7 +21,7 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
     if any(run.figures.get("collapsed") for run in found):
         table.add_column("same for all images")
     for run in found:
-        lam = "every" if run.lam is None and run.method != "static" else "–" if run.lam is None else f"{run.lam:g}"
+        lam = "–" if not run.gated else "every" if run.lam is None else f"{run.lam:g}"
         best = _best_by_validation(run.figures)
         shown = ("–", "–") if best is None else (f"{best['accuracy']:.4f}", "–" if best["lam"] is None else f"{best['lam']:g}")
         epoch = f"{run.epoch:g}/{run.epochs}"

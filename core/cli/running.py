@@ -30,26 +30,26 @@ def train(
     """Train a network and keep it as a run. Interrupted by Ctrl-C it can be resumed."""
     config = configuration(architecture, dataset, method, lam, epochs, seed, sets)
     store = opened(db)
-    run = store.add(name=name, **config.columns())
+    run = store.runs.create(config.record(), name=name)
     try:
         _work(store, run, as_json)
     except (UserError, DataError):
-        if store.latest(run.id) is None:  # nothing was trained: the same name can be given again, with other options
-            store.purge(run.id)
+        if store.checkpoints.latest(run.id) is None:  # nothing was trained: the same name can be given again, with other options
+            store.runs.purge(run.id)
         raise
 
 
 def resume(run: RunName, db: Database = None, as_json: AsJson = False) -> None:
     """Go on with a run that was stopped, failed or was interrupted, from its last checkpoint."""
     store = opened(db)
-    _work(store, store.run(run), as_json)
+    _work(store, store.runs.get(run), as_json)
 
 
 def stop(run: RunName, db: Database = None) -> None:
     """Ask the process that trains a run to stop after its present step."""
     store = opened(db)
-    asked = store.run(run)
-    store.request_stop(asked.id)
+    asked = store.runs.get(run)
+    store.lifecycle.request_stop(asked.id)
     print(f"asked run {asked.name} to stop; `python -m core resume {asked.name}` goes on with it")
 
 
@@ -61,11 +61,12 @@ def export_command(
 ) -> None:
     """Write a trained run with its weights as one safetensors file, and a model card beside it."""
     from core.evaluation.model_card import card
-    from core.store.exchange import Figures, export_run
+    from core.store.exchange import export_run
+    from core.store.record import Figures
 
     store = opened(db)
-    exported = store.run(run)
-    siblings = [Figures.model_validate(sibling.figures).test for sibling in store.siblings(exported)]
+    exported = store.runs.get(run)
+    siblings = [Figures.model_validate(sibling.figures).test for sibling in store.runs.siblings(exported)]
     export_run(store, run, file, describe=lambda told: card(told, siblings), force=force)
     print(f"{file} and {file.with_suffix('.md')}")
 
@@ -97,7 +98,8 @@ def _work(store: Store, run: Run, as_json: bool) -> None:
         task = progress.add_task("starting", total=1.0)
         done = work(store, run.id, lambda what, share: progress.update(task, description=what, completed=share))
     if as_json:
-        print_json({"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.curve(done.id)})
+        curve = store.metrics.history(done.id)
+        print_json({"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": curve})
         return
     if done.status != "finished":
         told.print(f"stopped at epoch {done.epoch:g} of {done.epochs}")

@@ -49,14 +49,14 @@ def sweep(
     config = configuration(architecture, dataset, method, None, epochs, 0, sets)
     plans = planned(config, read_lams(lams), read_seeds(seeds))
     if statics:  # of which a static network of the largest path is one
-        plans = (plans if config.method.decides else []) + static_paths(config, read_seeds(seeds))
+        plans = (plans if config.gated else []) + static_paths(config, read_seeds(seeds))
     seen, varied = [config], {}
     for variant, more in variants:
         other = configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])
         if other in seen or variant in varied:
             raise ConfigError(f"--also {variant}: it is the same as another of the sweep")
         seen.append(other)
-        varied[variant] = planned(other, read_lams(lams) if other.method.decides else (None,), read_seeds(seeds))
+        varied[variant] = planned(other, read_lams(lams) if other.gated else (None,), read_seeds(seeds))
     store = opened(db)
     runs = enlist(store, plans, name, varied)
     with bar() as progress:
@@ -87,13 +87,13 @@ def report(
 
     store = opened(db)
     there = _runs(store, name)
-    seeds = sorted({run.seed for run in there if run.method != "static"})
+    seeds = sorted({run.seed for run in there if run.gated})
     if not seeds:
         raise ConfigError(f"{name} holds no gated network: give it as --against to what is to be compared with it")
-    others = [run for other in against or [] for run in _runs(store, other)] or [run for run in there if run.method == "static"]
+    others = [run for other in against or [] for run in _runs(store, other)] or [run for run in there if not run.gated]
     figures = []
     for seed in seeds:
-        group = [run for run in there if run.seed == seed and run.method != "static"]
+        group = [run for run in there if run.seed == seed and run.gated]
         peers = [run for run in others if run.seed == seed] or others
         figures.append(reporting.alone(group, split) | (reporting.against(group, peers, split) if peers else {}))
     told = reporting.over_seeds(figures)
@@ -138,15 +138,15 @@ def _runs(store: Store, name: str) -> list[Run]:
 
     Raises StoreError, and ConfigError for a sweep of networks for every λ and others for one λ each, which cannot be taken together.
     """
-    finished = [run for run in store.runs() if run.sweep and run.status == "finished"]
-    known = by_series(run for run in finished if run.method != "static")
+    finished = [run for run in store.runs.all() if run.sweep and run.status == "finished"]
+    known = by_series(run for run in finished if run.gated)
     if {f"{name}/every", f"{name}/each"} <= known.keys():
         raise ConfigError(f"{name} holds networks for every λ and others for one λ each: name {name}/every or {name}/each")
     sweep = known[name][0].series if name in known else name
-    found = known.get(name, []) + [run for run in finished if run.method == "static" and run.series == sweep]
-    if not found and (others := [run for run in store.runs() if run.sweep == name]):
+    found = known.get(name, []) + [run for run in finished if not run.gated and run.series == sweep]
+    if not found and (others := [run for run in store.runs.all() if run.sweep == name]):
         raise ConfigError(f"no run of {name} is finished: {others[0].name} is {others[0].state}")
-    return sorted(found, key=lambda run: (run.seed, run.lam or 0.0, run.id)) or [store.run(name)]
+    return sorted(found, key=lambda run: (run.seed, run.lam or 0.0, run.id)) or [store.runs.get(name)]
 
 
 def _print_runs(runs: list[Run], name: str) -> None:
@@ -155,7 +155,7 @@ def _print_runs(runs: list[Run], name: str) -> None:
         rows: list[dict[str, Any]] = run.figures.get("test", [])
         for row in rows or [{}]:
             lam = "–" if row.get("lam") is None else f"{row['lam']:.2f}"
-            share = f"{mean_cost_share(row):.1%}" if row and run.method != "static" else "–"  # which would be its own
+            share = f"{mean_cost_share(row):.1%}" if row and run.gated else "–"  # which would be its own
             shown = (f"{row['accuracy']:.4f}", millions(row["macs_mean"]), share) if row else ("–", "–", run.error or "–")
             table.add_row(run.name, run.state, lam, *shown)
     console().print(table)

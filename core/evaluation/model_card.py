@@ -8,7 +8,8 @@ from core.evaluation.collapse import Collapsed
 from core.evaluation.pareto import ParetoPoint
 from core.evaluation.report import HIGH, LOW, beaten_by, gain, mean_dependence
 from core.graph.description import describe
-from core.store.exchange import Header, Row
+from core.store.exchange import Header
+from core.store.record import Row
 
 
 def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
@@ -29,7 +30,7 @@ def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
         lines.append(f"- Time to train: {told.seconds / 60:.1f} minutes{f' on {told.machine}' if told.machine else ''}")
     if config.method.decides == "one" and told.exchange_rate is not None:
         lines.append(f"- Exchange rate κ: {told.exchange_rate:.3g} (what the static network's whole cost is worth in accuracy)")
-    if config.method.decides:
+    if config.gated:
         graph = config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None)
         share = describe(graph)["controllers_share"]
         lines.append(f"- Controllers: {share:.2%} of the static network's multiply-adds")
@@ -62,7 +63,7 @@ def table(rows: Sequence[Row], siblings: Sequence[Sequence[Row]] = ()) -> list[s
 
 
 def _serves(config: RunConfig) -> str:
-    if not config.method.decides:
+    if not config.gated:
         return "no λ"
     return "every λ from 0 to 1" if config.lam is None else f"λ = {config.lam:g}"
 

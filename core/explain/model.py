@@ -46,8 +46,8 @@ def use_one_thread() -> None:
 
 def load_model(store: Store, id_or_name: int | str) -> Model:
     """The network of a run with its latest weights. Raises StoreError, ConfigError or CheckpointError, one line each."""
-    run = store.run(id_or_name)
-    latest = store.read_weights(run.id)
+    run = store.runs.get(id_or_name)
+    latest = store.checkpoints.read(run.id)
     if latest is None or run.image is None or run.classes is None:
         raise StoreError(f"run {run.name} has no weights yet: let it train for an epoch")
     config = run_config(**run.config)

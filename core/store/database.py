@@ -1,4 +1,4 @@
-"""The database behind the store: where it is, how its transactions begin, and its schema."""
+"""The database behind the store: its address, its transactions and its schema."""
 
 import os
 import re
@@ -22,16 +22,16 @@ _upgrading = threading.Lock()  # Alembic keeps its context in globals
 
 
 class StoreError(UserError):
-    """Something the store cannot do; its text is one line for a person."""
+    """An error of the store. Its text is one line for a person."""
 
 
 class Database:
-    """An open database whose schema is this code's."""
+    """An open database with the current schema."""
 
     def __init__(self, url: str | None = None) -> None:
-        """Opens, and makes or upgrades where needed. Without `url`: the environment's GATESCOPE_DB, else runs.db at the project's root.
+        """Open the database; create or upgrade it if needed. Without `url`: GATESCOPE_DB, else runs.db in the project's folder.
 
-        Raises StoreError if the database cannot be opened or is newer than this code.
+        Raises StoreError if the database cannot be opened or was made by a newer version.
         """
         self.location = locate(url or os.environ.get("GATESCOPE_DB") or f"sqlite:///{ROOT / 'runs.db'}")
         self.engine = connect(self.location)
@@ -48,23 +48,23 @@ class Database:
 
     @property
     def url(self) -> str:
-        """The address with which another process opens the same database; holds the password, if there is one."""
+        """Return the address with which another process opens the same database. It holds the password, if there is one."""
         return self.location.render_as_string(hide_password=False)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one state of the database and waits for no writer. Raises StoreError."""
+        """Yield a session that sees one state of the database and waits for no writer. Raises StoreError."""
         with self._errors(), self._readers.begin() as session:
             yield session
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Session]:
-        """One write transaction, begun at once; `durable` survives also a power cut. Raises StoreError."""
+        """Yield a session in a write transaction, which locks at once. `durable`: survive a power cut. Raises StoreError."""
         with self._errors(), (self._durable if durable else self._writers).begin() as session:
             yield session
 
     def close(self) -> None:
-        """Gives the connections back; the store opens new ones if it is used again."""
+        """Close the connections; new ones are opened if the database is used again."""
         self.engine.dispose()
 
     @contextmanager
@@ -77,17 +77,17 @@ class Database:
 
 
 def locate(url: str) -> URL:
-    """The parsed address, a file's path made absolute. Raises StoreError."""
+    """Parse an address and make a file's path absolute. Raises StoreError."""
     try:
         location = make_url(url)
     except (SQLAlchemyError, ValueError):
-        raise StoreError(f"{url!r} is no database address: write one like sqlite:////home/me/runs.db") from None
+        raise StoreError(f"{url!r} is not a database address: write one such as sqlite:////home/me/runs.db") from None
     file = sqlite_file(location)
     return location.set(database=str(file)) if file else location
 
 
 def sqlite_file(location: URL) -> Path | None:
-    """The file of an SQLite database; none for one in memory and for other databases."""
+    """Return the file of an SQLite database; None for one in memory and for other databases."""
     name = location.database
     if location.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
         return None
@@ -95,7 +95,7 @@ def sqlite_file(location: URL) -> Path | None:
 
 
 def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
-    """An engine. On SQLite the driver begins nothing by itself, so a transaction holds schema changes too. Raises StoreError."""
+    """Create an engine. On SQLite, transactions begin explicitly, so that they include changes of the schema. Raises StoreError."""
     try:
         engine = create_engine(location)
     except (SQLAlchemyError, ImportError) as error:
@@ -120,7 +120,7 @@ def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
 
 
 def write_ahead(driver: Any) -> None:
-    """Switches SQLite to its write-ahead log. While another process does so, SQLite answers "locked" at once, whatever the timeout."""
+    """Switch SQLite to its write-ahead log. While another process does so, SQLite reports "locked" at once, despite the timeout."""
     deadline = time.monotonic() + 10
     while True:
         try:
@@ -133,12 +133,12 @@ def write_ahead(driver: Any) -> None:
 
 
 def revisions() -> list[str]:
-    """The schema's revisions, oldest first: what the migrations' file names begin with. Spares a start the import of Alembic."""
+    """Return the schema's revisions, oldest first, from the names of the migrations' files: importing Alembic is slow."""
     return sorted(file.name.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def revision(connection: Connection) -> str | None:
-    """The revision that the database has; none if it is empty. Raises StoreError for one that this code does not know."""
+    """Return the revision of the database; None if it is empty. Raises StoreError for an unknown revision."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -149,8 +149,8 @@ def revision(connection: Connection) -> str | None:
 
 
 def upgrade(location: URL) -> None:
-    """Brings the schema to the newest revision in one transaction, so that a failure leaves it as it was."""
-    # SQLite changes a table by making it anew and dropping the old one; with foreign keys on, that would delete all that refers to it.
+    """Upgrade the schema to the newest revision in one transaction, so that a failure changes nothing."""
+    # SQLite changes a table by copying and dropping it; with foreign keys on, that would delete all rows that refer to it.
     engine = connect(location, foreign_keys=False)
     try:
         with _upgrading, engine.begin() as connection:
@@ -161,7 +161,7 @@ def upgrade(location: URL) -> None:
 
 
 def migrate(connection: Connection, target: str) -> None:
-    """Runs the migrations up to "head", or down to "base", within the connection's transaction."""
+    """Run the migrations up to `target` ("head" or a revision), or down to "base", within the connection's transaction."""
     from alembic import command
     from alembic.config import Config
 
@@ -172,5 +172,5 @@ def migrate(connection: Connection, target: str) -> None:
 
 
 def one_line(error: object) -> str:
-    """An error's text without line breaks."""
+    """Return an error's text without line breaks."""
     return re.sub(r"\s+", " ", str(error)).strip()

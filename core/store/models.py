@@ -1,4 +1,4 @@
-"""The tables: runs, the points of their curves and their checkpoints. Rows are handed out detached: changing one changes no database."""
+"""The tables: runs, metric points and checkpoints. Rows are returned detached: changing one changes nothing in the database."""
 
 import math
 import os
@@ -6,20 +6,20 @@ import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import JSON, DateTime, Dialect, Double, ForeignKey, Index, MetaData, String, Text, TypeDecorator, text
+from sqlalchemy import JSON, DateTime, Dialect, Double, ForeignKey, Index, MetaData, String, Text, TypeDecorator, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
-SILENCE = timedelta(seconds=30)  # a running process that has not been heard of for this long is taken for dead
+SILENCE = timedelta(seconds=30)  # a process whose last heartbeat is older is taken for dead
 
 
 def now() -> datetime:
-    """The time, aware of its zone: UTC."""
+    """Return the time in UTC, with its time zone."""
     return datetime.now(UTC)
 
 
 class Instant(TypeDecorator[datetime]):
-    """A point in time, UTC going in and coming out, also where the database forgets the zone. Raises ValueError for a naive one."""
+    """A point in time, stored and returned in UTC, also where the database forgets the zone. Raises ValueError without a time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -36,7 +36,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Plain(TypeDecorator[Any]):
-    """JSON. Numbers that JSON has no word for (NaN, infinity) become null, and tuples lists."""
+    """JSON. Numbers that JSON cannot hold (NaN, infinity) become null, and tuples become lists."""
 
     impl = JSON(none_as_null=True)
     cache_ok = True
@@ -46,7 +46,7 @@ class Plain(TypeDecorator[Any]):
 
 
 def plain(value: Any) -> Any:
-    """The value as it comes back from a JSON column."""
+    """Return the value as a JSON column returns it."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -55,7 +55,7 @@ def plain(value: Any) -> Any:
 
 
 class Base(DeclarativeBase):
-    # Named constraints: a later migration can then drop them by name on every database.
+    # A migration can drop a named constraint on every database.
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -66,12 +66,12 @@ class Base(DeclarativeBase):
 
 
 class Run(Base):
-    """One training of one network, or one that ships with the project."""
+    """One training of one network."""
 
     __tablename__ = "runs"
     __table_args__ = (
         Index("ix_runs_name", "name", unique=True, sqlite_where=text("deleted IS NULL"), postgresql_where=text("deleted IS NULL")),
-        {"sqlite_autoincrement": True},  # a purged run's id is not given to another: links and weights folders carry it
+        {"sqlite_autoincrement": True},  # a purged run's id is not reused: links and weights folders hold it
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -84,13 +84,13 @@ class Run(Base):
     lam: Mapped[float | None] = mapped_column(Double)
     seed: Mapped[int]
     config: Mapped[dict[str, Any]] = mapped_column(Plain)
-    image: Mapped[list[int] | None] = mapped_column(Plain)  # [C, H, W], once the data are known
+    image: Mapped[list[int] | None] = mapped_column(Plain)  # [C, H, W], once the data have been read
     classes: Mapped[list[str] | None] = mapped_column(Plain)
-    epoch: Mapped[float] = mapped_column(Double, default=0.0)  # how far the training is, in epochs
+    epoch: Mapped[float] = mapped_column(Double, default=0.0)  # of training so far
     epochs: Mapped[int]
     created: Mapped[datetime] = mapped_column(Instant, default=now)
-    started: Mapped[datetime | None] = mapped_column(Instant)  # when its present or last process took it
-    finished: Mapped[datetime | None] = mapped_column(Instant)  # when that process ended, well or not
+    started: Mapped[datetime | None] = mapped_column(Instant)  # when its last process claimed it
+    finished: Mapped[datetime | None] = mapped_column(Instant)  # when that process ended, for whatever reason
     heartbeat: Mapped[datetime | None] = mapped_column(Instant)
     pid: Mapped[int | None]
     host: Mapped[str | None] = mapped_column(String(255))
@@ -102,12 +102,18 @@ class Run(Base):
     deleted: Mapped[datetime | None] = mapped_column(Instant)
     sweep: Mapped[str | None] = mapped_column(String(200))
     seconds: Mapped[float] = mapped_column(Double, default=0.0, server_default=text("0"))  # of training up to its last checkpoint
-    machine: Mapped[str | None] = mapped_column(String(255))  # what it was trained on
+    machine: Mapped[str | None] = mapped_column(String(255))  # where it was trained
     variant: Mapped[str | None] = mapped_column(String(200))  # of its sweep
+    gated: Mapped[bool] = mapped_column(server_default=false())  # whether its network decides for each image what to run
+
+    @property
+    def owned(self) -> bool:
+        """Return whether this process is the one that trains the run."""
+        return self.pid == os.getpid() and self.host == socket.gethostname()
 
     @property
     def interrupted(self) -> bool:
-        """Whether it counts as running although its process is gone, or has been silent for 30 s."""
+        """Return whether the run is marked as running but its process is gone, or has been silent for 30 s."""
         if self.status != "running":
             return False
         silent = self.heartbeat is None or now() - self.heartbeat > SILENCE
@@ -115,12 +121,12 @@ class Run(Base):
 
     @property
     def state(self) -> Status | Literal["interrupted"]:
-        """The status as a person should read it."""
+        """Return the status, or "interrupted"."""
         return "interrupted" if self.interrupted else self.status
 
     @property
     def series(self) -> str:
-        """What it is drawn and reported with: its sweep, or a variant of it; itself where it is of none."""
+        """Return the name under which it is drawn and reported: its sweep, or the variant of the sweep; else its own name."""
         return "/".join(filter(None, (self.sweep, self.variant))) if self.sweep else self.name
 
     def __repr__(self) -> str:
@@ -128,32 +134,32 @@ class Run(Base):
 
 
 class MetricPoint(Base):
-    """One point of one curve. Its key makes recording it again replace it."""
+    """One point of one metric."""
 
     __tablename__ = "points"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     epoch: Mapped[float] = mapped_column(Double, primary_key=True)
-    value: Mapped[float | None] = mapped_column(Double)  # null stands for NaN, which not every database can hold
+    value: Mapped[float | None] = mapped_column(Double)  # NULL stands for NaN, which not every database can hold
 
 
 class Checkpoint(Base):
-    """Weights at one moment of a run; the tensors are in a file."""
+    """The weights of a run after an epoch; the tensors are in a file."""
 
     __tablename__ = "checkpoints"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     epoch: Mapped[int]
-    file: Mapped[str] = mapped_column(Text)  # relative to the weights folder; absolute for weights that ship with the project
+    file: Mapped[str] = mapped_column(Text)  # relative to the weights folder; absolute for runs that ship with the project
     sha256: Mapped[str] = mapped_column(String(64))
     size: Mapped[int]  # bytes
     created: Mapped[datetime] = mapped_column(Instant, default=now)
 
 
 def alive(pid: int) -> bool:
-    """Whether this machine has such a process. Windows offers no harmless question, so there the heartbeat alone decides."""
+    """Return whether the process exists. Windows has no safe way to ask: there, the heartbeat alone decides."""
     if os.name != "posix":
         return True
     try:

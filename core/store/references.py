@@ -3,17 +3,20 @@
 import hashlib
 from pathlib import Path
 
-from core.store import Run, Store
-from core.store.exchange import read_header
+from core.store import Run, Store, StoreError
+from core.store.exchange import read_header, reason
 
 SHIPPED = Path(__file__).parents[2] / "assets" / "reference"
 
 
 def load_references(store: Store, folder: Path = SHIPPED) -> list[Run]:
-    """Makes the runs that ship with the project known to a store; quick where they are known. Raises StoreError for a broken file."""
+    """Add the runs that ship with the project to a store and return them; fast if it has them. Raises StoreError for a broken file."""
     runs = []
     for file in sorted(folder.glob("*.safetensors")):
-        told = read_header(file)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        runs.append(store.add_reference(f"reference/{file.stem}", curve=told.curve, file=file, sha256=digest, **told.columns()))
+        header = read_header(file)
+        try:
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise StoreError(f"{file} cannot be read: {reason(error)}") from error
+        runs.append(store.imports.put_reference(f"reference/{file.stem}", header, history=header.curve, file=file, sha256=digest))
     return runs

@@ -1,4 +1,4 @@
-"""The files with the weights, in a folder beside the database. A file is whole or not there, and is never overwritten."""
+"""The files with the weights, in a folder beside the database. A file is complete or absent, and is never overwritten."""
 
 import hashlib
 import os
@@ -13,21 +13,20 @@ from core.store.database import StoreError, sqlite_file
 
 
 class Weights:
-    """The weights folder: one folder per run in it. File names are relative to it. Every method may raise OSError."""
+    """The weights folder, with one folder per run. File names are relative to it. Every method may raise OSError."""
 
     def __init__(self, location: URL) -> None:
-        """Where `folder_of` says."""
         self.folder = folder_of(location)
 
     def path(self, file: str) -> Path:
-        """Where a file is; an absolute name stands for itself."""
+        """Return the path of a file; an absolute name is its own path."""
         return self.folder / file
 
     def write(self, run_id: int, epoch: int, tensors: bytes) -> str:
-        """Puts the bytes on the disk and returns the file's name. A crash leaves at most a stray file, which `keep` removes."""
+        """Write the bytes to the disk and return the file's name. A crash leaves at most a stray file, which `keep` removes."""
         target = self.folder / str(run_id) / f"epoch-{epoch:04d}.safetensors"
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():  # it may be the checkpoint that is still needed if this process dies before the new row is written
+        if target.exists():  # if this process dies before the new row is written, this file is still needed
             target = target.with_stem(f"{target.stem}-{hashlib.sha256(tensors).hexdigest()[:12]}")
         partial = target.with_suffix(f".{os.getpid()}.partial")
         write_through(partial, tensors)
@@ -36,7 +35,7 @@ class Weights:
         return target.relative_to(self.folder).as_posix()
 
     def keep(self, run_id: int, files: Collection[str]) -> None:
-        """Removes the run's checkpoints but these. One that cannot be removed, as on Windows while it is read, goes another time."""
+        """Remove all files of the run's checkpoints but these. One that is in use on Windows is removed the next time."""
         folder = self.folder / str(run_id)
         kept = {self.path(file) for file in files}
         for other in [*folder.glob("epoch-*.safetensors"), *folder.glob("epoch-*.partial")]:
@@ -45,12 +44,12 @@ class Weights:
                     other.unlink()
 
     def remove(self, run_id: int) -> None:
-        """Removes the files of a run, if it has any."""
+        """Remove the files of a run, if it has any."""
         if (self.folder / str(run_id)).exists():
             shutil.rmtree(self.folder / str(run_id))
 
     def intact(self, file: str, sha256: str) -> Path | None:
-        """Where the file is, if it is there with these contents."""
+        """Return the path of the file, or None if it is missing or its contents have another hash."""
         try:
             with self.path(file).open("rb") as stream:
                 return self.path(file) if hashlib.file_digest(stream, "sha256").hexdigest() == sha256 else None
@@ -58,7 +57,7 @@ class Weights:
             return None
 
     def read(self, file: str, sha256: str) -> bytes | None:
-        """The file's contents, if they are these."""
+        """Return the contents of the file, or None if it is missing or they have another hash."""
         try:
             tensors = self.path(file).read_bytes()
         except FileNotFoundError:
@@ -67,10 +66,10 @@ class Weights:
 
 
 def folder_of(location: URL) -> Path:
-    """The weights folder of a database; no two files in one folder have the same.
+    """Return the weights folder of a database: a different one for each database file in a folder.
 
-    Of /x/runs.db: /x/runs.weights. Of a file of another name: its whole name and ".weights", of /x/runs.sqlite /x/runs.sqlite.weights.
-    Of what is no file: the environment's GATESCOPE_WEIGHTS, else a folder in the present one, named after the address without its password.
+    /x/runs.db: /x/runs.weights. A file with another suffix: its full name and ".weights", such as /x/runs.sqlite.weights.
+    Not a file: GATESCOPE_WEIGHTS, else a folder in the current one, named after the hash of the address without its password.
     """
     file = sqlite_file(location)
     if file:
@@ -82,7 +81,7 @@ def folder_of(location: URL) -> Path:
 
 
 def write_all(contents: Mapping[Path, bytes]) -> None:
-    """Puts files on the disk, each whole or not at all. All are written before the first takes its name. May raise OSError."""
+    """Write files to the disk, each completely or not at all. All are written before the first gets its name. May raise OSError."""
     partials = {path: path.with_name(f"{path.name}.{os.getpid()}.partial") for path in contents}
     try:
         for path, partial in partials.items():
@@ -96,7 +95,7 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
 
 
 def write_through(path: Path, content: bytes) -> None:
-    """Writes a file so that its contents are on the disk when this returns."""
+    """Write a file and return once its contents are on the disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -104,7 +103,7 @@ def write_through(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder last through a power cut. Windows cannot open a folder, nor needs to."""
+    """Make the names in a folder survive a power cut. Windows cannot open a folder and does not need to."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -115,7 +114,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def file_errors(folder: Path) -> Iterator[None]:
-    """Turns an OSError about the weights folder into a StoreError."""
+    """Turn an OSError about the weights folder into a StoreError."""
     try:
         yield
     except OSError as error:

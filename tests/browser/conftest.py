@@ -35,7 +35,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     store = Store(url)
     for name, shape, epochs in (("long", LONG, 1), ("digits", {"name": "cascade"}, 6)):  # the newest is what pages begin with
         config = run_config(architecture=shape, dataset="digits", method="d2nn", training={"epochs": epochs})
-        work(store, store.add(name=name, **config.columns()).id)
+        work(store, store.runs.create(config.record(), name=name).id)
     return url
 
 

@@ -56,10 +56,8 @@ SHEETS = {
 
 def drawn(panel: Panel, store: Store, *, first: bool) -> str:
     """A chart as HTML: a network beside static ones of the same seed and what it has to beat."""
-    run = store.run(panel.network)
-    statics = [
-        other for other in store.runs() if other.method == "static" and other.seed == run.seed and other.name.startswith(panel.statics)
-    ]
+    run = store.runs.get(panel.network)
+    statics = [other for other in store.runs.all() if not other.gated and other.seed == run.seed and other.name.startswith(panel.statics)]
     chart = front_chart([Series(run.name, (run,))], statics, list(BASELINES))
     chart.for_each_trace(lambda trace: trace.update(name=trace.name.removeprefix(f"{run.name}: ").replace(run.name, "its own gates")))
     chart.update_layout(

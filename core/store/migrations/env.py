@@ -1,6 +1,6 @@
-"""How Alembic runs a migration here: on the connection, and in the transaction, that it is handed by `core.store.database.migrate`.
+"""Run the migrations on the connection, and in the transaction, that `core.store.database.migrate` provides.
 
-A change of the schema is one more file in versions/, whose name and `revision` begin with the next number.
+To change the schema, add a file to versions/ whose name and `revision` begin with the next number.
 """
 
 from alembic import context

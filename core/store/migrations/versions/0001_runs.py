@@ -1,4 +1,4 @@
-"""Runs, the points of their curves, their checkpoints."""
+"""Runs, metric points and checkpoints."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""How long a run was trained, over all its processes, and on what."""
+"""How long a run was trained, over all its processes, and where."""
 
 import sqlalchemy as sa
 from alembic import op

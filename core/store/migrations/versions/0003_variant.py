@@ -1,4 +1,4 @@
-"""Which variant of its sweep a run is, which its name told before, and names can be changed."""
+"""Which variant of its sweep a run is, read from the names of older runs."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -136,7 +136,7 @@ def test_timing_gives_a_positive_time() -> None:
 def test_a_stored_run_answers_as_the_network_that_was_trained(scratch_database: str) -> None:
     store = Store(scratch_database)
     config = run_config(architecture="high_low", dataset="digits", method="d2nn", training={"epochs": 3, "batch_size": 64})
-    run = store.add(name="digits", **config.columns())
+    run = store.runs.create(config.record(), name="digits")
     with pytest.raises(StoreError, match="no weights yet"):
         load_model(store, "digits")
     work(store, run.id)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from test_branch import awake
+from test_residual import awake
 from test_engine import alike
 from torch import Generator, Tensor, nn
 

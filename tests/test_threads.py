@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 import torch
-from test_branch import awake
+from test_residual import awake
 from torch import Generator, nn
 
 from core.config import run_config
