@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format dot browser
+.PHONY: run test check format docs pictures dot browser
 
 run: .venv/run dot
 	$(BIN)/python -m app
@@ -27,6 +27,20 @@ format: .venv/test
 
 .venv/test: .venv/run tests/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+docs: .venv-docs/done
+	.venv-docs/bin/mkdocs build --strict --quiet
+
+# All screenshots and the animated picture in assets/, from the networks that ship.
+pictures: .venv/test dot browser
+	$(BIN)/python tests/browser/pictures.py
+	$(BIN)/python tests/browser/curves.py
+	$(BIN)/python scripts/slider_picture.py
+
+.venv-docs/done: docs/requirements.txt
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	touch $@
 
 # Graphviz lays the graph out; without it the app falls back to a simpler picture, so a failure here stops nothing.

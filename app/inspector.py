@@ -108,7 +108,7 @@ def _sent(seen: Seen, node: Node) -> None:
 
 def _decision(seen: Seen, control: Node) -> None:
     """Which pixels spoke for what a control node took."""
-    from core.explain.attribution import WAYS, attribution
+    from core.explain.attribution import ATTRIBUTION_METHODS, attribution
 
     chosen = seen.trace.controls[control.name].chosen
     if chosen is None:
@@ -119,7 +119,7 @@ def _decision(seen: Seen, control: Node) -> None:
     left, right = st.columns([0.42, 0.58])
     with right:
         option = st.selectbox("Pixels that spoke for", options, index=options.index(taken), key=f"for-{control.name}")
-        way = st.radio("Found by", WAYS, format_func=WAY_NAMES.__getitem__, key="way")
+        way = st.radio("Found by", ATTRIBUTION_METHODS, format_func=WAY_NAMES.__getitem__, key="way")
         st.caption("Green spoke for it, orange against it. The route stays as it was while pixels are changed (Captum).")
     bar = left.progress(0.0) if way != "quick" else None
     found = attribution(

@@ -8,17 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, the project's root is not
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script's own folder is on the path, the project's root is not
 
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, chromium, served
 
+ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "assets" / "slider.webp"
 ADDRESS = "?run=reference/chain-digits&lam=0.00"
-WINDOW = {"width": 1500, "height": 1250}
+WINDOW = {"width": 1400, "height": 1250}
 WIDTH = 880  # pixels of the picture
 MARGIN = 14  # pixels of the page around the slider, the graph and the answer
 STEP = 2  # hundredths of λ between two frames
@@ -31,8 +31,9 @@ MOVE = "(slider, step) => { slider.value = String(step); slider.dispatchEvent(ne
 def film(page: Page) -> tuple[list[Image.Image], list[int]]:
     """Return the frames from λ = 0 to 1 and back, and the milliseconds that each is shown."""
     slider = page.locator(".gate-graph input[type=range]")
-    whole, graph = page.locator(".gate-graph").bounding_box(), page.locator(".gate-graph svg").first.bounding_box()
-    assert whole and graph
+    whole, graph = page.locator(".gate-graph").bounding_box(), page.locator(".gate-graph .grid").bounding_box()
+    assert whole
+    assert graph
     height = graph["y"] + graph["height"] - whole["y"]
     clip = {"x": whole["x"] - MARGIN, "y": whole["y"] - MARGIN, "width": whole["width"] + 2 * MARGIN, "height": height + 2 * MARGIN}
     there: list[Image.Image] = []

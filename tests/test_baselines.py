@@ -1,4 +1,4 @@
-"""What a gated network has to beat, against figures worked out by hand."""
+"""Baselines of gated networks, compared with values computed by hand."""
 
 import pytest
 import torch
@@ -6,7 +6,17 @@ from torch import Generator, Tensor, nn
 
 from core.config import run_config
 from core.datasets import Split
-from core.evaluation.baselines import RATES, THRESHOLDS, baselines, confidence_front, passes, point, random_front, routes, routes_front
+from core.evaluation.baselines import (
+    RATES,
+    THRESHOLDS,
+    baselines,
+    confidence_front,
+    pareto_point,
+    passes,
+    random_front,
+    routes,
+    routes_front,
+)
 from core.evaluation.evaluate import evaluate, normalised
 from core.graph.builder import Builder
 from core.graph.graph import Graph
@@ -17,7 +27,7 @@ from core.modules.layers import Add
 
 
 class Exit(nn.Module):
-    """Answers 1 with a confidence that a channel of the image holds; costs a linear layer of some width that changes nothing."""
+    """Predict class 1 with a confidence read from an image channel. An idle linear layer of the given width sets the cost."""
 
     def __init__(self, channel: int, width: int) -> None:
         super().__init__()
@@ -28,8 +38,8 @@ class Exit(nn.Module):
         return torch.stack([torch.zeros_like(score), score * 10], dim=1) + 0 * self.idle(score[:, None]).sum()
 
 
-class Told(nn.Module):
-    """Goes on where the third channel is positive."""
+class ThirdChannel(nn.Module):
+    """Control module that continues where the third channel is positive."""
 
     def forward(self, x: Tensor, *, weight: Tensor | None) -> Tensor:
         value = x[:, 2].mean(dim=(1, 2))
@@ -39,35 +49,35 @@ class Told(nn.Module):
 def two_exits() -> Graph:
     g = Builder((3, 1, 1))
     g.output("early", Exit(0, 10), g.input)
-    _, on = g.control("Q", g.input, options=("stop", "go on"), part=Told())
+    _, on = g.control("Q", g.input, options=("stop", "go on"), part=ThirdChannel())
     g.output("late", Exit(1, 90), g.input, when=on)
     return g.build()
 
 
 def images(rows: list[tuple[int, int, int]]) -> Split:
-    """All of class 1; brightness above 127 is a positive channel."""
+    """Return one-pixel images (N, 3, 1, 1) of class 1. Values above 127 become positive inputs."""
     return Split(torch.tensor(rows, dtype=torch.uint8)[:, :, None, None], torch.ones(len(rows), dtype=torch.long))
 
 
-# The early exit is sure and right, unsure and wrong, unsure and wrong, sure and wrong; the late one is always right.
+# The early exit is confident and right, unsure and wrong, unsure and wrong, confident and wrong; the late exit is always right.
 ROWS = [(255, 255, 0), (120, 255, 255), (110, 255, 255), (0, 255, 0)]
 
 
-def test_the_fronts_of_a_toy() -> None:
+def test_fronts_of_a_toy_cascade() -> None:
     graph, split = two_exits(), images(ROWS)
     share = {"early": 10 / 90, "both": 100 / 90}
-    gated = point(evaluate(graph, split))
+    gated = pareto_point(evaluate(graph, split))
     assert (gated.cost, gated.accuracy) == (pytest.approx((share["early"] + share["both"]) / 2), 0.75)
     fixed = routes_front(graph, split)
     assert [(point.cost, point.accuracy) for point in fixed] == [(pytest.approx(share["early"]), 0.25), (pytest.approx(share["both"]), 1.0)]
     confident = confidence_front(graph, split)
     assert len(confident) == len(THRESHOLDS)
     assert (confident[0].cost, confident[0].accuracy) == (pytest.approx(share["early"]), 0.25)
-    most = max(confident, key=lambda point: point.accuracy)
-    assert most.accuracy == 0.75  # the early exit is sure of itself where it is wrong, too
+    best = max(confident, key=lambda point: point.accuracy)
+    assert best.accuracy == 0.75  # the early exit is also confident on an image that it gets wrong
 
 
-def test_random_gates_run_from_the_cheapest_to_the_dearest_and_repeat_themselves() -> None:
+def test_random_gates_are_reproducible_and_ordered_by_cost() -> None:
     graph, split = two_exits(), images(ROWS * 200)
     front = random_front(graph, split)
     assert front == random_front(graph, split) != random_front(graph, split, seed=1)
@@ -77,27 +87,27 @@ def test_random_gates_run_from_the_cheapest_to_the_dearest_and_repeat_themselves
 
 
 class Brightness(nn.Module):
-    """The score of its one gate is the third channel."""
+    """Control module whose single score is the mean of the third channel."""
 
     def forward(self, x: Tensor, *, weight: Tensor | None) -> Tensor:
         return x[:, 2].mean(dim=(1, 2))[:, None]
 
 
-def test_gates_that_decide_each_by_itself_are_drawn_as_often_as_they_open_and_scale_as_they_do() -> None:
-    """The gated module finds class 1; without it the answer is class 0. Its gate opens for half of the images."""
+def test_independent_gates_are_drawn_with_their_own_rates_and_scales() -> None:
+    """The gated module predicts class 1; without it the prediction is class 0. Its gate opens for half of the images."""
     g = Builder((3, 1, 1))
-    shy = g.add("shy", Exit(0, 10), g.input)
+    default = g.add("default", Exit(0, 10), g.input)
     gates = g.control("Q", g.input, options=("block",), part=Brightness(), decides="each")
-    found = g.add("found", Exit(1, 90), g.input, when=gates)
-    g.output("y", Add(), shy, Edge(found, 0.0))
+    gated = g.add("gated", Exit(1, 90), g.input, when=gates)
+    g.output("y", Add(), default, Edge(gated, 0.0))
     graph, split = g.build(), images([(120, 255, 178), (120, 255, 0)] * 400)
     (drawn,) = random_front(graph, split)
     assert drawn.accuracy == pytest.approx(0.5, abs=0.06)
     assert drawn.cost == pytest.approx(0.1 + 0.9 * drawn.accuracy)
     assert list(baselines(graph, split)) == ["random gates"]
-    seen = normalised(split.images)
-    known = consensus(graph.eval(), seen, None)
-    opened = Drawn(known, Generator().manual_seed(0))(graph.by_name["Q"], torch.zeros(len(seen), 1))
+    inputs = normalised(split.images)
+    statistics = consensus(graph.eval(), inputs, None)
+    opened = Drawn(statistics, Generator().manual_seed(0))(graph.by_name["Q"], torch.zeros(len(inputs), 1))
     assert opened.unique().tolist() == pytest.approx([0.0, 178 / 127.5 - 1])
     assert passes(graph) == 1
     with pytest.raises(GraphError, match="have no routes"):
@@ -105,36 +115,36 @@ def test_gates_that_decide_each_by_itself_are_drawn_as_often_as_they_open_and_sc
 
 
 @pytest.mark.parametrize(("architecture", "count"), [("cascade", 4), ("chain", 8), ("hierarchy", 4), ("high_low", 2)])
-def test_routes_are_those_that_differ(architecture: str, count: int) -> None:
+def test_routes_are_distinct(architecture: str, count: int) -> None:
     config = run_config(architecture=architecture, dataset="digits", method="d2nn")
     assert len(routes(config.architecture.build((1, 32, 32), 10))) == count
 
 
-def test_many_combinations_of_options_may_come_to_few_routes() -> None:
+def test_combinations_that_run_the_same_nodes_are_one_route() -> None:
     cascade = run_config(architecture={"name": "resnet_cascade", "n": 3, "exits": list(range(1, 9))}, dataset="digits", method="d2nn")
     assert len(routes(cascade.architecture.build((1, 8, 8), 10))) == 9
 
 
-@pytest.mark.parametrize(("links", "told"), [(7, "128 routes"), (13, "8192 combinations")])
-def test_too_many_routes_are_refused(links: int, told: str) -> None:
+@pytest.mark.parametrize(("links", "message"), [(7, "128 routes"), (13, "8192 combinations")])
+def test_too_many_routes_are_refused(links: int, message: str) -> None:
     many = run_config(architecture={"name": "chain", "links": [2] * links}, dataset="digits", method="d2nn")
-    with pytest.raises(GraphError, match=told):
+    with pytest.raises(GraphError, match=message):
         routes(many.architecture.build((1, 8, 8), 10))
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_early_exit_by_confidence_needs_a_cascade() -> None:
     hierarchy = run_config(architecture="hierarchy", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10)
     assert isinstance(hierarchy.parts["Q1"], Controller)
-    with pytest.raises(GraphError, match="only a cascade"):
+    with pytest.raises(GraphError, match="needs a cascade"):
         confidence_front(hierarchy, Split(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(2, dtype=torch.long)))
 
 
-def test_baselines_are_named_and_tell_of_every_image_they_look_at() -> None:
-    graph, split, told = two_exits(), images(ROWS), []
-    fronts = baselines(graph, split, told.append)
+def test_baselines_report_every_image() -> None:
+    graph, split, reports = two_exits(), images(ROWS), []
+    fronts = baselines(graph, split, reports.append)
     assert list(fronts) == ["full path", "random gates", "fixed routes", "confidence"]
     assert fronts["full path"] == [fronts["fixed routes"][-1]]
-    assert sum(told) == passes(graph) * len(split)
+    assert sum(reports) == passes(graph) * len(split)
     many = run_config(architecture={"name": "chain", "links": [2] * 7}, dataset="digits", method="d2nn")
-    without = many.architecture.build((1, 32, 32), 10)
-    assert passes(without) == passes(graph) - 2
+    too_many_routes = many.architecture.build((1, 32, 32), 10)
+    assert passes(too_many_routes) == passes(graph) - 2

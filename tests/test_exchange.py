@@ -1,4 +1,4 @@
-"""A run as one file: what is exported comes back whole, and what is broken leaves nothing behind."""
+"""A run as one file: an exported run comes back complete, and a broken file leaves nothing behind."""
 
 import contextlib
 import io
@@ -49,7 +49,7 @@ def other(tmp_path: Path) -> Store:
 
 
 def call(*words: object) -> tuple[int, str]:
-    """How a command ends, and what it complains about."""
+    """Return the exit status of a command and its error output."""
     err = io.StringIO()
     arguments, sys.argv = sys.argv, ["core", *map(str, words)]
     try:
@@ -63,7 +63,7 @@ def call(*words: object) -> tuple[int, str]:
 
 
 def changed(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Changes what an exported file tells of its run."""
+    """Change the header of an exported file."""
     with safe_open(file, framework="numpy") as opened:
         told = json.loads(opened.metadata()["gatescope"])
     change(told)
@@ -71,7 +71,7 @@ def changed(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def empty(store: Store) -> bool:
-    """Whether a store has neither a run nor a file."""
+    """Return whether a store has neither a run nor a file."""
     left = list(store.weights.folder.rglob("*")) if store.weights.folder.exists() else []
     return not [run for run in store.runs.all() if not run.reference] and not left
 
@@ -108,7 +108,7 @@ def exported(store: Store, folder: Path) -> Path:
     return folder / "plain.safetensors"
 
 
-def test_nothing_is_overwritten_unasked(trained: Store, file: Path) -> None:
+def test_nothing_is_overwritten_without_force(trained: Store, file: Path) -> None:
     for path, left in ((file, file.with_suffix(".md")), (file.with_suffix(".md"), file)):
         path.write_text("precious")
         left.unlink()
@@ -163,14 +163,14 @@ FAULTS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_header_that_lacks_something_is_refused_before_anything_is_kept(file: Path, other: Store, fault: str) -> None:
+def test_an_incomplete_header_is_refused_before_anything_is_stored(file: Path, other: Store, fault: str) -> None:
     changed(file, FAULTS[fault])
     status, said = call("import", file, "--db", other.url)
     assert (status, fault in said, said.count("\n")) == (2, True, 1)
     assert empty(other)
 
 
-def test_weights_that_do_not_fit_are_refused_before_anything_is_kept(file: Path, other: Store) -> None:
+def test_weights_that_do_not_fit_are_refused_before_anything_is_stored(file: Path, other: Store) -> None:
     def wider(told: dict[str, Any]) -> None:
         told["config"]["architecture"]["stem"] += 8
 
@@ -191,7 +191,7 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_kept(file: Path,
     assert call("import", file, "--db", other.url) == (0, "")
 
 
-def test_what_goes_wrong_on_the_way_leaves_nothing_behind(file: Path, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_import_leaves_nothing_behind(file: Path, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -215,10 +215,13 @@ def test_a_run_that_ships_with_the_project_comes_back_under_another_name(other: 
     assert call("import", file, "--name", "mine", "--db", other.url)[0] == 0
 
 
-def test_files_that_were_exported_before_are_still_read(file: Path, other: Store) -> None:
+def test_older_files_are_still_read(file: Path, other: Store) -> None:
     def old(told: dict[str, Any]) -> None:
-        del told["machine"], told["exchange_rate"]
+        del told["machine"], told["exchange_rate"], told["gated"]
         told["seconds"] = 90.0
+        method = told["config"]["method"]
+        method["taught"] = method.pop("self_distillation")
+        told["curve"]["train taught loss"] = [(1.0, 0.5)]
 
     rate = read_header(file).exchange_rate
     changed(file, old)
@@ -228,7 +231,9 @@ def test_files_that_were_exported_before_are_still_read(file: Path, other: Store
     lines = card(told).splitlines()
     assert "- Time to train: 1.5 minutes" in lines
     run = import_run(other, file)
-    assert (run.seconds, run.machine) == (90.0, None)
+    assert (run.seconds, run.machine, run.gated) == (90.0, None, True)
+    assert run.config == run_config(**CONFIG, lam=0.25).model_dump(mode="json")
+    assert other.metrics.history(run.id)["train self-distillation loss"] == [(1.0, 0.5)]
     references: list[Run] = load_references(other)
     assert len(references) == len(list(SHIPPED.glob("*.safetensors"))) > 0
     assert all(run.seconds > 0 for run in references)
@@ -281,6 +286,6 @@ def test_siblings_differ_in_the_seed_alone(other: Store) -> None:
     assert other.runs.siblings(alone) == []
 
 
-def test_stopping_what_does_not_train_is_refused(trained: Store) -> None:
+def test_stopping_a_finished_run_is_refused(trained: Store) -> None:
     status, said = call("stop", "small", "--db", trained.url)
     assert (status, said) == (2, "error: run small is finished: there is nothing to stop\n")

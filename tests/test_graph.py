@@ -7,12 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from core.graph.builder import Builder
+from core.graph.cost import cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
-from core.graph.node import Edge, Gate, GraphError, Node
-from core.graph.policy import Open
+from core.graph.node import ChannelGate, Edge, Gate, GraphError, Node
+from core.graph.policy import Forced, Open
 from core.graph.validation import ordered, validate
-from core.modules.layers import Add, Constant
+from core.modules.controller import Controller
+from core.modules.layers import Add, Constant, classifier
+from core.modules.residual import Branch
 
 X, Y = Node("x", "input"), Node("y", "output", (Edge("x"),))
 Q = Node("Q", "control", (Edge("x"),), (), ("low", "high"))
@@ -232,3 +235,97 @@ def test_the_builder_tells_faults_where_they_are_written() -> None:
     assert graph.by_name["d"] == Node("d", "dummy", (), gates[1:])
     assert graph.reference == {"Q": 1}
     assert graph.shapes == {"x": (2,), "a": (3,), "y": (2,), "Q": (3,), "d": (2,), "z": (2,)}
+
+
+def stages() -> Graph:
+    """A convolution, and behind it an early exit and a second convolution with an exit of its own, on images (1, 8, 8)."""
+    g = Builder((1, 8, 8))
+    stem = g.add("stem", nn.Conv2d(1, 4, 3, padding=1), g.input)  # 64 · 4 · 9
+    _, on = g.control("Q", stem, options=("stop", "go on"), part=Controller([(4, 8, 8)], 2, hidden=5))  # 4 · 5 + 5 · 2
+    g.output("y1", classifier(4, 2), stem)  # 4 · 2
+    more = g.add("more", nn.Conv2d(4, 6, 3, padding=1), stem, when=on)  # 64 · 6 · 4 · 9
+    g.output("y2", classifier(6, 2), more)  # 6 · 2
+    return g.build()
+
+
+def told(graph: Graph) -> tuple[dict[str, tuple[int, ...]], dict[str, int], list[float]]:
+    return dict(graph.shapes), dict(graph.macs), graph.prices.tolist()
+
+
+def test_a_replaced_module_is_measured_again() -> None:
+    graph = stages()
+    assert graph.macs == {"x": 0, "stem": 2304, "Q": 30, "y1": 8, "more": 13_824, "y2": 12}
+    shapes = dict(graph.shapes)
+    narrow = nn.Sequential(nn.Conv2d(4, 2, 1), nn.Conv2d(2, 6, 3, padding=1))  # 64 · 2 · 4, 64 · 6 · 2 · 9
+    graph.replace("more", narrow)
+    assert graph.parts["more"] is narrow
+    assert graph.macs == {"x": 0, "stem": 2304, "Q": 30, "y1": 8, "more": 512 + 6912, "y2": 12}
+    assert graph.shapes == shapes
+    assert graph.prices.tolist() == [graph.macs[node.name] for node in graph.nodes]
+    report = cost(graph, execute(graph, torch.zeros(3, 1, 8, 8), Open()))
+    assert (report.static, report.full) == (2304 + 7424 + 12, 2304 + 30 + 8 + 7424 + 12)
+    assert report.used.tolist() == [report.full] * 3
+    assert list(dict(graph.named_parameters())) == list(dict(Graph(graph.nodes, graph.parts, (1, 8, 8)).named_parameters()))
+
+
+def test_a_changed_shape_is_followed_to_all_that_reads_it() -> None:
+    """Maps of half the size come to every later node; the classifiers pool them, so that their cost stays."""
+    graph = stages()
+    graph.replace("stem", nn.Conv2d(1, 4, 3, stride=2, padding=1))
+    assert graph.macs == {"x": 0, "stem": 576, "Q": 30, "y1": 8, "more": 3456, "y2": 12}
+    assert graph.shapes == {"x": (1, 8, 8), "stem": (4, 4, 4), "Q": (2,), "y1": (2,), "more": (6, 4, 4), "y2": (2,)}
+    assert graph.prices.tolist() == [graph.macs[node.name] for node in graph.nodes]
+
+
+def test_the_channels_of_a_branch_are_charged_for_the_maps_that_come_in_now() -> None:
+    """A branch halves the maps in its second convolution: for odd sizes its cost divides among its convolutions in another way."""
+
+    def built(stem: nn.Module) -> Graph:
+        g = Builder((1, 8, 8))
+        g.add("stem", stem, g.input)
+        g.control("Q", "stem", options=[str(channel) for channel in range(6)], part=Scores(6), decides="each")
+        branch = Branch(1, (2, 4, 3), (3, 3, 1), (1, 2, 1))  # 9 · 2 · 9, 4 · 4 · 2 · 9, 4 · 3 · 4 on maps of 3×3
+        g.output("y", classifier(3, 2), g.add("branch", branch, "stem", channels=ChannelGate("Q", 0, 6)))
+        return g.build()
+
+    graph, other = built(nn.Identity()), built(nn.AvgPool2d(3, 3, padding=1))
+    graph.replace("stem", nn.AvgPool2d(3, 3, padding=1))
+    assert graph.macs == other.macs
+    half = Forced({"Q": {channel: channel > 0 for channel in range(6)}})  # one of the first convolution's two filters
+    assert cost(graph, execute(graph, torch.zeros(1, 1, 8, 8), half)).used.tolist() == pytest.approx([81 + 144 + 48 + 6], rel=1e-12)
+
+
+MISFITS = {
+    "a channel too many": ("stem", nn.Conv2d(1, 5, 3, padding=1), r"node 'Q'.*cannot take inputs of shape \(5, 8, 8\)"),
+    "inputs that it cannot take": ("more", nn.Conv2d(3, 6, 3, padding=1), r"node 'more'.*cannot take inputs of shape \(4, 8, 8\)"),
+    "three classes in one of two answers": ("y2", classifier(6, 3), r"'y1' sends \(2,\) and 'y2' \(3,\): mend"),
+    "an option too many": ("Q", Controller([(4, 8, 8)], 3), r"control node 'Q' has 2 options"),
+    "no such node": ("z", nn.Identity(), r"'z' has no module to replace: name one of stem, Q, y1, more, y2"),
+    "the input": ("x", nn.Identity(), r"'x' has no module to replace"),
+}
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_a_module_that_does_not_fit_leaves_the_graph_as_it_was(case: str) -> None:
+    name, part, message = MISFITS[case]
+    graph = stages()
+    before, parts = told(graph), dict(graph.parts)
+    with pytest.raises(GraphError, match=message):
+        graph.replace(name, part)
+    assert told(graph) == before
+    assert dict(graph.parts) == parts
+
+
+def test_a_module_is_not_replaced_where_prices_are_seconds() -> None:
+    graph = stages()
+    graph.prices.copy_(torch.arange(len(graph.nodes)))
+    before = told(graph)
+    with pytest.raises(GraphError, match=r"'more'.*before prices are set"):
+        graph.replace("more", nn.Conv2d(4, 6, 1))
+    assert told(graph) == before
+
+
+def test_a_module_cannot_be_assigned() -> None:
+    graph = stages()
+    with pytest.raises(TypeError, match=r"graph\.replace\('more', module\)"):
+        graph.parts["more"] = nn.Identity()

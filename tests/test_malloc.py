@@ -1,4 +1,4 @@
-"""Memory that was used once stays with the process."""
+"""Freed memory stays with the process."""
 
 import ctypes
 import subprocess
@@ -14,7 +14,7 @@ import os, sys
 import torch
 from core import malloc
 if sys.argv[1] == "keep":
-    malloc.keep()
+    malloc.keep_freed_memory()
 tensors = [torch.ones({SIZE // 4}) for _ in range({COUNT})]
 del tensors
 print(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
@@ -24,10 +24,10 @@ print(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE
 GLIBC = sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "gnu_get_libc_version")
 
 
-@pytest.mark.skipif(not GLIBC, reason="the switch is glibc's: with another C library there is nothing to turn")
-def test_kept_memory_stays_with_the_process() -> None:
-    given_back, kept = (
+@pytest.mark.skipif(not GLIBC, reason="only glibc has mallopt")
+def test_freed_memory_stays_with_the_process() -> None:
+    returned, kept = (
         int(subprocess.run([sys.executable, "-c", PROGRAM, how], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-        for how in ("give back", "keep")
+        for how in ("return", "keep")
     )
-    assert kept > given_back + SIZE * COUNT / 2
+    assert kept > returned + SIZE * COUNT / 2

@@ -61,6 +61,6 @@ def test_figures_by_hand() -> None:
     assert accuracy_at(points, 2.0) == pytest.approx(0.9)
     assert cost_for(points, 0.7) == pytest.approx(0.4)
     assert hypervolume(points) == pytest.approx(0.4 * 0.7 + 0.4 * 0.9)
-    assert hypervolume(points, least_accuracy=0.5) == pytest.approx(0.4 * 0.2 + 0.4 * 0.4)
+    assert hypervolume(points, min_accuracy=0.5) == pytest.approx(0.4 * 0.2 + 0.4 * 0.4)
     assert mean_difference(points, [ParetoPoint(0.2, 0.4), ParetoPoint(0.6, 0.8)], 0.3, 0.7) == pytest.approx(0.1)
     assert math.isnan(mean_difference(points, [ParetoPoint(0.9, 0.4)], 0.3, 0.7))

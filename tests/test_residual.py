@@ -21,8 +21,8 @@ from core.modules.layers import Add, classifier
 from core.modules.residual import Branch
 
 KINDS = {
-    "basic": lambda stride, size=(6, 6): Branch(5, (8, 6), (3, 3), (stride, 1), size),
-    "bottleneck": lambda stride, size=(6, 6): Branch(5, (4, 8, 6), (1, 3, 1), (1, stride, 1), size),
+    "basic": lambda stride: Branch(5, (8, 6), (3, 3), (stride, 1)),
+    "bottleneck": lambda stride: Branch(5, (4, 8, 6), (1, 3, 1), (1, stride, 1)),
 }
 
 
@@ -46,15 +46,23 @@ def by_hand(branch: Branch, image: Tensor, gates: Tensor) -> Tensor:
         last = number == len(branch.filters) - 1
         filters = range(branch.filters[number])
         opened = [k for k in filters if last or gates[first + k] > 0]
+        rows, columns = (-(-side // convolution.stride[0]) for side in x.shape[1:])
         sent = []
         for k in opened:
             weight = convolution.weight[k : k + 1][:, read]
-            drawn = F.conv2d(x[None], weight, None, convolution.stride, convolution.padding)[0, 0] if read else torch.zeros_like(image[0])
+            drawn = F.conv2d(x[None], weight, None, convolution.stride, convolution.padding)[0, 0] if read else torch.zeros(rows, columns)
             drawn = (drawn - norm.running_mean[k]) / (norm.running_var[k] + norm.eps).sqrt() * norm.weight[k] + norm.bias[k]
             sent.append(drawn if last else drawn.relu() * gates[first + k])
         first += branch.filters[number]
-        x, read = (torch.stack(sent) if sent else x[:0]), opened
+        x, read = (torch.stack(sent) if sent else torch.zeros(0, rows, columns)), opened
     return x
+
+
+def drawn_gates(branch: Branch, count: int, generator: Generator) -> Tensor:
+    """Gates (count, branch.count) of which 40% are closed, and for each image and convolution with a chance of 30% all of them."""
+    gates = (torch.rand(count, branch.count, generator=generator) - 0.4).clamp(min=0) * 3
+    runs = [(torch.rand(count, 1, generator=generator) > 0.3).float().expand(-1, width) for width in branch.inner]
+    return gates * torch.cat(runs, dim=1)
 
 
 cases = st.tuples(st.sampled_from(sorted(KINDS)), st.integers(1, 2), st.integers(1, 5), st.integers(0, 9999))
@@ -68,9 +76,7 @@ def test_what_is_closed_is_neither_computed_nor_read(drawn: tuple[str, int, int,
     generator = Generator().manual_seed(seed)
     branch = awake(KINDS[kind](stride), seed)
     images = torch.randn(count, 5, 6, 6, generator=generator)
-    gates = (torch.rand(count, branch.count, generator=generator) - 0.4).clamp(min=0) * 3
-    for first, width in zip((0, branch.filters[0]), branch.filters[:-1], strict=False):
-        gates[:, first] = torch.where(gates[:, first : first + width].sum(dim=1) > 0, gates[:, first], 0.5)  # one open in each layer
+    gates = drawn_gates(branch, count, generator)
     expected = torch.stack([by_hand(branch, image, row) for image, row in zip(images, gates, strict=True)])
     for dense in (False, True):
         assert torch.allclose(branch(images, channels=gates, dense=dense), expected, atol=1e-5)
@@ -85,9 +91,9 @@ def test_with_all_closed_only_the_last_shift_is_left_and_with_none_it_is_a_plain
     images = torch.randn(3, 5, 6, 6, generator=Generator().manual_seed(0))
     closed = torch.zeros(3, branch.count)
     for rows in (slice(0, 1), slice(0, 3)):
-        assert torch.allclose(
-            branch(images[rows], channels=closed[rows]), branch(images[rows], channels=closed[rows], dense=True), atol=1e-6
-        )
+        found = branch(images[rows], channels=closed[rows])
+        assert torch.equal(found, found[:1, :, :1, :1].expand_as(found))  # a constant per channel, at the border too
+        assert torch.equal(found, branch(images[rows], channels=closed[rows], dense=True))
     mixed = torch.cat([closed[:1], torch.ones(2, branch.count)])
     assert torch.allclose(branch(images, channels=mixed), branch(images, channels=mixed, dense=True), atol=1e-5)
     assert torch.allclose(branch(images, channels=torch.ones(3, branch.count)), branch(images), atol=1e-5)
@@ -98,23 +104,34 @@ def test_with_all_closed_only_the_last_shift_is_left_and_with_none_it_is_a_plain
 @pytest.mark.parametrize(("kind", "stride"), [("basic", 1), ("basic", 2), ("bottleneck", 1), ("bottleneck", 2)])
 @torch.no_grad()
 def test_the_share_is_what_torch_counts(kind: str, stride: int, count: int, size: tuple[int, int]) -> None:
-    """For one image and in a batch, of which each keeps other channels and as many as it likes."""
-    branch = awake(KINDS[kind](stride, size))
-    images = torch.randn(count, 5, *size)
+    """For one image and in a batch, of which each keeps other channels and as many as it likes, none of a convolution included."""
+    branch = awake(KINDS[kind](stride))
+    images, shapes = torch.randn(count, 5, *size), [(5, *size)]
 
     def counted(gates: Tensor) -> int:
         with FlopCounterMode(display=False) as counter:
             branch(images, channels=gates)
         return counter.get_total_flops()
 
-    full = counted(torch.ones(count, branch.count))
+    full = counted(torch.ones(count, branch.count)) / count
     generator = Generator().manual_seed(0)
     for _ in range(20):
-        gates = (torch.rand(count, branch.count, generator=generator) < 0.5).float()
-        gates[:, [0, branch.filters[0]] if kind == "bottleneck" else [0]] = 1.0
-        assert counted(gates) / full == pytest.approx(float(branch.share(gates > 0).mean()))
-    assert float(branch.share(torch.ones(1, branch.count) > 0)) == pytest.approx(1)
-    assert float(branch.share(torch.zeros(1, branch.count) > 0)) == 0
+        gates = drawn_gates(branch, count, generator)
+        assert counted(gates) == pytest.approx(full * float(branch.share(gates > 0, shapes).sum()), rel=1e-12)
+    assert float(branch.share(torch.ones(1, branch.count) > 0, shapes)) == pytest.approx(1)
+    assert float(branch.share(torch.zeros(1, branch.count) > 0, shapes)) == counted(torch.zeros(count, branch.count)) == 0
+
+
+@torch.no_grad()
+def test_a_convolution_that_nothing_reads_is_charged_and_computed() -> None:
+    """The first of a bottleneck keeps 2 of 4 filters and the second none: 36 · 5 · 2 multiply-adds; the other way around 36 · 8 · 6."""
+    branch, image = awake(KINDS["bottleneck"](1)), torch.randn(1, 5, 6, 6)
+    full = 36 * (5 * 4 + 4 * 9 * 8 + 8 * 6)
+    for gates, left in ((torch.tensor([[1.0, 1.0] + [0.0] * 10]), 36 * 5 * 2), (torch.tensor([[0.0] * 4 + [1.0] * 8]), 36 * 8 * 6)):
+        with FlopCounterMode(display=False) as counter:
+            branch(image, channels=gates)
+        assert counter.get_total_flops() == 2 * left
+        assert float(branch.share(gates > 0, [(5, 6, 6)])) * full == pytest.approx(left)
 
 
 def gated(every_lam: bool = False) -> Graph:

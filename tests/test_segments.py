@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from test_residual import awake
 from test_engine import alike
+from test_residual import awake
 from torch import Generator, Tensor, nn
 
 from core.config import run_config

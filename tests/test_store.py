@@ -1,4 +1,4 @@
-"""The list of runs and the course of a run: what goes in comes out, names stay unique, and one process at a time trains."""
+"""The list of runs and their lifecycle: what goes in comes out, names stay unique, and one process at a time trains a run."""
 
 import math
 import os
@@ -15,6 +15,7 @@ import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.errors import UserError
 from core.store import Run, Store, StoreError, database
 from core.store.models import SILENCE, now, plain
 from tests.records import record
@@ -70,7 +71,7 @@ def test_any_configuration_survives(store: Store, config: dict[str, Any]) -> Non
     assert store.runs.get(run.id).config == plain(config)
 
 
-def test_numbers_json_cannot_say_become_null(store: Store) -> None:
+def test_numbers_that_json_cannot_hold_become_null(store: Store) -> None:
     run = add(store)
     store.lifecycle.finish(run.id, {"loss": math.nan, "grid": [(0.5, math.inf)]})
     assert store.runs.get(run.id).figures == {"loss": None, "grid": [[0.5, None]]}
@@ -122,7 +123,7 @@ def test_names_are_numbered_and_unique(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "12", "a\nb", "x" * 201, "reference/mine"])
-def test_names_that_cannot_be(store: Store, name: str) -> None:
+def test_invalid_names_are_refused(store: Store, name: str) -> None:
     run = add(store)
     with pytest.raises(StoreError, match="name"):
         add(store, name)
@@ -201,7 +202,7 @@ def test_notes_and_tags(store: Store) -> None:
     assert (store.runs.get(run.id).notes, store.runs.get(run.id).tags) == ("good", [])
 
 
-def test_the_course_of_a_run(store: Store) -> None:
+def test_the_lifecycle_of_a_run(store: Store) -> None:
     run = store.lifecycle.claim(add(store).id)
     assert (run.state, run.pid, run.host, run.finished) == ("running", os.getpid(), socket.gethostname(), None)
     assert run.heartbeat is not None
@@ -227,7 +228,7 @@ def test_the_course_of_a_run(store: Store) -> None:
     assert store.lifecycle.heartbeat(run.id) is True
 
 
-def test_what_neither_waits_nor_trains_cannot_be_stopped(store: Store) -> None:
+def test_a_run_that_has_ended_cannot_be_stopped(store: Store) -> None:
     run = add(store)
     for end, said in (
         (lambda: store.lifecycle.stop(run.id), "is stopped"),
@@ -240,7 +241,7 @@ def test_what_neither_waits_nor_trains_cannot_be_stopped(store: Store) -> None:
         assert not store.runs.get(run.id).stop_requested
 
 
-def test_what_comes_after_its_end_does_not_undo_a_run(store: Store) -> None:
+def test_a_finished_run_stays_finished(store: Store) -> None:
     run = store.lifecycle.claim(add(store).id)
     store.lifecycle.finish(run.id, {"test": []}, weights=b"", epoch=1)
     store.lifecycle.stop(run.id)
@@ -338,8 +339,9 @@ def test_a_database_that_cannot_be_opened_is_one_clear_line(tmp_path: Path, url:
         Store(url.format(tmp_path))
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+    assert isinstance(caught.value, UserError)
 
 
-def test_loads_without_what_is_slow() -> None:
+def test_loads_without_slow_packages() -> None:
     code = "import sys, core.store; print([m for m in ('torch', 'streamlit', 'alembic', 'core.config') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -26,7 +26,7 @@ ADD = "run = store.runs.create(record())\n"
 
 
 def together(code: str, url: str, *, count: int) -> list[subprocess.Popen[str]]:
-    """Processes that run the code, all let go at once."""
+    """Start processes that run the code, and release them all at once."""
     command = [sys.executable, "-c", START + code, url]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     processes = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(count)]
@@ -39,7 +39,7 @@ def together(code: str, url: str, *, count: int) -> list[subprocess.Popen[str]]:
 
 
 def outputs(processes: list[subprocess.Popen[str]]) -> list[str]:
-    """What the processes print, once all have ended well."""
+    """Return what the processes print, once all have ended without an error."""
     ended = [process.communicate(timeout=20) for process in processes]
     assert [error for _, error in ended] == [""] * len(processes)
     return [output for output, _ in ended]

@@ -1,4 +1,4 @@
-"""The schema: migrated and declared are the same, and a failed migration leaves nothing behind."""
+"""The schema: migrations produce the declared one, and a failed migration leaves nothing behind."""
 
 import re
 import shutil
@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Adds one more migration, whose upgrade is the given code, to a copy of the migrations and makes it the one in use."""
+    """Copy the migrations, add one whose upgrade is the given code, and use the copy."""
 
     def install(code: str) -> None:
         copy = tmp_path / "100% migrations"
@@ -54,7 +54,7 @@ def opened(file: Path) -> Store:
 
 
 def schema(file: Path) -> dict[str, str]:
-    """The statements that would make the database, without Alembic's table."""
+    """Return the statements that create the database, without Alembic's table."""
     with closing(sqlite3.connect(file)) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'")
         return {name: re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.split())) for name, sql in rows}
@@ -72,7 +72,7 @@ def some_run(store: Store) -> int:
 
 
 def add_as_at_first(connection: Connection, name: str, sweep: str | None = None) -> None:
-    """A run with the columns of the first schema."""
+    """Add a run with the columns of the first schema."""
     columns = {"name": name, "status": "stopped", "architecture": "a", "dataset": "b", "method": "c", "config": "{}", "sweep": sweep}
     columns |= {"reference": 0, "seed": 0, "epoch": 2, "epochs": 3, "created": "2026-01-01 00:00:00", "stop_requested": 0}
     columns |= {"figures": "{}", "notes": "", "tags": "[]"}

@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from core.store import Run, Store, StoreError, TrainedRecord
 from core.store.weights import Weights
+from core.training.worker import start
 from tests.records import record
 
 
@@ -155,6 +156,14 @@ def test_a_full_disk_is_a_clear_error_and_keeps_the_old(store: Store, monkeypatc
         with pytest.raises(StoreError, match=r"runs\.weights: No space left"):
             store.checkpoints.save(run.id, 2, b"new")
     assert store.checkpoints.latest(run.id)[1].read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_created_is_a_clear_error(store: Store) -> None:
+    run = add(store)
+    store.weights.folder.write_text("a file in its place")
+    for action in (lambda: store.checkpoints.save(run.id, 1, b"tensors"), lambda: start(run.id, store.url)):
+        with pytest.raises(StoreError, match=r"weights folder .*runs\.weights: "):
+            action()
 
 
 def test_nothing_is_saved_for_no_run(store: Store) -> None:

@@ -10,7 +10,7 @@ from app.graph_view.folding import FEW, fold
 from app.graph_view.payload import View, frozen, view_of
 from core.evaluation.evaluate import normalised
 from core.explain.model import Model
-from core.explain.predict import holding, sweep_lam
+from core.explain.predict import forced_policy, sweep_lam
 from core.fast.stopwatch import MOST, timed_along
 from core.graph.execution import execute
 from core.scale import SLIDER_STEPS, lam_at
@@ -52,7 +52,7 @@ def test_a_module_is_told_the_scale_of_its_own_gate_where_it_ran(channels: bool,
         view = viewed(model, image, held)
         assert {node["name"] for node in view["layout"]["nodes"] if node["scales"]} == set(BLOCKS)
         for step in range(0, SLIDER_STEPS, 10):
-            execution = execute(model.graph, normalised(image[None]), holding(model.graph, held), lam=lam_at(step))
+            execution = execute(model.graph, normalised(image[None]), forced_policy(model.graph, held), lam=lam_at(step))
             scales = {name: float(execution.gate(model.graph.by_name[name])) * bool(execution.ran[name]) for name in BLOCKS}
             for name, shown in scales_at(view, step).items():
                 told.add(shown)

@@ -127,11 +127,9 @@ class LCResNet(Architecture):
         for group, (inner, count) in enumerate(zip(widths, blocks, strict=True), start=1):
             filters = inner * expansion
             strides = [2 if group > 1 and not number else 1 for number in range(count)]
-            _, height, width = g.shapes[before]
-            sizes = [(height, width), *[(-(-height // strides[0]), -(-width // strides[0]))] * (count - 1)]
             branches = {
-                f"{group}-{number + 1}": _branch(filters if number else channels, inner, stride, size, bottleneck=expansion > 1)
-                for number, (stride, size) in enumerate(zip(strides, sizes, strict=True))
+                f"{group}-{number}": _branch(channels if number == 1 else filters, inner, stride, bottleneck=expansion > 1)
+                for number, stride in enumerate(strides, start=1)
             }
             gates = {} if self.gates_of == "block" else self._gates(g, f"Q{group}", before, branches)
             for (name, branch), stride in zip(branches.items(), strides, strict=True):
@@ -167,10 +165,10 @@ class LCResNet(Architecture):
         return {name: ((gates[layers[name]],) if self.layers else (), channels.get(name)) for name in branches}
 
 
-def _branch(channels: int, inner: int, stride: int, size: tuple[int, int], *, bottleneck: bool) -> Branch:
+def _branch(channels: int, inner: int, stride: int, *, bottleneck: bool) -> Branch:
     if bottleneck:
-        return Branch(channels, (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1), size)
-    return Branch(channels, (inner, inner), (3, 3), (stride, 1), size)
+        return Branch(channels, (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1))
+    return Branch(channels, (inner, inner), (3, 3), (stride, 1))
 
 
 def _own_name(published: str) -> str:

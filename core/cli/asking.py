@@ -102,7 +102,7 @@ def evaluate(
 
     from core.evaluation.evaluate import evaluations
     from core.explain.model import load_model
-    from core.explain.predict import asked_lam
+    from core.explain.predict import resolve_lam
 
     store = opened(db)
     model = load_model(store, run)
@@ -120,9 +120,9 @@ def evaluate(
         lams = [_lam_for(store.runs.get(run), share) for share in shares]
     elif lam is None and model.graph.every_lam:
         points = grid or 11
-        lams = [asked_lam(model, step / (points - 1)) for step in range(points)]
+        lams = [resolve_lam(model, step / (points - 1)) for step in range(points)]
     else:
-        lams = [asked_lam(model, lam)]
+        lams = [resolve_lam(model, lam)]
     with bar() as progress:
         task = progress.add_task("reading", total=1.0)
         data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))

@@ -67,7 +67,7 @@ def bench(
         images = normalised(_images(model))
     if not graph.controls:
         raise ConfigError(f"{what} has no gates: there is nothing to compare with its static network")
-    malloc.keep()
+    malloc.keep_freed_memory()
     sizes, rates = [int(one) for one in _numbers(batch, "--batch")], _numbers(random, "--random")
     numbers = [int(one) for one in _numbers(threads, "--threads")]
     if profile:

@@ -1,15 +1,15 @@
-"""How much of what gates do depends on the image, and how much is the same for all (gates that decide each by itself)."""
+"""How much independently opened gates depend on the image."""
 
 from torch import Tensor
 
-INDEPENDENT = 0.005  # share of the gates' variance up to which they do not depend on the image
+INDEPENDENT = 0.005  # gates up to this dependence count as independent of the image
 
 
-def dependence(often: Tensor) -> float:
-    """The share of the variance of gates, open or closed, over all gates and images, that lies between images.
+def dependence(open_rates: Tensor) -> float:
+    """Return the fraction of the variance of gates (0: closed, 1: open) over all gates and images that lies between images.
 
-    `often` (gates,): for which share of the images each is open. 0: every gate does the same for all images (also where all gates do).
-    1: which gates are open depends on nothing else.
+    `open_rates` (gates,) holds the share of the images for which each gate is open. The result is 0 if every gate is the same for all
+    images; otherwise it is 1 if all gates are open equally often.
     """
-    total = float(often.mean() * (1 - often.mean()))
-    return float((often * (1 - often)).mean()) / total if total else 0.0
+    total = float(open_rates.mean() * (1 - open_rates.mean()))
+    return float((open_rates * (1 - open_rates)).mean()) / total if total else 0.0

@@ -1,4 +1,4 @@
-"""How good and how costly a network is on a set of images: deterministic, the same answer each time it is asked."""
+"""Accuracy, cost and routes of a network on a set of images, computed deterministically."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,13 +18,13 @@ from core.graph.policy import Greedy, Policy, Stacked
 from core.graph.static import static_macs
 from core.scale import cost_share
 
-BATCH = 256
-POLICIES_PER_PASS = 16  # λ or policies that are run in one go
+BATCH = 256  # images
+POLICIES_PER_PASS = 16  # settings of λ and policy executed at once
 
 
 @dataclass(frozen=True)
 class Route:
-    """A set of nodes that ran together, and the share of the images for which exactly they ran."""
+    """A set of nodes, and the share of the images for which exactly these nodes ran."""
 
     nodes: tuple[str, ...]
     share: float
@@ -32,11 +32,14 @@ class Route:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures over n images at one λ. Costs are multiply-adds per image; f1, precision and recall are those of class 1 where there are
-    two, the means over classes otherwise.
+    """Metrics over n images at one λ.
 
-    dependence  where gates decide each by itself as their scores say, which share of their variance depends on the image
-    dependences  the same of each control node's gates alone
+    With two classes, f1, precision and recall are those of class 1; otherwise they are means over classes.
+
+    macs_mean    mean multiply-adds per image
+    macs_static  multiply-adds of the static network
+    dependence   fraction of the gates' variance that depends on the image, if gates open independently and the policy is greedy
+    dependences  the same for the gates of each control node
     """
 
     lam: float | None
@@ -58,17 +61,17 @@ class Evaluation:
         return cost_share(self.macs_mean, self.macs_static)
 
     def to_json(self) -> dict[str, object]:
-        """As plain data; without what was not measured."""
+        """Return the metrics as plain data, without those that were not measured."""
         return {name: value for name, value in asdict(self).items() if name == "lam" or value is not None}
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Images (B, C, H, W) uint8 as networks take them: float32 in [−1, 1]."""
+    """Convert images (B, C, H, W) uint8 to a network's input, float32 in [−1, 1]."""
     return images.float() / 127.5 - 1
 
 
 def evaluate(graph: Graph, split: Split, *, lam: float | None = None, policy: Policy | None = None) -> Evaluation:
-    """Run every image of a split once, by default as the scores say. The graph is left in evaluation mode."""
+    """Evaluate a graph on a split, by default with the greedy policy. Leaves the graph in evaluation mode."""
     return evaluations(graph, split, [(lam, policy or Greedy())])[0]
 
 
@@ -76,23 +79,25 @@ def evaluate(graph: Graph, split: Split, *, lam: float | None = None, policy: Po
 def evaluations(
     graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: Callable[[int], None] = lambda images: None
 ) -> list[Evaluation]:
-    """Run every image of a split once for each λ and policy, telling `report` how many were done.
+    """Evaluate a graph on a split once per setting, a λ and a policy.
 
-    What several of them have in common is computed once. The graph is left in evaluation mode.
+    Computation that several settings share is done once. `report` receives the number of images just executed.
+    Leaves the graph in evaluation mode.
     """
     graph.eval()
     scales = any(control.decides == "each" for control in graph.controls)
-    together = 1 if scales else POLICIES_PER_PASS  # gates that scale leave little in common
-    found = []
-    for begin in range(0, len(settings), together):
-        found += _evaluations(graph, split, settings[begin : begin + together], report)
-    return found
+    per_pass = 1 if scales else POLICIES_PER_PASS  # settings share little computation if gates scale
+    results = []
+    for begin in range(0, len(settings), per_pass):
+        results += _evaluate_together(graph, split, settings[begin : begin + per_pass], report)
+    return results
 
 
-def _evaluations(
+def _evaluate_together(
     graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: Callable[[int], None]
 ) -> list[Evaluation]:
-    seen = [_Seen(lam) for lam, _ in settings]
+    """Evaluate a graph at several settings in one pass over the images."""
+    results = [_Accumulator(lam) for lam, _ in settings]
     policy = Stacked([policy for _, policy in settings])
     device = graph.exchange_rate.device
     greedy = all(isinstance(policy, Greedy) for _, policy in settings)
@@ -108,14 +113,14 @@ def _evaluations(
             torch.cat([execution.gates[name] > 0 for name in controls], dim=1).cpu() if controls else ran[:, :0]
         )  # (settings · N, gates)
         parts = (part.chunk(len(settings)) for part in (execution.predicted.cpu(), costs.used.cpu(), ran, gates))
-        for one, predicted, used, running, opened in zip(seen, *parts, strict=True):
-            one.add(predicted, used, running, opened)
+        for result, predicted, used, running, opened in zip(results, *parts, strict=True):
+            result.add(predicted, used, running, opened)
         report(len(images) * len(settings))
-    return [one.figures(graph, split.labels) for one in seen]
+    return [result.evaluation(graph, split.labels) for result in results]
 
 
-class _Seen:
-    """What came out at one λ so far."""
+class _Accumulator:
+    """Accumulates the results of batches at one λ."""
 
     def __init__(self, lam: float | None) -> None:
         self.lam = lam
@@ -125,7 +130,7 @@ class _Seen:
         self.opened: list[Tensor] = []
 
     def add(self, predicted: Tensor, used: Tensor, ran: Tensor, opened: Tensor) -> None:
-        """Some images' classes (N,), costs (N,), which nodes ran (N, nodes), and which gates were open, (N, gates)."""
+        """Add a batch: predicted classes (N,), costs (N,), the nodes that ran (N, nodes) and the open gates (N, gates)."""
         self.predicted.append(predicted)
         self.used.append(used)
         self.opened.append(opened.double().sum(dim=0))
@@ -133,12 +138,12 @@ class _Seen:
         for pattern, repeat in zip(patterns.tolist(), repeats.tolist(), strict=True):
             self.routes[tuple(pattern)] += repeat
 
-    def figures(self, graph: Graph, labels: Tensor) -> Evaluation:
-        """The figures of all images, whose classes are labels (N,)."""
+    def evaluation(self, graph: Graph, labels: Tensor) -> Evaluation:
+        """Return the metrics over all images, whose classes are labels (N,)."""
         names = [node.name for node in graph.nodes]
-        often = torch.stack(self.opened).sum(dim=0) / len(labels)  # (gates,)
-        deciding = [control for control in graph.controls if control.decides == "each"] if len(often) else []
-        gates = torch.split(often, [len(control.options) for control in deciding]) if deciding else ()
+        open_rates = torch.stack(self.opened).sum(dim=0) / len(labels)  # (gates,)
+        independent = [control for control in graph.controls if control.decides == "each"] if len(open_rates) else []
+        gates = torch.split(open_rates, [len(control.options) for control in independent]) if independent else ()
         routes = [(tuple(compress(names, pattern)), count) for pattern, count in self.routes.most_common()]
         n, answers, truth = len(labels), torch.cat(self.predicted).numpy(), labels.numpy()
         average = "binary" if graph.shapes[graph.outputs[0].name] == (2,) else "macro"
@@ -152,8 +157,8 @@ class _Seen:
             macs_static=static_macs(graph),
             execution_rates={name: sum(count for route, count in routes if name in route) / n for name in names},
             routes=tuple(Route(route, count / n) for route, count in routes),
-            dependence=dependence(often) if deciding else None,
-            dependences={control.name: dependence(own) for control, own in zip(deciding, gates, strict=True)} or None,
+            dependence=dependence(open_rates) if independent else None,
+            dependences={control.name: dependence(rates) for control, rates in zip(independent, gates, strict=True)} or None,
             precision=float(precision),
             recall=float(recall),
         )

@@ -1,7 +1,7 @@
-"""Points of cost and accuracy, and the front that they span.
+"""Pareto fronts of accuracy against cost, compared as concave hulls.
 
-A mix of two networks, or of two settings of one, reaches every point of the line between them. So fronts are compared as concave hulls:
-plain staircases would gain from mere numbers of points.
+Mixing two networks, or two settings of one network, reaches every point on the line between them. Staircase fronts would also favour
+whichever side has more points.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ParetoPoint:
-    """What something costs, as a share of the reference network, and how accurate it is, in [0, 1]."""
+    """A cost, as a share of the static network's, and an accuracy in [0, 1]."""
 
     cost: float
     accuracy: float
 
 
 def hull(points: Sequence[ParetoPoint]) -> list[ParetoPoint]:
-    """The corners of the upper concave hull from the cheapest point to the most accurate one, by cost; costs and accuracies both rise."""
+    """Return the corners of the upper concave hull, from the cheapest point to the most accurate one."""
     corners: list[ParetoPoint] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
         if corners and point.accuracy <= corners[-1].accuracy:
@@ -31,7 +31,7 @@ def hull(points: Sequence[ParetoPoint]) -> list[ParetoPoint]:
 
 
 def accuracy_at(points: Sequence[ParetoPoint], cost: float) -> float:
-    """The best accuracy that a mix of the points reaches at a mean cost; not-a-number below the cheapest point."""
+    """Return the best accuracy of a mix of the points with this mean cost, or NaN below the cheapest point."""
     corners = hull(points)
     if not corners or cost < corners[0].cost:
         return float("nan")
@@ -39,7 +39,7 @@ def accuracy_at(points: Sequence[ParetoPoint], cost: float) -> float:
 
 
 def cost_for(points: Sequence[ParetoPoint], accuracy: float) -> float:
-    """The least mean cost at which a mix of the points reaches an accuracy; not-a-number if none does."""
+    """Return the lowest mean cost at which a mix of the points reaches this accuracy, or NaN if none does."""
     corners = hull(points)
     if not corners or accuracy > corners[-1].accuracy:
         return float("nan")
@@ -47,19 +47,22 @@ def cost_for(points: Sequence[ParetoPoint], accuracy: float) -> float:
 
 
 def mean_difference(points: Sequence[ParetoPoint], others: Sequence[ParetoPoint], low: float, high: float) -> float:
-    """By how much the hull of `points` lies above that of `others`, on average over costs from `low` to `high` where both have one."""
+    """Return by how much the hull of `points` lies above that of `others`, as a mean over the costs from `low` to `high` that both reach.
+
+    The result is NaN if they share no such cost.
+    """
     costs = np.linspace(low, high, 101)
     differences = [accuracy_at(points, cost) - accuracy_at(others, cost) for cost in costs]
     return float(np.nanmean(differences)) if np.isfinite(differences).any() else float("nan")
 
 
-def hypervolume(points: Sequence[ParetoPoint], most: float = 1.0, least_accuracy: float = 0.0) -> float:
-    """The area under the hull, above an accuracy, up to a cost."""
+def hypervolume(points: Sequence[ParetoPoint], max_cost: float = 1.0, min_accuracy: float = 0.0) -> float:
+    """Return the area under the hull, above `min_accuracy` and up to `max_cost`."""
     corners = hull(points)
-    if not corners or corners[0].cost >= most:
+    if not corners or corners[0].cost >= max_cost:
         return 0.0
-    costs = np.unique([*(corner.cost for corner in corners if corner.cost < most), most])
-    heights = np.array([accuracy_at(corners, cost) for cost in costs]) - least_accuracy
+    costs = np.unique([*(corner.cost for corner in corners if corner.cost < max_cost), max_cost])
+    heights = np.array([accuracy_at(corners, cost) for cost in costs]) - min_accuracy
     return float(np.trapezoid(heights.clip(min=0), costs))
 
 

@@ -1,1 +1,1 @@
-"""Why a network answered as it did: routes along λ and attributions."""
+"""Explaining a prediction: the route of an image along λ, and attribution to its pixels."""

@@ -1,4 +1,4 @@
-"""A trained network together with what is needed to show it an image."""
+"""A trained network with everything needed to run it on an image."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from core.store import Store, StoreError
 
 @dataclass(frozen=True)
 class Model:
-    """A run's network in evaluation mode. `image` is (C, H, W)."""
+    """The network of a run, in evaluation mode. `image` is the input shape (C, H, W)."""
 
     run: str
     config: RunConfig
@@ -25,31 +25,31 @@ class Model:
 
     @cached_property
     def engine(self) -> Engine:
-        """The network in its fastest form."""
+        """The network, compiled to its fastest equivalent."""
         return Engine(self.graph)
 
     @cached_property
     def static_engine(self) -> Engine:
-        """Its static network in its fastest form."""
+        """The static network, compiled to its fastest equivalent."""
         return Engine(static_network(self.graph))
 
     @property
     def lam(self) -> float | None:
-        """The λ it was trained for; none if it serves every λ or has no gates."""
+        """The λ that the network was trained for, or None if it serves every λ or has no gates."""
         return self.config.lam
 
 
 def use_one_thread() -> None:
-    """For a process that answers people while others train: on a busy machine a second thread waits for the first and makes all slower."""
+    """Limit this process to one torch thread. On a machine that is busy with training, more threads wait for each other."""
     torch.set_num_threads(1)
 
 
 def load_model(store: Store, id_or_name: int | str) -> Model:
-    """The network of a run with its latest weights. Raises StoreError, ConfigError or CheckpointError, one line each."""
+    """Load the network of a run with its latest weights. Raises StoreError, ConfigError or CheckpointError, each with one line."""
     run = store.runs.get(id_or_name)
     latest = store.checkpoints.read(run.id)
     if latest is None or run.image is None or run.classes is None:
-        raise StoreError(f"run {run.name} has no weights yet: let it train for an epoch")
+        raise StoreError(f"Run {run.name} has no weights yet. Wait until its first epoch is complete.")
     config = run_config(**run.config)
     channels, height, width = run.image
     graph = config.method.prepare(config.architecture.build((channels, height, width), len(run.classes), every_lam=config.lam is None))

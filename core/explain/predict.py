@@ -1,4 +1,4 @@
-"""What a network answers for an image, which of its nodes ran for it, and where along λ that changes."""
+"""Predictions of a network, the nodes that run for an image, and the values of λ at which its route changes."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,13 +20,13 @@ from core.graph.validation import find_choices
 from core.scale import SLIDER_STEPS, cost_share, lam_at
 
 EVERY_LAM = torch.tensor([lam_at(step) for step in range(SLIDER_STEPS)])
-PARTS = 10  # into which a step of the slider is divided where the course changes,
-CLOSER = 2  # so many times: to 1e-4
+SUBDIVISIONS = 10  # parts into which each interval of λ with a change of route is divided,
+REFINEMENTS = 2  # times, which locates a threshold to 1e-4
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A control node's scores and the options they opened; none of either if it did not run."""
+    """The scores of a control node and the options that it opened, both None if it did not run."""
 
     scores: list[float] | None
     chosen: str | list[str] | None
@@ -34,11 +34,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Trace:
-    """What happened to one image at one λ. Costs in multiply-adds.
+    """The execution of one image at one λ. Costs are in multiply-adds.
 
-    `gates` holds the number that each gated node was scaled by, 0 if it was skipped; of a node with gates inside, that of each
-    channel, its own gate's included.
-    `scales` holds what a node's own gate scaled it by where gates decide each by itself, 0 if it was skipped.
+    gates   the scale of each gated node, 0 if it was skipped; for a node with channel gates, the scale of each channel, multiplied by
+            the scale of the node
+    scales  the scale of each node whose gate opens independently, 0 if it was skipped
     """
 
     lam: float | None
@@ -59,19 +59,19 @@ class Trace:
         return cost_share(self.macs, self.macs_static)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the trace as plain data."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class LamSweep:
-    """One image at all SLIDER_STEPS values of λ from 0 to 1, or at the one λ of a network that serves no other.
+    """The execution of one image at all SLIDER_STEPS values of λ, or at the only λ of a network that was trained for one.
 
-    traces      one per stretch of λ along which the same nodes run, the cheapest λ first
+    traces      one per interval of λ with the same nodes and gates, in ascending order of λ
     starts      the step, 0 to SLIDER_STEPS − 1, at which each trace begins
-    scores      {control node: scores at each step}, none where it did not run
-    thresholds  the λ at which the set of running nodes changes
-    reference   the same image along the path of the highest capacity
+    scores      {control node: its scores at each step, None where it did not run}
+    thresholds  the values of λ at which the set of running nodes changes
+    reference   the same image along the route with the largest capacity
     """
 
     traces: list[Trace]
@@ -83,113 +83,116 @@ class LamSweep:
 
 @torch.no_grad()
 def predict(model: Model, images: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None) -> list[Trace]:
-    """One trace per image (N, C, H, W) uint8. `forced` holds gated nodes open or closed. Raises GraphError."""
-    lam = asked_lam(model, lam)
-    execution = execute(model.graph, normalised(images), holding(model.graph, forced or {}), lam=lam)
+    """Return the trace of each image (N, C, H, W) uint8. `forced` turns gated nodes on (True) or off. Raises GraphError."""
+    lam = resolve_lam(model, lam)
+    execution = execute(model.graph, normalised(images), forced_policy(model.graph, forced or {}), lam=lam)
     return _traces(model, execution, [lam] * len(images))
 
 
 @torch.no_grad()
 def sweep_lam(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> LamSweep:
-    """One image (C, H, W) uint8 at every λ of the slider. Raises GraphError where nodes are forced that cannot be."""
-    graph, policy = model.graph, holding(model.graph, forced or {})
+    """Execute an image (C, H, W) uint8 at every λ of the slider. Raises GraphError if nodes cannot be forced as `forced` says."""
+    graph, policy = model.graph, forced_policy(model.graph, forced or {})
     lams = EVERY_LAM.tolist() if graph.every_lam else [model.lam]
-    execution = _at(graph, image, policy, torch.tensor(lams) if graph.every_lam else None)
+    execution = _execute(graph, image, policy, torch.tensor(lams) if graph.every_lam else None)
     traces = _traces(model, execution, lams)
-    starts = [step for step, trace in enumerate(traces) if step == 0 or not _same_course(trace, traces[step - 1])]
+    starts = [step for step, trace in enumerate(traces) if step == 0 or not _same_route(trace, traces[step - 1])]
     scores = {name: [trace.controls[name].scores for trace in traces] for name in execution.scores}
-    one = {name: {column: True} for name, column in graph.reference.items() if graph.by_name[name].decides == "one"}
-    along = Forced(one, Open())
-    reference = _traces(model, _at(graph, image, along, torch.ones(1) if graph.every_lam else None), [lams[-1]])[0]
+    options = {name: {column: True} for name, column in graph.reference.items() if graph.by_name[name].decides == "one"}
+    full_path = Forced(options, Open())
+    reference = _traces(model, _execute(graph, image, full_path, torch.ones(1) if graph.every_lam else None), [lams[-1]])[0]
     return LamSweep([traces[step] for step in starts], starts, scores, _thresholds(graph, image, policy, execution), reference)
 
 
 @torch.no_grad()
 def thresholds(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> list[float]:
-    """The values of λ, ascending, at which the nodes that run for an image (C, H, W) change; none for a network of one λ.
+    """Return the ascending values of λ at which the route of an image (C, H, W) uint8 changes, none for a network trained for one λ.
 
-    In closed form where one control node of two options decides alone, to 1e-4 by looking closer at the steps of the slider otherwise
-    (what changes and changes back within a thousandth is not seen).
+    With a single control node of two options they are exact. Otherwise they are located to 1e-4 by refining the steps of the slider;
+    a route that lasts for less than 0.01 between two steps can be missed.
     """
-    graph, policy = model.graph, holding(model.graph, forced or {})
-    return _thresholds(graph, image, policy, _at(graph, image, policy, EVERY_LAM)) if graph.every_lam else []
+    graph, policy = model.graph, forced_policy(model.graph, forced or {})
+    return _thresholds(graph, image, policy, _execute(graph, image, policy, EVERY_LAM)) if graph.every_lam else []
 
 
 def _thresholds(graph: Graph, image: Tensor, policy: Policy, coarse: Execution) -> list[float]:
-    """The thresholds of an image by what happened to it at each step of the slider, which is looked at more closely where that changes."""
+    """Locate the thresholds of an image from its execution at the steps of the slider, refining those with a change of route."""
     if not graph.every_lam:
         return []
     if len(graph.controls) == 1 and len(graph.controls[0].options) == 2 and isinstance(policy, Greedy):
         crossing = float(threshold(coarse.values[graph.controls[0].name][:1], graph.exchange_rate))
         return [crossing] if 0 < crossing < 1 else []
-    known = list(zip(EVERY_LAM.tolist(), _courses(coarse), strict=True))
-    spans = [(before, after) for before, after in pairwise(known) if before[1] != after[1]]  # between their ends the course changes
-    for _ in range(CLOSER):
-        if not spans:
+    routes = list(zip(EVERY_LAM.tolist(), _routes(coarse), strict=True))
+    changes = [(before, after) for before, after in pairwise(routes) if before[1] != after[1]]  # ((λ, route), (λ, other route))
+    for _ in range(REFINEMENTS):
+        if not changes:
             break
-        lams = torch.cat([torch.linspace(before[0], after[0], PARTS + 1)[1:-1] for before, after in spans])
-        found = iter(zip(lams.tolist(), _courses(_at(graph, image, policy, lams)), strict=True))
-        looked_at = [[before, *islice(found, PARTS - 1), after] for before, after in spans]
-        spans = [(one, next_one) for points in looked_at for one, next_one in pairwise(points) if one[1] != next_one[1]]
-    return [after[0] for _, after in spans]
+        lams = torch.cat([torch.linspace(before[0], after[0], SUBDIVISIONS + 1)[1:-1] for before, after in changes])
+        between = iter(zip(lams.tolist(), _routes(_execute(graph, image, policy, lams)), strict=True))
+        refined = [[before, *islice(between, SUBDIVISIONS - 1), after] for before, after in changes]
+        changes = [(before, after) for points in refined for before, after in pairwise(points) if before[1] != after[1]]
+    return [after[0] for _, after in changes]
 
 
-def asked_lam(model: Model, lam: float | None) -> float | None:
-    """The λ to execute with: the one asked for, or the one the network was trained for. Raises GraphError where that is another."""
+def resolve_lam(model: Model, lam: float | None) -> float | None:
+    """Return the λ to execute a model at: the given one, or the one it was trained for. Raises GraphError if they differ."""
     if lam is not None and not 0 <= lam <= 1:
-        raise GraphError(f"λ is {lam:g}: it lies between 0 (cheap) and 1 (accurate)")
+        raise GraphError(f"λ must be between 0 (cheap) and 1 (accurate), not {lam:g}.")
     if model.graph.every_lam:
         if lam is None:
-            raise GraphError(f"{model.run} serves every λ: say which, from 0 (cheap) to 1 (accurate)")
+            raise GraphError(f"{model.run} serves every λ. Set λ, from 0 (cheap) to 1 (accurate).")
         return lam
     if lam is not None and model.lam is not None and lam != model.lam:
-        raise GraphError(f"{model.run} was trained for λ = {model.lam:g} alone and cannot answer for {lam:g}")
+        raise GraphError(f"{model.run} was trained for λ = {model.lam:g} only. Omit λ, or set it to {model.lam:g} instead of {lam:g}.")
     return model.lam
 
 
-def holding(graph: Graph, forced: Mapping[str, bool]) -> Policy:
-    """The policy that makes nodes run (True), with all that they need, or keeps them from it (False), and leaves the rest to the scores.
+def forced_policy(graph: Graph, forced: Mapping[str, bool]) -> Policy:
+    """Return the greedy policy under which nodes are forced on (True), with the nodes that they require, or off (False).
 
-    Raises GraphError naming what can be held, or what cannot be held together.
+    Raises GraphError naming the nodes that can be forced, or those that cannot be forced together.
     """
     for name in forced:
         if name not in graph.by_name or not graph.by_name[name].gates:
             gated = ", ".join(node.name for node in graph.nodes if node.gates) or "none"
-            raise GraphError(f"{name!r} has no gate to force: nodes with a gate are {gated}")
-    running = [name for name, held in forced.items() if held]
-    opened = find_choices(graph.by_name, *running)
+            raise GraphError(f"{name!r} cannot be forced, since it has no gate. Nodes with a gate: {gated}.")
+    forced_on = [name for name, on in forced.items() if on]
+    opened = find_choices(graph.by_name, *forced_on)
     if opened is None:
-        raise GraphError(f"{' and '.join(running)} cannot run together: no choice of options opens all that they need")
+        raise GraphError(
+            f"{' and '.join(forced_on)} cannot run together, since no choice of options opens all of them. Force fewer nodes on."
+        )
     columns: dict[str, dict[int, bool]] = {}
     for control, column in opened:
         columns.setdefault(control, {})[column] = True
-    for name in (name for name, held in forced.items() if not held):
+    for name in (name for name, on in forced.items() if not on):
         for gate in graph.by_name[name].gates:
             if columns.setdefault(gate.control, {}).setdefault(gate.column, False):
-                raise GraphError(f"{name!r} cannot be kept from running: it shares its gate with {', '.join(running)}")
-    for control, held_columns in columns.items():
+                raise GraphError(f"{name!r} cannot be forced off: its gate is needed to force {', '.join(forced_on)} on.")
+    for control, gates in columns.items():
         node = graph.by_name[control]
-        if node.decides == "one" and not any(held_columns.values()) and len(held_columns) == len(node.options):
-            raise GraphError(f"every option of {control!r} is forced off: leave it one of {', '.join(node.options)}")
+        if node.decides == "one" and not any(gates.values()) and len(gates) == len(node.options):
+            raise GraphError(f"Every option of {control!r} is forced off. Leave at least one of {', '.join(node.options)} automatic.")
     return Forced(columns) if columns else Greedy()
 
 
-def _at(graph: Graph, image: Tensor, policy: Policy, lams: Tensor | None) -> Execution:
-    """One image at several λ in one batch."""
+def _execute(graph: Graph, image: Tensor, policy: Policy, lams: Tensor | None) -> Execution:
+    """Execute an image (C, H, W) uint8 at several values of λ in one batch."""
     return execute(graph, normalised(image[None]), policy, lam=lams, copies=1 if lams is None else len(lams))
 
 
-def _courses(execution: Execution) -> list[list[bool]]:
-    """For each row which nodes ran."""
+def _routes(execution: Execution) -> list[list[bool]]:
+    """Return for each row whether each node ran."""
     return torch.stack(list(execution.ran.values()), dim=1).tolist()
 
 
-def _same_course(trace: Trace, other: Trace) -> bool:
+def _same_route(trace: Trace, other: Trace) -> bool:
+    """Return whether the same nodes ran with the same gates."""
     return (trace.executed, trace.gates) == (other.executed, other.gates)
 
 
 def _gates(execution: Execution, node: Node) -> Tensor:
-    """What a node was scaled by, (B,), or with gates inside each of its channels, (B, channels)."""
+    """Return the scale of a node, (B,), or of each of its channels if they have gates, (B, channels)."""
     scales = _scales(execution, node)
     if node.channels is None:
         return scales
@@ -197,17 +200,18 @@ def _gates(execution: Execution, node: Node) -> Tensor:
 
 
 def _scales(execution: Execution, node: Node) -> Tensor:
-    """What a node's own gate scaled it by, (B,)."""
+    """Return the scale that a node's own gate gave it, (B,), 0 where it did not run."""
     return execution.gate(node) * execution.ran[node.name]
 
 
 def _traces(model: Model, execution: Execution, lams: list[float | None]) -> list[Trace]:
+    """Return one trace per row of an execution, whose values of λ are `lams`."""
     graph, report = model.graph, cost(model.graph, execution)
     probabilities = execution.output.softmax(dim=1).tolist()  # (B, classes)
     gates = {node.name: _gates(execution, node).tolist() for node in graph.nodes if node.gates or node.channels}
-    each = {control.name for control in graph.controls if control.decides == "each"}
-    scaling = [node for node in graph.nodes if node.gates and all(gate.control in each for gate in node.gates)]
-    scales = {node.name: _scales(execution, node).tolist() for node in scaling}
+    independent = {control.name for control in graph.controls if control.decides == "each"}
+    scaled = [node for node in graph.nodes if node.gates and all(gate.control in independent for gate in node.gates)]
+    scales = {node.name: _scales(execution, node).tolist() for node in scaled}
     ran = {name: rows.tolist() for name, rows in execution.ran.items()}
     scores = {name: rows.tolist() for name, rows in execution.scores.items()}
     opened = {name: (rows > 0).tolist() for name, rows in execution.gates.items()}
@@ -226,7 +230,8 @@ def _trace(
     opened: dict[str, list[list[bool]]],
     report: CostReport,
 ) -> Trace:
-    likeliest = max(range(len(model.classes)), key=lambda index: probabilities[row][index])
+    """Return the trace of one row of an execution."""
+    predicted = max(range(len(model.classes)), key=lambda index: probabilities[row][index])
     controls = {}
     for control in model.graph.controls:
         chosen = [option for option, is_open in zip(control.options, opened[control.name][row], strict=True) if is_open]
@@ -235,7 +240,7 @@ def _trace(
         controls[control.name] = Decision(scores[control.name][row] if runs else None, taken if runs else None)
     return Trace(
         lam=lam,
-        label=model.classes[likeliest],
+        label=model.classes[predicted],
         probabilities=dict(zip(model.classes, probabilities[row], strict=True)),
         executed=[name for name, rows in ran.items() if rows[row]],
         skipped=[name for name, rows in ran.items() if not rows[row]],

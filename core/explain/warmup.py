@@ -1,4 +1,4 @@
-"""For a process that will answer people: what takes long the first time is done before the first of them waits for it."""
+"""Warm-up of a server process, so that the first visitor does not wait for imports and first calls."""
 
 import gc
 
@@ -13,7 +13,7 @@ from core.fast.stopwatch import timed_along
 
 
 def prepare() -> None:
-    """Does once what a page asks for: a network is built, shown an image at every λ, and timed."""
+    """Build a small network, run it on an image at every λ, and time it, as a page does."""
     use_one_thread()
     config = run_config(architecture="cascade", dataset="digits", method="d2nn")
     graph = config.method.prepare(config.architecture.build((1, 8, 8), 2, every_lam=True)).eval().requires_grad_(False)
@@ -21,4 +21,4 @@ def prepare() -> None:
     image = torch.zeros(1, 8, 8, dtype=torch.uint8)
     timed_along(model, image, sweep_lam(model, image, {}), {})
     gc.collect()
-    gc.freeze()  # what is imported by now stays, so that no later collection looks at it again: there is one after each run of a page
+    gc.freeze()  # exempt imported objects from garbage collection, which takes place after every page run

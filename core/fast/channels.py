@@ -1,8 +1,9 @@
-"""A branch some of whose channels are left out, in whichever of three ways is quickest here.
+"""A branch that leaves out the channels whose gates are closed, in whichever of three ways is fastest.
 
 Fewer channels are fewer multiply-adds, but not always less time: a processor's vectors hold 8 or 16 numbers, and images that keep
-different channels cannot share one product. So the ways are timed once for each kind of batch, and all give the same answer.
-For images that keep none nothing is computed: the last convolution sends its bias.
+different channels cannot share one product. So the three ways are timed once for each kind of batch. All give the same answer.
+Where the last convolution reads no channel, the whole branch is skipped, because the last convolution then sends its bias: this can be
+less than what the cost charges (core/graph/cost.py). Computing all channels can be more.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from torch import Tensor
 from core.fast.autotune import quickest
 from core.fast.kernels import Convolution
 from core.graph.rows import gathered, replaced
+from core.modules.residual import strided
 
 ChannelKernel = Callable[[Tensor, Tensor], Tensor]
 
@@ -24,21 +26,21 @@ DENSITY_STEPS = 4  # of the share of channels that are kept, for each of which t
 
 
 class Channels:
-    """Convolutions with gates of the channels between them: x (B, C, H, W), gates (B, count) to (B, filters, H / stride, W / stride).
+    """Convolutions whose channels in between are gated: x (B, C, H, W), gates (B, count) to (B, filters, H / stride, W / stride).
 
-    (1, filters, 1, 1) where all images send the same everywhere.
+    Returns (1, filters, 1, 1) if no image keeps a channel that the last convolution reads.
     """
 
     def __init__(self, branch: Sequence[Convolution], last: Convolution, inner: Sequence[int]) -> None:
         self.branch, self.last = tuple(branch), last
-        self.bias = last.weight.new_zeros(len(last.weight)) if last.bias is None else last.bias  # what is sent where nothing is read
+        self.bias = last.weight.new_zeros(len(last.weight)) if last.bias is None else last.bias  # sent where nothing is read
         ends = list(accumulate(inner, initial=0))
-        self.columns = [slice(start, end) for start, end in pairwise(ends)]  # of the gates, for each convolution of the branch
+        self.columns = [slice(start, end) for start, end in pairwise(ends)]  # the gates of each convolution of the branch
         self.chosen: dict[tuple[int, int, bool, int], ChannelKernel] = {}
 
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
         kept = gates.numpy() > 0  # (B, count); torch takes longer for so little
-        read = kept[:, self.columns[-1]].any(axis=1)  # (B,), for which the last convolution has something to read
+        read = kept[:, self.columns[-1]].any(axis=1)  # (B,), whether the last convolution reads a channel
         if read.all():
             return self._quickest(x, gates, kept)
         if not read.any():
@@ -57,61 +59,68 @@ class Channels:
         return self.chosen[kind](x, gates)
 
     def whole(self, x: Tensor, gates: Tensor) -> Tensor:
-        """All channels computed, and multiplied by their gates."""
-        for one, columns in zip(self.branch, self.columns, strict=True):
-            x = one(x).mul_(gates[:, columns, None, None])
+        """Compute all channels and multiply them by their gates."""
+        for convolution, columns in zip(self.branch, self.columns, strict=True):
+            x = convolution(x).mul_(gates[:, columns, None, None])
         return self.last(x)
 
     def sliced(self, x: Tensor, gates: Tensor) -> Tensor:
-        """The filters that are kept alone, for images that keep the same."""
+        """Compute the kept filters only, for images that keep the same ones."""
         kept: Tensor | None = None
-        for one, columns in zip(self.branch, self.columns, strict=True):
-            some = gates[:, columns]
-            after = some[0].topk(max(int((some[0] > 0).sum()), 1)).indices  # a closed one where all are
-            weight = one.weight.index_select(0, after)
+        for convolution, columns in zip(self.branch, self.columns, strict=True):
+            own = gates[:, columns]
+            after = own[0].topk(int((own[0] > 0).sum())).indices  # (kept,)
+            weight = convolution.weight.index_select(0, after)
             weight = weight if kept is None else weight.index_select(1, kept)
-            x = _convolved(x, weight, _of(one.bias, after), one).relu_().mul_(some[:, after, None, None])
+            x = _convolved(x, weight, _bias(convolution, after), convolution).relu_().mul_(own[:, after, None, None])
             kept = after
         assert kept is not None
         return _convolved(x, self.last.weight.index_select(1, kept), self.last.bias, self.last)
 
     def grouped(self, x: Tensor, gates: Tensor) -> Tensor:
-        """Each image with filters of its own, as one convolution in groups; as many as the image needs that keeps most."""
+        """Compute each image with filters of its own, as one grouped convolution, as many as the image needs that keeps the most."""
         batch, kept = len(x), torch.empty(0)
         x = x.contiguous()
-        for number, (one, columns) in enumerate(zip(self.branch, self.columns, strict=True)):
-            some = gates[:, columns]
-            most = max(int((some > 0).sum(dim=1).max()), 1)
-            some, after = some.topk(most, dim=1)  # (B, most): what is too much for an image has gate zero
-            weight = one.weight.contiguous()[after]  # (B, most, C, k, k)
-            x = _by_image(x, _read(weight, kept) if number else weight, one)
-            bias = _of(one.bias, after)
-            x = (x if bias is None else x.add_(bias[:, :, None, None])).relu_().mul_(some[:, :, None, None])
+        for number, (convolution, columns) in enumerate(zip(self.branch, self.columns, strict=True)):
+            own = gates[:, columns]
+            most = int((own > 0).sum(dim=1).max())
+            own, after = own.topk(most, dim=1)  # (B, most): an image that keeps fewer multiplies the others by zero
+            weight = convolution.weight.contiguous()[after]  # (B, most, C, k, k)
+            x = _by_image(x, _read(weight, kept) if number else weight, convolution)
+            bias = _bias(convolution, after)
+            x = (x if bias is None else x.add_(bias[:, :, None, None])).relu_().mul_(own[:, :, None, None])
             kept = after
         weight = self.last.weight.contiguous().expand(batch, *self.last.weight.shape)
         x = _by_image(x, _read(weight, kept), self.last)
         return x if self.last.bias is None else x.add_(self.last.bias[:, None, None])
 
 
-def _of(bias: Tensor | None, filters: Tensor) -> Tensor | None:
-    return None if bias is None else bias[filters]
+def _bias(convolution: Convolution, filters: Tensor) -> Tensor | None:
+    """Return the biases of some filters, in the shape of `filters`."""
+    return None if convolution.bias is None else convolution.bias[filters]
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, like: Convolution) -> Tensor:
+    """Convolve images (B, C, H, W) with filters (filters, C, k, k). Without filters or channels nothing is computed."""
     padding, stride, dilation, groups = like.shape
+    if not weight.numel():
+        empty = x.new_zeros(len(x), len(weight), *strided(x, stride))
+        return empty if bias is None else empty.add_(bias[:, None, None])
     return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _read(weight: Tensor, kept: Tensor) -> Tensor:
-    """Filters (B, filters, C, k, k) for the channels that were computed, (B, kept)."""
+    """Return the filters (B, filters, C, k, k) for the channels that were computed, (B, kept)."""
     index = kept[:, None, :, None, None].expand(-1, weight.shape[1], -1, *weight.shape[3:])
     return weight.gather(2, index)
 
 
 def _by_image(x: Tensor, weight: Tensor, like: Convolution) -> Tensor:
-    """Each image (B, C, H, W) with filters of its own (B, filters, C, k, k)."""
+    """Convolve each image (B, C, H, W) with filters of its own (B, filters, C, k, k). Without filters or channels nothing is computed."""
     batch, filters = weight.shape[:2]
     padding, stride, dilation, _ = like.shape
+    if not weight.numel():
+        return x.new_zeros(batch, filters, *strided(x, stride))
     flat = x.reshape(1, -1, *x.shape[2:])
     result = F.conv2d(flat, weight.reshape(-1, *weight.shape[2:]), None, stride, padding, dilation, batch)
     return result.reshape(batch, filters, *result.shape[2:])

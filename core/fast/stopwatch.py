@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.evaluation.evaluate import normalised
 from core.explain.model import Model
-from core.explain.predict import LamSweep, asked_lam, holding
+from core.explain.predict import LamSweep, forced_policy, resolve_lam
 from core.graph.policy import Open
 from core.scale import SLIDER_STEPS, lam_at
 
@@ -28,7 +28,7 @@ class Seconds:
 
 def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None, turns: int = 9) -> Seconds:
     """How long one image (C, H, W) uint8 takes: both networks in turn, after two turns that warm up. Raises GraphError."""
-    x, policy, lam = normalised(image[None]), holding(model.graph, forced or {}), asked_lam(model, lam)
+    x, policy, lam = normalised(image[None]), forced_policy(model.graph, forced or {}), resolve_lam(model, lam)
     gated, static = [], []
     for _ in range(turns + 2):
         begin = time.perf_counter()

@@ -1,5 +1,6 @@
 """What an execution cost, in multiply-adds (MACs) of convolutions and linear layers, control nodes included."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -17,8 +18,11 @@ NOT_COUNTED = ("normalisation", "activation functions", "pooling", "additions", 
 class ChannelGated(Protocol):
     """A module with gates inside."""
 
-    def share(self, kept: Tensor) -> Tensor:
-        """The share of its multiply-adds that is left with the channels that are kept, (B, count) bool: (B,) double."""
+    def share(self, kept: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
+        """Return the share of its multiply-adds that the kept channels, (B, count) bool, leave: (B,) double.
+
+        `shapes`: of its inputs, for one image. The share is exactly what the module computes with these gates outside of training.
+        """
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,6 @@ def _computed(graph: Graph, execution: Execution) -> Tensor:
         share = execution.ran[node.name].to(torch.float64)  # (B,)
         if node.channels is not None:
             part = cast(ChannelGated, graph.parts[node.name])
-            share = share * part.share(execution.gates[node.channels.control][:, node.channels.columns] > 0)
+            share = share * part.share(execution.gates[node.channels.control][:, node.channels.columns] > 0, graph.input_shapes(node))
         shares.append(share)
     return torch.stack(shares, dim=1)

@@ -12,10 +12,17 @@ from core.graph.validation import columns, ordered, validate
 
 
 class Parts(nn.ModuleDict):
-    """The modules of a graph by the names of their nodes, which may be any: torch's own dictionary takes neither "type" nor "train"."""
+    """The modules of a graph by the names of their nodes, which may be any: torch's own dictionary takes neither "type" nor "train".
+
+    A module cannot be assigned, because its shape and cost have to be measured: `Graph.replace` does both.
+    """
+
+    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self._modules.update(parts)
 
     def __setitem__(self, name: str, part: nn.Module) -> None:
-        self._modules[name] = part
+        raise TypeError(f"replace the module of a node by graph.replace({name!r}, module), which measures its shape and cost")
 
 
 class Graph(nn.Module):
@@ -47,36 +54,69 @@ class Graph(nn.Module):
         self.parts = Parts(parts)
         dearest = {control.name: len(control.options) - 1 for control in self.controls}
         self.reference: dict[str, int] = dearest | columns(self.nodes, reference or {})
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.macs: dict[str, int] = {}
-        for node in self.nodes:
-            if node.kind == "input":
-                self.shapes[node.name], self.macs[node.name] = tuple(image), 0
-            else:
-                self.shapes[node.name], self.macs[node.name] = self._measure(node)
-        first = self.outputs[0]
-        for output in self.outputs:
-            if len(self.shapes[output.name]) != 1 or self.shapes[output.name] != self.shapes[first.name]:
-                shapes = f"{first.name!r} sends {self.shapes[first.name]} and {output.name!r} {self.shapes[output.name]}"
-                raise GraphError(f"every output node sends one score per class, but {shapes}: mend their modules")
+        self.shapes: dict[str, tuple[int, ...]] = {self.input.name: tuple(image)}
+        self.macs: dict[str, int] = {self.input.name: 0}
+        for node in self.nodes[1:]:
+            self.shapes[node.name], self.macs[node.name] = self._measure(node, self.parts[node.name], self.shapes)
+        self._check_outputs(self.shapes)
         self.exchange_rate: Tensor
         self.register_buffer("exchange_rate", torch.tensor(1.0))
         self.course: Tensor
         self.register_buffer("course", torch.empty(0))
         self.prices: Tensor
-        self.register_buffer("prices", torch.tensor([self.macs[node.name] for node in self.nodes], dtype=torch.float64))
+        self.register_buffer("prices", self._macs_as_prices())
 
-    def _measure(self, node: Node) -> tuple[tuple[int, ...], int]:
-        shapes = [self.shapes[edge.source] for edge in node.inputs]
+    def replace(self, name: str, part: nn.Module) -> None:
+        """Replace a node's module, and measure its shape and multiply-adds, and those of every later node that reads a changed shape.
+
+        `shapes`, `macs` and `prices` follow; what controllers were told or have learned about costs does not. Raises GraphError if the
+        node has no module, if the new shape does not fit a node that reads it, or if `prices` are not multiply-adds: prices in seconds do
+        not tell what the new module would take. The graph is then left as it was.
+        """
+        node = self.by_name.get(name)
+        if node is None or node.kind == "input":
+            raise GraphError(f"{name!r} has no module to replace: name one of {', '.join(self.parts)}")
+        if not torch.equal(self.prices.cpu(), self._macs_as_prices()):
+            raise GraphError(f"node {name!r}: its price is not its multiply-adds, so replace its module before prices are set")
+        shapes, macs = dict(self.shapes), dict(self.macs)
+        shapes[name], macs[name] = self._measure(node, part, shapes)
+        changed = {name} if shapes[name] != self.shapes[name] else set[str]()
+        for later in self.nodes:
+            if any(edge.source in changed for edge in later.inputs):
+                shapes[later.name], macs[later.name] = self._measure(later, self.parts[later.name], shapes)
+                changed |= {later.name} if shapes[later.name] != self.shapes[later.name] else set()
+        self._check_outputs(shapes)
+        self.parts._modules[name] = part
+        self.shapes.update(shapes)
+        self.macs.update(macs)
+        self.prices.copy_(self._macs_as_prices())
+
+    def input_shapes(self, node: Node) -> list[tuple[int, ...]]:
+        """The shape of what comes along each data edge of a node, for one image."""
+        return [self.shapes[edge.source] for edge in node.inputs]
+
+    def _macs_as_prices(self) -> Tensor:
+        return torch.tensor([self.macs[node.name] for node in self.nodes], dtype=torch.float64)  # (nodes,)
+
+    def _measure(self, node: Node, part: nn.Module, sent: Mapping[str, tuple[int, ...]]) -> tuple[tuple[int, ...], int]:
+        """The shape and the multiply-adds of a node with a module, given the shapes that the nodes before it send."""
+        shapes = [sent[edge.source] for edge in node.inputs]
         channels = 0 if node.channels is None else node.channels.count
         weighed = node.kind == "control"
-        shape, macs = measure(self.parts[node.name], shapes, weighed=weighed, channels=channels, where=f"node {node.name!r}")
+        shape, macs = measure(part, shapes, weighed=weighed, channels=channels, where=f"node {node.name!r}")
         options = len(node.options)
         if node.kind == "control" and shape not in ((options,), (options, 2)):
             raise GraphError(
                 f"control node {node.name!r} has {options} options but its module returns {shape}: return one or two values for each"
             )
         return shape, macs
+
+    def _check_outputs(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        first = self.outputs[0]
+        for output in self.outputs:
+            if len(shapes[output.name]) != 1 or shapes[output.name] != shapes[first.name]:
+                sent = f"{first.name!r} sends {shapes[first.name]} and {output.name!r} {shapes[output.name]}"
+                raise GraphError(f"every output node sends one score per class, but {sent}: mend their modules")
 
     @property
     def input(self) -> Node:

@@ -31,6 +31,6 @@ def expected_share(graph: Graph, execution: Execution) -> Tensor:
             share = torch.stack([opened[gate.control][:, gate.column] for gate in node.gates]).amax(dim=0).double()
         if node.channels is not None:
             part = cast(ChannelGated, graph.parts[node.name])
-            share = share.detach() * part.share(opened[node.channels.control][:, node.channels.columns])
+            share = share.detach() * part.share(opened[node.channels.control][:, node.channels.columns], graph.input_shapes(node))
         total = total + share * price
     return (total / static_price(graph)).float()

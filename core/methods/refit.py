@@ -6,13 +6,11 @@ knows what the later ones will do. Beyond the paper.
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim import AdamW
 
 from core.datasets import Split
@@ -69,17 +67,6 @@ class Trial:
         return torch.where(self.explores[:, None].to(scores.device), drawn, greedy)
 
 
-class Observer(nn.Module):
-    """Stands for a controller and returns what it sees."""
-
-    def __init__(self, part: Controller) -> None:
-        super().__init__()
-        self.part = part
-
-    def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
-        return self.part.features(*seen)
-
-
 def fit_controllers(graph: Graph, kept_back: Split, val: Split, generator: Generator) -> None:
     """Fits every controller of a graph that serves every λ on images that its modules have not learnt from.
 
@@ -120,7 +107,7 @@ def _front(graph: Graph, val: Split) -> list[ParetoPoint]:
 def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels: Tensor, generator: Generator) -> Trials:
     """Every option of a control node tried on images (N, C, H, W), several times over."""
     found: list[Trials] = []
-    with _observed(graph, control, part):
+    with part.register_forward_hook(lambda controller, seen, _: controller.features(*seen)):  # features in place of values
         for some, classes in zip(torch.split(images, FIT_BATCH), torch.split(labels, FIT_BATCH), strict=True):
             lams = torch.rand(DRAWS * len(some), generator=generator).to(some.device)
             policies = _policies(graph, control, len(some), generator)
@@ -153,15 +140,6 @@ def _told(graph: Graph, control: Node, execution: Execution, labels: Tensor, lam
     reached = execution.ran[control.name].view(options, -1)[0]  # (n,)
     seen = execution.values[control.name].view(options, len(lams), -1)[0]
     return Trials(seen[reached], graph.told(lams)[reached], right.T[reached], later.T[reached])
-
-
-@contextmanager
-def _observed(graph: Graph, control: Node, part: Controller) -> Iterator[None]:
-    graph.parts[control.name] = Observer(part)
-    try:
-        yield
-    finally:
-        graph.parts[control.name] = part
 
 
 def fit(part: Controller, trials: Trials, generator: Generator) -> None:

@@ -80,7 +80,7 @@ def header_of(store: Store, run: Run, tensors: Mapping[str, Any]) -> Header:
 
 
 def read_header(file: Path) -> Header:
-    """Return the header of an exported file, with the names of today. Raises StoreError if the file is not an exported run.
+    """Return the header of an exported file, with the current names. Raises StoreError if the file is not an exported run.
 
     Older files: κ is read from the weights.
     """

@@ -86,7 +86,7 @@ class Run(Base):
     config: Mapped[dict[str, Any]] = mapped_column(Plain)
     image: Mapped[list[int] | None] = mapped_column(Plain)  # [C, H, W], once the data have been read
     classes: Mapped[list[str] | None] = mapped_column(Plain)
-    epoch: Mapped[float] = mapped_column(Double, default=0.0)  # of training so far
+    epoch: Mapped[float] = mapped_column(Double, default=0.0)  # trained so far
     epochs: Mapped[int]
     created: Mapped[datetime] = mapped_column(Instant, default=now)
     started: Mapped[datetime | None] = mapped_column(Instant)  # when its last process claimed it

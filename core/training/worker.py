@@ -30,7 +30,7 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
 
     `listen` gets the name of the current activity and how much of it is done, from 0 to 1. An error is stored in the run's row and raised.
     """
-    malloc.keep()
+    malloc.keep_freed_memory()
     run = store.lifecycle.claim(run_id, machine())
     stopping = threading.Event()
     over = threading.Event()
