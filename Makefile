@@ -1,14 +1,25 @@
 # Two commands: `make run` opens the studio, `make test` proves it. Both set up what they need and are quick the second time.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+TRAINING := $(addprefix tests/test_,assembly.py lcnet.py learning.py refit.py)
 
-.PHONY: run test check format docs pictures dot browser
+.PHONY: run test test-long test-portable check format docs pictures dot browser
 
 run: .venv/run dot
 	$(BIN)/python -m app
 
 test: .venv/test dot browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(PYTEST)
+
+# The tests marked `long`, each of which has a quick sibling in `make test`.
+test-long: .venv/test
+	$(PYTEST) -m long
+
+# Tests that train, as on processors without AVX-512 and without AVX: trainings end differently there, what is asserted must hold.
+test-portable: .venv/test
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) $(TRAINING)
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(TRAINING)
 
 check: .venv/test
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""The studio: `python -m app`, with Streamlit's options if you like. What the first page needs is loaded while the browser opens."""
+"""Serve the studio: `python -m app`, followed by Streamlit's options. What the first page needs is loaded while the browser opens."""
 
 import sys
 import threading
@@ -10,13 +10,14 @@ MAIN = Path(__file__).resolve().with_name("main.py")
 
 
 def _load() -> None:
-    """What takes seconds the first time, so that the first page does not wait for it."""
-    from core.explain.warmup import prepare
+    """Import what takes seconds the first time, so that the first page does not wait for it."""
+    from core.fast.warmup import prepare
 
     prepare()
 
 
 def main() -> None:
+    """Start Streamlit with the app."""
     sys.path.insert(0, str(MAIN.parents[1]))
     threading.Thread(target=_load, daemon=True).start()
     sys.argv = ["streamlit", "run", str(MAIN), *sys.argv[1:]]

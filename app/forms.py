@@ -1,4 +1,4 @@
-"""Forms made from the configuration: the registry says what can be chosen, each choice's fields say what can be set."""
+"""The form of the Train page, made from the configuration: the registry lists the choices, and each choice's fields are its options."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +7,19 @@ import streamlit as st
 
 from app.fields import Field, fields, parsed, written
 from core.config import RunConfig, Training, read_lams, read_seeds, run_config
+from core.errors import UserError
 from core.registry import ConfigError, Kind, component, names
 
-FIRST = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
-TITLES = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
-FORESEEN = ("epochs", "seed")  # options of the training that stand open; the rest is folded away
+FIRST: dict[Kind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
+TITLES: dict[Kind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
+FORESEEN = ("epochs", "seed")  # training options that are always visible; the others are folded away
 
-
-EVERY, ONE, SEVERAL = "one network for every λ", "one λ", "a sweep"
+EVERY, ONE, SEVERAL = "One network for every λ", "One network for one λ", "Sweep: several networks"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the form asks for: one run, or where there are several λ and seeds a sweep. A λ of none is one network for every λ."""
+    """What the form describes: one run, or a sweep over several λ and seeds. A λ of none is one network for every λ."""
 
     config: RunConfig
     lams: tuple[float | None, ...] = ()
@@ -28,21 +28,23 @@ class Plan:
 
 
 def plan() -> Plan | None:
-    """The form; none, with one line that says why, as long as it makes no run."""
-    chosen: dict[str, Any] = {}
+    """Draw the form; return its plan, or none and show one line that says why."""
+    chosen: dict[Kind, str] = {}
     for column, kind in zip(st.columns(3), TITLES, strict=True):
         with column:
             chosen[kind] = _choose(kind)
-    every = st.segmented_control(
-        "λ: how accuracy and cost are weighed",
+    scope = st.segmented_control(
+        "Which λ to train for",
         [EVERY, ONE, SEVERAL],
         default=EVERY,
         required=True,
         key="form-lam-choice",
-        help="One network for every λ serves the slider. One λ is the published way: a network for each. A sweep trains several runs.",
+        help="λ weighs accuracy against cost. One network for every λ gives Explore a slider. A network for one λ is what the papers "
+        "train. A sweep trains several networks, one after the other.",
     )
-    lam = st.slider("λ", 0.0, 1.0, 0.6, 0.05, key="form-lam", help="0: cost alone counts · 1: accuracy alone") if every == ONE else None
-    lams, seeds, statics = _several() if every == SEVERAL else ("", "", False)
+    lam_help = "0: only low cost counts. 1: only accuracy counts."
+    lam = st.slider("λ", 0.0, 1.0, 0.6, 0.05, key="form-lam", help=lam_help) if scope == ONE else None
+    lams, seeds, statics = _sweep() if scope == SEVERAL else ("", "", False)
     training_fields = {field.name: field for field in fields(Training)}
     training = {}
     for column, name in zip(st.columns(len(FORESEEN)), FORESEEN, strict=True):
@@ -51,7 +53,7 @@ def plan() -> Plan | None:
     problems: list[str] = []
     options = {kind: _options(kind, name, problems) for kind, name in chosen.items()}
     with st.expander("Training options"):
-        training |= _all([field for field in training_fields.values() if field.name not in FORESEEN], "training", problems)
+        training |= _draw_all([field for field in training_fields.values() if field.name not in FORESEEN], "training", problems)
     try:
         if problems:
             raise ConfigError(problems[0])
@@ -62,46 +64,55 @@ def plan() -> Plan | None:
             lam=lam,
             training=training,
         )
-        if every != SEVERAL:
+        if scope != SEVERAL:
             return Plan(config)
         return Plan(config, read_lams(lams), read_seeds(seeds), statics)
-    except ConfigError as error:
+    except UserError as error:
         st.error(str(error), icon=":material/error:")
         return None
 
 
-def _several() -> tuple[str, str, bool]:
-    """The fields of a sweep: its λ, its seeds, and whether static networks are trained beside it."""
+def _sweep() -> tuple[str, str, bool]:
+    """Draw the fields of a sweep; return its λ, its seeds, and whether static networks are trained too."""
     left, right = st.columns(2)
     lams = left.text_input(
-        "λ of the sweep", "every, 0.2, 0.4, 0.6, 0.8", key="form-lams", help="with commas; “every” is one network for every λ"
+        "Values of λ",
+        "every, 0.2, 0.4, 0.6, 0.8",
+        key="form-lams",
+        help="Separated by commas. “every” stands for one network that serves every λ.",
     )
-    seeds = right.text_input("Seeds of the sweep", "0", key="form-seeds", help="with commas; each λ is trained with each seed")
-    statics = st.toggle("Also train every path as a static network", False, key="form-statics", help="what a gated network has to beat")
+    seeds = right.text_input("Seeds", "0", key="form-seeds", help="Separated by commas. Each λ is trained once with each seed.")
+    statics = st.toggle(
+        "Also train every route as a static network",
+        False,
+        key="form-statics",
+        help="Static networks are the baselines that a gated network has to beat.",
+    )
     return lams, seeds, statics
 
 
 def draw(field: Field, where: str) -> Any:
-    """One option's widget; returns its value. Raises ValueError for a list that cannot be read.
+    """Draw one option's widget; return its value. Raises ValueError for a list that cannot be read.
 
-    Numbers have no bounds here: the browser would put another in place of one out of bounds, without a word. The configuration refuses it.
+    Numbers have no bounds here, because the browser would silently replace one out of bounds. The configuration refuses it instead.
     """
-    key, title, hint = f"form-{where}-{field.name}", field.title, field.help or None
+    key, label, hint = f"form-{where}-{field.name}", field.label, field.help or None
     match field.kind:
         case "flag":
-            return st.toggle(title, field.default, help=hint, key=key)
+            return st.toggle(label, field.default, help=hint, key=key)
         case "choice":
-            return st.selectbox(title, field.choices, index=field.choices.index(field.default), help=hint, key=key)
+            return st.selectbox(label, field.choices, index=field.choices.index(field.default), help=hint, key=key)
         case "integer":
-            return st.number_input(title, None, None, field.default, 1, help=hint, key=key, placeholder="none")
+            return st.number_input(label, None, None, field.default, 1, help=hint, key=key, placeholder="none")
         case "number":
-            return st.number_input(title, None, None, field.default, step(field), format="%g", help=hint, key=key, placeholder="none")
+            return st.number_input(label, None, None, field.default, step(field), format="%g", help=hint, key=key, placeholder="none")
         case "list":
-            return parsed(field, st.text_input(title, written(field), help=hint, key=key))
+            return parsed(field, st.text_input(label, written(field), help=hint, key=key))
         case "groups":
-            return parsed(field, st.text_input(title, written(field), help=f"{field.help}; groups with semicolons between them", key=key))
+            hint = f"{field.help}. Separate groups by semicolons."
+            return parsed(field, st.text_input(label, written(field), help=hint, key=key))
         case _:
-            return st.text_input(title, field.default or "", help=hint, key=key)
+            return st.text_input(label, field.default or "", help=hint, key=key)
 
 
 def _choose(kind: Kind) -> str:
@@ -117,10 +128,11 @@ def _options(kind: Kind, name: str, problems: list[str]) -> dict[str, Any]:
     if not known:
         return {}
     with st.expander(f"{TITLES[kind]} options"):
-        return _all(known, f"{kind}-{name}", problems)
+        return _draw_all(known, f"{kind}-{name}", problems)
 
 
-def _all(known: list[Field], where: str, problems: list[str]) -> dict[str, Any]:
+def _draw_all(known: list[Field], where: str, problems: list[str]) -> dict[str, Any]:
+    """Draw options in two columns; return their values, and add to `problems` what cannot be read."""
     values = {}
     columns = st.columns(2)
     for index, field in enumerate(known):
@@ -133,7 +145,7 @@ def _all(known: list[Field], where: str, problems: list[str]) -> dict[str, Any]:
 
 
 def step(field: Field) -> float:
-    """A step of a useful size: a tenth of the default's magnitude."""
+    """Return the step of a number's buttons: the largest power of ten that does not exceed the default."""
     default = abs(field.default or 1.0)
     step = 10.0
     while step > default:

@@ -1,22 +1,23 @@
-"""The app: what each visit runs; `python -m app` serves it, and so does `streamlit run app/main.py`, from any folder."""
+"""The app that every visit runs. `python -m app` serves it, and so does `streamlit run app/main.py` from any folder."""
 
 import sys
 from pathlib import Path
 
 ROOT = str(Path(__file__).resolve().parents[1])
-if ROOT not in sys.path:  # `streamlit run` puts this file's own folder there alone
+if ROOT not in sys.path:  # `streamlit run` adds only this file's own folder
     sys.path.insert(0, ROOT)
 
 import streamlit as st  # noqa: E402
 
 from app import state  # noqa: E402
-from core.store import StoreError  # noqa: E402
+from core.errors import UserError  # noqa: E402
 
 APP = Path(__file__).resolve().parent
-PAGES = APP / "screens"  # a folder called "pages" would be served without this file, by Streamlit's older rule
+PAGES = APP / "screens"  # Streamlit would serve a folder called "pages" without this file
 
 
 def main() -> None:
+    """Draw the navigation and the chosen page."""
     st.set_page_config(page_title="Gatescope", page_icon=str(APP / "icon.svg"), layout="wide")
     st.logo(str(APP / "icon.svg"), size="large")
     st.html(APP / "style.css")
@@ -29,7 +30,7 @@ def main() -> None:
     page = st.navigation(pages)
     try:
         state.store()
-    except StoreError as error:
+    except UserError as error:
         st.error(str(error), icon=":material/database_off:")
         st.stop()
     page.run()

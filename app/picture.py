@@ -1,4 +1,4 @@
-"""The image that the network is asked about: a sample of its dataset, or a picture of the user's."""
+"""The image column of Explore: a sample of the run's dataset, or a person's own picture, distorted if they wish."""
 
 import base64
 import html
@@ -16,140 +16,140 @@ from PIL import Image, ImageOps
 from app import state
 from app.components.sketch import sketch
 from app.wording import plain
-from core.datasets import DataError
-from core.registry import ConfigError, choose
+from core.errors import UserError
+from core.registry import choose
 from core.store import Run
 
 if TYPE_CHECKING:
-    from core.explain.model import Model
-    from core.explain.predict import Tensor
+    from core.explain.model import ImageTensor, Model
 
-OVERLAID = 192  # pixels a side of an image with colours over it
+OVERLAID = 192  # side of an image under attribution colours, in pixels
 THUMBNAIL = 48
 PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
-HARDER = {"noise": "Noise", "blur": "Blur", "turn": "Turn", "cover": "Cover", "fade": "Less contrast"}
-MAPS, ACROSS, TILE, GAP = 16, 8, 64, 4  # feature maps that are shown, in a row, and their side and distance in pixels
-SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: least, largest, middle
-FOR, AGAINST = (13, 148, 136), (217, 119, 6)
+DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Cover", "fade": "Less contrast"}
+MAPS, PER_ROW, TILE, GAP = 16, 8, 64, 4  # feature maps shown, in total and per row; their side and distance in pixels
+SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: smallest, largest, middle value
+FAVOURABLE, ADVERSE = (13, 148, 136), (217, 119, 6)  # colours of attributions
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The image that the network is asked about, (C, H, W) uint8; what it is, in words; the part of an address that names it; its class.
+class ShownImage:
+    """The network's input (C, H, W), what it shows in words, its part of the address, and its class where that is known.
 
-    There is no such part for pictures of a person's own: they stay private. Only samples of a dataset have a class that is known.
+    A person's own picture stays private: no address names it. Only samples of the run's dataset have a known class.
     """
 
-    image: "Tensor"
-    told: str
+    image: "ImageTensor"
+    description: str
     query: Mapping[str, str] | None
     label: str | None = None
 
 
-def choose_image(run: Run, sha256: str, model: "Model") -> Shown | None:
-    """Shows the image as the network sees it, and what else there is to choose; none before there is an image."""
+def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
+    """Draw the column; return the chosen image, or none until there is one."""
     channels, height, width = model.image
-    st.caption(f"As the network sees it ({width}×{height}{', grey' if channels == 1 else ''})")
+    st.caption(f"What the network sees: {width}×{height} pixels{', grey' if channels == 1 else ''}")
     frame = st.container()
     sample = _sample(run, sha256, model)
     with st.container(key="own-picture"):
         own = _own(run, model)
         strengths = _strengths()
     if own is None and sample is not None and st.session_state.get("source") == "own":
-        _prefer("sample", run)  # it was taken away, or cannot be read: the samples show again which of them is seen
+        _prefer("sample", run)  # the picture was removed or cannot be read: mark the sample that is shown instead
         st.rerun()
     chosen = own if own is not None and (st.session_state.get("source") == "own" or sample is None) else sample
     if chosen is None:
         return None
-    made = _harder(chosen, strengths)
+    distorted = _distorted(chosen, strengths)
     with frame:
-        show(enlarged(made.image, 1), made.told)
-    return made
+        show(enlarged(distorted.image, 1), distorted.description)
+    return distorted
 
 
-def show(image: Image.Image, told: str) -> None:
-    """A picture as wide as there is room, with words below it that are also read out for it: Streamlit's own pictures say nothing."""
-    words = html.escape(told)
+def show(image: Image.Image, caption: str) -> None:
+    """Show a picture at full width with a caption that screen readers read too: `st.image` has no alternative text."""
+    words = html.escape(caption)
     st.html(
         f'<figure style="margin:0"><img src="{_url(image)}" alt="{words}" style="{PICTURE}">'
         f'<figcaption style="text-align:center;padding:6px 0;font-size:14px;opacity:0.75">{words}</figcaption></figure>'
     )
 
 
-def _harder(chosen: Shown, strengths: Mapping[str, float]) -> Shown:
-    """The image, distorted as far as a person wants it to be."""
+def _distorted(chosen: ShownImage, strengths: Mapping[str, float]) -> ShownImage:
+    """Return the image with these distortions."""
     from core.datasets.sources.distortion import Distortion, distort
 
     by = Distortion(**strengths)
     if by.nothing:
         return chosen
-    set_to = {name: f"{strength:g}" for name, strength in strengths.items() if strength}
-    query = None if chosen.query is None else {**chosen.query, **set_to}
-    return Shown(distort(chosen.image, by), f"{chosen.told}, made harder", query, chosen.label)
+    parameters = {name: f"{strength:g}" for name, strength in strengths.items() if strength}
+    query = None if chosen.query is None else {**chosen.query, **parameters}
+    return ShownImage(distort(chosen.image, by), f"{chosen.description}, distorted", query, chosen.label)
 
 
 def _strengths() -> dict[str, float]:
-    """How much harder the image is to be made: at first what the address says."""
-    asked = {name: _number(st.query_params.get(name)) for name in HARDER}
-    for name in HARDER:
-        st.session_state.setdefault(f"harder-{name}", round(20 * asked[name]) * 5)
-    with st.expander("Make it harder", icon=":material/blur_on:", expanded=any(st.session_state[f"harder-{name}"] for name in HARDER)):
+    """Draw the distortion sliders; return their values from 0 to 1. They begin at those of the address."""
+    first = {name: _strength(st.query_params.get(name)) for name in DISTORTIONS}
+    for name in DISTORTIONS:
+        st.session_state.setdefault(f"distortion-{name}", round(20 * first[name]) * 5)
+    distorts = any(st.session_state[f"distortion-{name}"] for name in DISTORTIONS)
+    with st.expander("Make it harder", icon=":material/blur_on:", expanded=distorts):
         strengths = {
-            name: st.slider(title, 0, 100, step=5, format="%d%%", key=f"harder-{name}", persist_state="session") / 100
-            for name, title in HARDER.items()
+            name: st.slider(title, 0, 100, step=5, format="%d%%", key=f"distortion-{name}", persist_state="session") / 100
+            for name, title in DISTORTIONS.items()
         }
-        st.button("As it was", on_click=_as_it_was, icon=":material/undo:", disabled=not any(strengths.values()))
+        st.button("Undo all", on_click=_undo, icon=":material/undo:", disabled=not any(strengths.values()))
     return strengths
 
 
-def _number(text: str | None) -> float:
-    """A strength from an address, from 0 to 1; 0 if it is none."""
+def _strength(text: str | None) -> float:
+    """Return a strength in an address, from 0 to 1; 0 where it is not a number."""
     try:
-        asked = float(text or 0)
+        strength = float(text or 0)
     except ValueError:
         return 0.0
-    return min(max(asked, 0.0), 1.0) if math.isfinite(asked) else 0.0
+    return min(max(strength, 0.0), 1.0) if math.isfinite(strength) else 0.0
 
 
-def _as_it_was() -> None:
-    for name in HARDER:
-        st.session_state[f"harder-{name}"] = 0
+def _undo() -> None:
+    for name in DISTORTIONS:
+        st.session_state[f"distortion-{name}"] = 0
 
 
-def enlarged(image: "Tensor", side: int) -> Image.Image:
-    """An image (C, H, W) uint8 in whole steps up to about `side` pixels, each of its pixels a square."""
+def enlarged(image: "ImageTensor", side: int) -> Image.Image:
+    """Return an image (C, H, W) enlarged in whole steps to at most about `side` pixels, so that its pixels are squares."""
     values = image.permute(1, 2, 0).numpy()  # (H, W, C)
     picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
     times = max(side // max(picture.size), 1)
     return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
 
 
-def maps(sent: "Tensor") -> Image.Image:
-    """The channels of a feature map (C, H, W) that vary most, side by side, each from its least (dark) to its largest value (light)."""
-    order = sent.flatten(1).std(dim=1).argsort(descending=True)[:MAPS]
+def feature_maps(output: "ImageTensor") -> Image.Image:
+    """Return the most varied channels of a feature map (C, H, W) as tiles, each from its smallest (dark) to its largest value (light)."""
+    order = output.flatten(1).std(dim=1).argsort(descending=True)[:MAPS]
     tiles = []
-    for channel in sent[order].numpy():
+    for channel in output[order].numpy():
         low, high = float(channel.min()), float(channel.max())
         grey = Image.fromarray(((channel - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
         tiles.append(ImageOps.colorize(grey.resize((TILE, TILE), Image.Resampling.NEAREST), *SHADES))
-    rows = -(-len(tiles) // ACROSS)
-    sheet = Image.new("RGB", (min(len(tiles), ACROSS) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP), SHADES[1])
+    rows = -(-len(tiles) // PER_ROW)
+    sheet = Image.new("RGB", (min(len(tiles), PER_ROW) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP), SHADES[1])
     for number, tile in enumerate(tiles):
-        sheet.paste(tile, (number % ACROSS * (TILE + GAP), number // ACROSS * (TILE + GAP)))
+        sheet.paste(tile, (number % PER_ROW * (TILE + GAP), number // PER_ROW * (TILE + GAP)))
     return sheet
 
 
-def overlaid(image: "Tensor", spoke: "Tensor") -> Image.Image:
-    """An image (C, H, W) in grey, and over it what spoke for (H, W positive, green) and against (negative, orange)."""
+def overlaid(image: "ImageTensor", attributed: "ImageTensor") -> Image.Image:
+    """Return an image (C, H, W) in grey under its attributions (H, W): green where positive, orange where negative."""
     grey = np.asarray(enlarged(image, OVERLAID).convert("L").convert("RGB"), dtype=np.float32)
-    strength = spoke.numpy() / max(float(spoke.abs().max()), 1e-12)
+    strength = attributed.numpy() / max(float(attributed.abs().max()), 1e-12)
     wide = np.asarray(Image.fromarray(strength.astype(np.float32)).resize(grey.shape[1::-1], Image.Resampling.BILINEAR))[..., None]
-    ink = np.where(wide > 0, np.array(FOR, dtype=np.float32), np.array(AGAINST, dtype=np.float32))
+    ink = np.where(wide > 0, np.array(FAVOURABLE, dtype=np.float32), np.array(ADVERSE, dtype=np.float32))
     return Image.fromarray((grey + (ink - grey) * np.abs(wide) * 0.85).clip(0, 255).astype(np.uint8))
 
 
-def data_url(image: "Tensor") -> str:
-    """A small picture of an image as a data URL."""
+def data_url(image: "ImageTensor") -> str:
+    """Return a small picture of an image as a data URL."""
     return _url(enlarged(image, THUMBNAIL))
 
 
@@ -159,23 +159,23 @@ def _url(picture: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _sample(run: Run, sha256: str, model: "Model") -> Shown | None:
-    """The sample that is chosen; none where there is none.
+def _sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
+    """Draw the samples; return the chosen one, or none where there are none.
 
-    Where the images of the run's dataset are not at hand, photographs stand for them.
+    Photographs replace a dataset whose images are not on this computer.
     """
     try:
         labels, images = state.samples(run.config["dataset"])
-        if strange := sorted(set(labels) - set(model.classes)):
-            raise DataError(f"they are of classes that the run does not know: {', '.join(strange)}")
-        first, what, known = state.telling(run, sha256), "a test image of class ", True
-    except (DataError, ConfigError, OSError) as error:
+        if unknown := sorted(set(labels) - set(model.classes)):
+            raise UserError(f"they belong to classes that the run does not know: {', '.join(unknown)}")
+        first, what, known = state.most_varied_sample(run, sha256), "Test image of class ", True
+    except (UserError, OSError) as error:
         if model.image[0] == 1:
-            st.caption(f"No samples: {error}")
+            st.caption(f"There are no samples: {error}")
             return None
         labels, images = state.photographs(model.image)
-        first, what, known = 0, "a photograph of ", False
-        st.caption(f"The images of {run.dataset} are not on this computer; photographs stand for them.", help=str(error))
+        first, what, known = 0, "Photograph of ", False
+        st.caption(f"The images of {run.dataset} are not on this computer. These photographs replace them.", help=str(error))
     asked = st.query_params.get("sample", "")
     first = int(asked) if asked in map(str, range(len(labels))) else first
     key = _sample_key(run)
@@ -192,26 +192,26 @@ def _sample(run: Run, sha256: str, model: "Model") -> Shown | None:
         persist_state="session",
     )
     shown = first if chosen is None else chosen
-    return Shown(images[shown], what + labels[shown], {"sample": str(shown)}, labels[shown] if known else None)
+    return ShownImage(images[shown], what + labels[shown], {"sample": str(shown)}, labels[shown] if known else None)
 
 
 def _sample_key(run: Run) -> str:
-    """Runs that know the same images keep the same one of them."""
+    """Return a key that runs with the same samples share, so that the sample stays when the run changes."""
     return f"sample-{json.dumps(choose('datasets', run.config['dataset']).model_dump(mode='json'), sort_keys=True)}"
 
 
-def _own(run: Run, model: "Model") -> Shown | None:
-    """A picture of the person's own: drawn, pasted, from a file or the camera, whichever came last."""
-    from core.datasets.sources.picture import PictureError, read_picture, to_tensor
+def _own(run: Run, model: "Model") -> ShownImage | None:
+    """Draw the ways to bring a picture of one's own; return it, or none."""
+    from core.datasets.sources.picture import read_picture, to_tensor
 
-    ways = ["File", "Camera", "Draw" if model.image[0] == 1 else "Paste"]
-    private = "It goes to this server alone and is not stored; links do not hold it."
-    way = st.segmented_control("Your own picture", ways, default="File", required=True, key=f"way-{model.image[0]}", help=private)
+    sources = ["File", "Camera", "Draw" if model.image[0] == 1 else "Paste"]
+    private = "Your picture is sent to this server only and is not stored. Links do not include it."
+    source = st.segmented_control("Your own picture", sources, default="File", required=True, key=f"source-{model.image[0]}", help=private)
     name, data = "picture", None
-    if way == "File":
+    if source == "File":
         file = st.file_uploader("Your own picture", key="upload", on_change=_prefer, args=("own", run), label_visibility="collapsed")
         name, data = (file.name, file.getvalue()) if file else (name, None)
-    elif way == "Camera":
+    elif source == "Camera":
         photo = st.camera_input("Camera", key="camera", on_change=_prefer, args=("own", run), label_visibility="collapsed")
         data = photo.getvalue() if photo else None
     else:
@@ -219,14 +219,14 @@ def _own(run: Run, model: "Model") -> Shown | None:
     if data is None:
         return None
     try:
-        return Shown(to_tensor(read_picture(data, name=name), model.image), "your picture", None)
-    except PictureError as error:
+        return ShownImage(to_tensor(read_picture(data, name=name), model.image), "Your picture", None)
+    except UserError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
 
 
 def _prefer(source: str, run: Run) -> None:
-    """Remembers where the image comes from: what was touched last. No sample is marked while another picture is seen."""
+    """Remember which source was used last. No sample is marked while a person's own picture is shown."""
     st.session_state["source"] = source
     if source == "own":
         st.session_state[_sample_key(run)] = None

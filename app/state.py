@@ -3,25 +3,30 @@
 import json
 import os
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
+from app import address
+from app.graph_view.view import Times
+from core.datasets import Dataset
+from core.registry import choose
 from core.store import Run, Store
 from core.store.references import load_references
 
 if TYPE_CHECKING:
-    from core.explain.model import Model
-    from core.explain.predict import LamSweep, Tensor
+    from core.explain.model import ImageTensor, Model
+    from core.explain.predict import LamSweep
 
-Held = tuple[tuple[str, bool], ...]
-SAMPLES = 8  # stills to choose from
+ForcedNodes = tuple[tuple[str, bool], ...]
+SAMPLES = 8  # sample images to choose from
 MODELS = 4  # networks kept in memory
-SWEEPS = 64  # images whose views are kept in memory
+SWEEPS = 64  # images whose sweeps are kept in memory
+COMPARED_LAMS = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the routes of samples are compared
 
 
 def store() -> Store:
-    """The store that the environment's GATESCOPE_DB names, or the project's own, with the runs that ship with the project in it."""
+    """Return the store that GATESCOPE_DB names, or else the project's own, with the reference runs in it."""
     return _store(os.environ.get("GATESCOPE_DB"))
 
 
@@ -33,13 +38,13 @@ def _store(url: str | None) -> Store:
 
 
 def weights(run: Run) -> str | None:
-    """Which weights a run has now; none before its first epoch is over."""
+    """Return the hash of a run's latest weights; none before its first epoch is over."""
     latest = store().checkpoints.latest(run.id)
     return latest[0].sha256 if latest else None
 
 
 def model(run: Run, sha256: str) -> "Model":
-    """A run's network with these weights. Raises StoreError, ConfigError or CheckpointError, one line each."""
+    """Return a run's network with these weights. Raises UserError."""
     return _model(store().url, run.id, sha256)
 
 
@@ -51,96 +56,87 @@ def _model(url: str, run_id: int, sha256: str) -> "Model":
     return load_model(store(), run_id)
 
 
-def samples(dataset: Mapping[str, Any]) -> tuple[list[str], "Tensor"]:
-    """The classes of a few test images, as different as can be, and the images, (N, C, H, W) uint8. Raises ConfigError or DataError."""
+def samples(dataset: Mapping[str, Any]) -> tuple[list[str], "ImageTensor"]:
+    """Return the classes of a few test images from as many classes as possible, and the images (N, C, H, W). Raises UserError."""
     return _samples(json.dumps(dataset, sort_keys=True))
 
 
 @st.cache_resource(max_entries=MODELS, show_spinner="Fetching sample images…")
-def _samples(dataset: str) -> tuple[list[str], "Tensor"]:
-    from core.registry import choose
-
-    stills, classes = choose("datasets", json.loads(dataset)).samples(SAMPLES)
-    return [classes[label] for label in stills.labels.tolist()], stills.images
+def _samples(dataset: str) -> tuple[list[str], "ImageTensor"]:
+    found, classes = cast(Dataset, choose("datasets", json.loads(dataset))).samples(SAMPLES)
+    return [classes[label] for label in found.labels.tolist()], found.images
 
 
-def telling(run: Run, sha256: str) -> int:
-    """The first of the samples that takes the most different routes along λ."""
-    return _telling(store().url, run.id, sha256, model(run, sha256), samples(run.config["dataset"])[1])
+def most_varied_sample(run: Run, sha256: str) -> int:
+    """Return the first of the samples that takes the most different routes along λ."""
+    return _most_varied(store().url, run.id, sha256, model(run, sha256), samples(run.config["dataset"])[1])
 
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
-def _telling(url: str, run_id: int, sha256: str, _model: "Model", _images: "Tensor") -> int:
+def _most_varied(url: str, run_id: int, sha256: str, _model: "Model", _images: "ImageTensor") -> int:
     from core.explain.predict import predict
 
-    if not _model.graph.every_lam:
+    if not _model.graph.tradeoff.every_lam:
         return 0
-    courses = zip(
-        *([tuple(trace.executed) for trace in predict(_model, _images, lam=lam)] for lam in (0.1, 0.3, 0.5, 0.7, 0.9)), strict=True
-    )
-    changes = [len(set(course)) for course in courses]
-    return changes.index(max(changes))
+    routes = [[tuple(trace.executed) for trace in predict(_model, _images, lam=lam)] for lam in COMPARED_LAMS]
+    different = [len(set(along)) for along in zip(*routes, strict=True)]
+    return different.index(max(different))
 
 
 @st.cache_resource(show_spinner=False)
-def photographs(image: tuple[int, int, int]) -> "tuple[list[str], Tensor]":
-    """What each of some photographs shows, and the photographs (N, C, H, W) uint8."""
+def photographs(image: tuple[int, int, int]) -> "tuple[list[str], ImageTensor]":
+    """Return what a few photographs show, and the photographs (N, C, H, W)."""
     from core.datasets.sources.photographs import photographs as read
 
     return read(image)
 
 
-def swept(run: Run, sha256: str, image: "Tensor", held: Mapping[str, bool]) -> "LamSweep":
-    """One image at every λ with some nodes held on or off, computed once for each network and image. Raises GraphError."""
-    return _swept(store().url, run.id, sha256, image.numpy().tobytes(), tuple(sorted(held.items())), model(run, sha256), image)
+def sweep(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> "LamSweep":
+    """Return one image (C, H, W) at every λ with some nodes forced on (True) or off. Raises UserError."""
+    return _sweep(store().url, run.id, sha256, image.numpy().tobytes(), tuple(sorted(forced.items())), model(run, sha256), image)
 
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
-def _swept(url: str, run_id: int, sha256: str, pixels: bytes, held: Held, _model: "Model", _image: "Tensor") -> "LamSweep":
+def _sweep(url: str, run_id: int, sha256: str, pixels: bytes, forced: ForcedNodes, _model: "Model", _image: "ImageTensor") -> "LamSweep":
     from core.explain.predict import sweep_lam
 
-    return sweep_lam(_model, _image, dict(held))
+    return sweep_lam(_model, _image, dict(forced))
 
 
-def timed(run: Run, sha256: str, image: "Tensor", held: Mapping[str, bool]) -> tuple[list[float], float]:
-    """Seconds of one image along each stretch of λ, and of the static network, measured once for each network and image."""
-    sweep = swept(run, sha256, image, held)
-    return _timed(store().url, run.id, sha256, image.numpy().tobytes(), tuple(sorted(held.items())), model(run, sha256), image, sweep)
+def times(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> Times:
+    """Return how long an image (C, H, W) takes at each λ; measured once for each network, image and choice of forced nodes."""
+    along = sweep(run, sha256, image, forced)
+    return _times(store().url, run.id, sha256, image.numpy().tobytes(), tuple(sorted(forced.items())), model(run, sha256), image, along)
 
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
-def _timed(
-    url: str, run_id: int, sha256: str, pixels: bytes, held: Held, _model: "Model", _image: "Tensor", _sweep: "LamSweep"
-) -> tuple[list[float], float]:
+def _times(
+    url: str, run_id: int, sha256: str, pixels: bytes, forced: ForcedNodes, _model: "Model", _image: "ImageTensor", _sweep: "LamSweep"
+) -> Times:
     from core.fast.stopwatch import timed_along
 
-    return timed_along(_model, _image, _sweep, dict(held))
+    return Times(*timed_along(_model, _image, _sweep, dict(forced)))
 
 
-def held(run: Run, gated: Collection[str]) -> dict[str, bool]:
-    """The nodes of a run's network that a person holds on or off, to be changed in place; at first those `gated` that the address names."""
-    key = f"held-{run.id}"
-    if key not in st.session_state:
-        asked = st.query_params.get("hold", "") if st.query_params.get("run") == run.name else ""
-        named = (part.rpartition(":") for part in asked.split(",") if part)
-        st.session_state[key] = {name: how == "on" for name, _, how in named if how in ("on", "off") and name in gated}
-    kept: dict[str, bool] = st.session_state[key]
-    return kept
+def forced(run: Run, gated: Collection[str]) -> dict[str, bool]:
+    """Return the nodes of a run that a person forces on (True) or off, to be changed in place; at first those in the address."""
+    nodes: dict[str, bool] = st.session_state.setdefault(f"forced-{run.id}", address.forced_nodes(run.name, gated))
+    return nodes
 
 
-def times_let_go(run: Run) -> int:
-    """How often what is held was changed by something else than the node's own control."""
-    return int(st.session_state.get(f"let-go-{run.id}", 0))
-
-
-def hold_instead(run: Run, nodes: Mapping[str, bool]) -> None:
-    """Holds these nodes of a run's network and lets go of all others."""
-    kept: dict[str, bool] = st.session_state[f"held-{run.id}"]
+def force_only(run: Run, nodes: Mapping[str, bool]) -> None:
+    """Force these nodes of a run, and no others."""
+    kept: dict[str, bool] = st.session_state[f"forced-{run.id}"]
     kept.clear()
     kept.update(nodes)
-    st.session_state[f"let-go-{run.id}"] = times_let_go(run) + 1
+    st.session_state[f"forced-version-{run.id}"] = forced_version(run) + 1
+
+
+def forced_version(run: Run) -> int:
+    """Return how often `force_only` changed a run: widgets that show what is forced carry it in their keys."""
+    return int(st.session_state.get(f"forced-version-{run.id}", 0))
 
 
 def parameters(model: "Model") -> dict[str, int]:
-    """How many parameters each node has."""
+    """Return the number of parameters of each node."""
     return {name: sum(values.numel() for values in part.parameters()) for name, part in model.graph.parts.items()}

@@ -1,4 +1,4 @@
-"""A choice: everything that one run needs to be repeated."""
+"""Run configuration: everything needed to reproduce a run."""
 
 import json
 import shlex
@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.architectures import Architecture
 from core.datasets import Dataset
-from core.methods import Method, Pupil
+from core.methods import DistillingMethod, Method
 from core.registry import ConfigError, choose, first_line
 from core.store.record import RunRecord
 
@@ -20,7 +20,7 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training images")
-    batch_size: int = Field(64, ge=2, le=65_536, description="Images per step")
+    batch_size: int = Field(64, ge=2, le=65_536, title="Batch size (images)", description="Images per step")
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
         description="adamw, or sgd with Nesterov momentum 0.9, which needs another learning rate and weight decay (0.1 and 5e-4, "
@@ -30,20 +30,28 @@ class Training(BaseModel):
         2e-3, gt=0, le=10, description="Peak learning rate, reached after a warm-up and followed by a cosine decay"
     )
     control_rate: float = Field(
-        1.0, gt=0, le=100, description="Learning-rate multiplier of the control nodes; above 1 where the modules are already trained"
+        1.0,
+        gt=0,
+        le=100,
+        title="Controller learning rate (multiplier)",
+        description="Learning-rate multiplier of the control nodes; above 1 where the modules are already trained",
     )
     weight_decay: float = Field(1e-2, ge=0, le=1, description="Weight decay; biases, norms and controllers have none")
-    seed: int = Field(0, ge=0, lt=2**31, description="Seed of the initial weights, the order of the images and every random choice")
+    seed: int = Field(
+        0, ge=0, lt=2**31, title="Training seed", description="Seed of the initial weights, the order of the images and every random choice"
+    )
     freeze_bn: float = Field(
         0.0,
         validation_alias=AliasChoices("freeze_bn", "settled"),
         ge=0,
         le=1,
+        title="Freeze batch norm (final fraction of training)",
         description="Final fraction of the training during which batch-norm statistics are frozen",
     )
     init_from: str = Field(
         "",
         validation_alias=AliasChoices("init_from", "start"),
+        title="Initialise from (file)",
         description="Checkpoint to initialise from: an exported run, or published .safetensors or .pth weights; {seed} in its name "
         "stands for the seed (empty: random weights)",
     )
@@ -53,6 +61,7 @@ class Training(BaseModel):
     weights_dtype: Literal["float32", "float16"] = Field(
         "float32",
         validation_alias=AliasChoices("weights_dtype", "stored"),
+        title="Precision of stored weights",
         description="Precision in which trained weights are kept; float16 halves the files, and all figures are those of the "
         "rounded weights",
     )
@@ -84,13 +93,14 @@ class RunConfig(BaseModel):
         if trained and not there:
             raise ValueError(f"{self.architecture.name} has no control nodes for method {self.method.name}: choose method static")
         if trained and there != trained:
-            how = {"one": "pick one of several options", "each": "open each gate by itself"}
-            shape, method = self.architecture.name, self.method.name
-            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {method} trains those that {how[trained]}")
+            how = {"one": "pick one of several options", "each": "open each gate on its own"}
+            shape, name = self.architecture.name, self.method.name
+            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {name} trains control nodes that {how[trained]}")
         if self.method.continues and not self.training.init_from:
-            raise ValueError("this takes over what another network's gates do: name its exported file in training.init_from")
-        if isinstance(self.method, Pupil) and self.method.distillation_weight and not (self.method.teacher or self.training.init_from):
-            raise ValueError("there is nothing to distil: name an exported run in method.teacher, or begin with one in training.init_from")
+            raise ValueError("these gates are copied from a trained network: name its exported file in training.init_from")
+        method = self.method
+        if isinstance(method, DistillingMethod) and method.distillation_weight and not (method.teacher or self.training.init_from):
+            raise ValueError("there is nothing to distil: name an exported run in method.teacher or in training.init_from")
         if self.lam is not None and not self.gated:
             raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
         return self
@@ -114,7 +124,7 @@ class RunConfig(BaseModel):
         )
 
     def command(self) -> str:
-        """The command that trains it: every option that is not as it comes."""
+        """Return the command that trains it, with every option that differs from its default."""
         words = [f"python -m core train {self.architecture.name} --dataset {self.dataset.name} --method {self.method.name}"]
         words += [] if self.lam is None else [f"--lam {self.lam!r}"]
         words += [f"--epochs {self.training.epochs}", f"--seed {self.training.seed}"]
@@ -128,22 +138,25 @@ class RunConfig(BaseModel):
 
 
 def read_lams(text: str) -> tuple[float | None, ...]:
-    """Values of λ with commas between them; "every" is one network for every λ, as none. Raises ConfigError."""
+    """Return the values of λ between commas; "every" is None, one network for every λ. Raises ConfigError."""
+    words = _words(text, "λ")
     try:
-        return tuple(dict.fromkeys(None if word == "every" else float(word) for word in _words(text, "λ")))
+        return tuple(dict.fromkeys(None if word == "every" else float(word) for word in words))
     except ValueError as error:
-        raise ConfigError(f"λ is neither a number nor 'every': {error}") from None
+        raise ConfigError(f"λ must be a number or 'every': {error}") from None
 
 
 def read_seeds(text: str) -> tuple[int, ...]:
-    """Seeds with commas between them. Raises ConfigError."""
+    """Return the seeds between commas. Raises ConfigError."""
+    words = _words(text, "seed")
     try:
-        return tuple(dict.fromkeys(int(word) for word in _words(text, "seed")))
+        return tuple(dict.fromkeys(int(word) for word in words))
     except ValueError as error:
-        raise ConfigError(f"a seed is no whole number: {error}") from None
+        raise ConfigError(f"a seed must be a whole number: {error}") from None
 
 
 def _words(text: str, what: str) -> list[str]:
+    """Return the words between commas. Raises ConfigError where there are none."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         raise ConfigError(f"give at least one {what}")
@@ -151,7 +164,7 @@ def _words(text: str, what: str) -> list[str]:
 
 
 def run_config(**choices: Any) -> RunConfig:
-    """A validated configuration. Raises ConfigError, one line that says which option to mend."""
+    """Return a validated configuration. Raises ConfigError naming the option to correct."""
     try:
         return RunConfig.model_validate(choices)
     except ValidationError as error:

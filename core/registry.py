@@ -16,7 +16,7 @@ from core.errors import UserError
 
 Kind = Literal["architectures", "methods", "datasets"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Decides = Literal["one", "each"] | None  # how control nodes decide: for one of several options, or for each by itself
+Decides = Literal["one", "each"] | None  # how control nodes decide: for one of several options, or for each gate on its own
 
 
 class ConfigError(UserError):
@@ -44,7 +44,7 @@ def names(kind: Kind) -> list[str]:
 def component(kind: Kind, name: str) -> type[Component]:
     """The class behind a name. Raises ConfigError naming the known ones."""
     if name not in names(kind):
-        raise ConfigError(f"{name!r} is none of the {kind}: choose one of {', '.join(names(kind))}")
+        raise ConfigError(f"{name!r} is not one of the {kind}: choose one of {', '.join(names(kind))}")
     module = importlib.import_module(f"core.{kind}.{name}")
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, Component) and value.__module__ == module.__name__:

@@ -1,6 +1,6 @@
-"""Random small graphs whose arithmetic is exact, so that two ways to the same answer must agree to the last bit.
+"""Random small graphs with exact arithmetic, so that equivalent executions must agree to the last bit.
 
-All weights and values are whole numbers, and every module cuts what it sends off at −3 and 3. Scores are therefore often equal or zero.
+All weights and values are integers, and every module clamps its output to [−3, 3]. Scores are therefore often equal or zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from core.graph.node import Decision, Edge, Gate, GraphError, Node
 from core.graph.static import running
 from core.modules.layers import Add, Constant
 
-WIDTH = 3  # numbers in an image
+WIDTH = 3  # values in an image
 CLASSES = 2
 DEFAULTS = (None, None, None, 0.0, 0.0, 2.0, -1.0)
 
 
 class Affine(nn.Module):
-    """A linear map of all inputs side by side and a bias, cut off at −3 and 3."""
+    """A linear layer on the concatenated inputs, clamped to [−3, 3]."""
 
     def __init__(self, widths: Sequence[int], width: int, generator: Generator) -> None:
         super().__init__()
@@ -36,13 +36,13 @@ class Affine(nn.Module):
 
 
 def images(count: int, seed: int = 0) -> Tensor:
-    """Whole-number images, (count, WIDTH)."""
+    """Return random integer images, (count, WIDTH)."""
     return torch.randint(-3, 4, (count, WIDTH), generator=Generator().manual_seed(seed)).float()
 
 
 @st.composite
 def graphs(draw: st.DrawFn, decides: Sequence[Decision] = ("one", "each")) -> Graph:
-    """A valid graph: its nodes in any order, any of them gated by any controls, and one to three outputs."""
+    """Draw a valid graph with nodes in any order, arbitrary gates, and one to three outputs."""
     generator = Generator().manual_seed(draw(st.integers(0, 9999)))
     nodes, parts, widths = [Node("x", "input")], dict[str, nn.Module](), {"x": WIDTH}
     gates: list[Gate] = []
@@ -93,24 +93,24 @@ def graphs(draw: st.DrawFn, decides: Sequence[Decision] = ("one", "each")) -> Gr
 
 
 def every_choice(graph: Graph) -> list[dict[str, int]]:
-    """All ways to give each control node one of its columns."""
+    """Return every combination {control node: column}."""
     columns = [range(len(control.options)) for control in graph.controls]
     return [dict(zip((control.name for control in graph.controls), one, strict=True)) for one in product(*columns)]
 
 
 def answers(graph: Graph, choices: Mapping[str, int]) -> bool:
-    """Whether a route ends in an output."""
+    """Return whether a route reaches an output."""
     runs = running(graph, choices)
     return any(node.name in runs for node in graph.outputs)
 
 
 def rows(execution: Execution, kept: Sequence[int]) -> Execution:
-    """The part of an execution that some of its images had."""
+    """Return the given rows of an execution."""
     parts = (execution.outputs, execution.ran, execution.values, execution.scores, execution.gates)
     return Execution(*({name: tensor[list(kept)] for name, tensor in part.items()} for part in parts))
 
 
 def same(one: Execution, other: Execution) -> bool:
-    """Whether two executions agree to the last bit."""
+    """Return whether two executions agree to the last bit."""
     pairs = [(one.outputs, other.outputs), (one.ran, other.ran), (one.scores, other.scores), (one.gates, other.gates)]
     return all(left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left) for left, right in pairs)

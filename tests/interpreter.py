@@ -1,9 +1,11 @@
-"""The papers' rules of execution once more: one image at a time, in plain recursion, written from the paper (Liu & Deng, section 3)
-and from nothing in core.
+"""An independent interpreter of the execution rules, written from the paper alone (Liu & Deng, arXiv 1701.00299, section 3).
 
-A node is skipped if it has incoming control edges and none of them is active, or if one of its inputs is null. A skipped node sends null
-or, along a data edge with a default value, that value. Of a control node's outgoing edges the one with the highest score is active (the
-first of equals); where it decides each edge for itself, those with a positive score are, and scale by it. A skipped one has none.
+It executes one image at a time by plain recursion and shares no code with the executor.
+
+A node is skipped if it has incoming control edges and none of them is active, or if one of its inputs is null. A skipped node outputs
+null, or the default value along data edges that have one. The outgoing edge of a control node with the highest score is active (the
+first, if scores are equal). If the control node decides every edge independently, edges with a positive score are active and scale by
+it. A skipped control node has no active edge.
 """
 
 from collections.abc import Callable
@@ -15,28 +17,28 @@ from torch import Tensor
 from core.graph.graph import Graph
 from core.graph.node import Gate, Node
 
-Decide = Callable[[Node, list[float]], list[float]]  # a control node and its scores: a number per control edge, zero for an inactive one
+Decide = Callable[[Node, list[float]], list[float]]  # maps a control node and its scores to one number per control edge, 0 if inactive
 
 
-def as_scored(control: Node, scores: list[float]) -> list[float]:
-    """The edges that the scores make active."""
+def greedy(control: Node, scores: list[float]) -> list[float]:
+    """Return the numbers of the edges according to the scores."""
     if control.decides == "each":
         return [max(score, 0.0) for score in scores]
     return [1.0 if column == scores.index(max(scores)) else 0.0 for column in range(len(scores))]
 
 
 def all_active(control: Node, scores: list[float]) -> list[float]:
-    """Every edge active."""
+    """Return 1 for every edge."""
     return [1.0] * len(scores)
 
 
 @dataclass
 class Interpretation:
-    """What one image makes of a graph: {node: what it sends, none for null} and {control node: the numbers of its edges}."""
+    """The execution of a graph on one image. `results` maps each node to its output, None for null."""
 
     graph: Graph
     image: Tensor
-    decide: Decide = as_scored
+    decide: Decide = greedy
     results: dict[str, Tensor | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -45,18 +47,18 @@ class Interpretation:
 
     @property
     def answer(self) -> Tensor | None:
-        """What the last output that ran says, none where none did."""
-        said = [self.results[node.name] for node in self.graph.nodes if node.kind == "output"]
-        return next((one for one in reversed(said) if one is not None), None)
+        """The result of the last output node that ran, or None if none did."""
+        outputs = [self.results[node.name] for node in self.graph.nodes if node.kind == "output"]
+        return next((result for result in reversed(outputs) if result is not None), None)
 
     def result(self, node: Node) -> Tensor | None:
-        """What a node computes, null if it is skipped; a control node computes its scores."""
+        """Return the output of a node, None if it is skipped. The output of a control node is its scores."""
         if node.name not in self.results:
             self.results[node.name] = self.image if node.kind == "input" else self._computed(node)
         return self.results[node.name]
 
     def active(self, control: Node) -> list[float]:
-        """The number of each of a control node's edges."""
+        """Return the numbers of a control node's edges."""
         scores = self.result(control)
         return [0.0] * len(control.options) if scores is None else self.decide(control, scores.tolist())
 

@@ -50,7 +50,7 @@ def test_explore_shows_the_run_that_the_address_names(app: AppTest) -> None:
     app.run()
     assert not app.exception
     assert app.selectbox(key="run").value == "every"
-    assert "As the network sees it (8×8, grey)" in texts(app)
+    assert "What the network sees: 8×8 pixels, grey" in texts(app)
 
 
 @pytest.mark.parametrize("name", ["one", "plain"])
@@ -81,7 +81,7 @@ def test_without_runs_explore_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("app.state.load_references", lambda store: [])
     app = AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
     assert not app.exception
-    assert "No network to show yet" in texts(app)
+    assert "There is no network to explore yet" in texts(app)
 
 
 def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_file_that_is_no_picture_is_told_in_one_line(app: AppTest) -> None:
     app.run()
     app.file_uploader(key="upload").upload("notes.png", b"not a picture", "image/png").run()
     assert not app.exception
-    assert [error.value for error in app.error] == ["notes.png: not a picture of a known format"]
+    assert [error.value for error in app.error] == ["notes.png: not an image in a supported format"]
 
 
 def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
@@ -118,11 +118,11 @@ def test_without_dot_there_is_still_a_picture_and_a_slider(app: AppTest, monkeyp
     assert "apt install graphviz" in texts(app)
     headlines = {app.slider(key="lam").set_value(lam).run().subheader[0].value for lam in (0.0, 1.0)}
     assert all("modules ran" in headline for headline in headlines)
-    app.selectbox(key="looked-at").select("Q1").run()
-    assert "it decides what runs" in texts(app)
-    assert "Its scores for this image" in texts(app)
-    app.selectbox(key="looked-at").select("N3").run()
-    assert "Share of validation images" in texts(app)
+    app.selectbox(key="details").select("Q1").run()
+    assert "it decides which modules run" in texts(app)
+    assert "Scores of its options for this image" in texts(app)
+    app.selectbox(key="details").select("N3").run()
+    assert "Share of the validation images" in texts(app)
 
 
 def page(app: AppTest, name: str) -> AppTest:
@@ -169,7 +169,7 @@ def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, 
     started: list[str] = []
     monkeypatch.setattr("core.training.worker.start_sweep", lambda name, url: started.append(name) or 0)
     page(app, "train")
-    app.segmented_control(key="form-lam-choice").set_value("a sweep").run()
+    app.segmented_control(key="form-lam-choice").set_value(forms.SEVERAL).run()
     app.text_input(key="form-lams").set_value("every, 0.4")
     app.text_input(key="form-seeds").set_value("0, 1")
     app.text_input(key="form-name").set_value("several")
@@ -183,7 +183,7 @@ def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, 
         page(app, "sweep")
         app.button(key="stop-sweep-several").click().run()
         assert {run.state for run in store.runs.all() if run.sweep == "several"} == {"stopped"}
-        app.button(key="go-on-several").click().run()
+        app.button(key="resume-sweep-several").click().run()
         assert not app.exception
         assert started == ["several", "several"]
     finally:
@@ -196,7 +196,7 @@ def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, 
 )
 def test_a_sweep_that_cannot_be_is_told_at_the_form(app: AppTest, field: str, text: str, told: str) -> None:
     page(app, "train")
-    app.segmented_control(key="form-lam-choice").set_value("a sweep").run()
+    app.segmented_control(key="form-lam-choice").set_value(forms.SEVERAL).run()
     app.text_input(key=f"form-{field}").set_value(text).run()
     app.button(key="start").click().run() if not app.button(key="start").disabled else None
     assert told in texts(app)
@@ -209,16 +209,16 @@ def test_the_sweep_page_shows_the_networks_that_the_address_names(app: AppTest) 
     app.switch_page("screens/sweep.py").run()
     assert not app.exception
     assert app.multiselect(key="shown").value
-    assert "A line is the front" in texts(app)
+    assert "The line is the Pareto front" in texts(app)
 
 
 def test_choices_that_do_not_fit_are_told_at_the_form(app: AppTest) -> None:
     page(app, "train")
     app.text_input(key="form-architectures-cascade-trunk").set_value("8, eight").run()
-    assert "'eight' is no whole number" in texts(app)
+    assert "'eight' is not a whole number" in texts(app)
     assert app.button(key="start").disabled
     app.text_input(key="form-architectures-cascade-trunk").set_value("8, 16").run()
-    assert "give both as many" in texts(app)
+    assert "give both the same number" in texts(app)
     assert not app.exception
 
 
@@ -269,11 +269,11 @@ def test_groups_are_written_as_they_are_shown() -> None:
 def test_the_form_takes_groups_and_names_what_is_no_whole_number_in_them(app: AppTest) -> None:
     page(app, "train")
     app.selectbox(key="form-architectures").select("hierarchy").run()
-    written = app.text_input(key="form-architectures-hierarchy-tree")
-    written.set_value("0 1 2 3 4; 5 6 seven 8 9").run()
-    assert "Tree: 'seven' is no whole number" in texts(app)
+    field = app.text_input(key="form-architectures-hierarchy-tree")
+    field.set_value("0 1 2 3 4; 5 6 seven 8 9").run()
+    assert "'seven' is not a whole number" in texts(app)
     assert app.button(key="start").disabled
-    written.set_value("0 1 2 3 4; 5 6 7 8 9").run()
+    field.set_value("0 1 2 3 4; 5 6 7 8 9").run()
     assert not app.error
     assert not app.exception
     assert not app.button(key="start").disabled
@@ -281,7 +281,7 @@ def test_the_form_takes_groups_and_names_what_is_no_whole_number_in_them(app: Ap
 
 @pytest.mark.parametrize("default", [1e-4, 2e-3, 0.05, 0.6, 1.0, 0.0, 10.0])
 def test_a_step_is_no_larger_than_the_value_it_changes(default: float) -> None:
-    assert 0 < forms.step(fields.Field("f", "number", default, "")) <= (default or 1.0)
+    assert 0 < forms.step(fields.Field("f", "F", "number", default, "")) <= (default or 1.0)
 
 
 def test_the_form_and_the_configuration_agree() -> None:
@@ -292,15 +292,15 @@ def test_the_form_and_the_configuration_agree() -> None:
 def test_runs_that_the_address_names_are_compared(app: AppTest, trained: str) -> None:
     runs = {run.name: run.id for run in Store(trained).runs.all()}
     page(app, "runs")
-    assert "several to compare them" in texts(app)
+    assert "several runs to compare them" in texts(app)
     app.query_params["runs"] = f"{runs['every']},{runs['plain']},999999,x"
     app.run()
     assert not app.exception
     assert app.subheader[0].value == "2 runs compared"
-    told = next(frame.value for frame in app.dataframe if frame.value.index.name == "option")
-    assert set(told.loc["method.name", ["every", "plain"]]) == {"d2nn", "static"}
-    assert told.loc["method.name", "plain"] == "static"
-    assert "training.epochs" not in told.index
+    values = next(frame.value for frame in app.dataframe if frame.value.index.name == "setting")
+    assert set(values.loc["Method", ["every", "plain"]]) == {"d2nn", "static"}
+    assert values.loc["Method", "plain"] == "static"
+    assert "Training: epochs" not in values.index
     app.query_params["runs"] = str(runs["one"])
     app.run()
     assert [header.value for header in app.subheader] == ["one"]

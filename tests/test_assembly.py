@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from core.config import RunConfig, run_config
-from core.datasets import Data
-from core.evaluation.evaluate import normalised
+from core.datasets import Data, normalised
 from core.graph.execution import execute
 from core.graph.policy import Greedy
 from core.registry import ConfigError
@@ -41,7 +40,7 @@ def digits() -> Data:
 
 
 def test_a_network_learns_from_an_exported_run_of_another_shape(taught_by: str, digits: Data) -> None:
-    config = static("digits", 4, {"seed": 3}, distilled=2.0, teacher=taught_by)
+    config = static("digits", 4, {"seed": 3}, distillation_weight=2.0, teacher=taught_by)
     teacher = teacher_of(config, digits)
     assert teacher is not None
     assert not teacher.training
@@ -50,29 +49,29 @@ def test_a_network_learns_from_an_exported_run_of_another_shape(taught_by: str, 
     assert float((said == digits.test.labels).float().mean()) > 0.5  # its trained weights, not first ones
     progress = list(train(config, digits))
     curve = next(one.figures for one in progress if one.figures)
-    assert curve["train distilled loss"] > 0
+    assert curve["train distillation loss"] > 0
     plain = list(train(static("digits", 4, {"seed": 3}), digits))
     assert progress[-1].state != plain[-1].state
 
 
 def test_a_teacher_of_other_classes_or_none_is_refused(taught_by: str, digits: Data, tmp_path: Path) -> None:
-    faces = static("faces", 4, {"seed": 3}, distilled=1.0, teacher=taught_by)
+    faces = static("faces", 4, {"seed": 3}, distillation_weight=1.0, teacher=taught_by)
     with pytest.raises(ConfigError, match="other images or classes than faces"):
         teacher_of(faces, faces.dataset.read())
     with pytest.raises(ConfigError, match=r"method\.teacher: .*wide-4.safetensors: cannot be read"):
-        teacher_of(static("digits", 4, {"seed": 4}, distilled=1.0, teacher=taught_by), digits)
+        teacher_of(static("digits", 4, {"seed": 4}, distillation_weight=1.0, teacher=taught_by), digits)
     (tmp_path / "weights.safetensors").write_bytes(list(train(static("digits", 4, {}), digits))[-1].state or b"")
     with pytest.raises(ConfigError, match="holds weights but no run"):
-        teacher_of(static("digits", 4, {}, distilled=1.0, teacher=str(tmp_path / "weights.safetensors")), digits)
+        teacher_of(static("digits", 4, {}, distillation_weight=1.0, teacher=str(tmp_path / "weights.safetensors")), digits)
     assert teacher_of(static("digits", 4, {}), digits) is None
     assert teacher_of(static("digits", 4, {}, teacher="nowhere"), digits) is None  # where it is not distilled
     with pytest.raises(ConfigError, match="nothing to distil"):
-        static("digits", 4, {}, distilled=1.0)
+        static("digits", 4, {}, distillation_weight=1.0)
 
 
 def test_a_beginning_that_lacks_a_part_of_the_network_cannot_teach(taught_by: str, digits: Data) -> None:
     """Such a beginning is fine for what is trained: the rest begins at random."""
-    begun = static("digits", 12, {"seed": 3, "init_from": taught_by}, distilled=1.0)
+    begun = static("digits", 12, {"seed": 3, "init_from": taught_by}, distillation_weight=1.0)
     assert teacher_of(begun, digits) is not None
     few = Data(digits.train, digits.val, digits.test, digits.classes[:5])
     with pytest.raises(ConfigError, match=r"has no weights for 1 nodes of the static network.*method\.teacher"):

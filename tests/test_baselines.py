@@ -5,7 +5,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from core.config import run_config
-from core.datasets import Split
+from core.datasets import Split, normalised
 from core.evaluation.baselines import (
     RATES,
     THRESHOLDS,
@@ -17,7 +17,7 @@ from core.evaluation.baselines import (
     routes,
     routes_front,
 )
-from core.evaluation.evaluate import evaluate, normalised
+from core.evaluation.evaluate import evaluate
 from core.graph.builder import Builder
 from core.graph.graph import Graph
 from core.graph.node import Edge, GraphError

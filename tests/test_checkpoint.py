@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load, save
 
 from core.config import RunConfig, run_config
-from core.graph.checkpoint import CheckpointError, begin_with, pack
+from core.graph.checkpoint import CheckpointError, begin_with, pack, unpack
 from core.registry import ConfigError
 from core.training.assembly import assemble
 from core.training.train import train
@@ -77,3 +78,45 @@ def test_training_begins_with_a_file(tmp_path: Path) -> None:
     missing = config.model_copy(update={"training": config.training.model_copy(update={"init_from": "nowhere"})})
     with pytest.raises(ConfigError, match="nowhere"):
         next(train(missing, data))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "method", "lam"),
+    [
+        ("high_low", "d2nn", None),
+        ("high_low", "d2nn", 0.5),
+        ("lc_resnet", "lcnet", None),
+        ("lc_resnet", "lcnet", 0.5),
+        ("plain", "static", None),
+    ],
+)
+def test_files_with_former_names_load(architecture: str, method: str, lam: float | None) -> None:
+    """Every graph used to hold an exchange rate and a curve, whichever of them it used; the oldest files hold no curve and no prices."""
+    shape = {"name": "lc_resnet", "depth": 8, "width": 4} if architecture == "lc_resnet" else architecture
+    config = run_config(architecture=shape, dataset="digits", method=method, lam=lam)
+    graph = assemble(config, (1, 8, 8), 10)
+    own = {name: tensor for name, tensor in graph.state_dict().items() if not name.startswith("tradeoff.")}
+    curve = torch.linspace(0, 1, 101) ** 2 if method == "lcnet" else torch.empty(0)
+    former = {f"graph.{name.replace('min_remaining_cost', 'known')}": tensor for name, tensor in own.items()}
+    former |= {"graph.exchange_rate": torch.tensor(0.0625), "graph.course": curve}
+    unpack(save(former), graph)
+    kept = graph.tradeoff.state_dict()
+    expected = {"d2nn": {"exchange_rate": torch.tensor(0.0625)}, "lcnet": {} if lam else {"curve": curve}, "static": {}}[method]
+    assert kept.keys() == expected.keys()
+    assert all(torch.equal(kept[name], tensor) for name, tensor in expected.items())
+    del former["graph.course"], former["graph.prices"]
+    fresh = assemble(config, (1, 8, 8), 10)
+    unpack(save(former), fresh)
+    assert torch.equal(fresh.prices, assemble(config, (1, 8, 8), 10).prices)
+
+
+def test_a_file_of_another_trade_off_is_refused() -> None:
+    every, one = (
+        assemble(run_config(architecture="high_low", dataset="digits", method="d2nn", lam=lam), (1, 8, 8), 10) for lam in (None, 0.5)
+    )
+    with pytest.raises(CheckpointError, match="do not fit"):
+        unpack(pack(every), one)
+    weights = load(pack(one))
+    del weights["graph.tradeoff.exchange_rate"]
+    with pytest.raises(CheckpointError, match=r"tradeoff\.exchange_rate"):
+        unpack(save(weights), one)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from core.cli.main import main
-from core.cli.options import configuration
+from core.cli.settings import configuration
 from core.config import run_config
 from core.store import Store
 
@@ -125,10 +125,10 @@ def test_predict_finds_the_lam_of_a_cost(trained: str, pictures: dict[str, Path]
     rows = told("evaluate", "faces", "--grid", 3, "--db", trained)
     assert isinstance(rows, list)
     share = rows[-1]["macs_mean"] / rows[-1]["macs_static"]
-    (answer,) = told("predict", "faces", pictures["grey.png"], "--target", share, "--db", trained)
+    (answer,) = told("predict", "faces", pictures["grey.png"], "--budget", share, "--db", trained)
     assert 0 <= answer["lam"] <= 1
-    assert "out of reach" in refused("predict", "faces", pictures["grey.png"], "--target", 9, "--db", trained)
-    assert "without --lam" in refused("predict", "faces", pictures["grey.png"], "--target", 0.5, "--lam", 0.5, "--db", trained)
+    assert "out of reach" in refused("predict", "faces", pictures["grey.png"], "--budget", 9, "--db", trained)
+    assert "leave out --lam" in refused("predict", "faces", pictures["grey.png"], "--budget", 0.5, "--lam", 0.5, "--db", trained)
 
 
 def test_predict_says_in_words_which_lam_and_how_many_channels(pictures: dict[str, Path], scratch_database: str) -> None:
@@ -138,10 +138,10 @@ def test_predict_says_in_words_which_lam_and_how_many_channels(pictures: dict[st
     kept, of = (sum(map(len, inside)) - sum(gates.count(0) for gates in inside), sum(map(len, inside)))
     assert 0 < kept < of
     said = " ".join(call(*at).stdout.split())
-    assert f"channels inside the blocks that ran: {kept} of {of} computed" in said
+    assert f"channels of the blocks that ran: {kept} of {of} computed" in said
     assert "at λ = 0.05" in said
-    asked = call("predict", "reference/lc-digits", pictures["grey.png"], "--target", 0.45, "--db", scratch_database).stdout
-    assert "images spend 45% of the static network's cost on average" in asked
+    asked = call("predict", "reference/lc-digits", pictures["grey.png"], "--budget", 0.45, "--db", scratch_database).stdout
+    assert "the mean cost is 45% of the static network's" in asked
 
 
 def test_predict_refuses_what_is_no_picture_in_one_line(trained: str, pictures: dict[str, Path], tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_force_holds_a_gate_open_or_closed(trained: str, pictures: dict[str, Pat
     deep = told(*at, "--force", "N7=on")
     assert isinstance(deep, list)
     assert "N7" in deep[0]["executed"]
-    assert "cannot be kept" in refused(*at, "--force", "N7=on", "--force", "N3=off")
+    assert "cannot be forced off" in refused(*at, "--force", "N7=on", "--force", "N3=off")
     assert "NODE=on" in refused(*at, "--force", "N3")
 
 
@@ -208,7 +208,7 @@ def test_evaluate_refuses_a_folder_whose_classes_are_others_by_now(tmp_path: Pat
     told("train", "plain", "--dataset", "folder", *options)
     assert told("evaluate", "mine")
     (folder / "ant").rename(folder / "zebra")
-    assert "(new: zebra; gone: ant): put its data back as it was" in refused("evaluate", "mine")
+    assert "(new: zebra; missing: ant). Restore the original data" in refused("evaluate", "mine")
 
 
 def test_the_same_training_gives_the_same_metrics(trained: str) -> None:
@@ -279,17 +279,17 @@ def test_grid_asks_for_several_lams(trained: str) -> None:
     assert "--grid" in refused("evaluate", "faces", "--grid", 3, "--lam", 0.3, "--db", trained)
 
 
-def test_targets_are_met_in_the_mean_and_refused_out_of_reach(trained: str) -> None:
+def test_budgets_are_met_in_the_mean_and_refused_out_of_reach(trained: str) -> None:
     shares = [row["macs_mean"] / row["macs_static"] for row in told("evaluate", "faces", "--split", "val", "--db", trained)]
     middle = (min(shares) + max(shares)) / 2
-    (row,) = told("evaluate", "faces", "--split", "val", "--targets", middle, "--db", trained)
-    assert row.keys() == EVALUATION | {"target"}
-    assert row["target"] == pytest.approx(middle)
+    (row,) = told("evaluate", "faces", "--split", "val", "--budgets", middle, "--db", trained)
+    assert row.keys() == EVALUATION | {"budget"}
+    assert row["budget"] == pytest.approx(middle)
     assert row["macs_mean"] / row["macs_static"] == pytest.approx(middle, abs=max(shares) - min(shares))
-    assert "out of reach" in refused("evaluate", "faces", "--targets", 0.001, "--db", trained)
-    for targets in ("half", "", "0.5,"):
-        assert "no number" in refused("evaluate", "faces", "--targets", targets, "--db", trained)
-    assert "give it alone" in refused("evaluate", "faces", "--targets", 0.5, "--lam", 0.3, "--db", trained)
+    assert "out of reach" in refused("evaluate", "faces", "--budgets", 0.001, "--db", trained)
+    for budgets in ("half", "", "0.5,"):
+        assert "not a number" in refused("evaluate", "faces", "--budgets", budgets, "--db", trained)
+    assert "cannot be combined" in refused("evaluate", "faces", "--budgets", 0.5, "--lam", 0.3, "--db", trained)
 
 
 def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[str, Path]) -> None:
@@ -328,8 +328,8 @@ def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[
         (("predict", "nobody", "x.png"), "nobody"),
         (("evaluate", "nobody"), "nobody"),
         (("describe", "nobody"), "nobody"),
-        (("describe", "reference/high-low-digits", "--set", "architecture.low=[4]"), "--set is for the architecture"),
-        (("describe", "cascade", "--set", "training.seed=1"), "not for 'seed'"),
+        (("describe", "reference/high-low-digits", "--set", "architecture.low=[4]"), "--set applies to the architecture"),
+        (("describe", "cascade", "--set", "training.seed=1"), "not to 'seed'"),
         (("train", "cascade", "--dataset", "faces", "--set", "method.metric=f1"), "f1 of a single image"),
         (("import", "nothing.safetensors"), "nothing.safetensors"),
         (("runs", "--db", "nonsense"), "nonsense"),
@@ -344,7 +344,7 @@ def test_a_training_that_could_not_begin_leaves_its_name_free(scratch_database: 
     for _ in range(2):
         assert "too few" in refused(*words, "--set", "method.bag_size=200")
     assert "method.teacher: " in refused(*words, "--set", "method.distillation_weight=1", "--set", "method.teacher=nowhere.safetensors")
-    assert "weight in method.distillation_weight" in refused(*words, "--set", "method.teacher=nowhere.safetensors")
+    assert "set method.distillation_weight above 0" in refused(*words, "--set", "method.teacher=nowhere.safetensors")
     assert [run.name for run in Store(scratch_database).runs.all() if not run.reference] == []
 
 
@@ -395,7 +395,7 @@ def test_a_report_tells_gains_and_compares_with_static_networks(trained: str) ->
     against = told("report", "faces", "--against", "whole", "--split", "val", "--db", trained)
     assert isinstance(against, dict)
     assert (against["against"], against["split"]) == (["whole"], "val")
-    assert {"highest accuracy of theirs", "its cost"} <= against["figures"].keys()
+    assert {"accuracy of the most accurate compared run", "cost of the most accurate compared run"} <= against["figures"].keys()
     table = call("report", "faces", "--db", trained)
     assert table.returncode == 0
     assert "seed 1 alone" in table.stdout
@@ -420,7 +420,7 @@ def test_bench_compares_with_the_static_network(trained: str) -> None:
     assert "serves every λ" in refused("bench", "cascade", "--slider", "--db", trained)
     where = call("bench", "faces", "--profile", "--batch", 1, "--threads", 1, "--db", trained)
     assert "Q1 (gates)" in where.stdout
-    assert "gates take" in where.stdout
+    assert "Gates take" in where.stdout
 
 
 @pytest.mark.parametrize(
@@ -452,4 +452,4 @@ def test_bench_says_what_is_wrong(words: tuple[str, ...], part: str, trained: st
     ],
 )
 def test_a_sweep_refuses_variants_that_are_none(variant: str, part: str, trained: str) -> None:
-    assert part in refused("sweep", "cascade", "--dataset", "faces", "--name", "varied", "--also", variant, "--db", trained)
+    assert part in refused("sweep", "cascade", "--dataset", "faces", "--name", "varied", "--variant", variant, "--db", trained)

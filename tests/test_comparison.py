@@ -1,17 +1,15 @@
-"""Runs beside each other."""
+"""The table of runs and the settings in which they differ."""
 
 from typing import Any
 
-from app.charts.comparison import courses_chart, differing, fronts_chart
+import pytest
+
+from app.comparison import differing, figures_at, setting_label, table
 from core.config import run_config
-from core.store import Store
+from core.store import Run
 
 
-def row(lam: float | None, accuracy: float, macs: float) -> dict[str, Any]:
-    return {"lam": lam, "n": 100, "accuracy": accuracy, "f1": accuracy, "macs_mean": macs, "macs_static": 1000}
-
-
-def test_only_options_that_differ_are_told() -> None:
+def test_only_settings_that_differ_are_listed() -> None:
     one = {"lam": None, "method": {"name": "d2nn", "controller_holdout": 0.1}, "training": {"epochs": 3, "seed": 0}}
     other = {"lam": 0.5, "method": {"name": "static"}, "training": {"epochs": 3, "seed": 1}}
     assert differing([one, other]) == {
@@ -23,29 +21,32 @@ def test_only_options_that_differ_are_told() -> None:
     assert differing([one, one, one]) == {}
 
 
-def test_a_front_is_a_line_in_the_order_of_cost_and_a_static_network_a_mark(scratch_database: str) -> None:
-    store = Store(scratch_database)
-    runs = []
-    for name, rows in {"gated": [row(1.0, 0.9, 900), row(0.0, 0.7, 300)], "static": [row(None, 0.92, 1000)]}.items():
-        config = run_config(architecture="cascade", dataset="digits", method="static" if name == "static" else "d2nn")
-        run = store.lifecycle.claim(store.runs.create(config.record(), name=name).id)
-        store.lifecycle.finish(run.id, {"val": rows, "test": rows}, weights=b"", epoch=1)
-        runs.append(store.runs.get(run.id))
-    gated, static = fronts_chart(runs).data
-    assert (gated.name, list(gated.x), list(gated.y), gated.mode) == ("gated", [300, 900], [0.7, 0.9], "lines+markers")
-    assert (static.name, list(static.x), static.mode) == ("static", [1000], "markers")
-    assert gated.text[0] == "λ = 0: 70.0% at 300, 30% of its static network"
-    assert gated.line.dash != static.line.dash
-    assert gated.marker.symbol != static.marker.symbol
+def row(lam: float | None, accuracy: float, macs: float) -> dict[str, Any]:
+    return {"lam": lam, "n": 100, "accuracy": accuracy, "f1": accuracy, "macs_mean": macs, "macs_static": 1000}
 
 
-def test_many_runs_can_be_told_apart_and_one_epoch_can_be_seen() -> None:
-    lines = courses_chart({f"run {number}": {"val accuracy": [(1, 0.5)]} for number in range(12)}).data
-    assert len({(line.line.color, line.line.dash) for line in lines}) == 12
-    assert all(line.mode == "lines+markers" for line in lines)
+def test_a_run_for_every_lam_is_listed_with_its_figures_at_the_chosen_one_and_another_with_its_own() -> None:
+    config = dict(run_config(architecture="cascade", dataset="digits", method="d2nn").record())
+    every = Run(id=1, name="every", status="finished", epoch=3, figures={"test": [row(0.0, 0.7, 300), row(1.0, 0.9, 900)]}, **config)
+    single = Run(id=2, name="single", status="finished", epoch=3, figures={"test": [row(0.5, 0.8, 500)]}, **(config | {"lam": 0.5}))
+    waiting = Run(id=3, name="waiting", status="queued", epoch=0, figures={}, **config)
+    for lam, accuracy, cost in ((0.1, 0.7, 0.3), (0.8, 0.9, 0.9)):
+        rows = table([every, single, waiting], lam)
+        assert list(rows["accuracy"])[:2] == [accuracy, 0.8]
+        assert list(rows["cost"])[:2] == pytest.approx([cost, 0.5])
+    assert list(rows["λ"]) == ["every λ", "0.5", "every λ"]
+    assert figures_at(waiting, 0.5) is None
 
 
-def test_the_course_of_a_run_for_several_lam_is_that_of_the_best() -> None:
-    curve = {"val accuracy at λ=0": [(1, 0.5), (2, 0.6)], "val accuracy at λ=1": [(1, 0.4), (2, 0.8)], "train loss": [(1, 9.0)]}
-    (line,) = courses_chart({"gated": curve}).data
-    assert (list(line.x), list(line.y)) == ([1, 2], [0.5, 0.8])
+def test_settings_have_labels_for_a_person_even_where_an_option_is_unknown() -> None:
+    configs = [
+        {"lam": None, "method": {"name": "d2nn", "bag_size": 1, "gone": 2}, "training": {"learning_rate": 0.1, "freeze_bn": 0.0}},
+        {"lam": 0.5, "method": {"name": "removed_method", "bag_size": 1}, "training": {"learning_rate": 0.2, "freeze_bn": 0.5}},
+    ]
+    labels = {name: setting_label(name, configs) for name in differing(configs)}
+    assert labels["lam"] == "λ"
+    assert labels["method.name"] == "Method"
+    assert labels["method.gone"] == "Method: gone"
+    assert labels["training.learning_rate"] == "Training: learning rate"
+    assert labels["training.freeze_bn"].startswith("Training: freeze batch norm")
+    assert setting_label("method.bag_size", configs) == "Method: mini-bag size (images)"

@@ -1,4 +1,4 @@
-"""Multiply-adds: closed forms for single modules, sums for executions."""
+"""Multiply-adds, compared with closed forms for modules and with sums for executions."""
 
 import pytest
 import torch
@@ -68,7 +68,7 @@ def test_controllers(every_lam: bool, options: int) -> None:
     ],
     ids=lambda one: type(one).__name__,
 )
-def test_what_is_not_counted(part: nn.Module, shapes: list[tuple[int, ...]]) -> None:
+def test_modules_without_multiply_adds_cost_nothing(part: nn.Module, shapes: list[tuple[int, ...]]) -> None:
     assert measure(part, shapes)[1] == 0
 
 
@@ -78,18 +78,18 @@ def test_blocks_are_the_sums_of_their_layers() -> None:
     assert measure(classifier(8, 10), [(8, 5, 5)]) == ((10,), 80)
 
 
-def test_measuring_leaves_the_module_as_it_was() -> None:
+def test_measuring_does_not_change_the_module() -> None:
     part = conv(3, 4).train()
-    kept = {name: tensor.clone() for name, tensor in part.state_dict().items()}
+    original = {name: tensor.clone() for name, tensor in part.state_dict().items()}
     measure(part, [(3, 8, 8)])
     assert part.training
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in part.state_dict().items())
+    assert all(torch.equal(tensor, original[name]) for name, tensor in part.state_dict().items())
     assert next(part.parameters()).device.type == "cpu"
 
 
 @quick
 @given(graphs())
-def test_used_is_the_sum_over_what_ran(graph: Graph) -> None:
+def test_the_cost_used_is_the_sum_over_the_nodes_that_ran(graph: Graph) -> None:
     assume(answers(graph, graph.reference))
     execution = execute(graph, images(6), Greedy())
     report = cost(graph, execution)
@@ -109,7 +109,7 @@ def test_used_is_the_sum_over_what_ran(graph: Graph) -> None:
 
 @quick
 @given(graphs(decides=("one",)), st.integers(0, 99))
-def test_static_is_the_cost_of_the_network_of_the_reference_alone(graph: Graph, pick: int) -> None:
+def test_the_static_cost_is_that_of_the_static_network(graph: Graph, pick: int) -> None:
     routes = [choices for choices in every_choice(graph) if answers(graph, choices)]
     assume(routes)
     chosen = routes[pick % len(routes)]
@@ -124,7 +124,7 @@ def test_static_is_the_cost_of_the_network_of_the_reference_alone(graph: Graph, 
     assert int(cost(static, execute(static, images(1), Open())).used[0]) == report.static
 
 
-def test_a_small_network_by_hand() -> None:
+def test_costs_of_a_small_network_by_hand() -> None:
     g = Builder((1, 8, 8))
     stem = g.add("stem", nn.Conv2d(1, 4, 3, stride=2, padding=1), g.input)  # 16 · 4 · 9
     low, high = g.control("Q", stem, options=("low", "high"), part=Controller([(4, 4, 4)], 2, hidden=5))  # 4 · 5 + 5 · 2
@@ -133,18 +133,18 @@ def test_a_small_network_by_hand() -> None:
     g.output("y high", classifier(4, 2), wide)
     graph = g.build()
     x = torch.zeros(2, 1, 8, 8)
-    held = [Forced({"Q": {column: True}}) for column in range(2)]
-    cheap, dear = (cost(graph, execute(graph, x, policy)) for policy in held)
+    forced = [Forced({"Q": {column: True}}) for column in range(2)]
+    cheap, expensive = (cost(graph, execute(graph, x, policy)) for policy in forced)
     assert cheap.per_node == {"x": 0, "stem": 576, "Q": 30, "y low": 8, "wide": 1152, "y high": 8}
     assert cheap.used.tolist() == [576 + 30 + 8] * 2
-    assert dear.used.tolist() == [576 + 30 + 1152 + 8] * 2
+    assert expensive.used.tolist() == [576 + 30 + 1152 + 8] * 2
     assert (cheap.static, cheap.full) == (576 + 1152 + 8, 576 + 30 + 8 + 1152 + 8)
     assert cheap.share.tolist() == pytest.approx([614 / 1736] * 2)
 
 
-def test_a_reference_without_an_answer_is_told() -> None:
+def test_a_reference_route_without_an_output_is_refused() -> None:
     g = Builder((3,))
-    gates = g.control("Q", g.input, options=("answer", "silence"), part=Scores())
+    gates = g.control("Q", g.input, options=("answer", "nothing"), part=Scores())
     g.output("y", nn.Linear(3, 2), g.input, when=gates[0])
     graph = g.build()
     with pytest.raises(GraphError, match=r"no output"):
@@ -153,7 +153,7 @@ def test_a_reference_without_an_answer_is_told() -> None:
 
 
 class Scores(nn.Module):
-    """Two scores, the first two numbers."""
+    """Control module whose scores are the first two values of its input."""
 
-    def forward(self, seen: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
-        return seen[:, :2]
+    def forward(self, x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
+        return x[:, :2]

@@ -126,7 +126,7 @@ def test_every_picture_is_used() -> None:
 
 
 @pytest.mark.usefixtures("sampled")
-@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+@pytest.mark.parametrize("document", [one for one in DOCUMENTS if one.name != "cli.md"], ids=named)  # that page is made from the commands
 def test_every_command_of_a_document_parses(document: Path) -> None:
     for line in commands(document):
         words = shlex.split(line, comments=True)

@@ -73,7 +73,7 @@ def test_every_architecture_answers_alike(shape: dict[str, object], rate: float 
             nn.init.normal_(part.head.weight)
     policies = [Greedy() if rate is None else Random(rate, Generator().manual_seed(5)) for _ in range(2)]
     x = torch.randn(count, 3, 32, 32)
-    alike(graph, x, policies[0], policies[1], 0.4 if graph.every_lam else None)
+    alike(graph, x, policies[0], policies[1], 0.4 if graph.tradeoff.every_lam else None)
     still = static_network(graph)
     alike(still, x, Open(), Open(), None)
 
@@ -219,7 +219,7 @@ def test_an_engine_keeps_the_weights_it_was_made_with() -> None:
     with torch.no_grad():
         for parameter in graph.parameters():
             parameter.add_(1)
-        graph.exchange_rate.fill_(9.0)
+        graph.tradeoff.exchange_rate.fill_(9.0)
     assert torch.equal(engine.run(x, Greedy(), lam=0.5).output, before)
 
 

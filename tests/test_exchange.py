@@ -227,7 +227,7 @@ def test_older_files_are_still_read(file: Path, other: Store) -> None:
     changed(file, old)
     told = read_header(file)
     assert (told.seconds, told.machine, told.exchange_rate) == (90.0, None, rate)
-    assert rate == float(load_file(file)["graph.exchange_rate"])
+    assert rate == float(load_file(file)["graph.tradeoff.exchange_rate"])
     lines = card(told).splitlines()
     assert "- Time to train: 1.5 minutes" in lines
     run = import_run(other, file)
@@ -243,7 +243,7 @@ def test_the_card_tells_what_the_header_tells(file: Path) -> None:
     told = read_header(file).model_copy(update={"seconds": 150.0, "machine": "x86_64, 2 cores", "exchange_rate": 0.0341})
     lines = card(told).splitlines()
     assert "- Time to train: 2.5 minutes on x86_64, 2 cores" in lines
-    assert "- Exchange rate κ: 0.0341 (what the static network's whole cost is worth in accuracy)" in lines
+    assert "- Exchange rate κ: 0.0341, the accuracy that the static network's whole cost is worth" in lines
     assert sum(line.startswith("| 0.25 | ") for line in lines) == 2
     controllers = next(line for line in lines if line.startswith("- Controllers: "))
     assert 0 < float(controllers.split()[2].rstrip("%")) < 2
@@ -256,11 +256,11 @@ def test_the_card_tells_whether_gates_depend_on_the_image_and_have_learnt_anythi
     told = read_header(SHIPPED / "lc-digits.safetensors")
     assert "κ" not in card(told)  # λ is a share of the cost there, and has no exchange rate
     shares = [row.model_extra["dependence"] for row in told.figures.test if 0.3 <= row.macs_mean / row.macs_static <= 0.7]
-    assert f"Of the variance of its gates {sum(shares) / len(shares):.0%} depends on the image, mean over the same costs." in card(told)
+    assert f"The image explains {sum(shares) / len(shares):.0%} of the variance of the gates, mean over the same costs." in card(told)
     assert "learnt nothing" not in card(told)
     better = {"random gates": [{"cost": 0.0, "accuracy": 1.0}]}
     useless = told.figures.model_copy(update={"baselines": {"test": better}})
-    assert "Its gates do not beat random ones: it has learnt nothing about when to skip." in card(
+    assert "The gates do not beat random gates: the network has not learnt when to skip." in card(
         told.model_copy(update={"figures": useless})
     )
 

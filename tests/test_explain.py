@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config import run_config
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.attribution import ATTRIBUTION_METHODS, PATCH_FRACTION, SameRoute, activations, attribution
 from core.explain.model import Model
 from core.explain.predict import forced_policy

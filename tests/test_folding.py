@@ -25,7 +25,7 @@ def built(name: str) -> Graph:
     return choose("architectures", LARGE[name]).build((3, 32, 32), 10).eval()
 
 
-def stands_for(node: Node) -> tuple[str, ...]:
+def members_of(node: Node) -> tuple[str, ...]:
     return node.members if isinstance(node, Folded) else (node.name,)
 
 
@@ -33,7 +33,7 @@ def stands_for(node: Node) -> tuple[str, ...]:
 def test_every_node_is_shown_once_and_edges_lead_to_what_is_shown(name: str) -> None:
     nodes = built(name).nodes
     shown = fold(nodes)
-    assert [one for node in shown for one in stands_for(node)] == [node.name for node in nodes]
+    assert [one for node in shown for one in members_of(node)] == [node.name for node in nodes]
     names = {node.name for node in shown}
     assert len(names) == len(shown)
     assert all(edge.source in names for node in shown for edge in node.inputs)
@@ -86,7 +86,7 @@ def test_a_gate_from_outside_that_not_all_hang_on_keeps_nodes_apart() -> None:
 
 
 @large
-def test_what_is_opened_is_shown_whole(name: str) -> None:
+def test_an_expanded_group_is_shown_whole(name: str) -> None:
     nodes = built(name).nodes
     folded = [node for node in fold(nodes) if isinstance(node, Folded)]
     assert fold(nodes, [node.members[0] for node in folded]) == tuple(nodes)

@@ -1,4 +1,4 @@
-"""What is no executable graph, and how a person is told of it."""
+"""Validation of graphs, and the errors for invalid ones."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,33 +22,33 @@ Q = Node("Q", "control", (Edge("x"),), (), ("low", "high"))
 
 
 class Scores(nn.Module):
-    """A control module with values of a given shape for each image."""
+    """Control module whose scores are zeros of a given shape for each image."""
 
     def __init__(self, *shape: int) -> None:
         super().__init__()
         self.shape = shape
 
-    def forward(self, *seen: Tensor, weight: Tensor | None = None) -> Tensor:
-        return seen[0].new_zeros(len(seen[0]), *self.shape)
+    def forward(self, *inputs: Tensor, weight: Tensor | None = None) -> Tensor:
+        return inputs[0].new_zeros(len(inputs[0]), *self.shape)
 
 
 def parts_for(nodes: Sequence[Node]) -> dict[str, nn.Module]:
-    """Modules that fit any node on vectors of two numbers."""
-    made: dict[str, nn.Module] = {}
+    """Return modules for nodes on vectors of two numbers."""
+    parts: dict[str, nn.Module] = {}
     for node in nodes:
         if node.kind == "control":
-            made[node.name] = Scores(len(node.options))
+            parts[node.name] = Scores(len(node.options))
         elif node.kind == "dummy":
-            made[node.name] = Constant(torch.zeros(2))
+            parts[node.name] = Constant(torch.zeros(2))
         elif node.kind != "input":
-            made[node.name] = Add()
-    return made
+            parts[node.name] = Add()
+    return parts
 
 
-def fault(nodes: Sequence[Node], parts: Mapping[str, nn.Module] | None = None, **more: Mapping[str, str | int]) -> str:
-    """What is said against these nodes: one line."""
+def fault(nodes: Sequence[Node], parts: Mapping[str, nn.Module] | None = None, **options: Mapping[str, str | int]) -> str:
+    """Return the error for these nodes, which must be one line."""
     with pytest.raises(GraphError) as caught:
-        Graph(nodes, parts_for(nodes) if parts is None else parts, (2,), **more)
+        Graph(nodes, parts_for(nodes) if parts is None else parts, (2,), **options)
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
 
@@ -112,20 +112,20 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_faults_name_the_node_and_what_to_mend(case: str) -> None:
-    nodes, said = FAULTS[case]
+def test_errors_name_the_node_and_the_remedy(case: str) -> None:
+    nodes, expected = FAULTS[case]
     text = fault(nodes)
-    for words in said:
+    for words in expected:
         assert any(word in text for word in words.split("|")), text
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_faults_are_found_in_any_order_of_the_nodes(case: str) -> None:
+def test_errors_are_found_in_any_order_of_the_nodes(case: str) -> None:
     nodes = FAULTS[case][0]
     assert fault(nodes[::-1], parts_for(nodes))
 
 
-def test_modules_and_nodes_belong_together() -> None:
+def test_every_node_needs_its_module_and_vice_versa() -> None:
     nodes = [X, regular("a", "x"), Y]
     assert "'a'" in (text := fault(nodes, {"y": Add()}))
     assert "no module" in text
@@ -135,7 +135,7 @@ def test_modules_and_nodes_belong_together() -> None:
     assert "no module" in text
 
 
-def test_shapes_that_do_not_fit_are_told_with_the_node() -> None:
+def test_shape_mismatches_name_the_node() -> None:
     nodes = [X, regular("a", "x"), Node("y", "output", (Edge("a"),))]
     text = fault(nodes, {"a": nn.Linear(2, 3), "y": nn.Linear(4, 2)})
     assert "'y'" in text
@@ -143,7 +143,7 @@ def test_shapes_that_do_not_fit_are_told_with_the_node() -> None:
     text = fault([X, regular("a", "x"), Node("y", "output", (Edge("a"), Edge("x")))], {"a": nn.Linear(2, 3), "y": Add()})
     assert "'y'" in text
     assert "(3,), (2,)" in text
-    assert "'a'" in fault([X, regular("a", "x", "x"), Y], {"a": nn.Linear(2, 2), "y": Add()})  # takes one tensor, not two
+    assert "'a'" in fault([X, regular("a", "x", "x"), Y], {"a": nn.Linear(2, 2), "y": Add()})  # accepts one tensor, not two
 
 
 @pytest.mark.parametrize("shape", [(3,), (1,), (3, 2), (), (2, 3), (2, 1), (2, 2, 2)])
@@ -154,24 +154,24 @@ def test_a_control_module_returns_one_or_two_values_per_option(shape: tuple[int,
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 2)])
-def test_values_of_one_or_of_every_lam(shape: tuple[int, ...]) -> None:
+def test_two_values_per_option_serve_every_lam(shape: tuple[int, ...]) -> None:
     graph = Graph([X, Q, Y], {"Q": Scores(*shape), "y": Add()}, (2,))
-    assert graph.every_lam == (len(shape) == 2)
+    assert graph.tradeoff.every_lam == (len(shape) == 2)  # two values are to be weighed
 
 
-def test_outputs_agree_about_the_number_of_classes() -> None:
+def test_outputs_must_have_the_same_number_of_classes() -> None:
     text = fault([X, Y, Node("z", "output", (Edge("x"),))], {"y": nn.Linear(2, 2), "z": nn.Linear(2, 3)})
     assert "'z'" in text or "'y'" in text
 
 
 @pytest.mark.parametrize("name", ["type", "values", "half", "train", "keys", "double", "a b", "ε", "1"])
-def test_any_name_without_a_dot_will_do(name: str) -> None:
+def test_any_name_without_a_dot_is_valid(name: str) -> None:
     graph = Graph([X, regular(name, "x"), Node("y", "output", (Edge(name),))], {name: nn.Linear(2, 2), "y": Add()}, (2,))
     x = torch.ones(1, 2)
     assert torch.equal(execute(graph, x, Open()).output, graph.parts[name](x))
 
 
-def test_nodes_are_put_in_an_order_in_which_they_can_run() -> None:
+def test_nodes_are_sorted_topologically() -> None:
     nodes = [Node("y", "output", (Edge("b"),)), regular("b", "a", when=[Gate("Q", 1)]), Q, regular("a", "x"), regular("c", "x"), X]
     graph = Graph(nodes, parts_for(nodes), (2,))
     assert [node.name for node in graph.nodes] == ["x", "Q", "a", "b", "y", "c"]
@@ -199,13 +199,13 @@ def test_a_default_makes_an_output_reachable() -> None:
         assert Graph(nodes, parts_for(nodes), (2,)).shapes["y"] == (2,)
 
 
-def test_both_columns_may_be_open_where_each_decides_for_itself() -> None:
+def test_independent_gates_may_all_be_open() -> None:
     each = Node("Q", "control", (Edge("x"),), (), ("p", "q"), "each")
     nodes = [X, each, regular("a", "x", when=[Gate("Q", 0)]), regular("b", "a", when=[Gate("Q", 1)]), Node("y", "output", (Edge("b"),))]
     assert Graph(nodes, parts_for(nodes), (2,)).shapes["y"] == (2,)
 
 
-def test_the_reference_is_the_dearest_option_unless_it_is_said() -> None:
+def test_the_reference_is_the_last_option_unless_given() -> None:
     nodes, parts = [X, Q, Y], parts_for([X, Q, Y])
     assert Graph(nodes, parts, (2,)).reference == {"Q": 1}
     assert Graph(nodes, parts, (2,), {"Q": "low"}).reference == {"Q": 0}
@@ -216,7 +216,7 @@ def test_the_reference_is_the_dearest_option_unless_it_is_said() -> None:
     assert "'R'" in text
 
 
-def test_the_builder_tells_faults_where_they_are_written() -> None:
+def test_the_builder_reports_errors_where_they_are_written() -> None:
     g = Builder((2,))
     g.add("a", nn.Linear(2, 3), g.input)
     with pytest.raises(GraphError, match=r"'b'.*'z'"):

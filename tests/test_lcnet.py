@@ -1,6 +1,7 @@
 """LC-Net: gates that keep to the cost they are asked for, and open where that helps."""
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,24 +11,27 @@ from torch import Generator, Tensor, nn
 from torch.optim import Adam
 
 from core.config import run_config
-from core.datasets import Split
+from core.datasets import Data, Split, normalised
 from core.evaluation.dependence import dependence
 from core.evaluation.evaluate import evaluate
 from core.graph.builder import Builder
+from core.graph.calibration import calibrate
+from core.graph.checkpoint import pack, unpack
 from core.graph.cost import spent
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Edge
 from core.graph.policy import Greedy, Open, Random, StraightThrough
+from core.graph.tradeoff import CURVE_STEPS, dearest
 from core.methods import Batch
-from core.methods.calibration import _dearest, even_course
 from core.methods.expected_cost import expected_share, open_gates
-from core.methods.lcnet import CURVE_STEPS, LCNet
+from core.methods.lcnet import LCNet
 from core.methods.losses import taught
-from core.methods.static_gates import gate_networks, settle
+from core.methods.static_gates import ASKED, StaticGates, consensus, gate_networks, settle
 from core.modules.gate_network import GateNetwork
 from core.modules.layers import Add, classifier
 from core.registry import ConfigError
+from core.training.assembly import assemble
 from core.training.train import train
 
 
@@ -35,7 +39,7 @@ def small(every_lam: bool = True, **options: bool) -> Graph:
     """A ResNet of eight layers with gates of both kinds, or as `options` say, as it is before training."""
     torch.manual_seed(0)
     config = run_config(architecture={"name": "lc_resnet", "depth": 8, "width": 4, **options}, dataset="digits", method="lcnet")
-    return config.method.prepare(config.architecture.build((1, 8, 8), 10, every_lam=every_lam))
+    return config.method.prepare(config.architecture.build((1, 8, 8), 10, every_lam=every_lam), None if every_lam else 0.5)
 
 
 def shaken(graph: Graph) -> Graph:
@@ -137,16 +141,16 @@ def test_distilling_needs_a_network_and_uses_it(tmp_path: Path) -> None:
     *_, resumed = train(begun, data, resume=states[0])
     assert resumed.state == states[-1]
     curve = next(one.figures for one in progress if one.figures)
-    assert curve["train distilled loss"] > 0
+    assert curve["train distillation loss"] > 0
 
 
 def test_what_is_asked_for_comes_down_from_the_whole_cost() -> None:
     method = LCNet(min_budget=0.2, budget_warmup=0.5)
     lams = torch.tensor([0.0, 0.5, 1.0])
-    assert method.asked(lams, 0.0).tolist() == [1.0] * 3
-    assert method.asked(lams, 0.25).tolist() == pytest.approx([0.6, 0.8, 1.0])
-    assert method.asked(lams, 0.5).tolist() == method.asked(lams, 1.0).tolist() == pytest.approx([0.2, 0.6, 1.0])
-    assert LCNet(budget_warmup=0.0).asked(lams, 0.0).tolist() == pytest.approx([0.1, 0.55, 1.0])
+    assert method.budgets(lams, 0.0).tolist() == [1.0] * 3
+    assert method.budgets(lams, 0.25).tolist() == pytest.approx([0.6, 0.8, 1.0])
+    assert method.budgets(lams, 0.5).tolist() == method.budgets(lams, 1.0).tolist() == pytest.approx([0.2, 0.6, 1.0])
+    assert LCNet(budget_warmup=0.0).budgets(lams, 0.0).tolist() == pytest.approx([0.1, 0.55, 1.0])
 
 
 def two_blocks(every_lam: bool) -> Graph:
@@ -188,7 +192,7 @@ def halves(count: int, generator: Generator, first: float = 0.5) -> tuple[Tensor
 @pytest.mark.parametrize("lam", [None, 0.5])
 def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
     method = LCNet(min_budget=0.02, budget_warmup=0.2)
-    graph = method.prepare(two_blocks(lam is None)).train()
+    graph = method.prepare(two_blocks(lam is None), lam).train()
     graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
     optimizer, generator = Adam(graph.parameters(), lr=0.02), Generator().manual_seed(0)
     for step in range(600):
@@ -198,7 +202,7 @@ def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
     images, labels = halves(1000, generator)
-    method.adjust(graph.eval(), images, labels, final=True)
+    calibrate(graph.eval(), images, labels)
     execution = execute(graph, images, Greedy(), lam=0.5)
     assert float(spent(graph, execution).mean()) == pytest.approx(0.51, abs=0.06)
     assert float((execution.predicted == labels).float().mean()) > 0.97  # blocks drawn at random would get 75% right
@@ -219,16 +223,22 @@ def unevenly_told() -> Graph:
     return graph
 
 
+def unevenness(graph: Graph) -> float:
+    """Return how far the mean cost at λ = 0, 0.1, … is from a straight line, as a fraction of the line's rise."""
+    shares = torch.tensor([float(spent(graph, execute(graph, IMAGES, Greedy(), lam=step / 10)).mean()) for step in range(11)])
+    rise = float(shares[-1] - shares[0])
+    assert rise > 0.2
+    return float((shares - torch.linspace(float(shares[0]), float(shares[-1]), 11)).abs().max()) / rise
+
+
 def test_the_course_makes_the_cost_rise_evenly() -> None:
     graph = unevenly_told()
     labels = execute(graph, IMAGES, Greedy(), lam=1.0).predicted  # the more is asked for, the better
-    graph.course.copy_(even_course(graph, IMAGES, labels))
-    assert (graph.course.diff() >= 0).all()
-    assert float(graph.course[-1]) == 1.0
-    shares = [float(spent(graph, execute(graph, IMAGES, Greedy(), lam=lam)).mean()) for lam in torch.linspace(0, 1, 11).tolist()]
-    even = torch.linspace(shares[0], shares[-1], 11).tolist()
-    assert shares[-1] - shares[0] > 0.2
-    assert shares == pytest.approx(even, abs=0.1 * (shares[-1] - shares[0]))
+    assert unevenness(graph) > 0.4
+    calibrate(graph, IMAGES, labels)
+    assert (graph.tradeoff.curve.diff() >= 0).all()
+    assert float(graph.tradeoff.curve[-1]) == 1.0
+    assert unevenness(graph) < 0.2
 
 
 def test_the_course_ends_where_more_cost_brings_no_more() -> None:
@@ -240,23 +250,23 @@ def test_the_course_ends_where_more_cost_brings_no_more() -> None:
     error = math.sqrt(likely * (1 - likely) / (len(IMAGES) + 4))
     last = max(told for told in range(21) if right[told] >= 1 - error)
     assert 10 <= last < 20  # else nothing would be shown
-    graph.course.copy_(even_course(graph, IMAGES, best))
-    assert float(graph.course[-1]) == pytest.approx(last / 20)
+    calibrate(graph, IMAGES, best)
+    assert float(graph.tradeoff.curve[-1]) == pytest.approx(last / 20)
 
 
 def test_one_lucky_image_does_not_end_the_course() -> None:
     """Of 179 images all are right once, and all but one wherever more is spent: that is no worse."""
-    assert _dearest([0.95, 0.99, 1.0] + [178 / 179] * 10, 179) == 12
-    assert _dearest([0.95, 0.99, 1.0] + [174 / 179] * 10, 179) == 2
-    assert _dearest([0.8, 0.9, 0.891, 0.88], 1000) == 2  # the standard error is 0.0095
-    assert _dearest([0.8, 0.9, 0.891, 0.88], 100) == 3  # and 0.03 for fewer images
+    assert dearest([0.95, 0.99, 1.0] + [178 / 179] * 10, 179) == 12
+    assert dearest([0.95, 0.99, 1.0] + [174 / 179] * 10, 179) == 2
+    assert dearest([0.8, 0.9, 0.891, 0.88], 1000) == 2  # the standard error is 0.0095
+    assert dearest([0.8, 0.9, 0.891, 0.88], 100) == 3  # and 0.03 for fewer images
 
 
 def test_a_graph_tells_what_lies_between_the_steps_of_its_course() -> None:
     graph = small()
-    graph.course.copy_(torch.linspace(0, 1, CURVE_STEPS) ** 2)
-    assert graph.told(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx([0.0, 0.25, 1.0])
-    assert float(graph.told(torch.tensor([0.505]))) == pytest.approx((0.25 + 0.51**2) / 2)
+    graph.tradeoff.curve.copy_(torch.linspace(0, 1, CURVE_STEPS) ** 2)
+    assert graph.tradeoff.condition(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx([0.0, 0.25, 1.0])
+    assert float(graph.tradeoff.condition(torch.tensor([0.505]))) == pytest.approx((0.25 + 0.51**2) / 2)
 
 
 def test_a_training_of_lc_net_ends_with_figures_and_can_go_on() -> None:
@@ -284,7 +294,7 @@ def test_methods_take_the_control_nodes_that_they_can_train(architecture: str, m
 def test_constant_gates_know_nothing_of_the_image(lam: float | None) -> None:
     """The toy whose blocks each know one kind of image. Four in five are of the first: at half the cost its block is the one to open."""
     method = LCNet(min_budget=0.02, budget_warmup=0.2, gates="constant")
-    graph = method.prepare(two_blocks(lam is None)).train()
+    graph = method.prepare(two_blocks(lam is None), lam).train()
     graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
     optimizer, generator = Adam(graph.parameters(), lr=0.02), Generator().manual_seed(0)
     for step in range(300):
@@ -322,28 +332,75 @@ def test_gates_are_fixed_at_what_most_images_do() -> None:
     assert not execution.ran["block 1"].any()
 
 
-def test_a_network_with_fixed_gates_is_trained_from_another_and_keeps_to_its_costs(tmp_path: Path) -> None:
-    shape = {"name": "lc_resnet", "depth": 8, "width": 4, "layers": False}  # channels alone: a pattern can cost nearly anything
-    choices = {"architecture": shape, "dataset": "digits"}
-    first = run_config(**choices, method={"name": "lcnet", "min_budget": 0.2}, training={"epochs": 12, "learning_rate": 1e-2})
-    data = first.dataset.read()
-    *_, last = train(first, data)
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return run_config(architecture="plain", dataset="digits", method="static").dataset.read()
+
+
+CHANNELS = {
+    "name": "lc_resnet",
+    "depth": 8,
+    "width": 4,
+    "layers": False,
+}  # with gates of channels alone, a pattern can cost nearly anything
+
+
+@pytest.fixture(scope="module")
+def varied(digits: Data) -> Graph:
+    """A network for every λ whose gates depend on the image: their weights are random, batch norm knows the images of `digits`."""
+    graph = shaken(small(layers=False)).train()
+    images = normalised(digits.train.images[:256])
+    with torch.no_grad():
+        for _ in range(20):
+            execute(graph, images, Open(), lam=torch.linspace(0, 1, 256), dense=True)
+    return graph.eval()
+
+
+def fixed(graph: Graph, images: Tensor) -> Graph:
+    """A copy of a network whose gates are fixed at what they do most often for the images."""
+    copy = LCNet(gates="fixed").prepare(deepcopy(graph), None)
+    settle(copy, images)
+    return copy
+
+
+@torch.no_grad()
+def test_no_pattern_of_common_gates_costs_more_nearly_what_the_network_does(varied: Graph, digits: Data) -> None:
+    """At each λ, against every share of the images from which on a gate could be called common."""
+    images = normalised(digits.train.images[:256])
+    settled = fixed(varied, images)
+    for lam in torch.linspace(0, 1, ASKED).tolist():
+        known = consensus(varied, images, lam)
+        bars = {share for often in known.often.values() for share in often.tolist()}
+        assert len(bars) > 5
+        patterns = [execute(varied, images[:1], StaticGates(known.pattern(bar)), lam=lam) for bar in bars]
+        nearest = min(abs(float(spent(varied, execution)) - known.cost) for execution in patterns)
+        costs = spent(settled, execute(settled, images, Greedy(), lam=lam))  # (N,)
+        assert len(costs.unique()) == 1
+        assert abs(float(costs[0]) - known.cost) == pytest.approx(nearest, abs=1e-6)
+
+
+@torch.no_grad()
+def test_fixed_gates_stay_as_they_are_while_the_modules_are_trained(varied: Graph, digits: Data, tmp_path: Path) -> None:
     file = tmp_path / "first.safetensors"
-    file.write_bytes(last.state)
-    second = run_config(**choices, method={"name": "lcnet", "gates": "fixed"}, training={"epochs": 1, "init_from": str(file)})
-    *_, then = train(second, data)
-    costs = [[row["macs_mean"] / row["macs_static"] for row in one.final["test"]] for one in (last, then)]
-    assert costs[0][-1] - costs[0][0] > 0.1
-    assert costs[1][0] == pytest.approx(costs[0][0], abs=0.08)
-    assert costs[1][-1] == pytest.approx(costs[0][-1], abs=0.08)
-    shares = [[row["dependence"] for row in one.final["test"]] for one in (last, then)]
-    assert shares[1] == [0.0] * 11
-    assert all(0 <= share <= 1 for share in shares[0])
-    assert max(shares[0]) > 0
+    file.write_bytes(pack(varied))
+    method = {"name": "lcnet", "gates": "fixed"}
+    config = run_config(architecture=CHANNELS, dataset="digits", method=method, training={"epochs": 1, "init_from": str(file)})
+    with torch.enable_grad():
+        *_, last = train(config, digits)
+    graph = assemble(config, digits.image, len(digits.classes))
+    unpack(last.state, graph)
+    images = normalised(digits.train.images[:256])
+    assert not torch.equal(graph.parts["stem"].conv1.weight, varied.parts["stem"].conv1.weight)
+    graph.tradeoff.curve.copy_(varied.tradeoff.curve)  # so that both are asked for the same
+    for lam in torch.linspace(0, 1, ASKED).tolist():
+        costs = [float(spent(one, execute(one, images, Greedy(), lam=lam)).mean()) for one in (varied, graph)]
+        assert costs[1] == pytest.approx(costs[0], abs=0.1)  # the two nearest patterns are never further apart than twice that
+    assert [row["dependence"] for row in last.final["test"]] == [0.0] * 11
+    assert 0 < evaluate(varied, digits.test, lam=0.5).dependence <= 1
 
 
 def test_fixed_gates_need_a_network_to_begin_with() -> None:
-    with pytest.raises(ConfigError, match=r"training\.start"):
+    with pytest.raises(ConfigError, match=r"training\.init_from"):
         run_config(architecture="lc_resnet", dataset="digits", method={"name": "lcnet", "gates": "fixed"})
 
 

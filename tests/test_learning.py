@@ -17,15 +17,15 @@ from toys import LAMS, Path, agreement, built, marked, shares_of_ways, three_pat
 
 from core.config import run_config
 from core.graph.builder import Builder
+from core.graph.calibration import calibrate, measured
 from core.graph.checkpoint import pack, unpack
 from core.graph.cost import cost, spent
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.policy import Greedy, Open, Replay
 from core.graph.timing import seconds
-from core.graph.tradeoff import reward
+from core.graph.tradeoff import ODDS, RATES, reward
 from core.methods import Batch
-from core.methods.calibration import ODDS, RATES, cost_curve, even_exchange_rate
 from core.methods.d2nn import D2NN
 from core.methods.losses import TEMPERATURE, classification, taught_by, taught_by_last
 from core.methods.metrics import bag_metric
@@ -37,14 +37,14 @@ ALL = 0.0  # no image is held out: every one teaches modules and controllers
 Draw = Callable[[int, Generator], tuple[Tensor, Tensor]]  # so many images and their labels
 
 
-def batch_of(images: Tensor, labels: Tensor, apart: int = 0) -> Batch:
-    """A batch whose last images are kept back from the modules."""
-    return Batch(images, labels, torch.arange(len(labels)) >= len(labels) - apart)
+def batch_of(images: Tensor, labels: Tensor, holdout: int = 0) -> Batch:
+    """A batch whose last images are held out from the modules."""
+    return Batch(images, labels, torch.arange(len(labels)) >= len(labels) - holdout)
 
 
 def trained(graph: Graph, method: D2NN, draw: Draw, lam: float | None, steps: int = 300, batch: int = 128, rate: float = 1e-2) -> Graph:
     """The graph after some steps of Adam."""
-    graph = method.prepare(graph).train()
+    graph = method.prepare(graph, lam).train()
     optimizer = Adam(graph.parameters(), lr=rate)
     generator = Generator().manual_seed(0)
     for step in range(steps):
@@ -60,14 +60,14 @@ def trained(graph: Graph, method: D2NN, draw: Draw, lam: float | None, steps: in
 @pytest.mark.parametrize("lam", LAMS)
 def test_a_controller_of_one_lam_learns_the_best_action(lam: float) -> None:
     graph = trained(three_paths(), D2NN(exchange_rate=1.0, controller_holdout=ALL), marked, lam)
-    assert float(graph.exchange_rate) == 1.0
+    assert float(graph.tradeoff.exchange_rate) == 1.0
     assert agreement(graph, lam, 1.0) >= 0.98
 
 
 def test_a_controller_of_every_lam_learns_the_best_action_of_each() -> None:
     graph = trained(three_paths(every_lam=True), D2NN(calibrate=False, controller_holdout=ALL), marked, None)
-    assert RATES[0] < graph.exchange_rate < RATES[-1]
-    graph.exchange_rate.fill_(1.0)  # a trained controller takes any κ
+    assert RATES[0] < graph.tradeoff.exchange_rate < RATES[-1]
+    graph.tradeoff.exchange_rate.fill_(1.0)  # a trained controller takes any κ
     assert [agreement(graph, lam, 1.0) >= 0.98 for lam in LAMS] == [True] * 3
 
 
@@ -80,7 +80,7 @@ def test_two_controllers_of_one_lam_learn_the_best_way(lam: float) -> None:
 @pytest.fixture(scope="module")
 def stages_of_every_lam() -> Graph:
     graph = trained(three_stages(every_lam=True), D2NN(calibrate=False, controller_holdout=ALL), marked, None, steps=400)
-    graph.exchange_rate.fill_(1.0)
+    graph.tradeoff.exchange_rate.fill_(1.0)
     return graph
 
 
@@ -91,7 +91,7 @@ def test_two_controllers_of_every_lam_learn_the_best_way(stages_of_every_lam: Gr
 
 def test_mini_bags_of_every_lam_weigh_accuracy_as_single_images_do() -> None:
     graph = trained(three_paths(every_lam=True), D2NN(calibrate=False, bag_size=4, controller_holdout=ALL), marked, None, batch=256)
-    graph.exchange_rate.fill_(1.0)
+    graph.tradeoff.exchange_rate.fill_(1.0)
     assert [agreement(graph, lam, 1.0) >= 0.98 for lam in LAMS] == [True] * 3
 
 
@@ -102,15 +102,15 @@ SECONDS = {"x": 0.0, "Q": 0.0, "y0": 9e-3, "y1": 1e-3, "y2": 5e-3}  # the path o
 def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.MonkeyPatch, every_lam: bool) -> None:
     monkeypatch.setattr("core.methods.d2nn.seconds", lambda graph, batch: SECONDS)
     method = D2NN(efficiency="seconds", exchange_rate=1.0, calibrate=False, controller_holdout=ALL)
-    graph = method.prepare(three_paths(every_lam))
-    method.begin(graph, 32, torch.empty(0))
-    again = three_paths(every_lam)
+    graph = method.prepare(three_paths(every_lam), None if every_lam else 0.4)
+    method.setup(graph, 32, torch.empty(0))
+    again = method.prepare(three_paths(every_lam), None if every_lam else 0.4)
     unpack(pack(graph), again)  # what was measured is kept with the weights
     assert again.prices.tolist() == list(SECONDS.values())
     images, _ = marked(2000, Generator().manual_seed(1))
     execution = execute(graph, images, Replay(execute(graph, images, Open(), lam=0.4)), lam=0.4)
     assert spent(graph, execution).tolist() == pytest.approx([3.0] * 2000)
-    monkeypatch.setattr(D2NN, "prepare", lambda self, graph: graph)  # so that the prices stay
+    monkeypatch.setattr(D2NN, "prepare", lambda self, graph, lam: graph)  # so that the prices stay
     learnt = execute(trained(graph, method, marked, None if every_lam else 0.4), images, Greedy(), lam=0.4)
     right = (images.flatten(1) > 0).float()  # (N, paths)
     best = (0.4 * right - 0.6 * torch.tensor([1.8, 0.2, 1.0])).argmax(dim=1)
@@ -127,9 +127,9 @@ def test_seconds_are_measured_for_every_node_that_computes() -> None:
 def test_some_images_take_the_full_path_whatever_is_learnt() -> None:
     graph = three_stages(every_lam=True)
     method = D2NN(calibrate=False, full_route_fraction=0.3, random_route_fraction=0.0, controller_holdout=ALL)
-    method.prepare(graph)
+    method.prepare(graph, None)
     torch.nn.init.constant_(graph.parts["Q1"].head.bias, 0.0)
-    graph.exchange_rate.fill_(1e6)  # nothing is worth its cost
+    graph.tradeoff.exchange_rate.fill_(1e6)  # nothing is worth its cost
     batch = batch_of(*marked(3000, Generator().manual_seed(1)))
     share = method.step(graph, batch, None, 1.0, Generator().manual_seed(0)).figures["cost share"]
     least, most = shares_of_ways(graph, torch.empty(0), 3)[[0, 2]].tolist()
@@ -168,7 +168,7 @@ def test_mini_bags_learn_for_f1_what_single_images_cannot() -> None:
         "controller_holdout": ALL,
         "exchange_rate": rate,
     }
-    methods = {"bag_size": D2NN(metric="f1", bag_size=16, **explored), "image": D2NN(**explored)}
+    methods = {"bag": D2NN(metric="f1", bag_size=16, **explored), "image": D2NN(**explored)}
     images, labels = rare(16 * 400, Generator().manual_seed(1))
     doubtful = images[:, 1, 0, 0] > 0
     looks, rewards = {}, {}
@@ -214,8 +214,8 @@ def test_classification_is_the_mean_of_each_output_that_was_produced() -> None:
     of_b = math.log(1 + math.exp(2.0))
     labels = torch.tensor([0, 1, 0])
     assert float(classification(execution, labels)) == pytest.approx(of_a + of_b, rel=1e-6)
-    among = torch.tensor([True, False, True])
-    assert float(classification(execution, labels, among)) == pytest.approx(math.log(1 + math.exp(-1.0)), rel=1e-6)
+    holdout = torch.tensor([False, True, False])
+    assert float(classification(execution, labels, holdout)) == pytest.approx(math.log(1 + math.exp(-1.0)), rel=1e-6)
     overruled = (math.log(1 + math.exp(-1.0)) + 0.3 * math.log(1 + math.exp(-2.0))) / 2  # b answers for the second image
     assert float(classification(execution, labels, early=0.3)) == pytest.approx(overruled + of_b, rel=1e-6)
 
@@ -227,18 +227,18 @@ def test_what_the_last_answer_teaches_is_its_divergence_from_the_earlier_ones() 
     execution = Execution({"a": early, "b": late}, ran, {}, {}, {})
     truth = torch.distributions.Categorical(logits=late.detach() / TEMPERATURE)
     apart = torch.distributions.kl_divergence(truth, torch.distributions.Categorical(logits=early.detach() / TEMPERATURE))  # (B,)
-    loss = taught_by_last(execution, torch.tensor([True] * 3))
+    loss = taught_by_last(execution, torch.tensor([False] * 3))
     assert float(loss.detach()) == pytest.approx(
         TEMPERATURE**2 * float(apart[1:].mean().detach()), rel=1e-5
     )  # no later output answered the first image
-    one = taught_by_last(execution, torch.tensor([True, True, False]))
+    one = taught_by_last(execution, torch.tensor([False, False, True]))
     assert float(one.detach()) == pytest.approx(TEMPERATURE**2 * float(apart[1].detach()), rel=1e-5)
     loss.backward()
     assert late.grad is None  # the teacher learns nothing from it
     assert early.grad is not None
     assert early.grad[1:].abs().amax() > 0
     assert not early.grad[0].any()
-    assert float(taught_by_last(execution, torch.tensor([True, False, False]))) == 0
+    assert float(taught_by_last(execution, torch.tensor([False, True, True]))) == 0
 
 
 def test_what_is_taught_is_weighed_and_only_by_images_that_modules_learn_from() -> None:
@@ -246,9 +246,9 @@ def test_what_is_taught_is_weighed_and_only_by_images_that_modules_learn_from() 
     graph = run_config(architecture="cascade", dataset="cifar10", method="d2nn").architecture.build((3, 16, 16), 10, every_lam=True)
     images, labels = torch.randn(12, 3, 16, 16), torch.arange(12) % 10
 
-    def losses(weight: float, apart: int) -> dict[str, Tensor]:
+    def losses(weight: float, holdout: int) -> dict[str, Tensor]:
         method = D2NN(self_distillation=weight)
-        return method.step(method.prepare(graph), batch_of(images, labels, apart), None, 0.0, Generator().manual_seed(1)).losses
+        return method.step(method.prepare(graph, None), batch_of(images, labels, holdout), None, 0.0, Generator().manual_seed(1)).losses
 
     assert "self-distillation" not in losses(0.0, 2)
     once, thrice = losses(1.0, 2)["self-distillation"], losses(3.0, 2)["self-distillation"]
@@ -264,7 +264,7 @@ def test_every_output_learns_from_a_teacher() -> None:
     execution = Execution({"a": early, "b": late}, ran, {}, {}, {})
     truth = torch.distributions.Categorical(logits=teacher / TEMPERATURE)
     apart = [torch.distributions.kl_divergence(truth, torch.distributions.Categorical(logits=one / TEMPERATURE)) for one in (early, late)]
-    loss = taught_by(execution, teacher, torch.tensor([True, True, False]))
+    loss = taught_by(execution, teacher, torch.tensor([False, False, True]))
     assert float(loss.detach()) == pytest.approx(TEMPERATURE**2 * float((apart[0][:2].mean() + apart[1][1]).detach()), rel=1e-5)
     loss.backward()
     assert early.grad is not None
@@ -272,18 +272,18 @@ def test_every_output_learns_from_a_teacher() -> None:
     assert early.grad[:2].abs().amin(dim=0).sum() > 0
     assert not early.grad[2].any()
     assert not late.grad[[0, 2]].any()
-    assert float(taught_by(execution, teacher, torch.tensor([False] * 3))) == 0
+    assert float(taught_by(execution, teacher, torch.tensor([True] * 3))) == 0
 
 
 def test_what_a_teacher_says_is_weighed_and_only_by_images_that_modules_learn_from() -> None:
     torch.manual_seed(0)
     graph = run_config(architecture="cascade", dataset="cifar10", method="d2nn").architecture.build((3, 16, 16), 10, every_lam=True)
     batch = batch_of(torch.randn(12, 3, 16, 16), torch.arange(12) % 10, 2)
-    told = Batch(batch.images, batch.labels, batch.kept_back, torch.randn(12, 10))
+    told = Batch(batch.images, batch.labels, batch.holdout, torch.randn(12, 10))
 
     def loss(weight: float, batch: Batch) -> float:
         method = D2NN(distillation_weight=weight)
-        losses = method.step(method.prepare(graph), batch, None, 0.0, Generator().manual_seed(1)).losses
+        losses = method.step(method.prepare(graph, None), batch, None, 0.0, Generator().manual_seed(1)).losses
         return float(losses["distillation"].detach()) if "distillation" in losses else 0.0
 
     assert loss(0.0, batch) == 0
@@ -327,11 +327,9 @@ def front(rate: float) -> tuple[Graph, Tensor]:
 @pytest.mark.parametrize("rate", [0.01, 0.1, 1.0])
 def test_the_even_exchange_rate_spreads_a_known_front(rate: float) -> None:
     graph, images = front(rate)
-    graph.exchange_rate.fill_(0.777)
-    found = even_exchange_rate(graph, images)
-    assert float(graph.exchange_rate) == pytest.approx(0.777)
-    assert rate / 1.6 < found < rate * 1.6
-    graph.exchange_rate.fill_(found)
+    graph.tradeoff.exchange_rate.fill_(0.777)
+    calibrate(graph, images, torch.zeros(len(images), dtype=torch.long))
+    assert rate / 1.6 < float(graph.tradeoff.exchange_rate) < rate * 1.6
     lams = torch.arange(11) / 10
     shares = [float(cost(graph, execute(graph, images, Greedy(), lam=float(lam))).share.mean()) for lam in lams]
     steps = np.diff(shares)
@@ -342,31 +340,33 @@ def test_the_even_exchange_rate_spreads_a_known_front(rate: float) -> None:
 
 def test_the_cost_curve_is_what_is_executed() -> None:
     graph, images = front(0.3)
-    curve = cost_curve(graph, images)
+    graph.tradeoff.exchange_rate.fill_(1.0)
+    curve = measured(graph, images, torch.zeros(len(images), dtype=torch.long), ODDS / (1 + ODDS)).costs
     for index in range(0, len(ODDS), 12):
         taken = images.flatten() * float(ODDS[index]) > 1
         assert float(curve[index]) == pytest.approx(float(taken.float().mean()), abs=0.01)
 
 
-def test_adjusting_sets_the_rate_only_where_it_is_asked_for() -> None:
+def test_the_rate_is_calibrated_after_an_epoch_only_where_that_is_wanted() -> None:
     graph, images = front(0.1)
     labels = torch.zeros(len(images), dtype=torch.long)
-    D2NN(calibrate=False).adjust(graph, images, labels, final=True)
-    assert float(graph.exchange_rate) == 1.0
-    D2NN().adjust(graph, images, labels, final=False)
-    assert 0.05 < float(graph.exchange_rate) < 0.2
-    plain = three_paths()
-    D2NN().adjust(plain, *marked(8, Generator().manual_seed(0)), final=True)
-    assert float(plain.exchange_rate) == 1.0
+    method = D2NN(calibrate=False, exchange_rate=1.0)
+    method.after_epoch(method.prepare(graph, None), images, labels)
+    assert float(graph.tradeoff.exchange_rate) == 1.0
+    D2NN().after_epoch(D2NN().prepare(graph, None), images, labels)
+    assert 0.05 < float(graph.tradeoff.exchange_rate) < 0.2
+    plain = D2NN(exchange_rate=1.0).prepare(three_paths(), 0.5)
+    D2NN().after_epoch(plain, *marked(8, Generator().manual_seed(0)))
+    assert float(plain.tradeoff.exchange_rate) == 1.0
 
 
-@pytest.mark.parametrize(("bag", "apart"), [(1, 0), (3, 0), (1, 2), (3, 3)])
-def test_a_step_by_hand(bag: int, apart: int) -> None:
-    """All explored at random: the value of the option taken against the reward of its bag, where there are images apart for these alone."""
-    graph = D2NN(exchange_rate=0.5).prepare(three_paths())
+@pytest.mark.parametrize(("bag", "holdout"), [(1, 0), (3, 0), (1, 2), (3, 3)])
+def test_a_step_by_hand(bag: int, holdout: int) -> None:
+    """All explored at random: the value of the option taken against the reward of its bag, of the holdout alone where there is one."""
+    graph = D2NN(exchange_rate=0.5).prepare(three_paths(), 0.4)
     images, labels = marked(6, Generator().manual_seed(4))
-    method = D2NN(exchange_rate=0.5, bag_size=bag, controller_holdout=apart / 6)
-    step = method.step(graph, batch_of(images, labels, apart), 0.4, 0.0, Generator().manual_seed(7))
+    method = D2NN(exchange_rate=0.5, bag_size=bag, controller_holdout=holdout / 6)
+    step = method.step(graph, batch_of(images, labels, holdout), 0.4, 0.0, Generator().manual_seed(7))
     generator = Generator().manual_seed(7)
     torch.rand(6, 1, generator=generator)
     taken = torch.randint(3, (6,), generator=generator).tolist()
@@ -374,7 +374,7 @@ def test_a_step_by_hand(bag: int, apart: int) -> None:
     right = [float(images[row, way, 0, 0] > 0) for row, way in enumerate(taken)]
     values = graph.parts["Q"](images, weight=None)
     bags = [range(first, first + bag) for first in range(0, 6, bag)]
-    learnt = bags[-apart // bag :] if apart else bags
+    learnt = bags[-holdout // bag :] if holdout else bags
     loss = 0.0
     for rows in learnt:
         accuracy = sum(right[row] for row in rows) / bag
@@ -384,7 +384,7 @@ def test_a_step_by_hand(bag: int, apart: int) -> None:
     assert float(step.losses["values"].detach()) == pytest.approx(loss, rel=1e-5)
     crossed = 0.0
     for way in range(3):
-        rows_ = [row for row in range(6 - apart) if taken[row] == way]
+        rows_ = [row for row in range(6 - holdout) if taken[row] == way]
         if rows_:
             crossed += float(F.cross_entropy(graph.parts[f"y{way}"](images[rows_]), labels[rows_]))
     assert float(step.losses["classification"]) == pytest.approx(crossed, rel=1e-5)
@@ -393,7 +393,7 @@ def test_a_step_by_hand(bag: int, apart: int) -> None:
 
 
 def test_images_beyond_the_last_whole_bag_are_left_out() -> None:
-    graph = D2NN().prepare(three_paths())
+    graph = D2NN().prepare(three_paths(), 0.5)
     images, labels = marked(10, Generator().manual_seed(4))
     method = D2NN(bag_size=4, controller_holdout=ALL)
     steps = [method.step(graph, batch_of(images[-count:], labels[-count:]), 0.5, 0.5, Generator().manual_seed(0)) for count in (10, 8)]
@@ -405,17 +405,17 @@ def test_images_beyond_the_last_whole_bag_are_left_out() -> None:
 def test_set_based_metrics_want_several_images() -> None:
     """Said as a training begins: networks that were trained so can still be opened."""
     method = D2NN(metric="f1")
-    graph = method.prepare(two_paths())
+    graph = method.prepare(two_paths(), 0.5)
     with pytest.raises(ConfigError, match=r"f1 of a single image.*method\.bag"):
-        method.begin(graph, 4, marked(4, Generator().manual_seed(0))[0])
+        method.setup(graph, 4, marked(4, Generator().manual_seed(0))[0])
 
 
 @pytest.mark.parametrize("batch_size", [16, 32, 64, 128])
 def test_controllers_learn_from_bags_whatever_share_is_held_out(batch_size: int) -> None:
     method = D2NN(metric="f1", bag_size=16)
-    graph = method.prepare(two_paths())
+    graph = method.prepare(two_paths(), 0.5)
     images, labels = rare(batch_size, Generator().manual_seed(0))
-    step = method.step(graph, batch_of(images, labels, round(method.kept_back * batch_size)), 0.5, 0.0, Generator().manual_seed(0))
+    step = method.step(graph, batch_of(images, labels, round(method.controller_holdout * batch_size)), 0.5, 0.0, Generator().manual_seed(0))
     step.losses["values"].backward()
     assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in graph.parts["Q"].parameters())
 
@@ -423,7 +423,7 @@ def test_controllers_learn_from_bags_whatever_share_is_held_out(batch_size: int)
 @pytest.mark.parametrize("bag", [1, 16, 256])
 def test_early_controllers_of_every_lam_learn_from_bags_of_any_size(bag: int) -> None:
     method = D2NN(bag_size=bag, controller_holdout=ALL, calibrate=False)
-    graph = method.prepare(three_stages(every_lam=True)).train()
+    graph = method.prepare(three_stages(every_lam=True), None).train()
     generator = Generator().manual_seed(0)
     for _ in range(4):
         step = method.step(graph, batch_of(*marked(1024, generator)), None, 1.0, generator)
@@ -432,8 +432,8 @@ def test_early_controllers_of_every_lam_learn_from_bags_of_any_size(bag: int) ->
         assert graph.parts[control].head.weight.grad.abs().sum() > 0, control
 
 
-def test_a_batch_that_is_kept_back_as_a_whole_teaches_no_module() -> None:
-    graph = D2NN().prepare(three_paths())
+def test_a_batch_that_is_held_out_as_a_whole_teaches_no_module() -> None:
+    graph = D2NN().prepare(three_paths(), 0.5)
     images, labels = marked(2, Generator().manual_seed(0))
     step = D2NN().step(graph, batch_of(images, labels, 2), 0.5, 0.0, Generator().manual_seed(0))
     assert float(step.losses["classification"]) == 0
@@ -441,20 +441,20 @@ def test_a_batch_that_is_kept_back_as_a_whole_teaches_no_module() -> None:
 
 
 def test_seeing_does_not_teach_what_is_seen_unless_it_is_mixed_in() -> None:
-    for mixing in (0.0, 0.5, 1.0):
-        part = Controller([(3, 2, 2)], 2, mixing=mixing)
+    for share in (0.0, 0.5, 1.0):
+        part = Controller([(3, 2, 2)], 2, controller_gradient=share)
         seen = torch.randn(4, 3, 2, 2, generator=Generator().manual_seed(0), requires_grad=True)
         whole = seen.detach().clone().requires_grad_()
         part(seen, weight=None).sum().backward()
-        part.mixing = 1.0
+        part.controller_gradient = 1.0
         part(whole, weight=None).sum().backward()
-        reached = torch.zeros_like(seen) if seen.grad is None else seen.grad  # without mixing nothing is carried back at all
-        assert torch.allclose(reached, mixing * whole.grad)
+        reached = torch.zeros_like(seen) if seen.grad is None else seen.grad  # without a share nothing is carried back at all
+        assert torch.allclose(reached, share * whole.grad)
         assert whole.grad.abs().sum() > 0
 
 
 def test_a_controller_of_every_lam_knows_the_cost_and_bounds_the_accuracy() -> None:
-    graph = D2NN().prepare(three_stages(every_lam=True))
+    graph = D2NN().prepare(three_stages(every_lam=True), None)
     first, second = (graph.parts[name] for name in ("Q1", "Q2"))
     assert (first.has_successors, second.has_successors) == (True, False)
     static = max(graph.macs[node.name] for node in graph.outputs)
@@ -479,7 +479,7 @@ def test_methods_refuse_what_they_cannot_train() -> None:
 
 def test_static_trains_the_route_that_is_named() -> None:
     for route, channel in (((), 2), (("Q=cheap",), 0), (("Q=middle",), 1)):
-        graph = Static(route=route).prepare(three_paths())
+        graph = Static(route=route).prepare(three_paths(), None)
         assert [node.name for node in graph.nodes] == ["x", f"y{channel}"]
         images, labels = marked(20, Generator().manual_seed(0))
         step = Static().step(graph, batch_of(images, labels), None, 0.0, Generator())

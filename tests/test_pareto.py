@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.evaluation.pareto import ParetoPoint, accuracy_at, cost_for, hull, hypervolume, mean_difference
+from core.pareto import ParetoPoint, accuracy_at, cost_for, hull, hypervolume, mean_difference
 
 shares = st.integers(0, 100).map(lambda number: number / 100)
 fronts = st.lists(st.builds(ParetoPoint, shares, shares), min_size=1, max_size=12)

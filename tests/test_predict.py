@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.config import run_config
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.model import Model, load_model
 from core.explain.predict import forced_policy, predict, sweep_lam, thresholds
 from core.fast.stopwatch import timed, timed_along
@@ -24,11 +24,12 @@ def fresh(architecture: object = "cascade", lam: float | None = None, method: ob
     """Return an untrained network whose controllers have enlarged weights, so that routes differ between images."""
     config = run_config(architecture=architecture, dataset="faces", method=method, lam=lam)
     torch.manual_seed(5)
-    graph = config.method.prepare(config.architecture.build((1, 25, 25), 2, every_lam=lam is None)).eval().requires_grad_(False)
+    graph = config.method.prepare(config.architecture.build((1, 25, 25), 2, every_lam=lam is None), lam).eval().requires_grad_(False)
     for control in graph.controls:
         for weights in graph.parts[control.name].parameters():
             weights.mul_(4)
-    graph.exchange_rate.fill_(exchange_rate)
+    if graph.tradeoff.exchange_rate is not None:
+        graph.tradeoff.exchange_rate.fill_(exchange_rate)
     return Model("fresh", config, graph, (1, 25, 25), ("background", "face"))
 
 

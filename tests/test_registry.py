@@ -1,8 +1,11 @@
 """What can be chosen is found by its file alone, and what cannot be is told in one line."""
 
+from importlib import import_module
+
 import pytest
 
 from core.config import run_config
+from core.errors import UserError
 from core.registry import KINDS, Component, ConfigError, Kind, choose, component, names
 
 EVERYTHING = [(kind, name) for kind in KINDS for name in names(kind)]
@@ -38,7 +41,7 @@ def test_components_cannot_be_changed() -> None:
         ({"dataset": {"name": "digits", "nothing": 1}}, "nothing"),
         ({"lam": 2}, "lam"),
         ({"training": {"epochs": 0}}, "epochs"),
-        ({"architecture": {"name": "cascade", "trunk": [4], "head": [4, 4]}}, "give both as many"),
+        ({"architecture": {"name": "cascade", "trunk": [4], "head": [4, 4]}}, "give both the same number"),
     ],
 )
 def test_wrong_choices_are_told_in_one_line(choices: dict[str, object], says: str) -> None:
@@ -49,7 +52,7 @@ def test_wrong_choices_are_told_in_one_line(choices: dict[str, object], says: st
 
 
 def test_a_component_alone_tells_its_fault_as_well() -> None:
-    with pytest.raises(ConfigError, match=r"^architecture cascade: trunk has 1 stages and head 4: give both as many$"):
+    with pytest.raises(ConfigError, match=r"^architecture cascade: trunk has 1 stages and head has 4: give both the same number$"):
         choose("architectures", {"name": "cascade", "trunk": [4]})
 
 
@@ -67,3 +70,15 @@ def test_a_new_file_can_be_chosen_at_once(tmp_path: object, monkeypatch: pytest.
     chosen = choose("architectures", {"name": "fresh_one", "width": 5})
     assert isinstance(chosen, Component)
     assert chosen.model_dump() == {"name": "fresh_one", "width": 5}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("registry.ConfigError", "datasets.DataError", "datasets.sources.picture.PictureError", "graph.node.GraphError"),
+        *("graph.checkpoint.CheckpointError", "store.StoreError", "training.train.TrainingError"),
+    ],
+)
+def test_every_error_that_a_person_can_mend_derives_from_one_class(name: str) -> None:
+    module, _, error = name.rpartition(".")
+    assert issubclass(getattr(import_module(f"core.{module}"), error), UserError)

@@ -5,8 +5,19 @@ from typing import Any
 
 import pytest
 
-from core.evaluation.pareto import ParetoPoint
-from core.evaluation.report import NO_BETTER_THAN_ROUTES, RANDOM, against, alone, mean_dependence, over_seeds, same_images, warnings
+from core.evaluation.report import (
+    BEST,
+    NO_BETTER_THAN_ROUTES,
+    RANDOM,
+    SAME_FOR_ALL,
+    against,
+    alone,
+    mean_dependence,
+    over_seeds,
+    same_images,
+    warnings,
+)
+from core.pareto import ParetoPoint
 from core.registry import ConfigError
 from core.store import Run
 
@@ -30,20 +41,20 @@ def gated(random: float = 0.6) -> Run:
 
 def test_a_run_alone() -> None:
     told = alone([gated()], "test")
-    assert told["largest change of cost between neighbouring λ"] == pytest.approx(0.3)
+    assert told["largest step of cost between neighbouring λ"] == pytest.approx(0.3)
     assert told["cost within 0.5 points of its full path"] == pytest.approx(0.2 + 0.3 * 0.95)
     assert told["cost within 1 points of its full path"] == pytest.approx(0.2 + 0.3 * 0.9)
     # from 0.3 to 0.5 it rises from 0.8333 to 0.9 and stays there to 0.7, against 0.6
     assert told[RANDOM] == pytest.approx((0.5 * (0.8333 + 0.9) + 0.9) / 2 - 0.6, abs=1e-3)
     assert warnings(gated()) == []
-    assert "learnt nothing" in warnings(gated(random=0.95))[0]
+    assert "has not learnt when to skip" in warnings(gated(random=0.95))[0]
 
 
 def test_a_network_is_held_against_random_gates_where_it_is() -> None:
     """Its one point costs more than the span over which gains are averaged."""
     random = {"random gates": [{"cost": 0.1, "accuracy": 0.5}, {"cost": 1.0, "accuracy": 0.9}]}
     below, above = (run("one", [0.9], [accuracy], baselines={"test": random}) for accuracy in (0.7, 0.9))
-    assert "learnt nothing" in warnings(below)[0]
+    assert "has not learnt when to skip" in warnings(below)[0]
     assert warnings(above) == []
 
 
@@ -56,10 +67,10 @@ def test_a_network_of_one_lam_is_compared_at_its_cost_alone() -> None:
     assert told["gain over fixed routes, at its cost"] == pytest.approx(0.01 - 0.09 / 40)
     assert RANDOM not in told
     others = [run("a", [0.3], [0.84]), run("b", [0.7], [0.93])]
-    assert against([better], others, "test")["above their front, at its cost"] == pytest.approx(0.01 - 0.09 / 40)
+    assert against([better], others, "test")["gain over the compared runs, at its cost"] == pytest.approx(0.01 - 0.09 / 40)
     dearer = run("one", [0.31], [0.85], baselines={"test": {"random gates": [{"cost": 0.32, "accuracy": 0.9}]}})
     assert alone([dearer], "test")["gain over random gates, at its cost"] == pytest.approx(-0.05)
-    assert "learnt nothing" in warnings(dearer)[0]
+    assert "has not learnt when to skip" in warnings(dearer)[0]
 
 
 def test_a_network_is_held_against_its_fixed_routes_too() -> None:
@@ -84,10 +95,10 @@ def test_options_that_have_come_since_do_not_part_datasets() -> None:
 
 def test_there_is_no_hypervolume_over_one_point_of_the_largest_cost() -> None:
     told = against([gated()], [run("a", [1.0], [0.5]), run("b", [1.0], [0.4])], "test")
-    assert isnan(told["hypervolume over theirs"])
+    assert isnan(told["hypervolume relative to the compared runs"])
 
 
-@pytest.mark.parametrize(("between", "told"), [(0.2, []), (0.002, ["its gates do the same for all images"])])
+@pytest.mark.parametrize(("between", "told"), [(0.2, []), (0.002, [SAME_FOR_ALL])])
 def test_gates_that_do_not_depend_on_the_image_are_told(between: float, told: list[str]) -> None:
     """Those between the ends of λ count; at the ends all images may well be treated alike, or not."""
     one = run("one", [0.1, 0.2, 0.5], [0.6, 0.8, 0.9])
@@ -109,20 +120,20 @@ def test_how_much_depends_on_the_image_is_told_between_costs_or_of_the_one_that_
 def test_a_run_against_others() -> None:
     small, large = run("small", [0.2], [0.7], macs=20), run("large", [1.0], [1.0])
     told = against([gated()], [small, large], "test")  # the small one's own reference network does not matter
-    assert told["highest accuracy of theirs"] == 1.0
-    assert told["its cost"] == 1.0
-    assert told["loss relative to it at 70% of its cost"] == pytest.approx(0.1)
-    assert told["loss relative to it at 38% of its cost"] == pytest.approx(1 - (0.8 + 0.6 * 0.1))
-    assert told["above them at their costs, mean"] == pytest.approx((0.1 - 0.1) / 2)
-    assert told["above them at their costs, least"] == pytest.approx(-0.1)
+    assert told[f"accuracy of {BEST}"] == 1.0
+    assert told[f"cost of {BEST}"] == 1.0
+    assert told[f"relative loss of accuracy at 70% of the cost of {BEST}"] == pytest.approx(0.1)
+    assert told[f"relative loss of accuracy at 38% of the cost of {BEST}"] == pytest.approx(1 - (0.8 + 0.6 * 0.1))
+    assert told["gain at the cost of each compared run, mean"] == pytest.approx((0.1 - 0.1) / 2)
+    assert told["gain at the cost of each compared run, lowest"] == pytest.approx(-0.1)
     own = 0.1 * 0.1 + 0.3 * 0.25 + 0.5 * 0.3  # above the corner of cost 1 and accuracy 0.6
-    assert told["hypervolume over theirs"] == pytest.approx(own / (0.8 * 0.25))
+    assert told["hypervolume relative to the compared runs"] == pytest.approx(own / (0.8 * 0.25))
 
 
 def test_an_equal_run_has_ratio_one_and_no_difference() -> None:
     told = against([gated()], [gated()], "test")
-    assert told["hypervolume over theirs"] == pytest.approx(1)
-    assert told["above them at their costs, mean"] == pytest.approx(0)
+    assert told["hypervolume relative to the compared runs"] == pytest.approx(1)
+    assert told["gain at the cost of each compared run, mean"] == pytest.approx(0)
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

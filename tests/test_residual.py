@@ -201,8 +201,8 @@ def test_gate_networks_begin_with_every_gate_open_and_take_lam() -> None:
     seen = torch.randn(2, 3, 4, 4)
     assert part(seen, weight=torch.tensor([0.0, 1.0])).tolist() == [[1.0] * 5] * 2
     assert part.train()(seen[:1], weight=torch.tensor([0.5])).shape == (1, 5)
-    assert gated(every_lam=True).every_lam
-    assert not gated().every_lam
+    assert gated(every_lam=True).tradeoff.every_lam
+    assert not gated().tradeoff.every_lam
 
 
 def test_open_gates_can_be_held_to_a_range_around_one() -> None:

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from core.config import run_config
 from core.fast.engine import Engine
 from core.fast.plan import Step, steps
-from core.fast.segments import Segment, stretches
+from core.fast.segments import Segment, segments
 from core.graph.builder import Builder
 from core.graph.execution import execute
 from core.graph.graph import Graph
@@ -81,7 +81,7 @@ def test_d2nns_answer_as_the_executor_does_whoever_decides(name: str, policy: Ca
 
 
 def programs(graph: Graph, *, deciding: bool) -> list[Step | Segment]:
-    return stretches(graph, steps(graph), deciding=deciding)
+    return segments(graph, steps(graph), deciding=deciding)
 
 
 def test_a_network_without_decisions_is_one_program() -> None:
@@ -174,7 +174,7 @@ def test_a_program_is_made_once_for_each_pattern() -> None:
         for lam in (0.0, 1.0):
             engine.run(X, Greedy(), lam=lam)
             engine.run(X, Forced({"Q1": {0: True}}), lam=lam)
-    made = [len(one.programs) for one in engine.stretches if isinstance(one, Segment)]
+    made = [len(one.programs) for one in engine.segments if isinstance(one, Segment)]
     assert max(made) <= 2
 
 
@@ -260,10 +260,11 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
         raise
 
 
+@pytest.mark.long
 @settings(max_examples=120, phases=[Phase.explicit, Phase.generate])  # an example takes too long to look for smaller ones
 @given(graph=mixed_graphs(), seed=st.integers(0, 99))
 def test_random_networks_answer_as_the_executor_does(graph: Graph, seed: int) -> None:
-    x, lam = torch.randn(1, 3, 6, 6, generator=Generator().manual_seed(seed)), 0.3 if graph.every_lam else None
+    x, lam = torch.randn(1, 3, 6, 6, generator=Generator().manual_seed(seed)), 0.3 if graph.tradeoff.every_lam else None
     replay = Replay(execute(graph, x, Random(0.6, Generator().manual_seed(seed)), lam=lam))
     for policy in (Greedy, Open, Halves, lambda: replay, lambda: Random(0.5, Generator().manual_seed(seed))):
         alike(graph, x, policy(), policy(), lam)

@@ -4,7 +4,7 @@ import json
 
 from app.graph_view.standalone import standalone
 
-VIEW = {"layout": {"nodes": [{"name": "</script><b>"}]}, "link": "run=secret", "away": True}
+VIEW = {"layout": {"nodes": [{"name": "</script><b>"}]}, "link": "run=secret", "live": True}
 
 
 def test_names_cannot_break_out_of_the_page() -> None:
@@ -19,5 +19,5 @@ def test_the_view_is_in_it_without_what_needs_a_server() -> None:
     page = standalone("run", "an image", VIEW, "data:,")
     start = page.index("data: {", page.index("component({")) + len("data: ")
     data, _ = json.JSONDecoder().raw_decode(page[start:])
-    assert data == VIEW | {"link": None, "away": False}
+    assert data == VIEW | {"link": None, "live": False}
     assert "export default" not in page

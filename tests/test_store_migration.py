@@ -154,6 +154,6 @@ def test_each_shipped_file_opens_as_it_is(file: Path) -> None:
     unpack(file.read_bytes(), graph)
     image = torch.rand(1, *header.image, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        output = execute(graph.eval(), image, Greedy(), lam=0.5 if graph.every_lam else None).output
+        output = execute(graph.eval(), image, Greedy(), lam=0.5 if graph.tradeoff.every_lam else None).output
     assert output.shape == (1, len(header.classes))
     assert output.isfinite().all()

@@ -133,7 +133,7 @@ def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None
     assert store.runs.get(runs[0].id).state == "interrupted"
 
 
-@pytest.mark.parametrize("by_hand", [False, True], ids=["from the app", "from the command line"])
+@pytest.mark.parametrize("by_hand", [pytest.param(False, marks=pytest.mark.long), True], ids=["from the app", "from the command line"])
 def test_a_sweep_that_is_asked_to_end_ends_its_processes(scratch_database: str, by_hand: bool) -> None:
     store = Store(scratch_database)
     long = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 5000})})
@@ -185,7 +185,7 @@ def test_a_run_whose_process_ends_before_it_begins_has_failed(scratch_database: 
     for now in sweep(store, [store.runs.get(run.id) for run in runs], 1):
         last = now
     assert last[0].state == "failed"
-    assert f"ended with 3 before it began: {store.weights.folder / f'{runs[0].id}.log'}" in (last[0].error or "")
+    assert f"ended with status 3 before the training began: see {store.weights.folder / f'{runs[0].id}.log'}" in (last[0].error or "")
     assert (last[1].state, last[1].error) == ("queued", None)  # a deleted one is left alone
     assert last[2].state == "failed"  # also one that was stopped before
 

@@ -100,7 +100,7 @@ def test_the_quicker_way_is_taken(slow: str) -> None:
         time.sleep(0.05 if (len(x) == IMAGES) == (slow == "whole") else 0)
         return Answer(x, {}, {})
 
-    chooses = threads.Parts(run)
+    chooses = threads.BatchSplitter(run)
     for _ in range(2):
         assert torch.equal(chooses(torch.ones(IMAGES, 1), Greedy(), None).output, torch.ones(IMAGES, 1))
         tried, sizes = sizes, []

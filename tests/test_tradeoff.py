@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.graph.tradeoff import reward, scores, threshold, weight
+from core.graph.tradeoff import BudgetCurve, ExchangeRate, FixedLam, Tradeoff, reward
 
 GRID = torch.arange(1001, dtype=torch.float64) / 1000
 shares = st.floats(0, 1, width=32)
@@ -18,6 +18,20 @@ dyadic = st.integers(0, 64).map(lambda number: number / 64)  # products of these
 
 def number(value: float) -> Tensor:
     return torch.tensor(value)
+
+
+def exactly(rate: float) -> ExchangeRate:
+    """An exchange rate in double precision."""
+    tradeoff = ExchangeRate(rate)
+    tradeoff.exchange_rate = torch.tensor(rate, dtype=torch.float64)
+    return tradeoff
+
+
+def crossing_of(values: Tensor, rate: float) -> Tensor:
+    """The threshold in λ, which has a closed form for these values."""
+    found = ExchangeRate(rate).threshold(values)
+    assert found is not None
+    return found
 
 
 @given(shares, shares, shares, rates)
@@ -36,8 +50,9 @@ def test_the_reward_is_linear_in_lam(accuracy: float, share: float, lam: float, 
 
 def test_scores_of_one_lam_are_the_values() -> None:
     values = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    assert scores(values, torch.rand(5), number(0.1)) is values
-    assert scores(values, None, number(0.1)) is values
+    for tradeoff in (Tradeoff(), FixedLam(0.5, 0.1), BudgetCurve(), ExchangeRate(0.1)):
+        assert tradeoff.score(values, torch.rand(5)) is values
+        assert tradeoff.score(values, None) is values
 
 
 @given(st.lists(st.tuples(dyadic, dyadic), min_size=2, max_size=4), st.integers(0, 64), st.sampled_from([0.125, 1.0, 4.0]))
@@ -45,7 +60,7 @@ def test_scores_are_the_rewards_to_expect(options: list[tuple[float, float]], st
     values = torch.tensor([[(accuracy, -cost) for accuracy, cost in options]])  # (1, K, 2)
     lam = step / 64
     expected = [lam * accuracy - (1 - lam) * rate * cost for accuracy, cost in options]
-    assert scores(values, torch.tensor([lam]), number(rate))[0].tolist() == expected
+    assert ExchangeRate(rate).score(values, torch.tensor([lam]))[0].tolist() == expected
 
 
 @given(st.lists(st.tuples(dyadic, dyadic), min_size=2, max_size=4), st.sampled_from([0.125, 1.0, 4.0]))
@@ -53,7 +68,7 @@ def test_the_chosen_cost_and_accuracy_rise_with_lam(options: list[tuple[float, f
     options = sorted(options, key=lambda option: option[1])  # from the cheapest to the dearest
     lams = torch.arange(65) / 64
     values = torch.tensor([[(accuracy, -cost) for accuracy, cost in options]]).expand(65, -1, -1)
-    taken = scores(values, lams, number(rate)).argmax(dim=1)
+    taken = ExchangeRate(rate).score(values, lams).argmax(dim=1)
     accuracies, costs = torch.tensor(options).unbind(-1)
     assert (costs[taken].diff() >= 0).all()
     assert (accuracies[taken[1:]].diff() >= 0).all()  # at λ = 0 accuracy counts for nothing
@@ -69,23 +84,23 @@ def test_a_choice_depends_on_the_weight_alone(options: list[tuple[float, float]]
     assume(best[0] - best[1] > 1e-9)
     for kappa in (rate, other):
         lam = of_accuracy * kappa / (1 - of_accuracy + of_accuracy * kappa)
-        lams, rates_ = torch.tensor([lam], dtype=torch.float64), torch.tensor(kappa, dtype=torch.float64)
-        assert float(weight(lams, rates_)) == pytest.approx(of_accuracy, abs=1e-9)
-        assert int(scores(values, lams, rates_).argmax()) == int(plain.argmax())
+        lams, tradeoff = torch.tensor([lam], dtype=torch.float64), exactly(kappa)
+        assert float(tradeoff.condition(lams)) == pytest.approx(of_accuracy, abs=1e-9)
+        assert int(tradeoff.score(values, lams).argmax()) == int(plain.argmax())
 
 
 @given(rates)
 def test_the_weight_runs_from_zero_to_one(rate: float) -> None:
-    weights = weight(GRID, number(rate))
+    weights = ExchangeRate(rate).condition(GRID)
     assert weights[0] == 0
     assert weights[-1] == 1
     assert (weights.diff() > 0).all()
-    assert torch.equal(weight(GRID, number(1.0)), GRID)
+    assert torch.equal(ExchangeRate(1.0).condition(GRID), GRID)
 
 
 def chosen(values: Tensor, rate: float) -> Tensor:
     """Whether the second of two options is chosen at each λ of GRID, in double precision, (1001,)."""
-    at = scores(values.double().expand(len(GRID), -1, -1), GRID, torch.tensor(rate, dtype=torch.float64))
+    at = exactly(rate).score(values.double().expand(len(GRID), -1, -1), GRID)
     return at.argmax(dim=1) == 1
 
 
@@ -95,7 +110,7 @@ def chosen(values: Tensor, rate: float) -> Tensor:
 @example((1.0, 0.0), 0.0, 1.0, 0.1)
 def test_the_threshold_is_where_brute_force_finds_it(accuracies: tuple[float, float], cheap: float, more: float, rate: float) -> None:
     values = torch.tensor([[(accuracies[0], -cheap), (accuracies[1], -min(cheap + more, 1.0))]])  # (1, 2, 2)
-    crossing = float(threshold(values, number(rate)))
+    crossing = float(crossing_of(values, rate))
     assert math.isfinite(crossing)
     far = (GRID - crossing).abs() > 1e-5
     assert torch.equal(chosen(values, rate)[far], (crossing < GRID)[far])
@@ -104,7 +119,7 @@ def test_the_threshold_is_where_brute_force_finds_it(accuracies: tuple[float, fl
 @given(shares, shares, shares, shares, rates)
 def test_the_choice_changes_at_the_threshold_and_nowhere_else(a: float, b: float, c: float, d: float, rate: float) -> None:
     values = torch.tensor([[(a, -b), (c, -d)]])  # in any order of cost
-    crossing = float(threshold(values, number(rate)))
+    crossing = float(crossing_of(values, rate))
     changes = chosen(values, rate)[1:] != chosen(values, rate)[:-1]
     inside = GRID[1:-1]  # at the ends one of the two weighs nothing: equals are decided by their order
     for step in changes[1:-1].nonzero().squeeze(1).tolist():
@@ -117,16 +132,37 @@ def test_the_choice_changes_at_the_threshold_and_nowhere_else(a: float, b: float
 @pytest.mark.parametrize("rate", [0.1, 10.0])
 def test_any_gain_in_accuracy_has_its_threshold_below_one(gain: float, rate: float) -> None:
     values = torch.tensor([[(0.0, 0.0), (gain, -1.0)]])
-    assert scores(values, torch.ones(1), number(rate)).argmax() == 1
-    assert threshold(values, number(rate)) < 1
+    assert ExchangeRate(rate).score(values, torch.ones(1)).argmax() == 1
+    assert crossing_of(values, rate) < 1
 
 
 @given(shares, shares, rates)
 def test_no_gain_in_accuracy_is_never_worth_its_cost(accuracy: float, cost: float, rate: float) -> None:
     values = torch.tensor([[(accuracy, 0.0), (accuracy, -cost)], [(accuracy, 0.0), (accuracy / 2, -cost)]])
-    assert (threshold(values, number(rate)) > 1).all()
+    assert (crossing_of(values, rate) > 1).all()
 
 
 def test_thresholds_come_per_image() -> None:
     values = torch.tensor([[(0.5, 0.0), (0.6, -0.1)], [(0.5, 0.0), (0.8, -0.1)], [(0.5, 0.0), (0.4, -0.1)], [(0.5, -0.1), (0.6, -0.1)]])
-    assert threshold(values, number(1.0)).tolist() == pytest.approx([0.5, 0.25, 2.0, 0.0])
+    assert crossing_of(values, 1.0).tolist() == pytest.approx([0.5, 0.25, 2.0, 0.0])
+
+
+def test_only_two_options_with_two_values_each_have_a_threshold_in_closed_form() -> None:
+    assert ExchangeRate().threshold(torch.zeros(1, 2)) is None
+    assert ExchangeRate().threshold(torch.zeros(1, 3, 2)) is None
+    assert BudgetCurve().threshold(torch.zeros(1, 2, 2)) is None
+
+
+def test_a_graph_of_one_lam_gives_its_control_nodes_none() -> None:
+    assert Tradeoff().condition(torch.rand(3)) is None
+    assert FixedLam(0.5).condition(torch.rand(3)) is None
+    assert [kind.every_lam for kind in (Tradeoff, FixedLam, ExchangeRate, BudgetCurve)] == [False, False, True, True]
+
+
+def test_only_what_is_exchanged_has_a_rate_to_tell_of() -> None:
+    assert Tradeoff().description == ""
+    assert FixedLam(0.6).description == ""
+    assert "κ: 0.25," in FixedLam(0.6, 0.25).description
+    assert "κ: 0.0341," in ExchangeRate(0.0341).description
+    assert "κ" not in BudgetCurve().description
+    assert "budget" in BudgetCurve().description

@@ -5,6 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,11 @@ from safetensors.torch import load
 from torch import nn
 
 from core.config import RunConfig, run_config
-from core.datasets import DataError
-from core.evaluation.evaluate import normalised
+from core.datasets import DataError, normalised
 from core.graph.checkpoint import CheckpointError, pack, unpack
 from core.store import Store
+from core.store.lifecycle import Lifecycle
+from core.store.weights import Weights
 from core.training.assembly import assemble
 from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates
 from core.training.train import FINAL_GRID, TrainingError, final_figures, train
@@ -33,14 +37,14 @@ def small(**choices: object) -> RunConfig:
 
 CHOICES = [
     {},
-    {"lam": 0.7},
+    pytest.param({"lam": 0.7}, marks=pytest.mark.long),
     {"method": {"name": "d2nn", "metric": "f1", "bag_size": 8}},
-    {"method": "static"},
+    pytest.param({"method": "static"}, marks=pytest.mark.long),
     {"architecture": "plain", "method": "static"},
-    {"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5},
+    pytest.param({"architecture": {"name": "high_low", "controller_sees": "features"}, "lam": 0.5}, marks=pytest.mark.long),
     {"training": {"precision": "bfloat16"}},
     {"training": {"freeze_bn": 0.5}},
-    {"training": {"weights_dtype": "float16"}},
+    pytest.param({"training": {"weights_dtype": "float16"}}, marks=pytest.mark.long),
     {"method": {"name": "d2nn", "bn_recalibration_batches": 2}},
     {"method": {"name": "d2nn", "self_distillation": 1.0}, "training": {"optimizer": "sgd", "learning_rate": 0.05}},
 ]
@@ -202,58 +206,83 @@ def test_weights_of_another_network_are_refused_in_one_line() -> None:
         assert "\n" not in str(caught.value)
 
 
+def start(action: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Start a process that calls `action`. It has imported what a worker needs, as a fork of a server that trains nothing itself."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["core.training.worker", "pytest"])
+    process = context.Process(target=action, args=arguments)
+    process.start()
+    return process
+
+
+def work_on(url: str, run_id: int) -> None:
+    """Train one run, as the worker's process does."""
+    work(Store(url), run_id)
+
+
+def work_until_killed(url: str, run_id: int, owner: type, method: str) -> None:
+    """Train one run in a process that is killed as soon as it calls a method."""
+    setattr(owner, method, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    work(Store(url), run_id)
+
+
+def exit_status(process: BaseProcess) -> int | None:
+    """Return how a process ends: 0, or minus the signal that killed it."""
+    process.join(120)
+    return process.exitcode
+
+
 def test_a_killed_worker_is_resumed_to_the_same_end(scratch_database: str) -> None:
-    config = small(dataset="digits", training={"epochs": 5})
     store = Store(scratch_database)
-    disturbed, undisturbed = (store.runs.create(config.record(), name=name) for name in ("disturbed", "undisturbed"))
-    command = [sys.executable, "-m", "core.training.worker", str(disturbed.id), "--db", scratch_database]
-    worker = subprocess.Popen(command, cwd=ROOT)
+    record = small(dataset="digits", training={"epochs": 4}).record()
+    disturbed, undisturbed = (store.runs.create(record, name=name) for name in ("disturbed", "undisturbed"))
+    worker = start(work_on, scratch_database, disturbed.id)
     deadline = time.monotonic() + 120
     while (latest := store.checkpoints.latest(disturbed.id)) is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(0.01)
     assert latest is not None, "no checkpoint was written"
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.wait()
+    worker.kill()
+    assert exit_status(worker) == -signal.SIGKILL
     run = store.runs.get(disturbed.id)
     assert run.status == "running"
     assert run.state == "interrupted"
-    resumed = subprocess.run(command, cwd=ROOT, check=False)
-    assert resumed.returncode == 0
-    subprocess.run([*command[:3], str(undisturbed.id), "--db", scratch_database], cwd=ROOT, check=True)
+    assert [exit_status(start(work_on, scratch_database, run.id)) for run in (disturbed, undisturbed)] == [0, 0]
     first, second = store.runs.get(disturbed.id), store.runs.get(undisturbed.id)
     assert first.state == second.state == "finished"
     assert first.figures == second.figures
     assert store.metrics.history(first.id) == store.metrics.history(second.id)
 
 
+def test_a_worker_is_a_command(scratch_database: str) -> None:
+    """It ends in the same weights as a process that is started from Python."""
+    store = Store(scratch_database)
+    record = small(training={"epochs": 1}).record()
+    runs = [store.runs.create(record, name=name) for name in ("command", "process")]
+    command = [sys.executable, "-m", "core.training.worker", str(runs[0].id), "--db", scratch_database]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert exit_status(start(work_on, scratch_database, runs[1].id)) == 0
+    assert [store.runs.get(run.id).state for run in runs] == ["finished", "finished"]
+    assert len({store.checkpoints.read(run.id)[0].sha256 for run in runs}) == 1
+
+
 def test_a_worker_killed_while_it_finishes_is_resumed_to_the_same_end(scratch_database: str) -> None:
     store = Store(scratch_database)
-    record = small(dataset="digits", training={"epochs": 2}).record()
-    runs = [store.runs.create(record, name=name) for name in ("killed", "other", "undisturbed")]
-    for run, killed in zip(runs, ("Lifecycle.finish", "Weights.keep", ""), strict=True):
-        code = """
-import os, signal, sys
-from core.store import Store
-from core.store.lifecycle import Lifecycle
-from core.store.weights import Weights
-from core.training.worker import work
-def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
-"""
-        code += f"{killed} = die\n" if killed else ""
-        command = [sys.executable, "-c", code + f"work(Store({scratch_database!r}), {run.id})"]
-        ended = subprocess.run(command, cwd=ROOT, check=False).returncode
-        assert ended == (-signal.SIGKILL if killed else 0)
-        if killed:
-            assert store.runs.get(run.id).state == "interrupted"
-            assert len(store.metrics.history(run.id)["val accuracy at λ=0"]) == (2 if killed == "Lifecycle.finish" else 1)
-            before = store.runs.get(run.id).seconds
-            subprocess.run([sys.executable, "-m", "core.training.worker", str(run.id), "--db", scratch_database], cwd=ROOT, check=True)
-            assert store.runs.get(run.id).seconds >= before > 0
-    last, first, undisturbed = (store.runs.get(run.id) for run in runs)
-    assert last.state == first.state == undisturbed.state == "finished"
-    assert last.figures == first.figures == undisturbed.figures
-    assert store.metrics.history(last.id) == store.metrics.history(first.id) == store.metrics.history(undisturbed.id)
-    assert [store.checkpoints.read(run.id)[0].sha256 for run in runs[:2]] == [store.checkpoints.read(runs[2].id)[0].sha256] * 2
+    record = small(training={"epochs": 2}).record()
+    *killed, undisturbed = (store.runs.create(record, name=name) for name in ("at the end", "at a checkpoint", "undisturbed"))
+    assert exit_status(start(work_on, scratch_database, undisturbed.id)) == 0
+    for run, (owner, method), epochs in zip(killed, ((Lifecycle, "finish"), (Weights, "keep")), (2, 1), strict=True):
+        assert exit_status(start(work_until_killed, scratch_database, run.id, owner, method)) == -signal.SIGKILL
+        assert store.runs.get(run.id).state == "interrupted"
+        assert len(store.metrics.history(run.id)["val accuracy at λ=0"]) == epochs
+        before = store.runs.get(run.id).seconds
+        assert exit_status(start(work_on, scratch_database, run.id)) == 0
+        assert store.runs.get(run.id).seconds >= before > 0
+    runs = [store.runs.get(run.id) for run in (*killed, undisturbed)]
+    assert [run.state for run in runs] == ["finished"] * 3
+    for run in runs[:2]:
+        assert run.figures == runs[2].figures
+        assert store.metrics.history(run.id) == store.metrics.history(runs[2].id)
+        assert store.checkpoints.read(run.id)[0].sha256 == store.checkpoints.read(runs[2].id)[0].sha256
 
 
 def test_the_seconds_of_a_run_are_those_of_all_its_processes(scratch_database: str) -> None:
@@ -293,7 +322,7 @@ def test_a_training_goes_on_with_the_same_classes_alone(scratch_database: str) -
     store.lifecycle.claim(run.id)
     store.checkpoints.save(run.id, 1, b"", metrics={}, seconds=1.0)
     store.lifecycle.stop(run.id)
-    with pytest.raises(DataError, match=r"another order.*train a new run"):
+    with pytest.raises(DataError, match=r"different order.*train a new run"):
         work(store, run.id)
     assert store.runs.get(run.id).state == "failed"
     fresh = store.runs.create(small(training={"epochs": 1}).record())

@@ -67,7 +67,8 @@ def three_stages(every_lam: bool = False) -> Graph:
 def marked(count: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Images of class 1 whose channels are positive where the path that reads them is right."""
     signs = torch.randint(2, (count, 3), generator=generator) * 2 - 1
-    return (signs * (0.5 + torch.rand(count, 3, generator=generator)))[:, :, None, None], torch.ones(count, dtype=torch.long)
+    sizes = 0.75 + 0.5 * torch.rand(count, 3, generator=generator)  # far from zero, so that what is learnt about signs is clear
+    return (signs * sizes)[:, :, None, None], torch.ones(count, dtype=torch.long)
 
 
 def shares_of_ways(graph: Graph, images: Tensor, ways: int) -> Tensor:

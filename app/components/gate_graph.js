@@ -1,24 +1,25 @@
-// Draws the view of one image and lights it for the slider's λ. Nothing here asks the server, but for a click on a node.
-// Every text comes from a model or a person, so it is only ever set as textContent or as an attribute.
+// Draws the view of one image and lights it for the slider's λ. Only a click on a node asks the server.
+// The view is what app/graph_view/payload.py describes. Its texts come from models and people, so they are only set as textContent or
+// as attributes.
 
 const SVG = "http://www.w3.org/2000/svg";
-const KEPT = "gatescopeStep"; // of the window: where the slider stands, for pages that come after this one in the same visit
-const FIRST = 50; // where the slider stands before it was ever moved
-const ASKED = "gatescopeAsked"; // of the window: the λ of the address that was last obeyed
-const ROOM = { width: 560, height: 336 }; // a smaller graph is not enlarged beyond this
+const STEP = "gatescopeStep"; // property of the window: the slider's position, for later pages of the same visit
+const START_LAM = "gatescopeStartLam"; // property of the window: the λ of the address that was last applied
+const FIRST_LAM = 0.5; // where the slider stands until it is moved
+const ROOM = { width: 560, height: 336 }; // a smaller graph is not enlarged further
 const SMALLEST = 0.62; // below this scale the graph scrolls sideways instead of shrinking
-const NARROW = 520; // a canvas in which the whole graph comes first
-const SAID = 6000; // milliseconds for which words above the graph stay
-const LINES = 3; // options listed below a control node
+const NARROW = 520; // a canvas narrower than this shows the whole graph, however small its letters
+const NOTICE = 6000; // milliseconds for which a notice stays above the graph
+const LISTED = 3; // options listed below a controller
 const HEADER = 18; // height of a line of small text
 const ZOOM = { step: 1.25, least: 0.25, most: 4 };
 const SWEEP = 6000; // milliseconds for λ from 0 to 1
-const INKED = ["display", "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor", "opacity"]; // in a picture
-const STYLES = 4; // lines of a plot that can be told apart
+const COPIED_STYLES = ["display", "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font", "text-anchor", "opacity"]; // into a saved picture
+const LINE_STYLES = 4; // number of distinguishable lines in a plot
 const PLOT = { width: 320, height: 120, left: 40, right: 8, top: 8, bottom: 20 };
-const BEAT = 260; // milliseconds for which the playing of an execution stays with a node
+const BEAT = 260; // milliseconds per node when an execution is played
 
-const pages = new WeakMap(); // of each mounted component, its elements and where it stands
+const pages = new WeakMap(); // each mounted component's elements and state
 
 const element = (name, attributes = {}, ...children) => {
   const made = document.createElement(name);
@@ -26,6 +27,8 @@ const element = (name, attributes = {}, ...children) => {
   made.append(...children);
   return made;
 };
+
+const lamAt = (data, step) => step / data.last_step;
 
 const shape = (name, attributes = {}, text) => {
   const made = document.createElementNS(SVG, name);
@@ -35,38 +38,38 @@ const shape = (name, attributes = {}, text) => {
 };
 
 function mount(root) {
-  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: window[KEPT] ?? FIRST, zoom: 1, upto: null, playing: 0, follow() {} };
+  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, follow() {} };
   page.before = element("span");
   page.figures = element("em");
   page.after = element("span");
   page.headline = element("h2", { class: "headline", "aria-live": "polite" }, page.before, page.figures, page.after);
   page.lam = element("output", { class: "lam" });
-  page.slider = element("input", { type: "range", min: 0, max: 100, step: 1, "aria-label": "λ: from 0, cheapest, to 1, most accurate" });
+  page.slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "λ: from 0, cheapest, to 1, most accurate" });
   page.ticks = element("div", { class: "ticks", "aria-hidden": "true" });
-  const ends = element("div", { class: "ends" }, ...["0 · cheapest", "", "most accurate · 1"].map((text) => element("span", {}, text)));
+  const ends = element("div", { class: "ends" }, ...["0 · lowest cost", "", "highest accuracy · 1"].map((text) => element("span", {}, text)));
   page.marks = ends.children[1];
   page.note = element("p", { class: "cap" });
   page.canvas = element("div", { class: "canvas" });
   page.legend = element("div", { class: "legend", "aria-hidden": "true" });
-  page.sweep = button("▶ play", "Play λ from 0 to 1", () => playLam(page));
+  page.sweep = button("▶ Play", "Play λ from 0 to 1", () => playLam(page));
   const head = element("div", { class: "head" }, page.lam, page.sweep);
   const control = element("div", { class: "slider" }, page.slider, page.ticks);
-  const parts = [head, control, ends, page.note, toolbar(page), line(page), page.canvas, page.legend];
+  const parts = [head, control, ends, page.note, toolbar(page), noticeLine(page), page.canvas, page.legend];
   const graph = element("section", { class: "card graph", "aria-label": "Network" }, ...parts);
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
-  page.closer = element("section", { class: "card closer" });
-  page.told = element("p", { class: "unseen", role: "status" });
-  root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer), page.told, page.closer);
+  page.details = element("section", { class: "card details" });
+  page.announcement = element("p", { class: "unseen", role: "status" });
+  root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer), page.announcement, page.details);
   page.slider.addEventListener("input", () => {
     stop(page);
-    stand(page, Number(page.slider.value));
+    moveTo(page, Number(page.slider.value));
   });
-  page.slider.addEventListener("change", () => tell(page));
-  grip(page);
+  page.slider.addEventListener("change", () => rest(page));
+  makeDraggable(page);
   page.watcher = new ResizeObserver(() => {
     if (root.offsetWidth === page.width) return;
     page.width = root.offsetWidth;
-    settle(page);
+    reserveHeadline(page);
   });
   page.watcher.observe(root);
   return page;
@@ -79,10 +82,10 @@ function button(text, title, act) {
 }
 
 function toolbar(page) {
-  page.steps = button("▷ in order", "Play the execution node by node", () => playSteps(page));
-  page.find = element("input", { type: "search", placeholder: "find a node", "aria-label": "Find a node", list: "gatescope-nodes" });
+  page.steps = button("▷ Step through", "Play the execution node by node", () => playSteps(page));
+  page.find = element("input", { type: "search", placeholder: "Find a node", "aria-label": "Find a node", list: "gatescope-nodes" });
   page.names = element("datalist", { id: "gatescope-nodes" });
-  page.fold = button("fold", "Fold repeated blocks again", () => page.send("opened", []));
+  page.fold = button("Fold", "Fold repeated blocks again", () => page.send("expanded", []));
   page.find.addEventListener("input", () => seek(page));
   page.find.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
@@ -96,56 +99,56 @@ function toolbar(page) {
     page.steps,
     button("−", "Make the graph smaller", () => zoom(page, page.zoom / ZOOM.step)),
     button("+", "Make the graph larger", () => zoom(page, page.zoom * ZOOM.step)),
-    button("fit", "Show the whole graph", () => fit(page)),
+    button("Fit", "Show the whole graph", () => fit(page)),
     page.fold,
     page.find,
     page.names,
-    takeAway(page),
+    actions(page),
   );
 }
 
-// One line above the graph: what was said last for a while, else what is selected and the way to more of it, else what can be done.
-function line(page) {
-  page.said = element("span", { role: "status" });
+// One line above the graph: a notice for a while, else what is selected and a button to its details, else what can be done.
+function noticeLine(page) {
+  page.notice = element("span", { role: "status" });
   page.brief = element("span");
-  page.more = button("more ↓", "Go to what is known of this node", () => page.closer.scrollIntoView({ behavior: "smooth", block: "nearest" }));
-  return element("div", { class: "brief" }, page.said, page.brief, page.more);
+  page.more = button("Details ↓", "Go to the details of this node", () => page.details.scrollIntoView({ behavior: "smooth", block: "nearest" }));
+  return element("div", { class: "brief" }, page.notice, page.brief, page.more);
 }
 
-function say(page, words) {
-  page.said.textContent = words;
+function notify(page, words) {
+  page.notice.textContent = words;
   clearTimeout(page.silence);
-  page.silence = setTimeout(() => (page.said.textContent = ""), SAID);
+  page.silence = setTimeout(() => (page.notice.textContent = ""), NOTICE);
 }
 
-// What can be taken away without the server: a picture of the graph, and the address that reopens the view.
-function takeAway(page) {
-  page.away = element(
+// Buttons that copy, pin or save the view.
+function actions(page) {
+  page.actions = element(
     "span",
-    { class: "away" },
-    button("link", "Copy a link that reopens this view", () => copyLink(page)),
-    button("pin", "Keep this view beside the next one", () => page.pin(page.step)),
+    { class: "actions" },
+    button("Link", "Copy a link that reopens this view", () => copyLink(page)),
+    button("Pin", "Pin this view to compare it with the next one", () => page.pin(page.step)),
     button("SVG", "Save the graph as SVG", () => save(new Blob([drawing(page)], { type: "image/svg+xml" }), "gatescope.svg")),
     button("PNG", "Save the graph as PNG", () => savePicture(page)),
   );
-  return page.away;
+  return page.actions;
 }
 
 async function copyLink(page) {
-  const { link, every_lam: everyLam } = page.data;
+  const { link, has_slider: hasSlider } = page.data;
   if (link === null) {
-    say(page, "Your own picture stays private: no link can reopen it.");
+    notify(page, "Your own picture stays private, so no link can reopen it.");
     return;
   }
-  const lam = everyLam ? `&lam=${(page.step / 100).toFixed(2)}` : "";
+  const lam = hasSlider ? `&lam=${lamAt(page.data, page.step).toFixed(2)}` : "";
   const node = page.selected === null ? "" : `&node=${encodeURIComponent(page.selected)}`;
   const query = link + lam + node;
   const address = `${location.origin}${location.pathname}?${query}`;
   try {
     await navigator.clipboard.writeText(address);
-    say(page, page.data.paired ? "Link copied; the pinned view is not in it." : "Link copied.");
+    notify(page, page.data.side_by_side ? "Link copied. It does not include the pinned view." : "Link copied.");
   } catch {
-    say(page, address);
+    notify(page, address);
   }
 }
 
@@ -155,7 +158,7 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
-// The graph as it looks now, with its styles written into it.
+// The graph as it looks now, with its styles written into its elements.
 function drawing(page) {
   const svg = page.canvas.firstElementChild;
   const copy = svg.cloneNode(true);
@@ -163,7 +166,7 @@ function drawing(page) {
   from.forEach((one, index) => {
     const style = getComputedStyle(one);
     to[index].removeAttribute("class");
-    to[index].setAttribute("style", INKED.map((name) => `${name}:${style.getPropertyValue(name)}`).join(";"));
+    to[index].setAttribute("style", COPIED_STYLES.map((name) => `${name}:${style.getPropertyValue(name)}`).join(";"));
   });
   const [, , width, height] = svg.getAttribute("viewBox").split(" ");
   for (const [key, value] of Object.entries({ xmlns: SVG, width, height })) copy.setAttribute(key, value);
@@ -182,39 +185,39 @@ function savePicture(page) {
 }
 
 // Moves the slider's λ without asking the server.
-function stand(page, step) {
+function moveTo(page, step) {
   page.step = step;
   page.slider.value = String(step);
-  window[KEPT] = step;
+  window[STEP] = step;
   light(page);
 }
 
-// Once the slider has been moved the address holds λ, so that reloading the page shows the same.
-function inscribe(page) {
-  if (!page.data.away || !page.data.every_lam || window[KEPT] === undefined) return;
+// Writes λ into the address once the slider has been moved, so that reloading the page shows the same.
+function writeAddress(page) {
+  if (!page.data.live || !page.data.has_slider || window[STEP] === undefined) return;
   const address = new URL(location.href);
-  const lam = (page.step / 100).toFixed(2);
+  const lam = lamAt(page.data, page.step).toFixed(2);
   if (address.searchParams.get("lam") === lam) return;
   address.searchParams.set("lam", lam);
   history.replaceState(history.state, "", address);
 }
 
-// The slider has come to rest: the server is told if somebody looks at a node.
-function tell(page) {
-  inscribe(page);
-  if (page.selected !== null && page.data.every_lam) look(page);
+// The slider has come to rest. The server needs its position only while a node is selected.
+function rest(page) {
+  writeAddress(page);
+  if (page.selected !== null && page.data.has_slider) sendSelection(page);
 }
 
-function look(page) {
-  page.send("looked", { selected: page.selected, step: page.step });
+function sendSelection(page) {
+  page.send("inspected", { selected: page.selected, step: page.step });
 }
 
 function stop(page) {
   cancelAnimationFrame(page.playing);
   page.playing = 0;
   page.upto = null;
-  page.sweep.textContent = "▶ play";
-  page.steps.textContent = "▷ in order";
+  page.sweep.textContent = "▶ Play";
+  page.steps.textContent = "▷ Step through";
 }
 
 function play(page, control, from, length, at) {
@@ -222,10 +225,10 @@ function play(page, control, from, length, at) {
   stop(page);
   if (running) {
     light(page);
-    tell(page);
+    rest(page);
     return;
   }
-  control.textContent = "■ stop";
+  control.textContent = "■ Stop";
   const start = performance.now() - from;
   const next = (now) => {
     const share = Math.min((now - start) / length, 1);
@@ -234,26 +237,27 @@ function play(page, control, from, length, at) {
     else {
       stop(page);
       light(page);
-      tell(page);
+      rest(page);
     }
   };
   page.playing = requestAnimationFrame(next);
 }
 
 function playLam(page) {
-  const from = page.step < 100 ? page.step : 0;
-  play(page, page.sweep, (SWEEP * from) / 100, SWEEP, (share) => stand(page, Math.round(100 * share)));
+  const last = page.data.last_step;
+  const from = page.step < last ? page.step : 0;
+  play(page, page.sweep, (SWEEP * from) / last, SWEEP, (share) => moveTo(page, Math.round(last * share)));
 }
 
 function playSteps(page) {
-  const { ran } = stretchAt(page.data, page.data.every_lam ? page.step : 0);
-  play(page, page.steps, 0, BEAT * ran.length, (share) => {
-    page.upto = Math.ceil(share * ran.length);
+  const { executed } = intervalAt(page.data, page.data.has_slider ? page.step : 0);
+  play(page, page.steps, 0, BEAT * executed.length, (share) => {
+    page.upto = Math.ceil(share * executed.length);
     light(page);
   });
 }
 
-// The nodes whose names hold what is looked for, marked, and one of them brought into sight: the first, or `further` ones.
+// Marks the nodes whose names contain the text in the search field and scrolls to one of them: the first, or one `further` on.
 function seek(page, further = 0) {
   const wanted = page.find.value.trim().toLowerCase();
   const all = wanted ? [...page.nodes.keys()].filter((one) => one.toLowerCase().includes(wanted)) : [];
@@ -261,7 +265,7 @@ function seek(page, further = 0) {
   page.found = all;
   page.turn = again ? page.turn + further : 0;
   for (const [other, { group }] of page.nodes) group.classList.toggle("found", all.includes(other));
-  if (wanted) say(page, all.length ? `${all.length === 1 ? "one node" : `${(page.turn % all.length) + 1} of ${all.length} nodes`}: ${all[page.turn % all.length]}` : "no node is called so");
+  if (wanted) notify(page, all.length ? `${all.length === 1 ? "1 node" : `${(page.turn % all.length) + 1} of ${all.length} nodes`}: ${all[page.turn % all.length]}` : "No node has this name.");
   if (all.length) page.nodes.get(all[page.turn % all.length]).group.scrollIntoView({ block: "nearest", inline: "center" });
   return all;
 }
@@ -278,8 +282,8 @@ function fit(page) {
   zoom(page, Math.min(1, page.canvas.clientHeight / svg.height, page.canvas.clientWidth / svg.width));
 }
 
-// Dragging the canvas moves the graph, the wheel with Ctrl (or two fingers) makes it larger.
-function grip(page) {
+// Dragging the canvas moves the graph; the wheel with Ctrl, or two fingers, zooms.
+function makeDraggable(page) {
   const { canvas } = page;
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
@@ -287,15 +291,15 @@ function grip(page) {
     zoom(page, page.zoom * Math.exp(-event.deltaY / 300));
   }, { passive: false });
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".node:not(.again)")) return;
+    if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".node:not(.continuation)")) return;
     const [x, y, left, top] = [event.clientX, event.clientY, canvas.scrollLeft, canvas.scrollTop];
     const move = (to) => canvas.scrollTo(left + x - to.clientX, top + y - to.clientY);
     canvas.setPointerCapture(event.pointerId);
-    canvas.classList.add("held");
+    canvas.classList.add("dragging");
     canvas.addEventListener("pointermove", move);
     canvas.addEventListener("pointerup", () => {
       canvas.removeEventListener("pointermove", move);
-      canvas.classList.remove("held");
+      canvas.classList.remove("dragging");
     }, { once: true });
   });
   canvas.addEventListener("keydown", (event) => {
@@ -305,42 +309,42 @@ function grip(page) {
   });
 }
 
-// What the signs mean, of those that this graph has.
-function explain(page) {
-  const { layout, held, beside } = page.data;
-  const controls = layout.nodes.filter((node) => node.kind === "control");
-  const one = controls.some((node) => node.decides === "one");
+// Explains the marks that this graph has.
+function drawLegend(page) {
+  const { layout, forced, comparison } = page.data;
+  const controllers = layout.nodes.filter((node) => node.kind === "control");
+  const chooses = controllers.some((node) => node.decides === "one");
   const entries = [
-    ["ran", "ran", true],
-    ["skipped", "skipped", true],
-    ["decides", `decides; beside it ${one ? "the score of each choice, the highest is taken" : "what it gates"}`, controls.length],
-    ["bar", "its part of the static network’s work", true],
-    ["cells", "its channels, or the blocks it stands for: the fuller the colour, the more is let through", layout.nodes.some((node) => node.cells)],
-    ["scale", "its gate scales what it sends by so much", layout.nodes.some((node) => node.scales)],
-    ["ring", "a default value can be sent here; filled: it was", layout.edges.some((edge) => edge.ring)],
-    ["oval", "image in, answers out", true],
-    ["again", "the same node, where the graph goes on", layout.nodes.some((node) => node.again)],
-    ["hold", "held by you, on or off", Object.keys(held).length],
-    ["differs", "runs here or there, not in both", beside !== null],
+    ["ran", "Ran", true],
+    ["skipped", "Skipped", true],
+    ["controller", chooses ? "Controller: takes the option with the highest expected reward" : "Controller: decides which gates open", controllers.length],
+    ["bar", "Share of the static network’s computation", true],
+    ["strip", "Channels, or folded blocks: the stronger the colour, the wider the gate is open", layout.nodes.some((node) => node.strip_cells)],
+    ["scale", "Factor by which the gate scales the output", layout.nodes.some((node) => node.scales)],
+    ["ring", "Default value if the source was skipped; filled if it was used", layout.edges.some((edge) => edge.ring)],
+    ["oval", "Input and outputs", true],
+    ["continuation", "The same node, where the graph continues", layout.nodes.some((node) => node.continuation)],
+    ["force", "Forced on or off by you", Object.keys(forced).length],
+    ["differs", "Runs in only one of the two views compared", comparison !== null],
   ];
-  const told = entries.filter(([, , there]) => there).map(([name, text]) => element("span", {}, element("i", { class: name }), text));
-  page.legend.replaceChildren(...told);
+  const shown = entries.filter(([, , there]) => there).map(([name, text]) => element("span", {}, element("i", { class: name }), text));
+  page.legend.replaceChildren(...shown);
 }
 
 function draw(page) {
   const { layout } = page.data;
   const svg = shape("svg", { role: "group", "aria-label": "Graph of the network’s modules" });
   page.edges = layout.edges.map((edge) => drawEdge(edge));
-  const drawn = layout.nodes.map((node) => ({ node, group: node.again ? drawAgain(node) : drawNode(page, node) }));
-  page.nodes = new Map(drawn.filter(({ node }) => !node.again).map((one) => [one.node.name, one]));
-  page.again = drawn.filter(({ node }) => node.again);
+  const drawn = layout.nodes.map((node) => ({ node, group: node.continuation ? drawContinuation(node) : drawNode(page, node) }));
+  page.nodes = new Map(drawn.filter(({ node }) => !node.continuation).map((one) => [one.node.name, one]));
+  page.continuations = drawn.filter(({ node }) => node.continuation);
   page.choices = [];
   svg.append(...page.edges.map((one) => one.group), ...drawn.map((one) => one.group), ...drawChoices(page, layout));
   page.canvas.replaceChildren(svg);
 }
 
-// Fits the graph to the room there is: a small one is not blown up, a large one scrolls before its letters get too small. Where there is
-// little room, on a phone or beside a view that is pinned, the whole of it comes first and its letters after that.
+// Fits the graph to its canvas: a small one is not enlarged, a large one scrolls before its letters get too small. A narrow canvas, on a
+// phone or beside a pinned view, always shows the whole graph.
 function frame(page) {
   const { layout } = page.data;
   const svg = page.canvas.firstElementChild;
@@ -359,7 +363,7 @@ function drawEdge(edge) {
   group.append(shape("path", { d: edge.path }), shape("polygon", { points: edge.arrow }));
   if (edge.ring) {
     const ring = shape("circle", { cx: edge.ring.x, cy: edge.ring.y, r: edge.ring.r });
-    ring.append(shape("title", {}, `if ${edge.source} did not run, ${edge.default} is sent`));
+    ring.append(shape("title", {}, `If ${edge.source} is skipped, ${edge.default} is used instead.`));
     group.append(ring);
   }
   return { edge, group };
@@ -375,9 +379,9 @@ function outline(node, margin) {
   return shape("rect", { x: node.x - w, y: node.y - h, width: 2 * w, height: 2 * h, rx: 8 + margin });
 }
 
-// A node that is drawn a second time, at the top of a column that hangs on it.
-function drawAgain(node) {
-  const group = shape("g", { class: `node ${node.kind} again`, "aria-hidden": "true" });
+// The second drawing of a node, at the top of the next column.
+function drawContinuation(node) {
+  const group = shape("g", { class: `node ${node.kind} continuation`, "aria-hidden": "true" });
   const body = outline(node, 0);
   body.classList.add("shape");
   group.append(body, shape("text", { x: node.x, y: node.y + 4 }, `${node.text} …`));
@@ -385,22 +389,22 @@ function drawAgain(node) {
 }
 
 function drawNode(page, node) {
-  const still = node.folded.length > 0 && !page.data.away; // nothing can open it here
-  const group = shape("g", { class: `node ${node.kind}`, "data-node": node.name, ...(still ? { role: "img" } : { tabindex: 0, role: "button" }) });
+  const fixed = node.members.length > 0 && !page.data.live; // only the server can expand it
+  const group = shape("g", { class: `node ${node.kind}`, "data-node": node.name, ...(fixed ? { role: "img" } : { tabindex: 0, role: "button" }) });
   const [body, halo] = [outline(node, 0), outline(node, 4)];
   body.classList.add("shape");
   halo.classList.add("halo");
   const costly = node.kind === "regular";
-  const up = node.cells ? 8 : 0;
-  if (node.folded.length) group.append(...[8, 4].map((behind) => {
+  const up = node.strip_cells ? 8 : 0;
+  if (node.members.length) group.append(...[8, 4].map((behind) => {
     const sheet = outline({ ...node, x: node.x + behind, y: node.y + behind }, 0);
     sheet.classList.add("sheet");
     return sheet;
   }));
   group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 - up : 4) - (node.scales ? 3 : 0) }, node.text));
   if (node.scales) group.append(shape("text", { class: "scale", x: node.x, y: node.y + 6 - up }));
-  for (let cell = 0; cell < node.cells; cell += 1) {
-    const width = (node.w - 18) / node.cells;
+  for (let cell = 0; cell < node.strip_cells; cell += 1) {
+    const width = (node.w - 18) / node.strip_cells;
     const at = { x: node.x - node.w / 2 + 9 + cell * width, y: node.y + 13, width: width * 0.86, height: 9 };
     group.append(shape("rect", { ...at, class: "cell" }));
   }
@@ -408,31 +412,31 @@ function drawNode(page, node) {
     const bar = { x: node.x - node.w / 2 + 9, y: node.y + (node.scales ? 10 : 9) - up, height: 5, rx: 2.5 };
     const full = node.w - 18;
     group.append(shape("rect", { ...bar, width: full, class: "room" }));
-    if (node.macs > 0) group.append(shape("rect", { ...bar, width: Math.min(Math.max(full * node.share, 2), full), class: "cost" }));
+    if (node.macs > 0) group.append(shape("rect", { ...bar, width: Math.min(Math.max(full * node.cost_share, 2), full), class: "cost" }));
   }
-  const opens = page.data.away ? ": click to open" : "";
-  const holds = node.folded.length ? `, ${node.folded.length} nodes${opens}` : "";
-  group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds${holds}`));
+  const click = page.data.live ? "; click to expand them" : "";
+  const members = node.members.length ? `, ${node.members.length} nodes${click}` : "";
+  group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds${members}`));
   const flag = shape("g", { class: "flag", transform: `translate(${node.x + node.w / 2 - 4},${node.y - node.h / 2})` });
   flag.append(shape("rect", { x: -20, y: -8, width: 40, height: 16, rx: 8 }), shape("text", { y: 4 }));
   group.append(flag);
   const select = () => {
-    if (still) return;
-    if (node.folded.length) {
-      page.send("opened", [...page.data.opened, node.folded[0]]);
+    if (fixed) return;
+    if (node.members.length) {
+      page.send("expanded", [...page.data.expanded, node.members[0]]);
       return;
     }
     page.selected = page.selected === node.name ? null : node.name;
-    closer(page);
+    showDetails(page);
     light(page);
-    look(page);
+    sendSelection(page);
   };
   group.addEventListener("click", select);
   group.addEventListener("keydown", (event) => {
-    const further = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (further) {
+    const direction = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (direction) {
       const names = [...page.nodes.keys()];
-      page.nodes.get(names[(names.indexOf(node.name) + further + names.length) % names.length]).group.focus();
+      page.nodes.get(names[(names.indexOf(node.name) + direction + names.length) % names.length]).group.focus();
       event.preventDefault();
     }
     if (event.key !== "Enter" && event.key !== " ") return;
@@ -442,7 +446,7 @@ function drawNode(page, node) {
   return group;
 }
 
-// The options of each control node with their scores: on its control edge, or below the node where there is no room or no edge.
+// The options of each controller with their scores: on the control edge, or below the node where there is no room or no edge.
 function drawChoices(page, layout) {
   const texts = [];
   const add = (control, options, label, x, y) => {
@@ -450,145 +454,145 @@ function drawChoices(page, layout) {
     page.choices.push({ control: control.name, columns: options.map((option) => control.options.indexOf(option)), options, label, text });
     texts.push(text);
   };
-  for (const control of layout.nodes.filter((node) => node.kind === "control" && !node.again)) {
-    const edges = layout.edges.filter((edge) => edge.source === control.name && edge.at);
-    for (const edge of edges) add(control, edge.options, edge.label, edge.at[0], edge.at[1] + 4);
+  for (const control of layout.nodes.filter((node) => node.kind === "control" && !node.continuation)) {
+    const edges = layout.edges.filter((edge) => edge.source === control.name && edge.label_at);
+    for (const edge of edges) add(control, edge.options, edge.label, edge.label_at[0], edge.label_at[1] + 4);
     const others = control.options.filter((option) => !edges.some((edge) => edge.options.includes(option)));
-    others.slice(0, LINES).forEach((option, line) => add(control, [option], option, control.x, control.y + control.h / 2 + 17 + 13 * line));
+    others.slice(0, LISTED).forEach((option, line) => add(control, [option], option, control.x, control.y + control.h / 2 + 17 + 13 * line));
   }
   return texts;
 }
 
-function stretchAt(data, step) {
+function intervalAt(data, step) {
   let index = 0;
   while (index + 1 < data.starts.length && data.starts[index + 1] <= step) index += 1;
-  return data.stretches[index];
+  return data.intervals[index];
 }
 
-function head(page, stretch) {
-  [page.before.textContent, page.figures.textContent, page.after.textContent] = stretch.headline;
+function showHeadline(page, interval) {
+  [page.before.textContent, page.figures.textContent, page.after.textContent] = interval.headline;
 }
 
-// How much of its colour a cell has: none where its channels are closed, else more for a larger scale.
+// Strength of a cell's colour: 0 where its channels are closed, else more for a larger scale.
 const shade = (level) => (level === "0" ? 0 : 0.35 + (0.65 * Number(level)) / 9);
 
 function light(page) {
   const { data } = page;
-  const step = data.every_lam ? page.step : 0;
-  const stretch = stretchAt(data, step);
-  const ran = new Set(page.upto === null ? stretch.ran : stretch.ran.slice(0, page.upto));
-  const other = data.beside && stretchAt(data.beside, step).ran;
-  const beside = other ? new Set(other) : null;
-  const now = page.upto === null ? undefined : stretch.ran[page.upto - 1];
+  const step = data.has_slider ? page.step : 0;
+  const interval = intervalAt(data, step);
+  const ran = new Set(page.upto === null ? interval.executed : interval.executed.slice(0, page.upto));
+  const compared = data.comparison && intervalAt(data.comparison, step).executed;
+  const other = compared ? new Set(compared) : null;
+  const current = page.upto === null ? undefined : interval.executed[page.upto - 1];
   const answering = data.layout.nodes.filter((node) => node.kind === "output" && ran.has(node.name)).map((node) => node.name);
-  const last = stretch.ran.filter((name) => answering.includes(name)).at(-1);
-  head(page, stretch);
-  page.lam.textContent = data.every_lam ? `λ = ${(step / 100).toFixed(2)}` : data.lam === null ? "" : `λ = ${data.pinned ? data.lam.toFixed(2) : data.lam}`;
+  const last = interval.executed.filter((name) => answering.includes(name)).at(-1);
+  showHeadline(page, interval);
+  page.lam.textContent = data.has_slider ? `λ = ${lamAt(data, step).toFixed(2)}` : data.lam === null ? "" : `λ = ${data.pinned ? data.lam.toFixed(2) : data.lam}`;
   page.slider.setAttribute("aria-valuetext", page.lam.textContent);
-  page.slider.style.setProperty("--filled", `calc(9px + (100% - 18px) * ${Number(page.slider.value) / 100})`);
+  page.slider.style.setProperty("--filled", `calc(9px + (100% - 18px) * ${lamAt(data, Number(page.slider.value))})`);
   for (const [name, { node, group }] of page.nodes) {
     const on = ran.has(name);
     group.classList.toggle("on", on);
     group.classList.toggle("answers", name === last);
     group.classList.toggle("selected", name === page.selected);
-    group.classList.toggle("now", name === now);
-    group.classList.toggle("differs", beside !== null && page.upto === null && beside.has(name) !== on);
+    group.classList.toggle("current", name === current);
+    group.classList.toggle("differs", other !== null && page.upto === null && other.has(name) !== on);
     if (group.getAttribute("role") === "button") group.setAttribute("aria-pressed", String(name === page.selected));
-    const how = data.held[name];
-    group.classList.toggle("held", how !== undefined);
-    group.querySelector(".flag text").textContent = how ?? "";
-    const strip = stretch.cells[name] ?? "";
+    const forced = data.forced[name];
+    group.classList.toggle("forced", forced !== undefined);
+    group.querySelector(".flag text").textContent = forced ?? "";
+    const strip = interval.strips[name] ?? "";
     const open = [...strip].filter((level) => level !== "0").length;
-    const scale = node.scales && on ? stretch.scales[name] : "";
+    const scale = node.scales && on ? interval.scales[name] : "";
     if (node.scales) group.querySelector(".scale").textContent = scale;
-    const what = node.folded.length ? "blocks ran" : "channels open";
+    const what = node.members.length ? "blocks ran" : "channels open";
     const channels = strip && on ? `, ${Math.round((100 * open) / strip.length)}% of its ${what}` : "";
-    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}${scale && `, scaled ${scale}`}${how ? `, held ${how}` : ""}, ${node.cost} multiply-adds${channels}`);
+    group.setAttribute("aria-label", `${name}, ${node.kind} node, ${on ? "ran" : "skipped"}${scale && `, scaled ${scale}`}${forced ? `, forced ${forced}` : ""}, ${node.cost} multiply-adds${channels}`);
     group.querySelectorAll(".cell").forEach((cell, index) => cell.style.setProperty("--level", String(on ? shade(strip[index]) : 0)));
   }
-  for (const { node, group } of page.again) group.classList.toggle("on", ran.has(node.name));
+  for (const { node, group } of page.continuations) group.classList.toggle("on", ran.has(node.name));
   for (const { edge, group } of page.edges) {
     const sends = ran.has(edge.source);
-    const taken = edge.kind === "control" ? sends && edge.options.some((option) => stretch.taken[edge.source].includes(option)) : sends;
+    const opened = edge.kind === "control" ? sends && edge.options.some((option) => interval.chosen[edge.source].includes(option)) : sends;
     const arrives = edge.kind === "control" || ran.has(edge.target);
-    const within = edge.kind === "data" || edge.options.length === 1 || ran.has(edge.target); // gates inside a node that is skipped open nothing
-    group.classList.toggle("on", taken && arrives && within);
-    group.classList.toggle("sent", edge.default !== null && !taken && arrives);
+    const within = edge.kind === "data" || edge.options.length === 1 || ran.has(edge.target); // gates inside a skipped node open nothing
+    group.classList.toggle("on", opened && arrives && within);
+    group.classList.toggle("default", edge.default !== null && !opened && arrives);
   }
   for (const { control, columns, options, label, text } of page.choices) {
     const row = data.scores[control]?.[step];
     text.textContent = row && columns.length === 1 ? `${label} ${row[columns[0]].toFixed(decimals(page.nodes.get(control).node, row))}` : label;
-    text.classList.toggle("on", options.some((option) => stretch.taken[control].includes(option)));
+    text.classList.toggle("on", options.some((option) => interval.chosen[control].includes(option)));
   }
-  answer(page, stretch);
+  showAnswer(page, interval);
   page.follow();
 }
 
-// As many digits as it takes to tell the highest score from the next, where the highest is taken.
+// Enough digits to distinguish the highest score from the next, where the highest one is taken.
 function decimals(control, row) {
   const [first, second] = control.decides === "one" ? row.toSorted((a, b) => b - a) : row.slice(0, 1);
   return second === undefined ? 2 : ([2, 3].find((count) => first.toFixed(count) !== second.toFixed(count)) ?? 4);
 }
 
-// What is known of the node that is selected. All of it is here already, so that it comes at once and follows the slider.
-function closer(page) {
+// Details of the selected node. The browser has all of them already, so that they appear at once and follow the slider.
+function showDetails(page) {
   const known = page.selected === null ? undefined : page.data.facts[page.selected];
-  page.closer.classList.toggle("empty", !known);
+  page.details.classList.toggle("empty", !known);
   page.follow = () => {};
-  page.closer.setAttribute("aria-label", known ? `The node ${page.selected}` : "No node is looked at");
-  page.told.textContent = known ? `${page.selected}: ${known.kind}` : "";
+  page.details.setAttribute("aria-label", known ? `Details of ${page.selected}` : "No node is selected");
+  page.announcement.textContent = known ? `${page.selected}: ${known.title}` : "";
   page.more.hidden = !known;
   page.brief.textContent = known
-    ? `${page.selected} · ${known.kind.split(";")[0].split(":")[0]} · ${page.nodes.get(page.selected).node.cost} multiply-adds`
-    : "Click a node, or go from one to the next with the arrow keys and press Enter.";
+    ? `${page.selected} · ${known.title.split(":")[0]} · ${page.nodes.get(page.selected).node.cost} multiply-adds`
+    : "Click a node for its details, or move between nodes with the arrow keys and press Enter.";
   if (!known) {
-    const more = page.data.away ? ", what it made of the image" : "";
-    page.closer.replaceChildren(element("p", { class: "cap" }, `Click a node of the graph to see what it is${more} and what opens it.`));
+    const output = page.data.live ? ", what it computed for this image" : "";
+    page.details.replaceChildren(element("p", { class: "cap" }, `Click a node of the graph to see what it is, when it runs${output} and what it costs.`));
     return;
   }
   const where = element("span");
   const figures = known.figures.map(([title, value]) => element("div", {}, element("p", { class: "cap" }, title), element("b", {}, value)));
   const plots = [ratesPlot(page, known.rates), scoresPlot(page, page.selected)].filter(Boolean);
-  page.closer.replaceChildren(
-    element("h3", {}, element("b", {}, page.selected), ` · ${known.kind}`, where),
+  page.details.replaceChildren(
+    element("h3", {}, element("b", {}, page.selected), ` · ${known.title}`, where),
     element("div", { class: "figures" }, ...figures),
-    element("div", { class: "told" }, element("div", {}, ...known.lines.map((line) => element("p", { class: "cap" }, line))), ...plots.map((one) => one.figure)),
+    element("div", { class: "facts" }, element("div", {}, ...known.lines.map((line) => element("p", { class: "cap" }, line))), ...plots.map((one) => one.figure)),
   );
   page.follow = () => {
     where.textContent = page.lam.textContent && ` · at ${page.lam.textContent}`;
-    for (const { at } of plots) at(page.data.every_lam ? page.step : 0);
+    for (const { at } of plots) at(page.data.has_slider ? page.step : 0);
   };
 }
 
 function ratesPlot(page, rates) {
   if (!rates.length) return null;
   const percent = (share) => `${(100 * share).toFixed(share > 0 && (share < 0.0995 || share > 0.9) && share < 1 ? 1 : 0)}%`;
-  const title = "Share of validation images that it runs for";
-  if (!page.data.every_lam || page.data.pinned) {
+  const title = "Share of the validation images for which it runs";
+  if (!page.data.has_slider || page.data.pinned) {
     const nearest = rates.reduce((best, one) => (Math.abs(one[0] - page.data.lam) < Math.abs(best[0] - page.data.lam) ? one : best));
     const measured = nearest[0] === null ? "" : ` at λ = ${nearest[0]}`;
     return { figure: element("figure", {}, element("figcaption", {}, title + measured), element("b", {}, percent(nearest[1]))), at() {} };
   }
-  return plot(page, title, ["it runs"], rates.map(([lam, share]) => [lam, [share]]), [0, 1], percent, true, page.data.thresholds, "this image’s route changes");
+  return plot(page, title, ["Runs for"], rates.map(([lam, share]) => [lam, [share]]), [0, 1], percent, true, page.data.thresholds, "this image takes a different route");
 }
 
-// A control node's scores along λ; none where each gate is decided by itself.
+// A controller's scores along λ; none where every gate opens by its own score.
 function scoresPlot(page, name) {
   const { node } = page.nodes.get(name);
   const rows = page.data.scores[name];
-  if (node.decides !== "one" || !rows || rows.length < 2 || node.options.length > STYLES) return null;
-  const points = rows.map((row, step) => [step / 100, row]);
+  if (node.decides !== "one" || !rows || rows.length < 2 || node.options.length > LINE_STYLES) return null;
+  const points = rows.map((row, step) => [lamAt(page.data, step), row]);
   const values = rows.filter(Boolean).flat();
   if (!values.length) return null;
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = Math.max(0.05 * (high - low), 0.005);
   const digits = high - low < 0.1 ? 3 : 2;
   const { switches } = page.data.facts[name];
-  return plot(page, "Its scores for this image", node.options, points, [low - room, high + room], (value) => value.toFixed(digits), false, switches, "it switches");
+  return plot(page, "Scores of its options for this image", node.options, points, [low - room, high + room], (value) => value.toFixed(digits), false, switches, "its choice changes");
 }
 
-// Lines along λ, each with its value where the slider stands. Points are [λ, [a value per line]], or [λ, null] where there is none; those
-// that were measured are dotted, and between them a value is about so much.
+// Lines along λ, each with its value at the slider's λ. Points are [λ, [a value per line]], or [λ, null] where there is none. With `dotted`
+// the points are measurements, drawn as dots, and the values between them are approximate.
 function plot(page, title, names, points, [low, high], written, dotted, changes, changing) {
   const { width, height, left, right, top, bottom } = PLOT;
   const x = (lam) => left + lam * (width - left - right);
@@ -614,21 +618,21 @@ function plot(page, title, names, points, [low, high], written, dotted, changes,
     return drawn;
   };
   const key = names.map((name, line) => element("span", {}, swatch(line), `${name} `, values[line]));
-  if (changes.length) key.push(element("span", { class: "cap" }, `orange: where ${changing}`));
+  if (changes.length) key.push(element("span", { class: "cap" }, `Orange lines: values of λ at which ${changing}`));
   const at = (step) => {
-    const lam = step / 100;
+    const lam = lamAt(page.data, step);
     mark.setAttribute("x1", x(lam));
     mark.setAttribute("x2", x(lam));
     const row = valuesAt(points, lam);
     values.forEach((value, line) => {
       const about = dotted && !points.some(([measured]) => Math.abs(measured - lam) < 1e-6) ? "about " : "";
-      value.textContent = row ? about + written(row[line]) : "was not asked";
+      value.textContent = row ? about + written(row[line]) : "did not run";
     });
   };
   return { figure: element("figure", {}, element("figcaption", {}, title), svg, element("div", { class: "key" }, ...key)), at };
 }
 
-// The values at a λ, on the straight line between the points beside it.
+// The values at a λ, interpolated linearly between the neighbouring points.
 function valuesAt(points, lam) {
   const next = points.findIndex(([other]) => other >= lam - 1e-9);
   if (next < 0) return points.at(-1)[1];
@@ -638,7 +642,7 @@ function valuesAt(points, lam) {
   return before && after ? before.map((value, line) => value + ((after[line] - value) * (lam - from)) / (to - from)) : after;
 }
 
-function answer(page, stretch) {
+function showAnswer(page, interval) {
   const bar = (share, name = "bar") => {
     const inner = element("i");
     inner.style.width = `${Math.min(share, 1) * 100}%`;
@@ -649,42 +653,42 @@ function answer(page, stretch) {
   const { static: whole } = page.data;
   page.answer.replaceChildren(
     cap("Answer"),
-    element("div", { class: "label", title: stretch.label }, stretch.label),
-    ...(page.data.truth === null ? [] : [element("p", { class: "truth" }, verdict(page.data.truth, stretch.label))]),
-    ...stretch.probabilities.flatMap(([name, share, text]) => [row(name, text), bar(share)]),
-    ...compared(page, stretch, cap, row),
-    cap("Work, in multiply-adds", "cap work"),
-    row("this image", stretch.macs, "b"),
-    bar(stretch.bar),
-    row("static network", whole.macs),
+    element("div", { class: "label", title: interval.label }, interval.label),
+    ...(page.data.true_label === null ? [] : [element("p", { class: "verdict" }, verdict(page.data.true_label, interval.label))]),
+    ...interval.probabilities.flatMap(([name, share, text]) => [row(name, text), bar(share)]),
+    ...compared(page, interval, cap, row),
+    cap("Multiply-adds", "cap cost"),
+    row("This image", interval.macs, "b"),
+    bar(interval.bar),
+    row("Static network", whole.macs),
     bar(whole.bar, "bar static"),
-    element("div", { class: "share" }, element("b", {}, stretch.share), " of the static network"),
-    cap(page.data.away || page.data.pinned ? "Time, on this computer" : "Time, where it was measured", "cap work"),
-    row("this image", stretch.time, "b"),
-    row("static network", whole.time),
-    element("div", { class: "share" }, stretch.sooner),
-    ...(page.data.measured ? [cap(page.data.measured, "cap share")] : []),
+    element("div", { class: "share" }, element("b", {}, interval.cost_share), " of the static network"),
+    cap(page.data.live || page.data.pinned ? "Time on this computer" : "Time on the computer that made this page", "cap cost"),
+    row("This image", interval.time, "b"),
+    row("Static network", whole.time),
+    element("div", { class: "share" }, interval.time_comparison),
+    ...(page.data.timing_note ? [cap(page.data.timing_note, "cap share")] : []),
   );
 }
 
-const verdict = (truth, label) => (truth === label ? "✓ right" : `✗ wrong: its label is “${truth}”`);
+const verdict = (trueLabel, label) => (trueLabel === label ? "✓ Correct" : `✗ Wrong: the label is “${trueLabel}”`);
 
-// What the run to compare with answered and cost, where there is one.
-function compared(page, stretch, cap, row) {
-  const { beside } = page.data;
-  if (beside === null) return [];
-  const other = stretchAt(beside, page.data.every_lam ? page.step : 0);
-  const same = other.label === stretch.label ? "the same" : `“${other.label}”`;
-  return [cap(beside.title, "cap work"), row("answer", same, "b"), row("work", other.share)];
+// Answer and cost of what this view is compared with.
+function compared(page, interval, cap, row) {
+  const { comparison } = page.data;
+  if (comparison === null) return [];
+  const other = intervalAt(comparison, page.data.has_slider ? page.step : 0);
+  const same = other.label === interval.label ? "the same" : `“${other.label}”`;
+  return [cap(comparison.title, "cap cost"), row("Answer", same, "b"), row("Cost", other.cost_share)];
 }
 
-// Room for the longest headline from the start, so that nothing below it moves with λ.
-function settle(page) {
+// Reserves room for the longest headline, so that nothing below it moves with λ.
+function reserveHeadline(page) {
   if (!page.data) return;
   page.headline.style.minHeight = "0";
   let most = 0;
-  for (const stretch of page.data.stretches) {
-    head(page, stretch);
+  for (const interval of page.data.intervals) {
+    showHeadline(page, interval);
     most = Math.max(most, page.headline.offsetHeight);
   }
   page.headline.style.minHeight = `${most}px`;
@@ -694,20 +698,22 @@ function settle(page) {
 
 function show(page) {
   const { data, slider } = page;
-  page.root.classList.toggle("paired", data.paired);
-  page.root.classList.toggle("plain", !data.gated);
-  page.root.classList.toggle("still", data.gated && !data.every_lam);
-  page.away.hidden = !data.away;
-  slider.disabled = !data.every_lam;
-  slider.value = String(data.every_lam ? page.step : Math.round((data.lam ?? 0) * 100));
-  page.note.textContent = data.every_lam || data.pinned
+  page.root.classList.toggle("side-by-side", data.side_by_side);
+  page.root.classList.toggle("ungated", !data.gated);
+  page.root.classList.toggle("fixed", data.gated && !data.has_slider);
+  page.actions.hidden = !data.live;
+  slider.max = String(data.last_step);
+  slider.disabled = !data.has_slider;
+  slider.value = String(data.has_slider ? page.step : Math.round((data.lam ?? 0) * data.last_step));
+  page.note.textContent = data.has_slider || data.pinned
     ? ""
     : data.gated
-      ? `This network was trained for λ = ${data.lam} alone. One trained for every λ lets you move it.`
-      : "A network without gates: every image takes the same way, whatever λ.";
-  const count = data.thresholds.length;
-  const why = Object.keys(data.held).length ? "with what is held, this image" : "this image";
-  page.marks.textContent = count ? "marks: where this image’s route changes" : `${why} takes one way at every λ`;
+      ? `This network was trained for λ = ${data.lam} only. A network trained for every λ has a slider here.`
+      : "This network has no gates: every image takes the same route, and λ changes nothing.";
+  const image = Object.keys(data.forced).length ? "With the modules you forced, this image" : "This image";
+  page.marks.textContent = data.thresholds.length
+    ? "Orange marks: values of λ at which this image takes a different route"
+    : `${image} takes the same route at every λ`;
   page.ticks.replaceChildren(...data.thresholds.map((lam) => {
     const tick = element("i", { title: `λ = ${lam.toFixed(2)}` });
     tick.style.left = `calc(9px + (100% - 18px) * ${lam})`;
@@ -718,16 +724,16 @@ function show(page) {
     page.drawn = drawn;
     if (page.selected !== null && !data.layout.nodes.some((node) => node.name === page.selected)) {
       page.selected = null;
-      look(page);
+      sendSelection(page);
     }
-    page.names.replaceChildren(...data.layout.nodes.filter((node) => !node.again).map((node) => element("option", { value: node.name })));
-    page.fold.disabled = !data.opened.length;
-    page.fold.hidden = !data.layout.nodes.some((node) => node.folded.length) && !data.opened.length;
+    page.names.replaceChildren(...data.layout.nodes.filter((node) => !node.continuation).map((node) => element("option", { value: node.name })));
+    page.fold.disabled = !data.expanded.length;
+    page.fold.hidden = !data.layout.nodes.some((node) => node.members.length) && !data.expanded.length;
     draw(page);
   }
-  explain(page);
-  closer(page);
-  settle(page);
+  drawLegend(page);
+  showDetails(page);
+  reserveHeadline(page);
 }
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
@@ -740,13 +746,14 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   const first = !page.drawn;
   const path = location.pathname;
   if (first) page.selected = data.selected;
-  if (data.asked !== null && data.asked !== window[ASKED]) page.step = Math.round(100 * data.asked);
-  if (data.away) window[ASKED] = data.asked; // the address's λ holds once, also where the component is drawn anew
+  page.step ??= Math.round(data.last_step * FIRST_LAM);
+  if (data.start_lam !== null && data.start_lam !== window[START_LAM]) page.step = Math.round(data.last_step * data.start_lam);
+  if (data.live) window[START_LAM] = data.start_lam; // the address's λ is applied once, even if the component is drawn again
   show(page);
-  inscribe(page);
-  if (first && page.selected !== null && data.away) look(page); // the address named it
+  writeAddress(page);
+  if (first && page.selected !== null && data.live) sendSelection(page); // the address named it
   return () => {
     page.watcher.disconnect();
-    if (location.pathname !== path) delete window[ASKED]; // another page has come, from which an address may lead here again
+    if (location.pathname !== path) delete window[START_LAM]; // a link on another page may lead here again
   };
 }

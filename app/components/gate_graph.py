@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.graph_view.payload import View
+from core.scale import SLIDER_STEPS
 
 HERE = Path(__file__).parent
 
@@ -19,30 +20,37 @@ _component = st.components.v2.component(
 
 
 @dataclass(frozen=True)
-class Touched:
-    """What was touched: the node that is selected, the slider's step when it was or came to rest since, groups of nodes opened, and, once,
-    the step at which the view is to be pinned.
+class GraphState:
+    """What a person did in the component: the selected node, the slider's step when it was selected or last came to rest, the expanded
+    groups, and, once, the step at which the view is to be pinned.
     """
 
     selected: str | None = None
-    step: int = 50
-    opened: tuple[str, ...] = ()
+    step: int = (SLIDER_STEPS - 1) // 2
+    expanded: tuple[str, ...] = ()
     pin: int | None = None
 
 
-def gate_graph(view: View, *, key: str) -> Touched:
-    """Draws a view; returns what was touched in it."""
-    default = {"looked": {"selected": None, "step": 50}, "opened": []}
-    changed = {f"on_{name}_change": lambda: None for name in (*default, "pin")}
-    return _touched(_component(data=view, key=key, default=default, **changed))
+def gate_graph(view: View, *, key: str) -> GraphState:
+    """Draw a view; return what a person did in it."""
+    start = GraphState()
+    default = {"inspected": {"selected": start.selected, "step": start.step}, "expanded": []}
+    return _state(
+        _component(data=view, key=key, default=default, on_inspected_change=_rerun, on_expanded_change=_rerun, on_pin_change=_rerun)
+    )
 
 
-def touched(key: str) -> Touched:
-    """What was touched in a component before this run of the page draws it."""
+def graph_state(key: str) -> GraphState:
+    """Return what a person did in a component before this run of the page draws it."""
     state = st.session_state.get(key)
-    return _touched(state) if state else Touched()
+    return _state(state) if state else GraphState()
 
 
-def _touched(state: Any) -> Touched:
-    pin, looked = state.get("pin"), state["looked"]
-    return Touched(looked["selected"], int(looked["step"]), tuple(map(str, state["opened"])), None if pin is None else int(pin))
+def _rerun() -> None:
+    """Streamlit runs the page again for a value that has a callback, whatever the callback does."""
+
+
+def _state(state: Any) -> GraphState:
+    pin, inspected = state.get("pin"), state["inspected"]
+    expanded = tuple(map(str, state["expanded"]))
+    return GraphState(inspected["selected"], int(inspected["step"]), expanded, None if pin is None else int(pin))

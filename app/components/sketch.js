@@ -1,10 +1,10 @@
-// White on black with pointer or finger, as the digits are; or a picture pasted from the clipboard. What is made is sent when a stroke ends.
+// A canvas for drawing a digit, white on black, and pasting from the clipboard. A drawing is sent when a stroke ends.
 
 const SIDE = 280; // pixels of the canvas
 const WIDTH = 20; // of a stroke
 const LONGEST = 1024; // side of a pasted picture, in pixels
 
-const made = (name, attributes = {}, ...children) => {
+const element = (name, attributes = {}, ...children) => {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   node.append(...children);
@@ -18,7 +18,7 @@ const clear = (canvas) => {
 };
 
 function drawable(send) {
-  const canvas = made("canvas", { width: SIDE, height: SIDE, "aria-label": "Draw a digit here", tabindex: 0 });
+  const canvas = element("canvas", { width: SIDE, height: SIDE, "aria-label": "Draw a digit here", tabindex: 0 });
   const ink = canvas.getContext("2d");
   clear(canvas);
   Object.assign(ink, { strokeStyle: "#fff", lineWidth: WIDTH, lineCap: "round", lineJoin: "round" });
@@ -50,7 +50,7 @@ async function pasted(event, send) {
   event.preventDefault();
   const picture = await createImageBitmap(item.getAsFile());
   const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
-  const sheet = made("canvas", { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) });
+  const sheet = element("canvas", { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) });
   sheet.getContext("2d").drawImage(picture, 0, 0, sheet.width, sheet.height);
   send(sheet.toDataURL("image/png"));
 }
@@ -63,14 +63,14 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!root.firstChild) {
     if (data.draws) {
       const canvas = drawable((picture) => root.send(picture));
-      const wipe = made("button", { type: "button" }, "Clear");
+      const wipe = element("button", { type: "button" }, "Clear");
       wipe.addEventListener("click", () => {
         clear(canvas);
         root.send(null);
       });
-      root.append(canvas, made("div", { class: "row" }, wipe, made("span", {}, "or paste a picture")));
+      root.append(canvas, element("div", { class: "row" }, wipe, element("span", {}, "or paste a picture (Ctrl+V)")));
     } else {
-      root.append(made("div", { class: "paste", tabindex: 0, role: "note" }, "Copy a picture anywhere and paste it on this page (Ctrl+V)."));
+      root.append(element("div", { class: "paste", tabindex: 0, role: "note" }, "Copy a picture and paste it on this page (Ctrl+V)."));
     }
   }
   return () => document.removeEventListener("paste", paste);

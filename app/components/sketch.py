@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 HERE = Path(__file__).parent
-LARGEST = 40_000_000  # letters of a pasted picture
+LARGEST = 40_000_000  # letters of a picture in base64
 
 _component = st.components.v2.component(
     "gatescope_sketch",
@@ -19,11 +19,11 @@ _component = st.components.v2.component(
 
 
 def sketch(*, draws: bool, key: str, on_change: Callable[[], None]) -> bytes | None:
-    """Shows it; returns what was drawn or pasted last as the bytes of a picture file. Without `draws` it can only be pasted into."""
-    made = _component(data={"draws": draws}, key=key, default={"picture": None}, on_picture_change=on_change).picture
-    if not isinstance(made, str) or len(made) > LARGEST:
+    """Show the canvas; return the last drawn or pasted picture as the bytes of a file. Without `draws`, pictures can only be pasted."""
+    picture = _component(data={"draws": draws}, key=key, default={"picture": None}, on_picture_change=on_change).picture
+    if not isinstance(picture, str) or len(picture) > LARGEST:
         return None
     try:
-        return base64.b64decode(made.partition(",")[2], validate=True)
+        return base64.b64decode(picture.partition(",")[2], validate=True)
     except binascii.Error:
         return None

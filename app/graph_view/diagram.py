@@ -1,4 +1,4 @@
-"""A graph as the papers draw it, as Graphviz source.
+"""Write a graph as Graphviz source, in the papers' notation.
 
 Notation (Liu & Deng, figure 1): circles for input and output nodes, outputs shaded; rectangles for regular nodes; diamonds for control
 nodes; dummy nodes shaded; data edges solid, control edges dashed; a small circle on a data edge that carries a default value.
@@ -10,27 +10,27 @@ from typing import Literal
 
 import graphviz
 
+from app.colours import LIGHT
 from app.graph_view.folding import Folded
-from app.theme import LIGHT
 from core.graph.node import Edge, Node
 from core.graph.notation import SHADED, SHAPES
 
 Style = Literal["rows", "TB", "LR"]
 
-LETTER = 7.2  # width of a letter of a node's name in pixels, generously
-MANY = 4  # options of one control edge
-CHANNEL = "channel "  # how the options begin that are gates inside a module
-LONGEST = 20  # letters of a name that are shown
+LETTER = 7.2  # upper bound of a letter's width in a node's name, in pixels
+MANY = 4  # a control edge with more options gives their number instead of their names
+CHANNEL = "channel "  # prefix of options that gate a channel inside a module
+LONGEST = 20  # letters of a name on a node
 POINTS = 72.0  # per inch, Graphviz's unit of node sizes
 
 
 def shown(name: str) -> str:
-    """A node's name as far as there is room for it."""
+    """Return a node's name, shortened to the letters that fit."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 8]}…{name[-7:]}"
 
 
 def size(node: Node) -> tuple[float, float]:
-    """Width and height of a node in pixels, enough for its name."""
+    """Return the width and height of a node in pixels, enough for its name."""
     text = len(shown(node.name)) * LETTER
     match node.kind:
         case "input" | "output":
@@ -42,7 +42,7 @@ def size(node: Node) -> tuple[float, float]:
 
 
 def opening(node: Node, nodes: Mapping[str, Node]) -> dict[str, list[str]]:
-    """The control nodes that open a node, each with its options that do."""
+    """Return the control nodes that open a node, each with the options that open it."""
     options: dict[str, list[str]] = {}
     for gate in node.gates:
         options.setdefault(gate.control, []).append(nodes[gate.control].options[gate.column])
@@ -52,10 +52,10 @@ def opening(node: Node, nodes: Mapping[str, Node]) -> dict[str, list[str]]:
 
 
 def source(nodes: Sequence[Node], style: Style = "rows", *, labelled: bool = True, executed: Collection[str] | None = None) -> str:
-    """Graphviz source; node i is called `n<i>` in it.
+    """Return Graphviz source in which node i is called `n<i>`.
 
-    In `rows`, what a gate opens stands beside what it reads, so that stages follow each other from left to right; otherwise `style` is
-    Graphviz's rank direction. With `executed`, the names of the nodes that ran, these are filled and the others dashed and pale.
+    In the style `rows` a gated node stands beside its source, so that stages follow each other from left to right; the other styles are
+    Graphviz's rank directions. `executed` names the nodes that ran: they are filled, and the others are dashed and pale.
     """
     dot = graphviz.Digraph()
     dot.attr(
@@ -87,11 +87,11 @@ def source(nodes: Sequence[Node], style: Style = "rows", *, labelled: bool = Tru
             label = {"xlabel": _text(short(options))} if labelled else {}
             free = {"constraint": "false"} if style == "rows" else {}
             dot.edge(ids[control], ids[node.name], style="dashed", **label, **free, **_ink({control, node.name} <= lit))
-    return dot.source
+    return str(dot.source)
 
 
 def short(options: Sequence[str]) -> str:
-    """The options of a control edge as its label; many are told by their number."""
+    """Return the label of a control edge: its options, or their number where there are many."""
     if len(options) > MANY:
         alone = [option for option in options if not option.startswith(CHANNEL)]
         return " + ".join([*map(shown, alone[:2]), f"{len(options) - len(alone)} channels"])
@@ -99,24 +99,25 @@ def short(options: Sequence[str]) -> str:
 
 
 def _data_edge(edge: Edge, node: Node, nodes: Mapping[str, Node], style: Style) -> dict[str, str]:
-    beside = style == "rows" and _beside(edge.source, node, nodes)
+    same_rank = style == "rows" and _beside(edge.source, node, nodes)
     ring = {} if edge.default is None else {"dir": "both", "arrowtail": "odot"}
-    return {"minlen": "0" if beside else "1", "weight": "2" if beside else "8", **ring}
+    return {"minlen": "0" if same_rank else "1", "weight": "2" if same_rank else "8", **ring}
 
 
-def _beside(read: str, node: Node, nodes: Mapping[str, Node]) -> bool:
-    """Whether, in rows, a node stands beside a node that it reads rather than below it."""
-    readers = [other for other in nodes.values() if other.kind != "control" and any(edge.source == read for edge in other.inputs)]
-    if node.kind == "control":  # below, where it chooses between readers of what it reads itself
+def _beside(source: str, node: Node, nodes: Mapping[str, Node]) -> bool:
+    """Whether, in rows, a node stands beside its source rather than below it."""
+    readers = [other for other in nodes.values() if other.kind != "control" and any(edge.source == source for edge in other.inputs)]
+    if node.kind == "control":  # below its source if it chooses between the source's readers
         return not any(node.name == gate.control for reader in readers for gate in reader.gates)
     if not node.gates:
-        return nodes[read].kind == "input" and len(readers) == 1
+        return nodes[source].kind == "input" and len(readers) == 1
     return len(readers) == 1 or node is not readers[0]
 
 
 def _text(text: str) -> str:
-    """Text that Graphviz takes as it is: neither as HTML nor with escapes."""
-    return graphviz.nohtml(graphviz.escape(text))
+    """Return text that Graphviz reads literally, neither as HTML nor with escapes."""
+    literal: str = graphviz.nohtml(graphviz.escape(text))
+    return literal
 
 
 def _ink(lit: bool) -> dict[str, str]:
@@ -124,7 +125,7 @@ def _ink(lit: bool) -> dict[str, str]:
 
 
 def _paint(node: Node, lit: bool, *, plain: bool) -> dict[str, str]:
-    """Colour and line of a node; `plain` without saying what ran."""
+    """Return the colour and outline of a node; a `plain` drawing does not show what ran."""
     shaded = node.kind in SHADED
     rounded = ["rounded"] if node.kind == "regular" else []
     if not lit:

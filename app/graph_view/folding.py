@@ -1,7 +1,7 @@
-"""Repeated modules of a large graph as one node each, until they are opened.
+"""Fold repeated modules of a large graph into one node each, until they are expanded.
 
-A run of nodes is folded where that hides no decision of others: one way leads in, one way leads out, and what controls its nodes lies
-within, but for the gate of the first. Loads without torch and without streamlit.
+A run of nodes is folded only if that hides no decision from the other nodes: one path leads in, one path leads out, and the controllers
+of its nodes are among them, except for the gate of the first. Loads without torch and without streamlit.
 """
 
 import re
@@ -11,41 +11,41 @@ from itertools import groupby
 
 from core.graph.node import Edge, Node
 
-FEW = 32  # nodes; graphs of no more are shown whole
+FEW = 32  # nodes; smaller graphs are shown whole
 NUMBER = re.compile(r"[\d-]*\d$")
 
 
 @dataclass(frozen=True)
 class Folded(Node):
-    """Stacked nodes drawn as one. `blocks` are those of its members whose running its strip tells, cell by cell."""
+    """A run of nodes drawn as one. `blocks` are the members whose execution its strip shows, cell by cell."""
 
     members: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
 
 
-def fold(nodes: Sequence[Node], opened: Collection[str] = ()) -> tuple[Node, ...]:
-    """The nodes with runs of repeated ones folded, except those whose first member is in `opened`."""
+def fold(nodes: Sequence[Node], expanded: Collection[str] = ()) -> tuple[Node, ...]:
+    """Return the nodes with runs of repeated nodes folded, except the runs whose first member is in `expanded`."""
     if len(nodes) <= FEW:
         return tuple(nodes)
-    found = [_folded(members) for members in _runs(nodes) if members[0].name not in opened]
-    stands_for = {name: one.name for one in found for name in one.members}
+    found = [_folded(members) for members in _runs(nodes) if members[0].name not in expanded]
+    drawn_as = {name: one.name for one in found for name in one.members}
     first = {one.members[0]: one for one in found}
     shown: list[Node] = []
     for node in nodes:
         if node.name in first:
-            shown.append(_rewired(first[node.name], stands_for))
-        elif node.name not in stands_for:
-            shown.append(_rewired(node, stands_for))
+            shown.append(_rewired(first[node.name], drawn_as))
+        elif node.name not in drawn_as:
+            shown.append(_rewired(node, drawn_as))
     return tuple(shown)
 
 
 def costs(shown: Sequence[Node], macs: Mapping[str, int]) -> dict[str, int]:
-    """What each node that is shown costs, a folded one all that it stands for."""
+    """Return the multiply-adds of each drawn node; a folded node costs as much as all its members."""
     return {node.name: sum(macs[name] for name in node.members) if isinstance(node, Folded) else macs[node.name] for node in shown}
 
 
 def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
-    """The runs of consecutive nodes of one kind of name that can be folded."""
+    """Return the runs of consecutive nodes with similar names that can be folded."""
     runs = []
     for _, group in groupby(nodes, key=_series):
         run = list(group)
@@ -57,7 +57,7 @@ def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
 
 
 def _series(node: Node) -> str:
-    """What nodes that repeat each other have in common: "block 3" and "block 4", or all of a ResNet's group, "Q2", "Q2-1", "add 2-5"."""
+    """Return what repeated nodes have in common: "block 3" and "block 4", or a ResNet's whole group, "Q2", "Q2-1", "add 2-5"."""
     number = NUMBER.search(node.name)
     if number is None:
         return node.name
@@ -66,7 +66,7 @@ def _series(node: Node) -> str:
 
 
 def _closed(run: Sequence[Node], nodes: Sequence[Node]) -> bool:
-    """Whether one way leads in and one out, and no gate crosses its border but that of the first node."""
+    """Whether one path leads in and one out, and no gate crosses the border except that of the first node."""
     inside = {node.name for node in run}
     if any(node.kind in ("input", "output", "dummy") for node in run):
         return False
@@ -75,9 +75,9 @@ def _closed(run: Sequence[Node], nodes: Sequence[Node]) -> bool:
     controls = {control for node in run[1:] for control in _controls(node)}
     opening = {control for node in nodes if node.name not in inside for control in _controls(node)}
     if run[0].gates and not all(any(edge.default is None and edge.source in inside for edge in node.inputs) for node in run[1:]):
-        return False  # not all would be skipped with the first
-    one_way = len(entering) == 1 and leaving <= {run[-1].name}
-    return one_way and controls <= inside and not opening & inside and not (set(_controls(run[0])) & inside)
+        return False  # skipping the first would not skip all
+    one_path = len(entering) == 1 and leaving <= {run[-1].name}
+    return one_path and controls <= inside and not opening & inside and not (set(_controls(run[0])) & inside)
 
 
 def _controls(node: Node) -> list[str]:
@@ -101,7 +101,7 @@ def _folded(members: Sequence[Node]) -> Folded:
     )
 
 
-def _rewired(node: Node, stands_for: dict[str, str]) -> Node:
-    """A node that reads what stands for its sources."""
-    inputs = tuple(Edge(stands_for.get(edge.source, edge.source), edge.default) for edge in node.inputs)
+def _rewired(node: Node, drawn_as: dict[str, str]) -> Node:
+    """Return a node whose inputs come from the drawn nodes that represent its sources."""
+    inputs = tuple(Edge(drawn_as.get(edge.source, edge.source), edge.default) for edge in node.inputs)
     return replace(node, inputs=tuple(dict.fromkeys(inputs)))

@@ -1,4 +1,4 @@
-"""A page that needs no server: one image, one network, and the live slider. Loads without torch and without streamlit."""
+"""Write a page that needs no server: one image, one network and the live slider. Loads without torch and without streamlit."""
 
 import html
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.graph_view.payload import View
 
-HERE = Path(__file__).parents[1] / "components"
+COMPONENTS = Path(__file__).parents[1] / "components"
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -27,7 +27,7 @@ header p { margin: 0; }
 }
 %(css)s
 </style>
-<header><img src="%(image)s" alt="the image as the network sees it"><p><b>%(title)s</b><br>%(told)s</p></header>
+<header><img src="%(image)s" alt="the image as the network sees it"><p><b>%(title)s</b><br>%(description)s</p></header>
 <main><div class="gate-graph"></div></main>
 <script type="module">
 %(js)s
@@ -37,15 +37,16 @@ component({ data: %(data)s, parentElement: document.querySelector("main"), setSt
 """
 
 
-def standalone(run: str, told: str, view: View, image_url: str) -> str:
-    """The page of a view; `told` says what the image is."""
-    script = (HERE / "gate_graph.js").read_text(encoding="utf-8").replace("export default function", "const component = function")
+def standalone(run: str, description: str, view: View, image_url: str) -> str:
+    """Return the page of a view, with a description of its image."""
+    script = (COMPONENTS / "gate_graph.js").read_text(encoding="utf-8").replace("export default function", "const component = function")
+    saved: View = {**view, "link": None, "live": False}
     parts = {
         "title": html.escape(f"{run} · Gatescope"),
-        "told": html.escape(told),
+        "description": html.escape(description),
         "image": html.escape(image_url),
-        "css": (HERE / "gate_graph.css").read_text(encoding="utf-8"),
+        "css": (COMPONENTS / "gate_graph.css").read_text(encoding="utf-8"),
         "js": script.replace("</", "<\\/"),
-        "data": json.dumps(view | {"link": None, "away": False}).replace("<", "\\u003c"),
+        "data": json.dumps(saved).replace("<", "\\u003c"),
     }
     return PAGE % parts

@@ -1,4 +1,4 @@
-"""Train: a form made from the configuration, and the runs that are under way. A run goes on when this page is closed."""
+"""Train: a form made from the configuration, and the runs in training. A run continues when this page is closed."""
 
 import streamlit as st
 
@@ -6,37 +6,40 @@ from app import state
 from app.forms import Plan, plan
 from app.progress import DONE, follow
 from app.wording import plain
-from core.datasets import DataError
 from core.errors import UserError
-from core.store import StoreError
 from core.training.sweep import enlist, planned, static_paths
 from core.training.worker import start, start_sweep
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     st.header("Train a network")
     form, live = st.columns([0.52, 0.48], gap="large")
     with form:
-        wished = plan()
-        name = st.text_input("Name", placeholder="given by itself", key="form-name", help="Empty: architecture, dataset and a number.")
-        wanted = st.button("Start training", type="primary", disabled=wished is None, key="start", icon=":material/play_arrow:")
-        if wanted and wished is not None:
-            (_start_sweep if wished.lams else _start)(wished, name)
+        wanted = plan()
+        name = st.text_input(
+            "Name",
+            placeholder="optional; generated if empty",
+            key="form-name",
+            help="A generated name consists of the architecture, the dataset and a number.",
+        )
+        clicked = st.button("Start training", type="primary", disabled=wanted is None, key="start", icon=":material/play_arrow:")
+        if clicked and wanted is not None:
+            (_start_sweep if wanted.lams else _start)(wanted, name)
     with live:
         _watch()
 
 
-def _start_sweep(wished: Plan, name: str) -> None:
+def _start_sweep(wanted: Plan, name: str) -> None:
     store = state.store()
-    title = name.strip() or f"{wished.config.architecture.name}-{wished.config.dataset.name}-sweep"
+    title = name.strip() or f"{wanted.config.architecture.name}-{wanted.config.dataset.name}-sweep"
     try:
-        plans = planned(wished.config, wished.lams, wished.seeds)
-        if wished.statics:
-            plans += static_paths(wished.config, wished.seeds)
+        plans = planned(wanted.config, wanted.lams, wanted.seeds)
+        if wanted.statics:
+            plans += static_paths(wanted.config, wanted.seeds)
         runs = enlist(store, plans, title)
         start_sweep(title, store.url)
-    except (StoreError, UserError, DataError, OSError) as error:
+    except (UserError, OSError) as error:
         st.error(str(error), icon=":material/error:")
         return
     st.session_state["watched"] = runs[0].id
@@ -44,29 +47,29 @@ def _start_sweep(wished: Plan, name: str) -> None:
     st.page_link("screens/sweep.py", label="Watch the sweep", icon=":material/show_chart:")
 
 
-def _start(wished: Plan, name: str) -> None:
+def _start(wanted: Plan, name: str) -> None:
     store = state.store()
     try:
-        run = store.runs.create(wished.config.record(), name=name.strip() or None)
+        run = store.runs.create(wanted.config.record(), name=name.strip() or None)
         start(run.id, store.url)
-    except (StoreError, OSError) as error:
+    except (UserError, OSError) as error:
         st.error(str(error), icon=":material/error:")
         return
     st.session_state["watched"] = run.id
-    st.toast(f"{run.name} has started.")
+    st.toast(f"{plain(run.name)} has started.")
 
 
 def _watch() -> None:
-    """The runs that can be watched, and the one that is."""
+    """Draw the run that is watched, and the choice of others."""
     runs = [run for run in state.store().runs.all() if not run.reference]
     if not runs:
-        st.info("Nothing has been trained here yet. Start with the form; the handwritten digits take less than a minute.")
+        st.info("You have not trained a network yet. Start with the form: training on the handwritten digits takes less than a minute.")
         return
     ids = [run.id for run in runs]
     if st.session_state.get("watched") not in ids:
         st.session_state["watched"] = next((run.id for run in runs if run.state not in DONE), ids[0])
-    titles = {run.id: run.name for run in runs}
-    follow(st.selectbox("Watch", ids, format_func=titles.__getitem__, key="watched"))
+    names = {run.id: run.name for run in runs}
+    follow(st.selectbox("Run to watch", ids, format_func=names.__getitem__, key="watched"))
 
 
 page()

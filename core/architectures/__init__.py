@@ -1,4 +1,4 @@
-"""The shapes of network that can be trained, one file each."""
+"""The network architectures that can be trained, one file each."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_l
 
 
 class Architecture(Component):
-    """A graph of modules; its options are sizes."""
+    """An architecture with its options, most of which are sizes; `build` makes a graph of modules of it."""
 
     @property
     def decides(self) -> Decides:
-        """How its control nodes decide: for one of their options, or for each by itself; none without control nodes."""
+        """How its control nodes decide: "one" picks one option (D2NN), "each" opens each gate by its score (LC-Net). None: no gates."""
         return "one"
 
     @property
@@ -35,13 +35,13 @@ class Architecture(Component):
         """Fit what gradients do not train, before training, to holdout images (N, C, H, W) of classes (N,)."""
 
     def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of the usual published files of this shape as its graph has them; what is not known stays as it is."""
+        """Return published weights under the names that this architecture's graph gives them. Unknown names stay as they are."""
         return dict(published)
 
     @abstractmethod
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
-        """The graph for images of shape (C, H, W), with freshly drawn weights.
+        """Return the graph for images of shape (C, H, W), with freshly drawn weights.
 
         `every_lam`: the controllers hold two values per option, accuracy and cost, so that one network serves every λ.
-        Raises ConfigError where the images do not fit.
+        Raises ConfigError if the images or the number of classes do not fit.
         """

@@ -1,9 +1,12 @@
-"""Cascade: stages from small to large, and after each but the last a controller that stops or goes on (Liu & Deng, section 5).
+"""Cascade: stages from small to large, with an early exit after each stage but the last.
 
-Stage i has a trunk N1, N3, N5, N7 that the next stage builds on, and a head N2, N4, N6, N8 with a classifier of its own.
-Differs from the paper: with `controller_sees` = "answer" (the default here) a stage's head always runs and the controller judges its
-answer; "features" is the published form, where the controller sees the trunk and picks the head or the next stage.
-Reconstructed: the sizes, which are options; the last stage has a head too.
+Paper: Liu & Deng, AAAI 2018, section 5 (arXiv 1701.00299).
+
+Each stage has a trunk (N1, N3, N5, N7), which the next stage builds on, and a head (N2, N4, N6, N8) with a classifier of its own. After
+each stage but the last, a controller stops or goes on.
+Differs from the paper: with `controller_sees` = "answer" (the default here) a stage's head always runs, and the controller judges the
+head's answer. "features" is the published form, in which the controller sees the trunk and picks the head or the next stage.
+Reconstructed: the sizes, which are options. The last stage has a head too.
 """
 
 from typing import Literal
@@ -20,22 +23,29 @@ from core.modules.layers import classifier, convs
 
 
 class Cascade(Architecture):
-    """Early exits: easy images leave after a small stage."""
+    """Early exits: easy images get their answer from a small stage."""
 
     papers = (bibliography.D2NN,)
     name: Literal["cascade"] = "cascade"
-    trunk: Widths = Field((8, 16, 32, 64), description="filters of each stage's trunk; the first three halve the map")
-    head: Widths = Field((8, 16, 32, 64), description="filters of each stage's head, which halves the map; as many as the trunk has")
-    depth: int = Field(1, ge=1, le=8, description="convolutions in each trunk and in each head")
+    trunk: Widths = Field(
+        (8, 16, 32, 64), title="Filters of each trunk", description="Filters of each stage's trunk; the first three trunks halve the map"
+    )
+    head: Widths = Field(
+        (8, 16, 32, 64),
+        title="Filters of each head",
+        description="Filters of each stage's head, which halves the map; one number per stage",
+    )
+    depth: int = Field(1, ge=1, le=8, title="Convolutions per trunk and head", description="Convolutions in each trunk and in each head")
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
-        description="features: the trunk's, and one of head and next stage is taken, as published; answer: the head runs and is judged",
+        title="Controller input",
+        description="What the controllers see: the trunk's features, to pick head or next stage (as published); or the head's answer",
     )
 
     @model_validator(mode="after")
     def _as_many(self) -> "Cascade":
         if len(self.trunk) != len(self.head):
-            raise ValueError(f"trunk has {len(self.trunk)} stages and head {len(self.head)}: give both as many")
+            raise ValueError(f"trunk has {len(self.trunk)} stages and head has {len(self.head)}: give both the same number")
         return self
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:

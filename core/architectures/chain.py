@@ -1,9 +1,13 @@
-"""Chain: links in which a controller picks one of several modules; the paths merge again behind each (Liu & Deng, AAAI 2018, section 5).
+"""Chain: links in each of which a controller picks one of several modules; the paths merge again behind each link.
 
-The modules that were not picked send the default 0 to the node that adds them up, so that there are exponentially many routes.
-Differs from the paper: with `controller_sees` = "answer" (the default here) a small network, the scout, answers first. Every link adds to
-that answer what a linear classifier makes of its features, and each controller sees the answer so far. "features" is the published
-form, where controllers see features alone and only the end of the chain answers. A link may also be passed by a projection alone.
+Paper: Liu & Deng, AAAI 2018, section 5 (arXiv 1701.00299).
+
+A module that was not picked sends the default 0 to the node that adds up the paths. So the number of routes grows exponentially with the
+number of links.
+Differs from the paper: with `controller_sees` = "answer" (the default here) a small network, the scout, answers first. Every link adds a
+linear classifier's scores of its features to that answer, and each controller sees the answer so far. "features" is the published form, in
+which controllers see features only and the end of the chain gives the answer. Beyond the paper, a link's cheapest module can be a
+projection ("identity").
 Reconstructed: the sizes, which are options.
 """
 
@@ -23,20 +27,42 @@ Alternatives = Annotated[tuple[Literal["identity", "low", "high"], ...], Field(m
 
 
 class Chain(Architecture):
-    """One of several modules at each link, and paths that merge."""
+    """One of several modules at each link; the paths merge behind it."""
 
     papers = (bibliography.D2NN,)
     name: Literal["chain"] = "chain"
-    links: Widths = Field((32, 64, 128), description="filters that each link sends on; every link halves the map")
-    alternatives: Alternatives = Field(
-        ("low", "high"), description="what a controller picks from, cheap ones first; identity is a projection alone"
+    links: Widths = Field(
+        (32, 64, 128), title="Filters of each link", description="Filters of each link's output; every link halves the map"
     )
-    low: float = Field(0.06, gt=0, le=1, description="width of a low-capacity module as a share of what its link sends on")
-    high: float = Field(1.5, gt=0, le=8, description="width of a high-capacity module as a share of what its link sends on")
-    stem: int = Field(16, ge=1, le=512, description="filters of the first convolution, which halves the image")
-    scout: Widths = Field((16, 32, 32), description="filters of the scout's convolutions; the map halves where they grow")
+    alternatives: Alternatives = Field(
+        ("low", "high"),
+        title="Alternatives of each link",
+        description="Modules that a controller picks from, the cheapest first; identity: pooling and a 1×1 projection",
+    )
+    low: float = Field(
+        0.06,
+        gt=0,
+        le=1,
+        title="Width of low modules (fraction)",
+        description="Width of a low-capacity module, as a fraction of its link's filters",
+    )
+    high: float = Field(
+        1.5,
+        gt=0,
+        le=8,
+        title="Width of high modules (multiple)",
+        description="Width of a high-capacity module, as a multiple of its link's filters",
+    )
+    stem: int = Field(16, ge=1, le=512, title="Filters of the stem", description="Filters of the first convolution, which halves the image")
+    scout: Widths = Field(
+        (16, 32, 32),
+        title="Filters of the scout",
+        description="Filters of the scout; the first convolution and each that has more filters halve the map",
+    )
     controller_sees: Literal["features", "answer"] = Field(
-        "answer", description="features: those of the chain, as published; answer: also that of a scout, which each link makes better"
+        "answer",
+        title="Controller input",
+        description="What controllers see: the chain's features (as published); or also the scout's answer, which links improve",
     )
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
@@ -51,7 +77,7 @@ class Chain(Architecture):
             gates = g.control(f"Q{link}", before, *answer, options=self.alternatives)
             modules = ((option, self._module(option, channels, width), gate) for option, gate in zip(self.alternatives, gates, strict=True))
             picked = [g.add(f"{option} {link}", module, before, when=gate) for option, module, gate in modules]
-            before = g.add(f"add {link}", Add(), *(Edge(one, 0.0) for one in picked))
+            before = g.add(f"add {link}", Add(), *(Edge(module, 0.0) for module in picked))
             channels = width
             if answer:
                 answer = (g.add(f"answer {link}", Refined(channels, classes), before, *answer),)

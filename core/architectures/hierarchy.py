@@ -1,9 +1,11 @@
-"""Hierarchy: a root, and branches that are opened independently of each other; several may run (Liu & Deng, AAAI 2018, section 5).
+"""Hierarchy: a root, and branches that open independently of each other, so that several may run.
 
-Each branch tells the classes of one group apart. The answer is the scores of all classes side by side; a branch that did not run
-sends the default 0 for its classes.
-Differs from the paper: there is one level of branches. A small classifier of all classes on the root answers too: the controllers see its
-answer, and what the branches send is added to its scores, so that an image that no branch was opened for has an answer as well.
+Paper: Liu & Deng, AAAI 2018, section 5 (arXiv 1701.00299).
+
+Each branch distinguishes the classes of one group. The answer is the scores of all classes side by side. A branch that did not run sends
+the default 0 for its classes.
+Differs from the paper: there is one level of branches. A small classifier on the root scores all classes first. The controllers see these
+scores, and the branches' scores are added to them, so that an image for which no branch opens has an answer too.
 Reconstructed: the sizes, which are options.
 """
 
@@ -26,7 +28,7 @@ Group = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 
 class SideBySide(nn.Module):
-    """Scores of all classes (B, classes), and added to them those of several groups, each (B, classes of the group)."""
+    """Adds the scores of several groups, each (B, classes of the group), to the scores of all classes (B, classes)."""
 
     def __init__(self, groups: tuple[tuple[int, ...], ...]) -> None:
         super().__init__()
@@ -43,16 +45,22 @@ class Hierarchy(Architecture):
     papers = (bibliography.D2NN,)
     name: Literal["hierarchy"] = "hierarchy"
     tree: tuple[Group, ...] = Field(
-        (), description="the class numbers of each branch; none: CIFAR-10's animals and vehicles for ten classes, else two halves"
+        (),
+        title="Classes of each branch",
+        description="Class numbers of each branch (empty: CIFAR-10's animals and vehicles for ten classes, otherwise two halves)",
     )
-    root: Widths = Field((32, 48), description="filters of the root's convolutions, which halve the image once")
-    branch: Widths = Field((64, 96, 96), description="filters of each branch's convolutions, which halve the map once more")
+    root: Widths = Field(
+        (32, 48), title="Filters of the root", description="Filters of the root's convolutions, the first of which halves the image"
+    )
+    branch: Widths = Field(
+        (64, 96, 96), title="Filters of each branch", description="Filters of each branch's convolutions, the first of which halves the map"
+    )
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         tree = self.tree or (ANIMALS_VEHICLES if classes == 10 else (tuple(range(classes // 2)), tuple(range(classes // 2, classes))))
         if sorted(number for group in tree for number in group) != list(range(classes)):
             held = "; ".join(", ".join(map(str, group)) for group in tree)
-            raise ConfigError(f"architecture.tree must hold each of the classes 0 to {classes - 1} once; it holds {held}")
+            raise ConfigError(f"architecture.tree must contain each of the classes 0 to {classes - 1} once; it contains {held}")
         g = Builder(image, every_lam=every_lam)
         root = g.add("root", convs(image[0], *self.root, stride=2), g.input)
         guess = g.add("guess", classifier(self.root[-1], classes), root)

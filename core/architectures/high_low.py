@@ -1,8 +1,10 @@
-"""High-low: a controller sends each image down a path of high or of low capacity (Liu & Deng, AAAI 2018, section 5).
+"""High-low: a controller sends each image down a path of high or of low capacity.
+
+Paper: Liu & Deng, AAAI 2018, section 5 (arXiv 1701.00299).
 
 Differs from the paper: with `controller_sees` = "answer" (the default here) the low path always runs and the controller judges its
-answer, to which the high path adds its own; "features" is the published form, where the controller sees the shared features and picks one
-of the two.
+answer. The high path adds its scores to that answer. "features" is the published form, in which the controller sees the shared features
+and picks one of the two paths.
 Reconstructed: the sizes, which are options.
 """
 
@@ -19,16 +21,27 @@ from core.modules.layers import Refined, classifier, conv, pyramid
 
 
 class HighLow(Architecture):
-    """One controller, two paths of different capacity."""
+    """One controller and two paths of different capacity."""
 
     papers = (bibliography.D2NN,)
     name: Literal["high_low"] = "high_low"
-    stem: int = Field(16, ge=1, le=512, description="filters of the shared first convolution, which halves the image")
-    low: Widths = Field((24, 40, 40), description="filters of the low path's convolutions; the map halves at the first and where they grow")
-    high: Widths = Field((48, 48, 48, 96, 96, 96), description="filters of the high path's convolutions, likewise")
+    stem: int = Field(
+        16, ge=1, le=512, title="Filters of the stem", description="Filters of the shared first convolution, which halves the image"
+    )
+    low: Widths = Field(
+        (24, 40, 40),
+        title="Filters of the low path",
+        description="Filters of the low path; the first convolution and each with more filters halve the map",
+    )
+    high: Widths = Field(
+        (48, 48, 48, 96, 96, 96),
+        title="Filters of the high path",
+        description="Filters of the high path; the first convolution and each with more filters halve the map",
+    )
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
-        description="features: the shared ones, and one path is taken, as published; answer: the low path runs first and is judged",
+        title="Controller input",
+        description="What the controller sees: shared features, to pick a path (as published); or the low path's answer",
     )
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:

@@ -1,10 +1,12 @@
-"""LC-Net on ResNets: blocks skipped and scaled by L-Net, channels by C-Net (Xia et al., 2021; He et al., CVPR 2016).
+"""LC-Net on ResNets: L-Net skips and scales blocks, C-Net skips and scales channels.
 
-Each residual block has one gate network that sees what comes into the block. Its first gate is the block's: at or below zero only the
-shortcut remains. The others are those of the channels inside the block. Either kind can be left out.
-Differs from the paper: with `gates_of` = "group" one gate network decides for all blocks of a group by what enters the group, which takes
-less time. Open gates of channels scale within bounds, and gates of blocks learn slower than they (see gate_network.py).
-Reconstructed: that the gates of a block come from what enters it, and which channels have gates: those inside a block.
+Papers: Xia et al., 2021 (arXiv 2007.15151); He et al., CVPR 2016 (arXiv 1512.03385).
+
+Each residual block has one gate network, which sees the input of the block. Its first gate is the block's: if its score is not above zero,
+only the shortcut remains. The other gates are those of the channels inside the block. Either kind can be left out.
+Differs from the paper: with `gates_of` = "group" one gate network sees the input of a group and decides for all its blocks, which takes
+less time. The scales of open channel gates are clamped, and block gates learn slower than channel gates (core/modules/gate_network.py).
+Reconstructed: that a block's gates see the block's input, and that the channels with gates are those inside a block.
 """
 
 import re
@@ -28,10 +30,10 @@ from core.modules.layers import Join, Stem, classifier
 from core.modules.residual import Branch
 from core.registry import Decides
 
-Gates = tuple[tuple[Gate, ...], ChannelGate | None]  # of a block, and of the channels inside it
+Gates = tuple[tuple[Gate, ...], ChannelGate | None]  # the gate of a block, and those of the channels inside it
 IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}  # blocks of each group
 CIFAR_GROUPS = 3
-EXPANSION = 4  # of bottleneck blocks, which the deeper two have
+EXPANSION = 4  # output filters of a bottleneck block per inner filter; depths 50 and 101 have such blocks
 PUBLISHED = re.compile(r"layer(\d)\.(\d+)\.(conv\d|bn\d|downsample)\.(.+)")
 STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 
@@ -41,29 +43,39 @@ class LCResNet(Architecture):
 
     papers = (bibliography.LCNET, bibliography.RESNET)
     name: Literal["lc_resnet"] = "lc_resnet"
-    depth: int = Field(20, ge=8, le=200, description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet")
+    depth: int = Field(
+        20, ge=8, le=200, title="Depth (layers)", description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet"
+    )
     images: Literal["cifar", "imagenet"] = Field(
-        "cifar", description="Family: cifar (three groups, small images) or imagenet (four groups, large images)"
+        "cifar", title="ResNet family", description="Family: cifar (three groups, small images) or imagenet (four groups, large images)"
     )
     width: int = Field(
-        0, ge=0, le=512, description="Filters of the first group, doubled in each later group (0: 16 for CIFAR, 64 for ImageNet)"
+        0,
+        ge=0,
+        le=512,
+        title="Filters of the first group",
+        description="Filters of the first group, doubled in each later group (0: 16 for CIFAR, 64 for ImageNet)",
     )
     widths: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
         (),
         max_length=5,
+        title="Filters of each group",
         description="Filters of each group of a CIFAR ResNet; every group but the first halves the map (empty: derived from width)",
     )
-    layers: bool = Field(True, description="Gate whole blocks (L-Net)")
-    channels: bool = Field(True, description="Gate the channels inside blocks (C-Net)")
+    layers: bool = Field(True, title="Gate blocks", description="Gate whole blocks (L-Net)")
+    channels: bool = Field(True, title="Gate channels", description="Gate the channels inside blocks (C-Net)")
     gates_of: Literal["block", "group"] = Field(
-        "block", description="Scope of one gate network: a block, or all blocks of a group from the group's input, which is faster"
+        "block",
+        title="Scope of a gate network",
+        description="Scope of one gate network: a block, or all blocks of a group from the group's input, which is faster",
     )
-    hidden: int = Field(16, ge=1, le=1024, description="Hidden units of each gate network")
+    hidden: int = Field(16, ge=1, le=1024, title="Hidden units of a gate network", description="Hidden units of each gate network")
     min_scale: float = Field(
         0.5,
         validation_alias=AliasChoices("min_scale", "least_scale"),
         ge=0,
         le=1,
+        title="Smallest scale of an open channel gate",
         description="Clamp the scale of open channel gates to [m, 2 − m] (0: no clamping)",
     )
     layer_gate_lr: float = Field(
@@ -71,13 +83,14 @@ class LCResNet(Architecture):
         validation_alias=AliasChoices("layer_gate_lr", "layer_rate"),
         gt=0,
         le=1,
+        title="Learning rate of block gates (multiplier)",
         description="Learning-rate multiplier of block gates where channels are gated too",
     )
 
     @model_validator(mode="after")
     def _known(self) -> "LCResNet":
         if self.images == "imagenet" and self.depth not in IMAGENET:
-            raise ValueError(f"ImageNet's ResNets here are {', '.join(map(str, IMAGENET))} deep, not {self.depth}")
+            raise ValueError(f"the depth of an ImageNet ResNet must be {', '.join(map(str, IMAGENET))}, not {self.depth}")
         if self.widths and (self.width or self.images == "imagenet"):
             raise ValueError(f"widths is for CIFAR's ResNets, in place of width: leave out {'width' if self.width else 'widths'}")
         if list(self.widths) != sorted(self.widths):
@@ -89,7 +102,7 @@ class LCResNet(Architecture):
 
     @property
     def _groups(self) -> int:
-        """How many groups of blocks there are for CIFAR."""
+        """How many groups a CIFAR ResNet has."""
         return len(self.widths) or CIFAR_GROUPS
 
     @property
@@ -102,10 +115,11 @@ class LCResNet(Architecture):
         return "each" if self.layers or self.channels else None
 
     def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """For ResNets as torchvision names their weights, `layer1.0.conv1.weight` and so on.
+        """Return the weights of a ResNet under the names of this graph, from torchvision's names (`layer1.0.conv1.weight` and so on).
 
-        Those of ImageNet expect images less MEAN, over DEVIATION: the first convolution makes up for it, but for a shade at the border.
-        Raises CheckpointError for those of another depth.
+        Published ImageNet weights expect images normalised by MEAN and DEVIATION. The first convolution and its batch norm are changed to
+        make up for it, exactly but for the border, which is padded with grey instead of the mean colour.
+        Raises CheckpointError if the weights belong to another depth.
         """
         own = {_own_name(name): tensor for name, tensor in published.items()}
         known = [found.groups() for name in published if (found := PUBLISHED.fullmatch(name))]
@@ -142,7 +156,7 @@ class LCResNet(Architecture):
         return g.build()
 
     def _gates(self, g: Builder, control: str, before: str, branches: Mapping[str, Branch]) -> dict[str, Gates]:
-        """The gates of some blocks, and the node that decides them; none where nothing is gated."""
+        """Add a control node for some blocks and return the gates of each block; without gated parts no node is added."""
         options: list[str] = []
         layers, channels = {}, {}
         for name, branch in branches.items():

@@ -1,4 +1,4 @@
-"""Plain: a convolutional network without gates, the ordinary one to compare with."""
+"""Plain: a convolutional network without gates, as a baseline."""
 
 from typing import Literal
 
@@ -12,10 +12,14 @@ from core.registry import Decides
 
 
 class Plain(Architecture):
-    """Convolutions one after the other; nothing decides anything."""
+    """Convolutions in sequence, without gates."""
 
     name: Literal["plain"] = "plain"
-    widths: Widths = Field((16, 32, 64), description="filters of each convolution; the first three halve the map")
+    widths: Widths = Field(
+        (16, 32, 64),
+        title="Filters of each convolution",
+        description="Filters of each convolution; the first three convolutions halve the map",
+    )
 
     @property
     def decides(self) -> Decides:

@@ -1,10 +1,12 @@
-"""ResNet cascade: early exits on a CIFAR ResNet of depth 6n + 2 (Liu & Deng, AAAI 2018, section 5; He et al., CVPR 2016, section 4.2).
+"""ResNet cascade: early exits on a CIFAR ResNet of depth 6n + 2.
 
-Three groups of n residual blocks, of 16, 32 and 64 filters where `width` is not another. After each of some blocks an exit answers, and a
-controller that sees the exit's features and its answer decides whether to go on.
-Differs from the paper: the controllers judge an answer, where those of the paper see features alone. With a scout, a small network that
-halves the map quickly answers before the first block: the first blocks see too little of the image to answer well.
-Reconstructed: where the exits are and what they are made of. A shortcut that changes the shape drops every other pixel and pads channels.
+Papers: Liu & Deng, AAAI 2018, section 5 (arXiv 1701.00299); He et al., CVPR 2016, section 4.2 (arXiv 1512.03385).
+
+The network has three groups of n residual blocks, with 16, 32 and 64 filters by default. After each of the blocks named in `exits`, an
+exit answers, and a controller that sees the exit's features and answer decides whether to go on.
+Differs from the paper: the controllers judge an answer, where those of the paper see features only. With `scout`, a small network that
+halves the map quickly answers before the first block, because the first blocks see too little of the image to answer well.
+Reconstructed: where the exits are and what they consist of. A shortcut that changes the shape drops every other pixel and pads channels.
 """
 
 from collections.abc import Sequence
@@ -24,23 +26,31 @@ GROUPS = (1, 2, 4)  # filters as multiples of the first group's
 
 
 class ResNetCascade(Architecture):
-    """Easy images leave a ResNet before its end."""
+    """A ResNet with early exits: easy images leave before its end."""
 
     papers = (bibliography.D2NN, bibliography.RESNET)
     name: Literal["resnet_cascade"] = "resnet_cascade"
-    n: int = Field(3, ge=1, le=18, description="blocks per group; the depth is 6n + 2")
-    width: int = Field(16, ge=1, le=512, description="filters of the first group; the second and third have two and four times as many")
+    n: int = Field(3, ge=1, le=18, title="Blocks per group", description="Blocks in each group; the depth is 6n + 2")
+    width: int = Field(
+        16,
+        ge=1,
+        le=512,
+        title="Filters of the first group",
+        description="Filters of the first group; the second and third have two and four times as many",
+    )
     exits: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (2, 4, 6), description="after which of the 3n blocks images may leave, ascending"
+        (2, 4, 6), title="Blocks before each exit", description="Blocks, of 3n, after which images may leave, in ascending order"
     )
     scout: tuple[Annotated[int, Field(ge=1, le=512)], ...] = Field(
-        (), description="filters of a small network that answers before the first block; the map halves where they grow; none: without it"
+        (),
+        title="Filters of the scout",
+        description="Filters of a small network that answers before the first block (empty: no scout)",
     )
 
     @model_validator(mode="after")
     def _inside(self) -> "ResNetCascade":
         if list(self.exits) != sorted(set(self.exits)) or (self.exits and self.exits[-1] >= 3 * self.n):
-            raise ValueError(f"exits must ascend and lie before the last of the {3 * self.n} blocks, not {list(self.exits)}")
+            raise ValueError(f"exits must be in ascending order and before the last of the {3 * self.n} blocks, not {list(self.exits)}")
         return self
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
@@ -68,7 +78,7 @@ class ResNetCascade(Architecture):
 
 
 def _head(channels: int, groups: Sequence[int]) -> nn.Module:
-    """An exit's features: convolutions of stride 2 until there are as many filters as in the last group."""
+    """Return the convolutions of an exit: with stride 2, until there are as many filters as in the last group."""
     steps = [filters for filters in groups if filters > channels] or [groups[-1]]
     widths = [channels, *steps]
     return nn.Sequential(*(conv(widths[i], widths[i + 1], stride=2) for i in range(len(steps))))

@@ -1,1 +1,4 @@
-"""The command line: `python -m core …`. Results as tables, or with --json as data; exit status 2 and one line for a user's error."""
+"""The command line, `python -m core …`: one file per command, named after it.
+
+Commands print results as tables, or as data with `--json`. An error that a person can mend ends with status 2 and one line.
+"""

@@ -1,4 +1,4 @@
-"""The commands together, and the one place where a user's error becomes one line and exit status 2."""
+"""All commands, and the one place where an error that a person can mend becomes one line and exit status 2."""
 
 import io
 import signal
@@ -6,43 +6,48 @@ import sys
 
 import typer
 
-from core.cli import asking, benching, inspecting, running, sweeping
-from core.datasets import DataError
+from core.cli.bench import bench
+from core.cli.command import Command, TrainCommand
+from core.cli.describe import describe
+from core.cli.evaluate import evaluate
+from core.cli.export import export
+from core.cli.import_ import import_file
+from core.cli.list import list_choices
+from core.cli.predict import predict
+from core.cli.report import report
+from core.cli.resume import resume
+from core.cli.runs import runs
+from core.cli.stop import stop
+from core.cli.sweep import sweep
+from core.cli.train import train
 from core.errors import UserError
-from core.store import StoreError
 
 app = typer.Typer(
     name="python -m core",
-    help="Networks that decide, per image, which of their own parts to run: train them, ask them, measure them.",
+    help="Train, explore and measure networks that decide, for each image, which of their own parts to run.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
 )
-COMMANDS = (
-    *(running.train, running.resume, running.stop, sweeping.sweep),
-    *(inspecting.runs, inspecting.describe, asking.predict, asking.evaluate, sweeping.report, benching.bench),
-)
-for command in COMMANDS:
-    app.command()(command)
-app.command("export")(running.export_command)
-app.command("import")(running.import_command)
+app.command("list", cls=Command)(list_choices)
+app.command("train", cls=TrainCommand)(train)
+for command in (resume, stop, sweep, runs, describe, predict, evaluate, report, bench, export):
+    app.command(command.__name__, cls=Command)(command)
+app.command("import", cls=Command)(import_file)
 
 
 def main() -> None:
     """Run one command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")  # Windows would refuse a λ where the output goes to a file
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be asked to end is as good as Ctrl-C: nothing is left running
+            stream.reconfigure(encoding="utf-8")  # the default encoding of Windows has no λ
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to end works like Ctrl-C and leaves nothing running
     try:
         app()
-    except (UserError, DataError, StoreError, FloatingPointError) as error:
-        _complain(error)
+    except UserError as error:
+        print("error:", *str(error).split(), file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _complain(error: Exception) -> None:
-    print("error:", *str(error).split(), file=sys.stderr)
-    sys.exit(2)

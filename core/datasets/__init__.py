@@ -62,6 +62,11 @@ class Data:
             raise DataError(f"The classes differ from those that the run was trained on ({differences or 'different order'}). {remedy}")
 
 
+def normalised(images: Tensor) -> Tensor:
+    """Convert images (B, C, H, W) uint8 to a network's input, float32 in [−1, 1]."""
+    return images.float() / 127.5 - 1
+
+
 def no_progress(what: str, share: float) -> None:
     """A progress callback that does nothing."""
 

@@ -16,15 +16,15 @@ from itertools import product
 import torch
 from torch import Generator, Tensor
 
-from core.datasets import Split
-from core.evaluation.evaluate import BATCH, Evaluation, evaluations, normalised
-from core.evaluation.pareto import ParetoPoint
+from core.datasets import Split, normalised
+from core.evaluation.evaluate import BATCH, Evaluation, evaluations
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError
 from core.graph.policy import Forced, Open, Random
 from core.graph.static import running, static_macs
 from core.methods.static_gates import Consensus, Drawn, consensus
+from core.pareto import ParetoPoint
 
 CountCallback = Callable[[int], None]  # receives the number of images just executed
 
@@ -97,13 +97,13 @@ def _random_rates(graph: Graph) -> tuple[float, ...]:
 
     Independent gates of a network for a single λ have a single opening rate, so one value is enough.
     """
-    return RATES if graph.every_lam or not _all_independent(graph) else RATES[:1]
+    return RATES if graph.tradeoff.every_lam or not _all_independent(graph) else RATES[:1]
 
 
 def _gate_rates(graph: Graph, split: Split, lam: float) -> Consensus:
     """Measure the opening rates and mean scales of gates at one λ on the first RATE_IMAGES images."""
-    images = normalised(split.images[:RATE_IMAGES].to(graph.exchange_rate.device))
-    return consensus(graph.eval(), images, lam if graph.every_lam else None)
+    images = normalised(split.images[:RATE_IMAGES].to(graph.device))
+    return consensus(graph.eval(), images, lam if graph.tradeoff.every_lam else None)
 
 
 def routes(graph: Graph) -> list[dict[str, int]]:
@@ -135,7 +135,7 @@ def confidence_front(graph: Graph, split: Split) -> list[ParetoPoint]:
     """
     graph.eval()
     costs = _exit_costs(graph)
-    device = graph.exchange_rate.device
+    device = graph.device
     confidence, correct = [], []
     for images, labels in zip(torch.split(split.images, BATCH), torch.split(split.labels, BATCH), strict=True):
         execution = execute(graph, normalised(images.to(device)), Open(), lam=0.5)

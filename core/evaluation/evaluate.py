@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from torch import Tensor
 
-from core.datasets import Split
+from core.datasets import Split, normalised
 from core.evaluation.dependence import dependence
 from core.graph.cost import cost
 from core.graph.execution import execute
@@ -65,11 +65,6 @@ class Evaluation:
         return {name: value for name, value in asdict(self).items() if name == "lam" or value is not None}
 
 
-def normalised(images: Tensor) -> Tensor:
-    """Convert images (B, C, H, W) uint8 to a network's input, float32 in [−1, 1]."""
-    return images.float() / 127.5 - 1
-
-
 def evaluate(graph: Graph, split: Split, *, lam: float | None = None, policy: Policy | None = None) -> Evaluation:
     """Evaluate a graph on a split, by default with the greedy policy. Leaves the graph in evaluation mode."""
     return evaluations(graph, split, [(lam, policy or Greedy())])[0]
@@ -99,7 +94,7 @@ def _evaluate_together(
     """Evaluate a graph at several settings in one pass over the images."""
     results = [_Accumulator(lam) for lam, _ in settings]
     policy = Stacked([policy for _, policy in settings])
-    device = graph.exchange_rate.device
+    device = graph.device
     greedy = all(isinstance(policy, Greedy) for _, policy in settings)
     controls = [control.name for control in graph.controls if control.decides == "each" and greedy]
     for images in torch.split(split.images, BATCH):

@@ -1,49 +1,54 @@
-"""A model card: what a run is, how it was made and what it reaches, in Markdown, from the run and its siblings of other seeds."""
+"""The model card of an exported run, in Markdown: what it is, how it was trained and what it reaches."""
 
 from collections.abc import Sequence
 from statistics import mean, stdev
 
 from core.config import RunConfig, run_config
 from core.evaluation.collapse import Collapsed
-from core.evaluation.pareto import ParetoPoint
 from core.evaluation.report import HIGH, LOW, beaten_by, gain, mean_dependence
 from core.graph.description import describe
+from core.pareto import ParetoPoint
 from core.store.exchange import Header
 from core.store.record import Row
 
 
 def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
-    """The card of an exported run from its header, and the test figures of the runs that differ in the seed alone, its own included."""
+    """Return the card of an exported run from its header.
+
+    `siblings` are the test figures of the runs that differ in the seed alone, its own included.
+    """
     config = run_config(**told.config)
     channels, height, width = told.image
-    seeds = f"of {len(siblings)} whose figures are given" if len(siblings) > 1 else "the only one, so no deviation over seeds"
+    seeds = f"one of {len(siblings)}; the test figures give means over all" if len(siblings) > 1 else "the only one trained"
     lines = [
         f"# {told.name}",
         "",
-        f"{told.architecture} on {told.dataset}, trained by method {told.method}; it serves {_serves(config)}.",
+        f"{told.architecture} on {told.dataset}, trained with method {told.method}. It serves {_serves(config)}.",
         "",
         f"- Images: {channels}×{height}×{width}; classes: {', '.join(told.classes)}",
         f"- Seed: {told.seed} ({seeds})",
-        f"- Trained by: `{config.command()}`",
+        f"- Command: `{config.command()}`",
     ]
     if told.seconds:
         lines.append(f"- Time to train: {told.seconds / 60:.1f} minutes{f' on {told.machine}' if told.machine else ''}")
-    if config.method.decides == "one" and told.exchange_rate is not None:
-        lines.append(f"- Exchange rate κ: {told.exchange_rate:.3g} (what the static network's whole cost is worth in accuracy)")
     if config.gated:
-        graph = config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None)
+        graph = config.method.prepare(config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None), config.lam)
+        if graph.tradeoff.exchange_rate is not None and told.exchange_rate is not None:
+            graph.tradeoff.exchange_rate.fill_(told.exchange_rate)
+        if graph.tradeoff.description:
+            lines.append(f"- {graph.tradeoff.description}")
         share = describe(graph)["controllers_share"]
         lines.append(f"- Controllers: {share:.2%} of the static network's multiply-adds")
     lines += [f"- {Collapsed(**control)}" for control in told.figures.collapsed]
-    for rows, title in ((told.figures.test, "Test split: reported, never chosen by"), (told.figures.val, "Validation split")):
+    for rows, title in ((told.figures.test, "Test split, which chooses nothing"), (told.figures.val, "Validation split")):
         lines += ["", f"## {title} ({rows[0].n} images)", "", *table(rows, siblings if rows is told.figures.test else ())]
     lines += _gains(told)
-    lines += ["", "Multiply-adds are those of convolutions and linear layers, controllers included.", ""]
+    lines += ["", "Multiply-adds are those of convolutions and linear layers. Controllers are included.", ""]
     return "\n".join(lines)
 
 
 def table(rows: Sequence[Row], siblings: Sequence[Sequence[Row]] = ()) -> list[str]:
-    """One line per λ; with several siblings also their means and standard deviations."""
+    """Return a table with one line per λ; with several siblings also their means and standard deviations."""
     several = len(siblings) > 1
     over = f" accuracy over {len(siblings)} seeds | share over {len(siblings)} seeds |" if several else ""
     lines = [
@@ -69,7 +74,7 @@ def _serves(config: RunConfig) -> str:
 
 
 def _gains(told: Header) -> list[str]:
-    """What the gates gain over what they have to beat, where that was measured."""
+    """Return the gains over the baselines, where these were measured."""
     own = [ParetoPoint(row.cost_share, row.accuracy) for row in told.figures.test]
     share = mean_dependence(own, [getattr(row, "dependence", None) for row in told.figures.test])
     fronts = {name: [ParetoPoint(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
@@ -80,7 +85,7 @@ def _gains(told: Header) -> list[str]:
     lines = ["", f"## Gains on the test split, in points, {where}", ""]
     lines += [f"- over {name}: {100 * gained:+.2f}" for name, gained in gains.items()]
     for sentence in beaten_by(own, fronts):
-        lines += ["", f"{sentence[0].upper()}{sentence[1:]}."]
+        lines += ["", sentence]
     if share is not None:
-        lines += ["", f"Of the variance of its gates {share:.0%} depends on the image, mean over the same costs."]
+        lines += ["", f"The image explains {share:.0%} of the variance of the gates, mean over the same costs."]
     return lines

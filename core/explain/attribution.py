@@ -14,7 +14,7 @@ import torch
 from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion, Saliency
 from torch import Tensor
 
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import forced_policy, resolve_lam
 from core.graph.execution import Execution, execute
@@ -125,7 +125,7 @@ def _with_controller_gradients(graph: Graph) -> Graph:
     differentiable = copy.deepcopy(graph)
     for part in differentiable.parts.values():
         if isinstance(part, Controller):
-            part.mixing = 1.0
+            part.controller_gradient = 1.0
     return differentiable
 
 

@@ -1,16 +1,23 @@
 """A trained network with everything needed to run it on an image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from core.config import RunConfig, run_config
-from core.fast.engine import Engine
 from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
-from core.graph.static import static_network
 from core.store import Store, StoreError
+from core.store.exchange import read_header
+from core.store.references import SHIPPED
+from core.store.runs import REFERENCE
+
+DEFAULT_LAM = 0.5  # of a network that serves every λ
+
+ImageTensor = Tensor  # pixels (C, H, W) of an image, or (N, C, H, W) of several, uint8
 
 
 @dataclass(frozen=True)
@@ -23,20 +30,15 @@ class Model:
     image: tuple[int, int, int]
     classes: tuple[str, ...]
 
-    @cached_property
-    def engine(self) -> Engine:
-        """The network, compiled to its fastest equivalent."""
-        return Engine(self.graph)
-
-    @cached_property
-    def static_engine(self) -> Engine:
-        """The static network, compiled to its fastest equivalent."""
-        return Engine(static_network(self.graph))
-
     @property
     def lam(self) -> float | None:
         """The λ that the network was trained for, or None if it serves every λ or has no gates."""
         return self.config.lam
+
+    @property
+    def default_lam(self) -> float | None:
+        """The λ to use where none is given: the one it was trained for, or the middle of the slider."""
+        return DEFAULT_LAM if self.graph.tradeoff.every_lam else self.lam
 
 
 def use_one_thread() -> None:
@@ -44,14 +46,38 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def load(run_or_file: str | int | Path) -> Model:
+    """Return a trained network by the name or id of its run, or from an exported file, `.safetensors`.
+
+    Names of the networks that ship with the project begin with reference/. Raises UserError.
+    """
+    file = Path(str(run_or_file))
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    shipped = SHIPPED / f"{file.name}.safetensors"
+    if str(run_or_file) == f"{REFERENCE}{file.name}" and shipped.is_file():  # needs no database
+        return load_file(shipped, str(run_or_file))
+    return load_model(Store(), run_or_file if isinstance(run_or_file, int) else str(run_or_file))
+
+
+def load_file(file: Path, name: str | None = None) -> Model:
+    """Return the network of an exported file, under its run's name or another. Raises UserError."""
+    header = read_header(file)
+    return _model(name or header.name, run_config(**header.config), header.image, header.classes, file.read_bytes())
+
+
 def load_model(store: Store, id_or_name: int | str) -> Model:
-    """Load the network of a run with its latest weights. Raises StoreError, ConfigError or CheckpointError, each with one line."""
+    """Load the network of a run with its latest weights. Raises UserError."""
     run = store.runs.get(id_or_name)
     latest = store.checkpoints.read(run.id)
     if latest is None or run.image is None or run.classes is None:
         raise StoreError(f"Run {run.name} has no weights yet. Wait until its first epoch is complete.")
-    config = run_config(**run.config)
     channels, height, width = run.image
-    graph = config.method.prepare(config.architecture.build((channels, height, width), len(run.classes), every_lam=config.lam is None))
-    unpack(latest[1], graph)
-    return Model(run.name, config, graph.eval().requires_grad_(False), (channels, height, width), tuple(run.classes))
+    return _model(run.name, run_config(**run.config), (channels, height, width), run.classes, latest[1])
+
+
+def _model(name: str, config: RunConfig, image: tuple[int, int, int], classes: Sequence[str], weights: bytes) -> Model:
+    """Return the network of a configuration with its weights. Raises UserError where they do not fit."""
+    graph = config.method.prepare(config.architecture.build(image, len(classes), every_lam=config.lam is None), config.lam)
+    unpack(weights, graph)
+    return Model(name, config, graph.eval().requires_grad_(False), image, tuple(classes))

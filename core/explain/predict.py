@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.model import Model
 from core.graph.cost import CostReport, cost
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.graph.policy import Forced, Greedy, Open, Policy
-from core.graph.tradeoff import threshold
 from core.graph.validation import find_choices
 from core.scale import SLIDER_STEPS, cost_share, lam_at
 
@@ -93,14 +92,14 @@ def predict(model: Model, images: Tensor, *, lam: float | None = None, forced: M
 def sweep_lam(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> LamSweep:
     """Execute an image (C, H, W) uint8 at every λ of the slider. Raises GraphError if nodes cannot be forced as `forced` says."""
     graph, policy = model.graph, forced_policy(model.graph, forced or {})
-    lams = EVERY_LAM.tolist() if graph.every_lam else [model.lam]
-    execution = _execute(graph, image, policy, torch.tensor(lams) if graph.every_lam else None)
+    lams = EVERY_LAM.tolist() if graph.tradeoff.every_lam else [model.lam]
+    execution = _execute(graph, image, policy, torch.tensor(lams) if graph.tradeoff.every_lam else None)
     traces = _traces(model, execution, lams)
     starts = [step for step, trace in enumerate(traces) if step == 0 or not _same_route(trace, traces[step - 1])]
     scores = {name: [trace.controls[name].scores for trace in traces] for name in execution.scores}
     options = {name: {column: True} for name, column in graph.reference.items() if graph.by_name[name].decides == "one"}
     full_path = Forced(options, Open())
-    reference = _traces(model, _execute(graph, image, full_path, torch.ones(1) if graph.every_lam else None), [lams[-1]])[0]
+    reference = _traces(model, _execute(graph, image, full_path, torch.ones(1) if graph.tradeoff.every_lam else None), [lams[-1]])[0]
     return LamSweep([traces[step] for step in starts], starts, scores, _thresholds(graph, image, policy, execution), reference)
 
 
@@ -112,16 +111,17 @@ def thresholds(model: Model, image: Tensor, forced: Mapping[str, bool] | None = 
     a route that lasts for less than 0.01 between two steps can be missed.
     """
     graph, policy = model.graph, forced_policy(model.graph, forced or {})
-    return _thresholds(graph, image, policy, _execute(graph, image, policy, EVERY_LAM)) if graph.every_lam else []
+    return _thresholds(graph, image, policy, _execute(graph, image, policy, EVERY_LAM)) if graph.tradeoff.every_lam else []
 
 
 def _thresholds(graph: Graph, image: Tensor, policy: Policy, coarse: Execution) -> list[float]:
     """Locate the thresholds of an image from its execution at the steps of the slider, refining those with a change of route."""
-    if not graph.every_lam:
+    if not graph.tradeoff.every_lam:
         return []
-    if len(graph.controls) == 1 and len(graph.controls[0].options) == 2 and isinstance(policy, Greedy):
-        crossing = float(threshold(coarse.values[graph.controls[0].name][:1], graph.exchange_rate))
-        return [crossing] if 0 < crossing < 1 else []
+    if len(graph.controls) == 1 and isinstance(policy, Greedy):
+        crossing = graph.tradeoff.threshold(coarse.values[graph.controls[0].name][:1])
+        if crossing is not None:
+            return [float(crossing)] if 0 < float(crossing) < 1 else []
     routes = list(zip(EVERY_LAM.tolist(), _routes(coarse), strict=True))
     changes = [(before, after) for before, after in pairwise(routes) if before[1] != after[1]]  # ((λ, route), (λ, other route))
     for _ in range(REFINEMENTS):
@@ -138,7 +138,7 @@ def resolve_lam(model: Model, lam: float | None) -> float | None:
     """Return the λ to execute a model at: the given one, or the one it was trained for. Raises GraphError if they differ."""
     if lam is not None and not 0 <= lam <= 1:
         raise GraphError(f"λ must be between 0 (cheap) and 1 (accurate), not {lam:g}.")
-    if model.graph.every_lam:
+    if model.graph.tradeoff.every_lam:
         if lam is None:
             raise GraphError(f"{model.run} serves every λ. Set λ, from 0 (cheap) to 1 (accurate).")
         return lam

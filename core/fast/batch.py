@@ -1,4 +1,4 @@
-"""Stacked images on their way through a network: what runs for which of them, and what is gathered for it."""
+"""Runs a batch of images through a network: decides which images each node runs for, and gathers them."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,10 @@ from core.graph.graph import Graph
 from core.graph.node import Edge, Node
 from core.graph.policy import Policy
 from core.graph.rows import gathered, replaced
-from core.graph.tradeoff import scores
 
 
 class Rows:
-    """Some of B images, as a mask (B,)."""
+    """A subset of B images, as a mask (B,)."""
 
     def __init__(self, mask: Mask) -> None:
         self.mask, self.count = mask, int(np.count_nonzero(mask))
@@ -25,34 +24,34 @@ class Rows:
 
     @property
     def numbers(self) -> Tensor:
-        """Which of the batch they are, (n,)."""
+        """The indices of the subset in the batch, (n,)."""
         return torch.from_numpy(np.flatnonzero(self.mask))
 
     def among(self, others: "Rows") -> Tensor:
-        """Where they are among others that hold them all, (n,)."""
+        """Return the indices of the subset in a larger subset, (n,)."""
         return torch.from_numpy(np.flatnonzero(self.mask if others.all else self.mask[others.mask]))
 
     def where(self, mask: Mask) -> "Rows":
-        """Those of them that a mask (B,) holds; the same object where it holds all of them."""
+        """Return the part of the subset that is in a mask (B,); the same object if that is the whole subset."""
         kept = Rows(mask if self.all else self.mask & mask)
         return self if kept.count == self.count else kept
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a node sent for some of the images, one after the other; no value for none."""
+    """What a node sent for a subset of the images, (n, ...); None if the subset is empty."""
 
     value: Tensor | None
     rows: Rows
 
 
 class BatchRunner:
-    """One batch on its way through the steps."""
+    """Runs one batch step by step."""
 
-    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, told: Tensor | None, policy: Policy) -> None:
-        """`lams`, `told`: (1,) or (B,)."""
+    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, condition: Tensor | None, policy: Policy) -> None:
+        """`lams`, `condition`: (1,) or (B,)."""
         self.graph, self.policy = graph, policy
-        self.lams, self.told = (None if one is None else one.expand(len(x)) for one in (lams, told))  # (B,)
+        self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lams, condition))  # (B,)
         self.everything = Rows(np.ones(len(x), dtype=np.bool_))
         first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
         self.held = {graph.input.name: Held(first, self.everything)}
@@ -62,7 +61,7 @@ class BatchRunner:
         self.answers: list[tuple[Tensor, Rows]] = []
 
     def take(self, step: Step) -> None:
-        """Compute a step for the images that it runs for."""
+        """Compute a step for the images for which it runs."""
         node, rows = step.node, self._present(step)
         opening = self._opening(node) if node.gates else None
         rows = rows if opening is None else rows.where(opening > 0)
@@ -83,7 +82,7 @@ class BatchRunner:
             del self.held[source]
 
     def answer(self) -> Answer:
-        """What came out."""
+        """Return the answers, the gates and the images for which each node ran."""
         if self.answers and self.answers[-1][1].all:
             output = self.answers[-1][0]
         else:
@@ -93,7 +92,7 @@ class BatchRunner:
         return Answer(output, self.gates, {name: rows.mask for name, rows in self.ran.items()})
 
     def _present(self, step: Step) -> Rows:
-        """The images for which no input of a node is null; what a join's branch sends never is."""
+        """Return the images for which no input of a step is null; the output of a join's branch never is."""
         rows = self.everything
         for edge in step.inputs:
             there = self.held[edge.source].rows
@@ -102,7 +101,7 @@ class BatchRunner:
         return rows
 
     def _opening(self, node: Node) -> NDArray[np.float32]:
-        """The largest of a node's gates, (B,)."""
+        """Return the largest of a node's gates, (B,)."""
         first, *others = node.gates
         opening = self.opened[first.control][:, first.column]
         for gate in others:
@@ -118,11 +117,11 @@ class BatchRunner:
         return step.run(*inputs, owned=self._owned(step, rows))
 
     def _owned(self, step: Step, rows: Rows) -> bool:
-        """Whether a step may overwrite its first input: it was gathered for it, or nobody reads it later."""
+        """Return whether a step may overwrite its first input, because it was gathered for the step or no later step reads it."""
         return step.overwrites or self.held[step.inputs[0].source].rows is not rows
 
     def _received(self, edge: Edge, rows: Rows) -> Tensor:
-        """What comes along a data edge for some rows."""
+        """Return what comes along a data edge for a subset of the images."""
         held = self.held[edge.source]
         if held.rows is rows and held.value is not None:
             return held.value
@@ -138,16 +137,16 @@ class BatchRunner:
         node, batch = step.node, len(self.everything.mask)
         values = torch.zeros(batch, *self.graph.shapes[node.name])
         if rows.count:
-            told = self.told if self.told is None or rows.all else self.told[rows.numbers]
-            some = step.run(*(self._received(edge, rows) for edge in step.inputs), weight=told)
+            condition = self.condition if self.condition is None or rows.all else self.condition[rows.numbers]
+            some = step.run(*(self._received(edge, rows) for edge in step.inputs), weight=condition)
             values = some if rows.all else values.index_copy_(0, rows.numbers, some)
-        gates = self.policy(node, scores(values, self.lams, self.graph.exchange_rate))
+        gates = self.policy(node, self.graph.tradeoff.score(values, self.lams))
         if not rows.all:
             gates = gates * torch.from_numpy(rows.mask)[:, None].to(gates)
         self.gates[node.name], self.opened[node.name] = gates, gates.numpy()
 
     def _block(self, step: Step, branch: Node, rows: Rows) -> Tensor | None:
-        """A join and its branch, for the images that come to the join."""
+        """Compute a join and its branch, for the images that reach the join."""
         run, held = step.run, self.held[step.inputs[0].source]
         assert isinstance(run, Gathered)
         opening = self._opening(branch) if branch.gates else None
@@ -171,7 +170,7 @@ class BatchRunner:
 
 
 def _scale(opening: NDArray[np.float32], rows: Rows) -> Tensor | float | None:
-    """The gates (B,) of some rows as what to multiply by: nothing where all are one, a number for a single image, (n,) otherwise."""
+    """Return the gates (B,) of a subset as a factor: None if all are one, a number for a single image, (n,) otherwise."""
     some = opening if rows.all else opening[rows.mask]
     if len(some) == 1:
         return None if some[0] == 1 else float(some[0])

@@ -1,4 +1,4 @@
-"""A gated network against its static one on the clock: both in their fastest form, taking turns in one process, gates included."""
+"""Times a gated network against its static network: both in their fastest form, in turns in one process, gates included."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,16 +20,16 @@ from core.graph.node import Node
 from core.graph.policy import Greedy, Open, Policy, Random, Replay
 from core.graph.static import static_network
 
-DRAWS = 8  # batches of different images or random gates, each of which is run once before any counts; more of small batches
-IMAGES = 64  # in all draws of a case together, at least
-LEAST = 2  # turns of each draw that count, however long they take
+DRAWS = 8  # batches of different images or random gates, each run once as a warm-up; small batches get more
+IMAGES = 64  # at least, in all draws of a case together
+LEAST = 2  # turns of each draw that count at least, however long they take
 PROFILED = 30  # turns of a profile
 SLID = 16  # images
 
 
 @dataclass(frozen=True)
 class Case:
-    """What decides: `gates` says it in words; each draw is a batch, its policy and its λ, and what it costs of the static network."""
+    """One way to set the gates, named by `gates`. Each draw is a batch, a policy and the batch's cost share."""
 
     gates: str
     lam: float | None
@@ -67,10 +67,10 @@ def bench(
     seconds: float,
     report: Callable[[float], None] = lambda share: None,
 ) -> Iterator[Timing]:
-    """One timing per batch size, number of threads and case, for images (N, C, H, W) as networks take them.
+    """Yield one timing per batch size, number of threads and case, for normalised images (N, C, H, W).
 
     Cases: the network's own gates at each of `lams`, random gates for each image that are open at each of `rates`, and all gates open.
-    `seconds` is spent on each; `report` is told which share of all is done.
+    Each case takes `seconds`; `report` is called with the fraction that is done.
     """
     gated, static = Engine(graph), Engine(static_network(graph))
     done, total = count(1), len(batches) * len(threads)
@@ -87,7 +87,7 @@ def bench(
 
 @torch.no_grad()
 def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns: int = PROFILED) -> dict[str, float]:
-    """Milliseconds of each node that is computed by itself, median over turns, for a batch of images (N, C, H, W)."""
+    """Return the median milliseconds of each node for a batch of images (N, C, H, W); a branch's are in its join's."""
     engine = Engine(graph)
     x = _filled(image, batch, 0)
     engine.run(x, Greedy(), lam=lam)
@@ -99,7 +99,7 @@ def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns
 
 
 def slider(model: Model, images: Tensor, turns: int = SLID) -> list[float]:
-    """Milliseconds for one image at all steps of the λ slider, with its thresholds, for each of some images (N, C, H, W) uint8."""
+    """Return the milliseconds that a sweep over the λ slider takes, thresholds included, for each of the images (N, C, H, W) uint8."""
     sweep_lam(model, images[0])
     taken = []
     for image in images[:turns]:
@@ -110,7 +110,7 @@ def slider(model: Model, images: Tensor, turns: int = SLID) -> list[float]:
 
 
 def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[float, float]]:
-    """Seconds of each case and of the static network, which take turns; each draw is run once before any counts."""
+    """Return the seconds of each case and of the static network, which take turns; each draw runs once as a warm-up."""
     taken: list[list[tuple[list[float], list[float]]]] = [[([], []) for _ in case.draws] for case in cases]
     end = time.perf_counter() + seconds * len(cases)
     for turn in count():
@@ -135,7 +135,7 @@ def _timed(engine: Engine, x: Tensor, policy: Policy, lam: float | None) -> floa
 
 @dataclass(frozen=True)
 class Scaled:
-    """Another policy's gates, those that decide each by itself scaled as a trained network scales them: no two alike."""
+    """Another policy's gates. Those that open each by its score are scaled by random factors, as a trained network scales them."""
 
     policy: Policy
     generator: Generator
@@ -148,18 +148,18 @@ class Scaled:
 @torch.no_grad()
 def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
     filled = [_filled(images, batch, number) for number in range(max(DRAWS, IMAGES // batch))]
-    told = 0.5 if graph.every_lam else None
+    lam = 0.5 if graph.tradeoff.every_lam else None
     for lam in lams:
         yield Case("learned", lam, tuple((x, Greedy(), _share(graph, x, Greedy(), lam)) for x in filled))
     generator = Generator().manual_seed(0)
     drawn: dict[str, Policy] = {f"random {rate:g}": Random(rate, generator) for rate in rates}
     for gates, policy in (drawn | {"open": Open()}).items():
-        replays = [Replay(execute(graph, x, Scaled(policy, generator), lam=told)) for x in filled]
-        yield Case(gates, told, tuple((x, one, _share(graph, x, one, told)) for x, one in zip(filled, replays, strict=True)))
+        replays = [Replay(execute(graph, x, Scaled(policy, generator), lam=lam)) for x in filled]
+        yield Case(gates, lam, tuple((x, one, _share(graph, x, one, lam)) for x, one in zip(filled, replays, strict=True)))
 
 
 def _filled(images: Tensor, batch: int, number: int) -> Tensor:
-    """The batch of this number, images repeated where there are too few."""
+    """Return the batch of this number; images repeat if there are too few."""
     rows = torch.arange(number * batch, (number + 1) * batch) % len(images)
     return images[rows].contiguous(memory_format=torch.channels_last)
 

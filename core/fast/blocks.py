@@ -1,4 +1,4 @@
-"""Kernels of residual blocks: the last convolution adds itself to the shortcut, and gates leave out blocks and channels."""
+"""Kernels of residual blocks: the last convolution adds its output to the shortcut, and gates skip blocks and channels."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from core.modules.residual import Branch
 
 
 class ShortcutKernel:
-    """A shortcut: what enters a block in the shape of what leaves it, in memory that may be overwritten."""
+    """A shortcut: returns the input of a block in the shape of its output, in memory that may be overwritten."""
 
     def __init__(self, part: Shortcut) -> None:
         self.part, self.idle = part, part.idle
@@ -32,15 +32,15 @@ class ShortcutKernel:
 
 
 class Block(Kernel):
-    """A residual block: shortcut, and a branch of convolutions of which the last adds itself to it."""
+    """A residual block: a shortcut, and a branch of convolutions, the last of which adds its output to the shortcut."""
 
     def __init__(self, shortcut: Shortcut, *branch: Convolution) -> None:
         self.shortcut, self.branch, self.last = ShortcutKernel(shortcut), branch[:-1], branch[-1]
 
-    def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
+    def __call__(self, *inputs: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
         x = sent = inputs[0]
-        for one in self.branch:
-            sent = one(sent)
+        for convolution in self.branch:
+            sent = convolution(sent)
         return self.last.added_to(self.shortcut(x, owned and bool(self.branch)), sent)  # a lone convolution reads what it would overwrite
 
 
@@ -51,13 +51,13 @@ def _(part: Residual) -> Kernel:
 
 
 class Gathered(Block):
-    """A block with gates: its join and its branch in one.
+    """A residual block with gates: a join and its branch in one kernel.
 
-    Where the block's gate is closed the shortcut goes on alone; the gates of channels leave out filters.
+    If the block's gate is closed, only the shortcut remains. Channel gates skip filters.
     """
 
     def __init__(self, join: nn.Module, branch: nn.Module, *, positive: bool) -> None:
-        """`positive`: what enters has passed a ReLU."""
+        """`positive`: the input has passed a ReLU."""
         assert isinstance(join, Join)
         assert isinstance(branch, Branch)
         layers = branch.layers
@@ -66,7 +66,7 @@ class Gathered(Block):
         self.channels, self.unchanged = Channels(self.branch, self.last, branch.inner), positive and join.idle
 
     def open(self, x: Tensor, owned: bool, scale: Tensor | float | None, channels: Tensor | None) -> Tensor:
-        """For images (B, C, H, W) whose block's gate is open. `scale`: a number, or (B,); `channels`: (B, count)."""
+        """Compute images (B, C, H, W) for which the block's gate is open. `scale`: a number, or (B,); `channels`: gates (B, count)."""
         if scale is None and channels is None:
             return self(x, owned=owned)
         sent = self._branch(x, channels)
@@ -76,13 +76,13 @@ class Gathered(Block):
         return brought.add_(sent, alpha=1.0 if scale is None else scale).relu_()
 
     def closed(self, x: Tensor, owned: bool) -> Tensor:
-        """For images whose block's gate is closed."""
+        """Compute images for which the block's gate is closed."""
         brought = self.shortcut(x, owned)
         return brought if self.unchanged else brought.relu_()
 
     def _branch(self, x: Tensor, channels: Tensor | None) -> Tensor:
         if channels is not None:
             return self.channels(x, channels)
-        for one in (*self.branch, self.last):
-            x = one(x)
+        for convolution in (*self.branch, self.last):
+            x = convolution(x)
         return x

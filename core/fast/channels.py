@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.fast.autotune import quickest
+from core.fast.autotune import fastest
 from core.fast.kernels import Convolution
 from core.graph.rows import gathered, replaced
 from core.modules.residual import strided
 
 ChannelKernel = Callable[[Tensor, Tensor], Tensor]
 
-DENSITY_STEPS = 4  # of the share of channels that are kept, for each of which the ways are timed
+DENSITY_STEPS = 4  # of the share of channels that are kept, for each of which the three ways are timed
 
 
 class Channels:
@@ -42,20 +42,20 @@ class Channels:
         kept = gates.numpy() > 0  # (B, count); torch takes longer for so little
         read = kept[:, self.columns[-1]].any(axis=1)  # (B,), whether the last convolution reads a channel
         if read.all():
-            return self._quickest(x, gates, kept)
+            return self._fastest(x, gates, kept)
         if not read.any():
             return self.bias[None, :, None, None]
         rows = torch.from_numpy(np.flatnonzero(read))
-        some = self._quickest(gathered(x, rows), gates[rows], kept[read])
+        some = self._fastest(gathered(x, rows), gates[rows], kept[read])
         sent = self.bias[:, None, None].expand(len(x), *some.shape[1:]).contiguous(memory_format=torch.channels_last)
         return replaced(sent, rows, some)
 
-    def _quickest(self, x: Tensor, gates: Tensor, kept: NDArray[np.bool_]) -> Tensor:
+    def _fastest(self, x: Tensor, gates: Tensor, kept: NDArray[np.bool_]) -> Tensor:
         same = len(x) == 1 or bool((kept[1:] == kept[:1]).all())
         kind = (torch.get_num_threads(), len(x).bit_length(), same, int(DENSITY_STEPS * np.count_nonzero(kept)) // kept.size)
         if kind not in self.chosen:
-            ways: tuple[ChannelKernel, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
-            self.chosen[kind] = quickest(ways, x, gates)
+            implementations: tuple[ChannelKernel, ...] = (self.whole, self.sliced) if same else (self.whole, self.grouped)
+            self.chosen[kind] = fastest(implementations, x, gates)
         return self.chosen[kind](x, gates)
 
     def whole(self, x: Tensor, gates: Tensor) -> Tensor:

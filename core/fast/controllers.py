@@ -1,4 +1,4 @@
-"""Kernels of control nodes, which are small: what they cost is mostly that they are called."""
+"""Kernels of control nodes. These are so small that most of their time is the overhead of calls."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ AVERAGES: dict[int, Tensor] = {}
 
 
 def decider(part: nn.Module) -> Kernel:
-    """The kernel of a control node's module in evaluation mode."""
+    """Return the kernel of a control node's module in evaluation mode."""
     if isinstance(part, GateNetwork) and not len(part.table):
         return GateNetworkKernel(part)
     return ControllerKernel(part) if isinstance(part, Controller) else kernel(part)
 
 
 class GateNetworkKernel(Kernel):
-    """A gate network: batch norm folded into its hidden layer."""
+    """A gate network whose batch norm is folded into its hidden layer."""
 
     def __init__(self, part: GateNetwork) -> None:
         norm, seen = part.norm, part.norm.num_features
@@ -35,38 +35,39 @@ class GateNetworkKernel(Kernel):
         self.matrix = (matrix[:, :seen] * scale).detach().t().contiguous()  # (C, hidden)
         of_norm = matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)
         self.bias = (part.hidden.bias + (0 if part.blind else of_norm)).detach()
-        self.told = matrix[:, seen] if part.every_lam else None  # (hidden,)
-        self.is_told = self.told is not None
-        self.known: dict[float, Tensor] = {}  # the hidden layer's bias for what one image was told
+        self.by_condition = matrix[:, seen] if part.every_lam else None  # (hidden,)
+        self.takes_condition = self.by_condition is not None
+        self.known: dict[float, Tensor] = {}  # the hidden layer's bias, by the condition of a single image
         self.head, self.shift = part.head.weight.detach().t().contiguous(), part.head.bias.detach()
 
-    def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
-        weight = told["weight"]
+    def __call__(self, *seen: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
+        weight = named["weight"]
         if len(seen) == 1 and len(seen[0]) == 1 and not self.blind:
-            return self._alone(seen[0], 0.0 if weight is None else float(weight))
+            return self._single(seen[0], 0.0 if weight is None else float(weight))
         hidden = self.bias.expand(len(seen[0]), -1).clone() if self.blind else torch.addmm(self.bias, _means(seen), self.matrix)
-        if self.told is not None and weight is not None:
-            hidden.addr_(weight, self.told)
+        if self.by_condition is not None and weight is not None:
+            hidden.addr_(weight, self.by_condition)
         return bounded(torch.addmm(self.shift, hidden.relu_(), self.head), self.least)
 
-    def _alone(self, x: Tensor, asked: float) -> Tensor:
-        bias = self.known.get(asked)
+    def _single(self, x: Tensor, condition: float) -> Tensor:
+        bias = self.known.get(condition)
         if bias is None:
-            bias = self.known[asked] = self.bias if self.told is None else self.bias + asked * self.told
+            bias = self.bias if self.by_condition is None else self.bias + condition * self.by_condition
+            self.known[condition] = bias
         return bounded(torch.addmm(self.shift, torch.addmm(bias, _mean(x), self.matrix).relu_(), self.head), self.least)
 
 
 class ControllerKernel(Kernel):
-    """A controller without what only training needs. What is left of one image after the products is so little that NumPy is quicker."""
+    """A controller without the parts that only training needs. For one image NumPy finishes the few numbers faster than torch."""
 
     def __init__(self, part: Controller) -> None:
         self.part = part
-        self.known, self.is_told = part.min_remaining_cost.numpy(), part.every_lam and part.has_successors
+        self.known, self.takes_condition = part.min_remaining_cost.numpy(), part.every_lam and part.has_successors
 
-    def __call__(self, *seen: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
-        part, weight = self.part, told["weight"]
+    def __call__(self, *seen: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
+        part, weight = self.part, named["weight"]
         if len(seen[0]) == 1:
-            return self._alone(seen, float(weight) if weight is not None and part.has_successors else 0.0)
+            return self._single(seen, float(weight) if weight is not None and part.has_successors else 0.0)
         features = [summary(one) for one in seen]
         if part.every_lam:
             assert weight is not None
@@ -78,11 +79,11 @@ class ControllerKernel(Kernel):
         to_come = part.min_remaining_cost + F.softplus(later) if part.has_successors else part.min_remaining_cost.expand_as(accuracy)
         return torch.stack([accuracy.sigmoid(), -to_come], dim=2)
 
-    def _alone(self, seen: Sequence[Tensor], asked: float) -> Tensor:
+    def _single(self, seen: Sequence[Tensor], condition: float) -> Tensor:
         part = self.part
         features = [means(one) if one.dim() == 4 else torch.from_numpy(_sorted(one.numpy())) for one in seen]
         if part.every_lam:
-            features.append(torch.tensor([[asked]]))
+            features.append(torch.tensor([[condition]]))
         found_values = part.head(part.hidden(torch.cat(features, dim=1)).relu_())
         if not part.every_lam:
             result: Tensor = found_values
@@ -96,7 +97,7 @@ class ControllerKernel(Kernel):
 
 
 def _mean(x: Tensor) -> Tensor:
-    """The mean of the maps of one image (1, C, H, W) whose channels lie last, (1, C): as a product, which takes less time than a mean."""
+    """Return the mean of each map of one channels-last image (1, C, H, W), (1, C), as a product, which is faster than a mean."""
     _, channels, height, width = x.shape
     pixels = height * width
     if pixels not in AVERAGES:
@@ -109,7 +110,7 @@ def _means(seen: Sequence[Tensor]) -> Tensor:
 
 
 def _sorted(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """GateNetworkKernel of classes (1, classes) as their sorted log-probabilities, as `summary` has them."""
+    """Return class scores (1, classes) as sorted log-probabilities, as `summary` in core/modules/controller.py does."""
     logs = scores - scores.max()
     logs = logs - np.log(np.exp(logs).sum())
     logs.sort()

@@ -1,8 +1,8 @@
-"""The fast way to run a trained graph on a processor. `core.graph.execution.execute` is the reference that it is tested against.
+"""Runs a trained graph fast on a processor. Tested against `core.graph.execution.execute`, to the same answers.
 
-What differs from the executor is where the time goes, not what comes out: modules are kernels (kernels.py), rows are gathered only where
-the set of images changes and stay so until it changes again, and a residual block with gates is one step with the join behind it: images
-that it is closed for are left where they are. One image passes steps together, as programs (stretch.py).
+Modules run as kernels (kernels.py). Images are gathered only where the set of images changes, and stay gathered until it changes again. A
+residual block with gates and the join behind it are one step, so that images whose gate is closed are not moved. For one image, several
+steps run as one program (segments.py).
 """
 
 import copy
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.fast.batch import BatchRunner
 from core.fast.plan import Answer, Step, steps
-from core.fast.segments import Segment, stretches
+from core.fast.segments import Segment, segments
 from core.fast.single import SingleRunner
 from core.fast.threads import BatchSplitter
 from core.graph.graph import Graph
@@ -24,13 +24,13 @@ from core.graph.policy import Greedy, Open, Policy, Replay
 
 
 class Engine:
-    """A graph ready to run; later changes of its weights do not reach it."""
+    """A graph compiled to its fastest equivalent. It copies the weights, so later changes to the graph have no effect."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
         self._parts = BatchSplitter(self._run)
-        self._known: dict[float, tuple[Tensor, Tensor]] = {}
+        self._known: dict[float, tuple[Tensor, Tensor | None]] = {}
 
     @torch.inference_mode()
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
@@ -41,38 +41,38 @@ class Engine:
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
         passing = self._passing(x, policy, lam)
         if isinstance(passing, SingleRunner):
-            for one in self._alone(x, policy):
+            for one in self._single_steps(x, policy):
                 passing.take(one)
         else:
             for step in self.steps:
                 passing.take(step)
         return passing.answer()
 
-    def _alone(self, x: Tensor, policy: Policy) -> Sequence[Step | Segment]:
-        """What one image passes: programs where they are made for it."""
+    def _single_steps(self, x: Tensor, policy: Policy) -> Sequence[Step | Segment]:
+        """Return what one image runs: segments if the image has the size and the network the precision that they are made for."""
         if x.shape[1:] != self.graph.shapes[self.graph.input.name] or not self._single:
             return self.steps
-        return self.deciding if type(policy) in (Greedy, Open, Replay) else self.stretches
+        return self.deciding if type(policy) in (Greedy, Open, Replay) else self.segments
 
     @cached_property
     def _single(self) -> bool:
-        """Whether all is computed on the processor in single precision."""
+        """Whether the network computes on the processor in single precision."""
         return all(one.dtype == torch.float32 and one.device.type == "cpu" for one in self.graph.parameters())
 
     @cached_property
-    def stretches(self) -> Sequence[Step | Segment]:
-        """The steps as programs that end before each decision."""
-        return stretches(self.graph, self.steps, deciding=False)
+    def segments(self) -> Sequence[Step | Segment]:
+        """The steps in segments that end before each decision."""
+        return segments(self.graph, self.steps, deciding=False)
 
     @cached_property
     def deciding(self) -> Sequence[Step | Segment]:
-        """The steps as programs whose gate networks decide, or to which all gates are given."""
-        found = stretches(self.graph, self.steps, deciding=True)
-        return found if len(found) < len(self.stretches) else self.stretches
+        """The steps in segments that go on after gate networks: these decide inside, or all gates are inputs."""
+        found = segments(self.graph, self.steps, deciding=True)
+        return found if len(found) < len(self.segments) else self.segments
 
     @torch.inference_mode()
     def watched(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> dict[str, float]:
-        """The seconds that each step took, with the batch as a whole whatever the threads; a join's are with its branch."""
+        """Return the seconds that each step took, with the batch undivided; a join's include its branch."""
         passing, taken = self._passing(x, policy, lam), {}
         for step in self.steps:
             start = time.perf_counter()
@@ -81,17 +81,17 @@ class Engine:
         return taken
 
     def _passing(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> SingleRunner | BatchRunner:
-        if self.graph.every_lam and lam is None:
+        if self.graph.tradeoff.every_lam and lam is None:
             raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
-        lams, told = (None, None) if lam is None else self._told(lam)
-        return SingleRunner(self.graph, x, lams, told, policy) if len(x) == 1 else BatchRunner(self.graph, x, lams, told, policy)
+        lams, condition = (None, None) if lam is None else self._condition(lam)
+        return SingleRunner(self.graph, x, lams, condition, policy) if len(x) == 1 else BatchRunner(self.graph, x, lams, condition, policy)
 
-    def _told(self, lam: Tensor | float) -> tuple[Tensor, Tensor]:
-        """λ, and what control nodes are told of it, (1,) or (B,) each; remembered for plain numbers."""
+    def _condition(self, lam: Tensor | float) -> tuple[Tensor, Tensor | None]:
+        """Return λ and the condition that control nodes take, (1,) or (B,) each; cached for plain numbers."""
         if isinstance(lam, Tensor):
             lams = lam.reshape(-1).float()
-            return lams, self.graph.told(lams)
+            return lams, self.graph.tradeoff.condition(lams)
         if lam not in self._known:
             lams = torch.tensor([float(lam)])
-            self._known[lam] = (lams, self.graph.told(lams))
+            self._known[lam] = (lams, self.graph.tradeoff.condition(lams))
         return self._known[lam]

@@ -1,10 +1,9 @@
-"""Modules in the form in which they run fastest on a processor, with the same answers.
+"""Kernels: modules in the form that runs fastest on a processor, with the same answers.
 
-Batch norm is folded into the convolution before it, ReLU and the addition of a shortcut are done by the convolution that they follow.
-Weights are brought into the layout of the library that convolves (oneDNN) once for each size of maps; images lie with their channels last
-in memory.
-A kernel takes what its module takes. `owned` says that it may overwrite its first input, `fresh` that what it returns lies in memory of its
-own. Modules that are not known here run as they are.
+Batch norm is folded into the convolution before it. ReLU, and the addition of a shortcut, are done by the convolution that they follow.
+Weights are brought into the layout of oneDNN, the library that convolves, once for each size of maps. Images are stored channels-last.
+A kernel takes the inputs of its module. `owned` says that it may overwrite its first input, `fresh` that its output never shares memory
+with its input. Modules without a kernel of their own run unchanged.
 """
 
 from abc import ABC, abstractmethod
@@ -24,36 +23,36 @@ NO_SCALARS: list[float] = []
 
 
 class Kernel(ABC):
-    """What runs in place of a module. Those of control nodes are also told `weight`, (B,) or None."""
+    """Runs in place of a module. Kernels of control nodes also take `weight`, (B,) or None."""
 
     fresh = True
 
     @abstractmethod
-    def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
-        """What the module would return."""
+    def __call__(self, *inputs: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
+        """Return what the module would return."""
 
 
 @singledispatch
 def kernel(part: nn.Module) -> Kernel:
-    """The kernel of a module in evaluation mode, which it may share weights with."""
+    """Return the kernel of a module in evaluation mode; the two may share weights."""
     return ModuleKernel(part)
 
 
 class ModuleKernel(Kernel):
-    """A module as it is."""
+    """A module, unchanged."""
 
     fresh = False
 
     def __init__(self, part: nn.Module) -> None:
         self.part = part
 
-    def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
-        result: Tensor = self.part(*inputs, **told)
+    def __call__(self, *inputs: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
+        result: Tensor = self.part(*inputs, **named)
         return result
 
 
 class Convolution:
-    """A convolution with what follows it: batch norm, then ReLU where `relu` says so."""
+    """A convolution with the batch norm behind it, and then ReLU if `relu` is set."""
 
     def __init__(self, convolution: nn.Module, norm: nn.Module | None, *, relu: bool) -> None:
         assert isinstance(convolution, nn.Conv2d)
@@ -70,14 +69,14 @@ class Convolution:
         self.known: dict[tuple[bool, torch.Size], Tensor] = {}
 
     def weights(self, x: Tensor) -> Tensor:
-        """The weights in the library's layout for maps of this size, of one image or of several.
+        """Return the weights in oneDNN's layout for maps of this size, of one image or of several.
 
-        Without the size it may take one that is a hundred times as slow, as it does for 96 filters of 96 channels on 6×6.
+        Without the size oneDNN may pick a layout that is a hundred times slower, as it does for 96 filters of 96 channels on 6×6.
         """
         of = (len(x) == 1, x.shape[2:])
         found = self.known.get(of)
         if found is None:
-            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # torch's hints leave the size out
+            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # torch's type hints lack the size
             found = self.known[of] = reorder(self.weight.to_mkldnn(), *self.shape, list(x.shape))
         return found
 
@@ -91,7 +90,7 @@ class Convolution:
         return result.relu_() if self.relu == "relu" else result
 
     def added_to(self, other: Tensor, x: Tensor) -> Tensor:
-        """ReLU of `other` and the convolution of x, added up; overwrites `other`, which has to lie as the result does."""
+        """Return ReLU(other + convolution of x). Overwrites `other`, which must have the memory layout of the result."""
         if self.packed:
             convolve = torch.ops.mkldnn._convolution_pointwise_.binary
             convolve(other, x, self.weights(x), self.bias, *self.shape, "add", 1.0, "relu", NO_SCALARS, None)
@@ -100,13 +99,13 @@ class Convolution:
 
 
 class Series(Kernel):
-    """Kernels one after the other."""
+    """Kernels in sequence."""
 
     def __init__(self, kernels: Sequence[Callable[[Tensor], Tensor]]) -> None:
         self.kernels = tuple(kernels)
         self.fresh = any(isinstance(one, Convolution) for one in kernels)
 
-    def __call__(self, *inputs: Tensor, owned: bool = False, **told: Tensor | None) -> Tensor:
+    def __call__(self, *inputs: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
         x = inputs[0]
         for one in self.kernels:
             x = one(x)
@@ -116,7 +115,7 @@ class Series(Kernel):
 @kernel.register
 def _(part: nn.Sequential) -> Kernel:
     if type(part) is not nn.Sequential:
-        return ModuleKernel(part)  # it may do something else
+        return ModuleKernel(part)  # a subclass may do something else
     leaves, kernels = list(_leaves(part)), list[Callable[[Tensor], Tensor]]()
     while leaves:
         leaf, *leaves = leaves
@@ -136,7 +135,7 @@ def _(part: nn.Sequential) -> Kernel:
 
 
 def foldable(part: nn.Conv2d) -> bool:
-    """Whether a convolution is one of those that its kernel knows."""
+    """Return whether the convolution kernel supports a convolution."""
     return type(part) is nn.Conv2d and part.padding_mode == "zeros" and not isinstance(part.padding, str)
 
 
@@ -162,7 +161,7 @@ class LinearKernel:
 
 
 def _leaves(part: nn.Module) -> Iterator[nn.Module]:
-    """What a sequence is made of, sequences inside it opened."""
+    """Yield the modules of a sequence, and those of sequences inside it."""
     if type(part) is nn.Sequential:
         for child in part:
             yield from _leaves(child)
@@ -171,7 +170,7 @@ def _leaves(part: nn.Module) -> Iterator[nn.Module]:
 
 
 def means(x: Tensor) -> Tensor:
-    """The means of maps: (B, C, H, W) to (B, C)."""
+    """Return the mean of each map: (B, C, H, W) to (B, C)."""
     return x.mean((2, 3))
 
 

@@ -1,4 +1,4 @@
-"""Kernels as operators of ONNX, of which a runtime makes one program: what a call of a library costs is paid once for many layers."""
+"""Writes kernels as ONNX operators, from which ONNX Runtime makes one program: many layers then share the overhead of one call."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import singledispatchmethod
@@ -23,39 +23,39 @@ Subgraph = Callable[["Operators"], str]
 
 
 class NotWrittenError(Exception):
-    """A kernel that has no form here."""
+    """A kernel that cannot be written as ONNX operators."""
 
 
 class Operators:
-    """A program for one image that is being written: its nodes, and the constants that they read. ControllerKernel go by their names."""
+    """A program for one image while it is being written: its nodes and the constants that they read. Values are referred to by name."""
 
     def __init__(self, inside: "Operators | None" = None) -> None:
-        """`inside`: the program of which this is a branch; its values can be read."""
+        """`inside`: the enclosing program if this is a branch of an `If`; its values can be read."""
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, Tensor | NDArray[Any]] = {}
         self.takes: dict[str, tuple[int, ...]] = {} if inside is None else inside.takes
         self.numbers: Iterator[int] = count() if inside is None else inside.numbers
 
     def given(self, name: str, shape: Sequence[int]) -> str:
-        """A value that is given each time, float32 of this shape."""
+        """Declare an input of the program, float32 of this shape, and return its name."""
         self.takes[name] = tuple(shape)
         return name
 
     def constant(self, value: Tensor | NDArray[Any]) -> str:
-        """A value that is always the same."""
+        """Add a constant and return its name."""
         name = self._name("constant")
         self.constants[name] = value
         return name
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """What an operator makes of its inputs, the first if that is several values."""
+        """Add an operator and return the name of its output, the first one if there are several."""
         name = self._name("value")
         others = [f"{name} at"] if operator == "TopK" else []
         self.nodes.append(helper.make_node(operator, list(inputs), [name, *others], **attributes))
         return name
 
     def either(self, condition: str, then: Subgraph, otherwise: Subgraph) -> str:
-        """One of two values, of which the other is not computed. `condition`: of one element."""
+        """Add an `If` that computes only one of two values, and return the value's name. `condition`: of one element."""
         graphs = []
         for write in (then, otherwise):
             inner = Operators(self)
@@ -63,25 +63,25 @@ class Operators:
         return self.add("If", condition, then_branch=graphs[0], else_branch=graphs[1])
 
     def graph(self, sends: Sequence[str], takes: Sequence[ValueInfoProto] = ()) -> GraphProto:
-        """What has been written, which gives the values named."""
+        """Return the operators written so far as a graph with the named outputs."""
         gives = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in sends]
         constants = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in self.constants.items()]
         return helper.make_graph(self.nodes, self._name("graph"), takes, gives, constants)
 
     def model(self, sends: Sequence[str]) -> bytes:
-        """The program in ONNX's format, which gives the values named."""
+        """Return the program, with the named outputs, in ONNX's format."""
         takes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in self.takes.items()]
         operators = [helper.make_opsetid("", OPERATORS)]
         model: bytes = helper.make_model(self.graph(sends, takes), opset_imports=operators, ir_version=FORMAT).SerializeToString()
         return model
 
     def _name(self, what: str) -> str:
-        """One that occurs once: no node of a graph has a dot in its name."""
+        """Return a unique name. It begins with a dot, which no node of a graph has in its name."""
         return f".{what}.{next(self.numbers)}"
 
     @singledispatchmethod
     def write(self, one: Any, *inputs: str) -> str:
-        """What a kernel, or a part of one, makes of its inputs. Raises NotWrittenError."""
+        """Write a kernel, or a part of a kernel, and return the name of its output. Raises NotWrittenError."""
         if one is means:
             return self.add("Flatten", self.add("GlobalAveragePool", *inputs))
         raise NotWrittenError
@@ -141,18 +141,18 @@ class Operators:
 
     @write.register
     def _(self, one: Block, *inputs: str) -> str:
-        """`inputs`: what enters; what its branch sends is part of it."""
+        """`inputs`: the input of the block; its branch is written too."""
         return self.joined(one, inputs[0], self.branched(one, inputs[0]))
 
     @write.register
     def _(self, one: GateNetworkKernel, *inputs: str) -> str:
-        """`inputs`: summaries, and what is told where that matters."""
+        """`inputs`: summaries, and the condition if the kernel takes it."""
         if one.blind:
             raise NotWrittenError
-        seen = inputs[:-1] if one.is_told else inputs
+        seen = inputs[:-1] if one.takes_condition else inputs
         hidden = self._product(self._together(seen), one.matrix, one.bias)
-        if one.told is not None:
-            hidden = self.add("Add", hidden, self.add("Mul", inputs[-1], self.constant(one.told[None])))
+        if one.by_condition is not None:
+            hidden = self.add("Add", hidden, self.add("Mul", inputs[-1], self.constant(one.by_condition[None])))
         scores = self._product(self.add("Relu", hidden), one.head, one.shift)
         if one.least is None:
             return scores
@@ -164,9 +164,9 @@ class Operators:
 
     @write.register
     def _(self, one: ControllerKernel, *inputs: str) -> str:
-        """`inputs`: summaries, and what is told where that matters."""
+        """`inputs`: summaries, and the condition if the kernel takes it."""
         part, every = one.part, one.part.every_lam
-        weight = part.hidden.weight if one.is_told or not every else part.hidden.weight[:, :-1]  # the last is told nothing, 0
+        weight = part.hidden.weight if one.takes_condition or not every else part.hidden.weight[:, :-1]  # without it: 0
         values = self._product(
             self.add("Relu", self._product(self._together(inputs), weight.detach().t(), part.hidden.bias.detach())),
             part.head.weight.detach().t(),
@@ -185,21 +185,21 @@ class Operators:
         return self.add("Concat", *(self.add("Unsqueeze", side, last) for side in (self.add("Sigmoid", accuracy), cost)), axis=2)
 
     def summary(self, x: str, shape: Sequence[int]) -> str:
-        """What control nodes see of maps or of scores, of this shape for one image, as the controller's `summary` has it."""
+        """Write what control nodes see of maps or scores, of this shape for one image, as `summary` in core/modules/controller.py does."""
         if len(shape) == 3:
             return self.write(means, x)
         logs = self.add("Max", self.add("LogSoftmax", x, axis=1), self.constant(np.array(LEAST, dtype=np.float32)))
         return self.add("TopK", logs, self.constant(np.array([shape[0]])), axis=1)
 
     def branched(self, one: Block, x: str, channels: Sequence[str] = ()) -> str:
-        """What the branch of a block makes of what enters it. `channels`: gates (1, filters, 1, 1) of each convolution but the last."""
+        """Write the branch of a block. `channels`: gates (1, filters, 1, 1) of each convolution but the last."""
         for number, convolution in enumerate(one.branch):
             x = self.write(convolution, x)
             x = self.add("Mul", x, channels[number]) if channels else x
         return self.write(one.last, x)
 
     def joined(self, one: Block, x: str, sent: str | None) -> str:
-        """A block's shortcut and what its branch sends, if anything, added up, and ReLU."""
+        """Write the sum of a block's shortcut and its branch's output, if there is one, and ReLU."""
         brought = self.write(one.shortcut, x)
         return self.add("Relu", brought if sent is None else self.add("Add", sent, brought))
 

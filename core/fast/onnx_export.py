@@ -1,4 +1,4 @@
-"""What a step of a graph does for one image, as operators of a program."""
+"""Writes a step of a graph as ONNX operators for one image."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,16 +12,16 @@ from core.fast.plan import Step
 from core.graph.graph import Graph
 from core.graph.node import Gate, Node
 
-TOLD = ".told"
+CONDITION = ".condition"
 
 
 def gates_of(control: str) -> str:
-    """What a control node's gates are called where a program takes them, (1, options, 1, 1)."""
+    """Return the name of a control node's gates, (1, options, 1, 1), among the inputs of a program."""
     return f".gates.{control}"
 
 
 def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str], *, scales: bool) -> str:
-    """The value that a step sends, given those that others `sent`. `scales`: whether gates of nodes are other than 0 and 1.
+    """Write a step and return the name of its output. `sent`: the outputs of earlier steps; `scales`: whether any gate is neither 0 nor 1.
 
     Raises NotWrittenError.
     """
@@ -36,7 +36,8 @@ def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str
         return _block(writing, graph, step.branch, kernel, inputs[0], sent)
     if node.kind == "control":
         inputs = [writing.summary(name, graph.shapes[edge.source]) for name, edge in zip(inputs, step.inputs, strict=True)]
-        inputs += [writing.given(TOLD, (1, 1))] if isinstance(kernel, GateNetworkKernel | ControllerKernel) and kernel.is_told else []
+        if isinstance(kernel, GateNetworkKernel | ControllerKernel) and kernel.takes_condition:
+            inputs.append(writing.given(CONDITION, (1, 1)))
     value, gate = writing.write(kernel, *inputs), _gate(writing, graph, node.gates if scales else (), sent)
     if gate is None:
         return value
@@ -47,7 +48,7 @@ def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str
 
 
 def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: str, sent: Mapping[str, str]) -> str:
-    """A join with its branch. Where that is closed, or reads no channel and so sends its bias everywhere, it is not computed."""
+    """Write a join with its branch. The branch is skipped if its gate is closed, or if its last convolution reads no channel."""
     gate, channels = _gate(writing, graph, branch.gates, sent), branch.channels
 
     def opened(inner: Operators) -> str:
@@ -73,13 +74,13 @@ def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: 
 
 
 def _gate(writing: Operators, graph: Graph, gates: Sequence[Gate], sent: Mapping[str, str]) -> str | None:
-    """The largest of some gates, (1, 1, 1, 1); nothing where there are none."""
+    """Write the largest of several gates, (1, 1, 1, 1). Returns None if there are none."""
     found = [_columns(writing, graph, gate.control, slice(gate.column, gate.column + 1), sent) for gate in gates]
     return writing.add("Max", *found) if len(found) > 1 else next(iter(found), None)
 
 
 def _columns(writing: Operators, graph: Graph, control: str, columns: slice, sent: Mapping[str, str]) -> str:
-    """Some gates of a control node, (1, columns, 1, 1): decided inside, or given."""
+    """Write a slice of a control node's gates, (1, columns, 1, 1), which the program decides or takes as an input."""
     name = gates_of(control)
     gates = sent[name] if name in sent else writing.given(name, (1, len(graph.by_name[control].options), 1, 1))
     return writing.add("Slice", gates, *(writing.constant(np.array([end])) for end in (columns.start, columns.stop, 1)))

@@ -1,4 +1,4 @@
-"""A graph's nodes with all that can be looked up before it is run, and what a run gives."""
+"""The steps of a graph, with everything that can be looked up before it runs, and the answer of a run."""
 
 from dataclasses import dataclass
 
@@ -20,10 +20,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came out for B images.
+    """The answer for B images.
 
-    output  (B, classes): that of the last output node that ran; not-a-number where none did
-    gates   {control node: (B, K)}, zero where it did not run
+    output  (B, classes): that of the last output node that ran; not-a-number if none did
+    gates   {control node: (B, K)}, zero if it did not run
     masks   {node: (B,)}, the images for which it ran
     """
 
@@ -39,18 +39,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Step:
-    """A node with all that can be looked up beforehand."""
+    """A node with everything that can be looked up before a run."""
 
     node: Node
     run: Kernel
-    inputs: tuple[Edge, ...]  # what it reads of other steps
-    branch: Node | None  # which it computes too, where it is a join
-    last: frozenset[str]  # what no later step reads
+    inputs: tuple[Edge, ...]  # the edges from other steps
+    branch: Node | None  # computed in the same step, if the node is a join
+    last: frozenset[str]  # the sources that no later step reads
     overwrites: bool  # whether it may overwrite its first input: nobody reads the same memory later
 
 
 def steps(graph: Graph) -> tuple[Step, ...]:
-    """The nodes in their order, each branch together with the join behind it."""
+    """Return the steps of a graph in order, each branch together with the join behind it."""
     branches = {join: branch for join in graph.nodes if (branch := _branch(graph, join)) is not None}
     inside = {branch.name for branch in branches.values()}
     nodes = [node for node in graph.nodes[1:] if node.name not in inside]
@@ -76,12 +76,12 @@ def _kernel(graph: Graph, node: Node, branch: Node | None) -> Kernel:
     if branch is not None:
         return Gathered(part, graph.parts[branch.name], positive=_positive(graph, branch))
     if node.channels is not None:
-        raise GraphError(f"node {node.name!r} has gates of channels but no join behind it that the engine knows: add one, Join(…)")
+        raise GraphError(f"node {node.name!r} has channel gates but no join behind it that the engine knows: add a Join(…) node")
     return decider(part) if node.kind == "control" else kernel(part)
 
 
 def _positive(graph: Graph, branch: Node) -> bool:
-    """Whether what enters a block has passed a ReLU."""
+    """Return whether the input of a block has passed a ReLU."""
     source = graph.by_name[branch.inputs[0].source]
     if source.kind != "regular" or source.gates:
         return False
@@ -90,7 +90,7 @@ def _positive(graph: Graph, branch: Node) -> bool:
 
 
 def _branch(graph: Graph, join: Node) -> Node | None:
-    """The branch that a join adds to what enters both, if nobody else reads it."""
+    """Return the branch that a join adds to the input of both, if no other node reads it."""
     if join.kind != "regular" or not isinstance(graph.parts[join.name], Join) or join.gates or len(join.inputs) != 2:
         return None
     entering, sent = join.inputs

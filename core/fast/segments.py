@@ -1,8 +1,8 @@
-"""Stretches: steps which one image passes as one program of ONNX Runtime.
+"""Segments: consecutive steps that run as one ONNX Runtime program for one image.
 
-Which nodes run is known before a stretch begins, so that each pattern of them has a program of its own, made when it first occurs: what is
-skipped is not in it. The branches of blocks are left to the program, which looks at their gates. A stretch ends where a decision is needed
-that only a policy can take; where gates are what gate networks say, or known beforehand, it goes on.
+Which nodes run is known before a segment begins. Each pattern of running nodes has a program of its own, made when the pattern first
+occurs, so that skipped nodes are not in it. The branches of blocks are left to the program, which looks at their gates. A segment ends
+where only a policy can decide. Where gate networks decide, or all gates are known beforehand, it goes on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ from core.fast.onnx_export import gates_of, written
 from core.fast.plan import Mask, Step
 from core.graph.graph import Graph
 
-MOST = 6  # different gates of nodes in a stretch, branches apart
-KEPT = 64  # programs of a stretch at a time
+MOST = 6  # different gates of nodes in a segment, not counting branches
+KEPT = 64  # programs of a segment that are kept at a time
 YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 Numbers = NDArray[np.float32]
@@ -28,12 +28,12 @@ Numbers = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Pattern:
-    """What the program of a stretch depends on.
+    """What the program of a segment depends on.
 
-    there   whether each of the values that it reads is there
-    open    whether each of the gates of its nodes is open, those of branches apart
-    scales  whether any of these gates is other than 0 and 1
-    greedy  whether gate networks inside decide for what comes after them; otherwise all gates are given
+    there   whether each of the values that the segment reads was computed
+    open    whether each gate of its nodes is open, not counting branches
+    scales  whether any of these gates is neither 0 nor 1
+    greedy  whether gate networks inside the segment decide; otherwise all gates are inputs
     """
 
     threads: int
@@ -45,11 +45,11 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Program:
-    """What runs of a stretch under one pattern.
+    """The program of a segment for one pattern.
 
-    ran    of each of its nodes but branches, whether it runs: (1,)
-    takes  what has to be given
-    sends  the steps whose values it gives
+    ran    whether each node but the branches runs, (1,) each
+    takes  the names of the program's inputs
+    sends  the steps whose values the program returns
     """
 
     ran: Mapping[str, Mask]
@@ -58,24 +58,24 @@ class Program:
     session: Any
 
     def __call__(self, given: Mapping[str, Numbers]) -> dict[str, Numbers]:
-        """The values of the steps that it sends, (1, …) each."""
+        """Return the values of the steps in `sends`, (1, …) each."""
         if not self.sends:
             return {}
         return dict(zip(self.sends, self.session.run(None, {name: given[name] for name in self.takes}), strict=True))
 
 
 class Segment:
-    """Some steps of a graph, one after the other.
+    """Consecutive steps of a graph.
 
-    reads     the steps before it whose values it reads
-    asks      the control nodes on which it depends, those inside it too
-    gates     the gates of its nodes, branches apart
-    branches  each with its join
-    deciding  the control nodes inside it on which others inside it depend
+    reads     the earlier steps whose values it reads
+    asks      the control nodes on which it depends, including those inside
+    gates     the gates of its nodes, not counting branches
+    branches  the branches inside, each with the name of its join
+    deciding  the control nodes inside on which other nodes inside depend
     """
 
     def __init__(self, graph: Graph, steps: Sequence[Step], sends: frozenset[str]) -> None:
-        """`sends`: the steps whose values are read later, or are answers."""
+        """`sends`: the steps whose values are read later or are answers."""
         self.graph, self.steps, self.sends = graph, tuple(steps), sends
         inside = {step.node.name for step in steps}
         self.reads = tuple({edge.source: None for step in steps for edge in step.inputs if edge.source not in inside})
@@ -86,7 +86,7 @@ class Segment:
         self.programs: dict[Pattern, Program] = {}
 
     def program(self, pattern: Pattern) -> Program:
-        """What runs under a pattern, made if it has not occurred lately."""
+        """Return the program of a pattern, and make it if it is not kept."""
         program = self.programs.get(pattern)
         if program is None:
             for oldest in list(self.programs)[: 1 - KEPT]:
@@ -118,20 +118,20 @@ class Segment:
         return Program(ran, tuple(writing.takes), sends, _session(writing, [sent[name] for name in sends], pattern.threads))
 
 
-def stretches(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[Step | Segment]:
-    """The steps in their order, as many as possible of them in stretches; those that have no form there stay by themselves.
+def segments(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[Step | Segment]:
+    """Return the steps in order, grouped into segments as long as possible; steps that cannot be written stay single.
 
-    `deciding`: whether a stretch goes on after gate networks that others in it depend on.
+    `deciding`: whether a segment goes on after a gate network on which later steps inside depend.
     """
     writable = {step.node.name for step in steps if _writable(graph, step)}
     found: list[list[Step]] = []
     for step in steps:
         together = bool(found) and {found[-1][0].node.name, step.node.name} <= writable and _fits([*found[-1], step], deciding)
         found = [*found[:-1], [*found[-1], step]] if together else [*found, [step]]
-    return [_stretch(graph, steps, some) if some[0].node.name in writable else some[0] for some in found]
+    return [_segment(graph, steps, some) if some[0].node.name in writable else some[0] for some in found]
 
 
-def _stretch(graph: Graph, steps: Sequence[Step], some: Sequence[Step]) -> Segment:
+def _segment(graph: Graph, steps: Sequence[Step], some: Sequence[Step]) -> Segment:
     inside = {step.node.name for step in some}
     later = {edge.source for step in steps if step.node.name not in inside for edge in step.inputs}
     sends = frozenset(step.node.name for step in some if step.node.kind in ("control", "output") or step.node.name in later)
@@ -139,13 +139,13 @@ def _stretch(graph: Graph, steps: Sequence[Step], some: Sequence[Step]) -> Segme
 
 
 def _asked(step: Step) -> list[str]:
-    """The control nodes that decide on a step."""
+    """Return the names of the control nodes that decide on a step."""
     nodes = [node for node in (step.node, step.branch) if node is not None]
     return [node.channels.control for node in nodes if node.channels is not None] + [gate.control for node in nodes for gate in node.gates]
 
 
 def _fits(steps: Sequence[Step], deciding: bool) -> bool:
-    """Whether the last of some steps can be in one stretch with those before."""
+    """Return whether the last of these steps can be in one segment with the others."""
     controls = {step.node.name: step for step in steps if step.node.kind == "control"}
     for name in controls.keys() & set(_asked(steps[-1])):
         control = controls[name]
@@ -156,7 +156,7 @@ def _fits(steps: Sequence[Step], deciding: bool) -> bool:
 
 
 def _writable(graph: Graph, step: Step) -> bool:
-    """Whether a step can be part of a program."""
+    """Return whether a step can be part of a program."""
     if not step.inputs or (step.node.kind == "control" and not isinstance(step.run, GateNetworkKernel | ControllerKernel)):
         return False
     try:
@@ -167,7 +167,7 @@ def _writable(graph: Graph, step: Step) -> bool:
 
 
 def _session(writing: Operators, sends: Sequence[str], threads: int) -> Any:
-    """The program as one that can be run; nothing where it sends nothing."""
+    """Return a session that runs the program, or None if the program returns nothing."""
     if not sends:
         return None
     named = [writing.add("Identity", name) for name in sends]  # two may be the same value, or one that was given

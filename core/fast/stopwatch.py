@@ -1,51 +1,66 @@
-"""How long one image takes, beside the static network."""
+"""Times one image on the gated network and on its static network."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
-from core.evaluation.evaluate import normalised
+from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import LamSweep, forced_policy, resolve_lam
+from core.fast.engine import Engine
+from core.graph.graph import Graph
 from core.graph.policy import Open
+from core.graph.static import static_network
 from core.scale import SLIDER_STEPS, lam_at
 
-MOST = 11  # stretches of λ that are timed
-TURNS = 5  # of each of them
+MOST = 11  # intervals of λ that are timed
+TURNS = 5  # of each interval
+
+
+_compiled: WeakKeyDictionary[Graph, tuple[Engine, Engine]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """For one image, alone, medians: the gated network, gates included, and its static network, both in their fastest form."""
+    """Median seconds of one image: of the gated network, gates included, and of its static network, both in their fastest form."""
 
     gated: float
     static: float
 
 
+def compiled(graph: Graph) -> tuple[Engine, Engine]:
+    """Return a network and its static network in their fastest form, compiled once for each graph."""
+    if graph not in _compiled:
+        _compiled[graph] = (Engine(graph), Engine(static_network(graph)))
+    return _compiled[graph]
+
+
 def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None, turns: int = 9) -> Seconds:
-    """How long one image (C, H, W) uint8 takes: both networks in turn, after two turns that warm up. Raises GraphError."""
+    """Return how long one image (C, H, W) uint8 takes. Both networks take turns, after two turns of warm-up. Raises GraphError."""
     x, policy, lam = normalised(image[None]), forced_policy(model.graph, forced or {}), resolve_lam(model, lam)
+    engine, static_engine = compiled(model.graph)
     gated, static = [], []
     for _ in range(turns + 2):
         begin = time.perf_counter()
-        model.engine.run(x, policy, lam=lam)
+        engine.run(x, policy, lam=lam)
         between = time.perf_counter()
-        model.static_engine.run(x, Open())
+        static_engine.run(x, Open())
         gated.append(between - begin)
         static.append(time.perf_counter() - between)
     return Seconds(median(gated[2:]), median(static[2:]))
 
 
 def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None) -> tuple[list[float], float]:
-    """Seconds for one image (C, H, W) uint8 along each stretch of its sweep under `forced` gates, and for the static network.
+    """Return the seconds of one image (C, H, W) uint8 at each interval of its sweep under `forced` gates, and of the static network.
 
-    Where there are many stretches only some are measured, and the others are told the time of the nearest of them.
+    At most MOST intervals are measured; the others get the time of the nearest measured one.
     """
-    every = model.graph.every_lam
+    every = model.graph.tradeoff.every_lam
     steps = [*sweep.starts, SLIDER_STEPS]
     middles = [(first + last - 1) // 2 for first, last in pairwise(steps)]
     picked = sorted({round(number * (len(middles) - 1) / (MOST - 1)) for number in range(MOST)})
@@ -53,4 +68,4 @@ def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[st
     taken = {number: timed(model, image, lam=lam, forced=forced, turns=TURNS) for number, lam in lams.items()}
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
     still = median(one.static for one in taken.values())
-    return [taken[number].gated * still / taken[number].static for number in nearest], still  # as if none had met a busier computer
+    return [taken[number].gated * still / taken[number].static for number in nearest], still  # so that busy moments cancel out

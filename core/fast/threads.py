@@ -1,7 +1,7 @@
-"""A batch on several threads: each takes a part of the images through the whole network, so that they wait for each other once.
+"""Runs a batch on several threads: each takes a part of the images through the whole network, so that threads wait for each other once.
 
-Where few rows run for a node, dividing each of its products among threads gains little: they would meet after each of them. But one part
-may have more to do than another. So both ways are timed once for each size of batch, and the quicker one is taken.
+Where a node runs for few images, dividing each of its products among threads gains little, because the threads would meet after each
+product. But one part of the batch may take longer than another. So both ways are timed once for each size of batch, and the faster is kept.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,35 +15,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.fast.autotune import quickest
+from core.fast.autotune import fastest
 from core.fast.plan import Answer
 from core.graph.policy import Forced, Greedy, Open, Policy, Replay
 
-LEAST = 16  # images of a part: fewer take longer than what is gained
+LEAST = 16  # images in a part: with fewer, dividing costs more than it gains
 
 Run = Callable[[Tensor, Policy, Tensor | float | None], Answer]
 
 
 class BatchSplitter:
-    """Runs batches as a whole or in parts, whichever was quicker."""
+    """Runs batches as a whole or in parts, whichever was faster."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.divides: dict[tuple[int, int], bool] = {}  # whether in parts, by threads and size of batch
+        self.divides: dict[tuple[int, int], bool] = {}  # whether to divide, by number of threads and size of batch
 
     def __call__(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
-        """What `run` gives for images (B, C, H, W)."""
+        """Return the answer of `run` for images (B, C, H, W)."""
         kind = (torch.get_num_threads(), len(x).bit_length())
         if self.divides.get(kind, True) and (answer := in_parts(self.run, x, policy, lam)):
             if kind not in self.divides:
                 parted = partial(in_parts, self.run)
-                self.divides[kind] = quickest((self.run, parted), x, policy, lam) is parted
+                self.divides[kind] = fastest((self.run, parted), x, policy, lam) is parted
             return answer
         return self.run(x, policy, lam)
 
 
 def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer | None:
-    """What `run` gives for images (B, C, H, W) in as many parts as torch has threads; nothing where they cannot be divided."""
+    """Return the answer of `run` for images (B, C, H, W) in as many parts as torch has threads, or None if they cannot be divided."""
     threads = torch.get_num_threads()
     lams = lam.reshape(-1) if isinstance(lam, Tensor) and lam.numel() > 1 else None  # (B,), or one for all
     if threads == 1 or len(x) < LEAST * threads or (lams is not None and len(lams) != len(x)):
@@ -58,7 +58,7 @@ def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) ->
 
 
 def _policy_of(policy: Policy, part: slice) -> Policy | None:
-    """A policy for a part of its images; none where it decides for all of them together, by drawing numbers in their order say."""
+    """Return the policy for a part of the images, or None if it decides for all together, for example by drawing random numbers."""
     if isinstance(policy, Greedy | Open):
         return policy
     if isinstance(policy, Replay):
@@ -79,9 +79,9 @@ def _joined(answers: Sequence[Answer]) -> Answer:
 
 @cache
 def _workers(threads: int) -> ThreadPoolExecutor:
-    """As many workers, each of which computes on one thread."""
+    """Return a pool of this many workers, each of which computes on one thread."""
     workers = ThreadPoolExecutor(threads, "engine", initializer=torch.set_num_threads, initargs=(1,))
     everyone = Barrier(threads)
-    list(workers.map(lambda _: everyone.wait(), range(threads)))  # all are started now
-    torch.set_num_threads(threads)  # what they set for themselves is also what threads begin with that are new to torch
+    list(workers.map(lambda _: everyone.wait(), range(threads)))  # so that all have started
+    torch.set_num_threads(threads)  # the workers' setting is also the default for threads that are new to torch
     return workers

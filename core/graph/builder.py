@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from core.graph.graph import Graph
 from core.graph.measure import measure
 from core.graph.node import ChannelGate, Decision, Edge, Gate, GraphError, Node
+from core.graph.tradeoff import BudgetCurve, ExchangeRate, Tradeoff
 from core.modules.controller import Controller
 from core.modules.layers import Constant
 
@@ -52,7 +53,14 @@ class Builder:
 
     def build(self, reference: Mapping[str, str | int] | None = None) -> Graph:
         """The graph; `reference` names each control node's option on the path of the highest capacity (its last one otherwise)."""
-        return Graph(self.nodes, self.parts, self.image, reference)
+        return Graph(self.nodes, self.parts, self.image, reference, self._tradeoff())
+
+    def _tradeoff(self) -> Tradeoff | None:
+        """What λ means until a method says otherwise: an exchange rate, or a budget where every gate decides by itself."""
+        decide = {node.decides for node in self.nodes if node.kind == "control"}
+        if not self.every_lam or not decide:
+            return None
+        return BudgetCurve() if decide == {"each"} else ExchangeRate()
 
     def _add(self, node: Node, part: nn.Module) -> str:
         if node.name in self.shapes:

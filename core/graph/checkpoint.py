@@ -18,6 +18,13 @@ from torch.optim import Optimizer
 from core.errors import UserError
 from core.graph.graph import Graph
 
+FORMER_NAMES = {  # patterns of tensors' names in older files, and today's names
+    r"exchange_rate": "tradeoff.exchange_rate",
+    r"course": "tradeoff.curve",
+    r"(parts\..+)\.known": r"\1.min_remaining_cost",
+}
+FORMERLY_IN_EVERY_GRAPH = ("tradeoff.exchange_rate", "tradeoff.curve")  # whatever its trade-off
+ADDED = ("prices", "tradeoff.curve")  # tensors that the oldest files lack: a fresh graph's are taken
 WRAPPERS = ("state_dict", "model", "model_state_dict")  # names under which trainings save the weights beside other things
 OwnWeights = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
@@ -90,7 +97,18 @@ def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
 
 def _current(name: str) -> str:
     """Return today's name of a tensor from the name under which an older file holds it."""
-    return re.sub(r"^(parts\..+)\.known$", r"\1.min_remaining_cost", name)
+    return next((re.sub(former, today, name) for former, today in FORMER_NAMES.items() if re.fullmatch(former, name)), name)
+
+
+def _weights(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
+    """Return the weights in a file of any age under the names that they have in a graph."""
+    stored = {name.removeprefix("graph."): tensor for name, tensor in tensors.items() if name.startswith("graph.")}
+    weights = {_current(name): tensor for name, tensor in stored.items()}
+    own = graph.state_dict()
+    for name in FORMERLY_IN_EVERY_GRAPH:
+        if name not in own and name not in stored:
+            weights.pop(name, None)
+    return {name: own[name] for name in ADDED if name in own} | weights
 
 
 def _saved_by_torch(state: bytes) -> dict[str, Tensor]:
@@ -116,11 +134,8 @@ def _read(state: bytes) -> dict[str, Tensor]:
 def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> int:
     """Puts a state into a graph and its optimiser and returns the number of steps done. Raises CheckpointError where they do not fit."""
     tensors = _read(state)
-    weights = {_current(name.removeprefix("graph.")): tensor for name, tensor in tensors.items() if name.startswith("graph.")}
-    for kept_since in ("prices", "course"):  # files of before then hold what a fresh graph has
-        weights.setdefault(kept_since, graph.get_buffer(kept_since))
     try:
-        graph.load_state_dict(weights)
+        graph.load_state_dict(_weights(tensors, graph))
     except RuntimeError as error:
         raise CheckpointError(f"the weights do not fit the network: {' '.join(str(error).split())[:200]}") from error
     if optimizer is None:

@@ -54,7 +54,7 @@ def spent_after(graph: Graph, execution: Execution, control: str) -> Tensor:
 
 def cost(graph: Graph, execution: Execution) -> CostReport:
     """The cost of an execution, for each of its images."""
-    macs = torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64, device=graph.prices.device)
+    macs = torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64, device=graph.device)
     used = (_computed(graph, execution) * macs).sum(dim=1)
     return CostReport(dict(graph.macs), used, sum(graph.macs.values()), static_macs(graph))
 

@@ -46,7 +46,8 @@ def describe(graph: Graph) -> dict[str, Any]:
         "macs_full": sum(graph.macs.values()),
         "macs_static": static,
         "controllers_share": cost_share(controllers, static),
-        "every_lam": graph.every_lam,
-        "exchange_rate": float(graph.exchange_rate),
+        "every_lam": graph.tradeoff.every_lam,
+        "exchange_rate": None if graph.tradeoff.exchange_rate is None else float(graph.tradeoff.exchange_rate),
+        "tradeoff": graph.tradeoff.description,
         "not_counted": list(NOT_COUNTED),
     }

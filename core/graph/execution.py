@@ -18,7 +18,6 @@ from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.graph.policy import Policy
 from core.graph.rows import gathered, scattered
-from core.graph.tradeoff import scores
 
 
 @dataclass(frozen=True)
@@ -111,11 +110,11 @@ def execute(
     and multiplies by the gate, so that gradients reach closed gates; the answer is the same. `whole` does so for the gates inside nodes
     that run alone: many images that keep different channels take less time so. Raises GraphError where λ is missing.
     """
-    if graph.every_lam and lam is None:
+    if graph.tradeoff.every_lam and lam is None:
         raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
     batch, shared = copies * len(x), copies > 1 and not dense
     lams = None if lam is None else torch.as_tensor(lam, dtype=torch.float32, device=x.device).expand(batch)  # (B,)
-    weights = None if lams is None else graph.told(lams)  # (B,)
+    conditions = None if lams is None else graph.tradeoff.condition(lams)  # (B,)
     images = torch.arange(len(x), device=x.device).repeat(copies)  # (B,)
     sent = {graph.input.name: Sent(x, images) if shared else Sent(x if copies == 1 else x[images])}
     done = Execution({}, {graph.input.name: torch.ones(batch, dtype=torch.bool, device=x.device)}, {}, {}, {})
@@ -126,9 +125,9 @@ def execute(
         done.ran[node.name] = present if opening is None else present & (opening > 0)
         inputs = [_received(sent[edge.source], edge.default, done.ran[edge.source]) for edge in node.inputs]
         if node.kind == "control":
-            values = _computed(graph, node, inputs, {"weight": weights}, done.ran[node.name], dense, whole).by_row()
+            values = _computed(graph, node, inputs, {"weight": conditions}, done.ran[node.name], dense, whole).by_row()
             done.values[node.name] = values * _spread(present, values)
-            done.scores[node.name] = scores(done.values[node.name], lams, graph.exchange_rate)
+            done.scores[node.name] = graph.tradeoff.score(done.values[node.name], lams)
             done.gates[node.name] = policy(node, done.scores[node.name]) * _spread(present, done.scores[node.name])
         else:
             within = {} if node.channels is None else {"channels": done.gates[node.channels.control][:, node.channels.columns]}

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from core.graph.measure import measure
 from core.graph.node import GraphError, Node
-from core.graph.tradeoff import weight
+from core.graph.tradeoff import ExchangeRate, Tradeoff
 from core.graph.validation import columns, ordered, validate
 
 
@@ -34,8 +34,7 @@ class Graph(nn.Module):
     shapes     the shape of what each node sends for one image
     macs       multiply-adds of each node for one image
     reference  the option of each control node on the path of the highest capacity; the network of that path alone is the static one
-    exchange_rate  κ: how much accuracy the whole cost of the static network is worth
-    course     what control nodes are told for λ of 0, …, 1 in even steps, (steps,); empty: the weight of accuracy that λ and κ give
+    tradeoff   what λ means to the control nodes
     prices     what each node costs in the reward, (nodes,): its multiply-adds, or whatever else a method puts there
     """
 
@@ -45,8 +44,11 @@ class Graph(nn.Module):
         parts: Mapping[str, nn.Module],
         image: Sequence[int],
         reference: Mapping[str, str | int] | None = None,
+        tradeoff: Tradeoff | None = None,
     ) -> None:
-        """Raises GraphError, naming the node and what to mend, where the graph cannot be executed."""
+        """Without `tradeoff`: an exchange rate of 1 where a control node returns two values per option, and no λ otherwise.
+
+        Raises GraphError, naming the node and what to mend, where the graph cannot be executed."""
         super().__init__()
         validate(nodes, parts)
         self.nodes: tuple[Node, ...] = ordered(nodes)
@@ -59,10 +61,10 @@ class Graph(nn.Module):
         for node in self.nodes[1:]:
             self.shapes[node.name], self.macs[node.name] = self._measure(node, self.parts[node.name], self.shapes)
         self._check_outputs(self.shapes)
-        self.exchange_rate: Tensor
-        self.register_buffer("exchange_rate", torch.tensor(1.0))
-        self.course: Tensor
-        self.register_buffer("course", torch.empty(0))
+        if tradeoff is None:
+            weighs = any(len(self.shapes[control.name]) == 2 for control in self.controls)
+            tradeoff = ExchangeRate() if weighs else Tradeoff()
+        self.tradeoff: Tradeoff = tradeoff
         self.prices: Tensor
         self.register_buffer("prices", self._macs_as_prices())
 
@@ -134,19 +136,9 @@ class Graph(nn.Module):
         return tuple(node for node in self.nodes if node.kind == "output")
 
     @property
-    def every_lam(self) -> bool:
-        """Whether one set of weights serves every λ, so that λ has to be given to execute it."""
-        return any(
-            len(self.shapes[control.name]) == 2 or getattr(self.parts[control.name], "every_lam", False) for control in self.controls
-        )
-
-    def told(self, lams: Tensor) -> Tensor:
-        """What control nodes are told of λ (B,): (B,)."""
-        if not len(self.course):
-            return weight(lams, self.exchange_rate)
-        at = lams.clamp(0, 1) * (len(self.course) - 1)
-        low = at.floor().long().clamp(max=len(self.course) - 2)
-        return torch.lerp(self.course[low], self.course[low + 1], at - low)
+    def device(self) -> torch.device:
+        """The device that the graph is on."""
+        return self.prices.device
 
     def opened_by(self, control: str, column: int) -> tuple[str, ...]:
         """The names of the nodes that a column of a control node opens."""

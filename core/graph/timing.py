@@ -13,7 +13,7 @@ WARM_UP, REPEATS = 2, 7
 @torch.no_grad()
 def seconds(graph: Graph, batch: int) -> dict[str, float]:
     """Seconds per image of each node's module in evaluation mode, on random inputs for `batch` images. Differs from call to call."""
-    device = graph.exchange_rate.device
+    device = graph.device
     graph.eval()
     taken = {}
     for node in graph.nodes:
@@ -36,5 +36,5 @@ def _timed(graph: Graph, name: str, inputs: list[torch.Tensor], weight: dict[str
 
 def _wait(graph: Graph) -> None:
     """Until what was asked of a GPU is done."""
-    if graph.exchange_rate.device.type == "cuda":
+    if graph.device.type == "cuda":
         torch.cuda.synchronize()

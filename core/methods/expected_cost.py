@@ -1,4 +1,4 @@
-"""What gates that decide each by itself are expected to cost, with a gradient for gates that are closed."""
+"""The expected cost of gates that each decide by their own score, with a gradient for closed gates."""
 
 from typing import cast
 
@@ -12,19 +12,19 @@ from core.graph.static import static_price
 
 
 def open_gates(scores: Tensor) -> Tensor:
-    """Which gates are open, 0 or 1, (B, K): exactly so forwards, with the gradient of a sigmoid backwards (straight-through)."""
+    """Return which gates are open, 0 or 1, (B, K), with the gradient of a sigmoid (straight-through)."""
     soft = scores.float().sigmoid()
     return (scores > 0).float() + (soft - soft.detach())
 
 
 def expected_share(graph: Graph, execution: Execution) -> Tensor:
-    """The cost of each image by the graph's prices, as a share of the static network's, (B,); equal to `spent` but for its gradient.
+    """Return the cost of each image by the graph's prices, as a share of the static network's, (B,): `spent`, with a gradient.
 
-    Where channels of a block have gates it is theirs to save, one after the other; the gate of the block has no part in the gradient. What
-    closing it all at once would do, a gradient where it is open does not tell: it closed blocks that were needed.
+    Where the channels of a block have gates, only these get a gradient, not the gate of the block: the gradient at an open block does not
+    tell what closing it all at once would do, and it closed blocks that were needed.
     """
     opened = {name: open_gates(scores) for name, scores in execution.scores.items()}
-    total = torch.zeros(len(next(iter(execution.ran.values()))), dtype=torch.float64, device=graph.prices.device)
+    total = torch.zeros(len(next(iter(execution.ran.values()))), dtype=torch.float64, device=graph.device)
     for node, price in zip(graph.nodes, graph.prices, strict=True):
         share = execution.ran[node.name].double()  # (B,)
         if node.gates:

@@ -1,20 +1,20 @@
-"""LC-Net: gates of layers and channels learned through a straight-through estimate, at a cost that is asked for (Xia et al., 2021).
+"""LC-Net: gates of layers and channels, learned straight-through for a budget (Xia et al., 2021).
 
-Cross-entropy, and a penalty on how far the mean cost of a group of images is from what was asked for it. Forwards a gate is max(score, 0);
-backwards it has the gradient of a sigmoid, so that closed gates learn too. What is asked for begins at the whole cost and comes down.
-Best begun from the weights of the static network (`training.init_from`).
+The loss is the cross-entropy plus a penalty on the distance between the mean cost of a group of images and its budget. Forwards a gate is
+max(score, 0); backwards it has the gradient of a sigmoid, so that closed gates learn too. The budget starts at the full cost and falls.
+Train from the weights of the static network (`training.init_from`) for the best results.
 
 Differs from the paper:
-- Without a λ one network is trained for every λ: the gate networks are told what is asked for, and each image of a batch is asked for a
-  cost of its own. Then λ is the cost share between the least that the network can do and the most that still helps, and what the gate
-  networks are told for each λ is found on validation images, so that the cost moves evenly with λ.
-- `gates` = "constant" and "fixed" are rivals that do not look at the image: gates learned for each λ alone, and those that were most
-  common in the network that is begun with, modules fine-tuned.
-- Where channels of a block have gates, the gate of the block has no part in the gradient of the cost (learning/expectation.py).
-- With `distilled`, the gated network also learns from the answers of a trained one: the static network that it begins with, or another.
-- With `sandwich_weight`, each step also trains the network with all gates open, and the gated one learns from its answers too.
+- Without a λ, one network is trained for every λ: the gate networks are given λ, and each image of a batch has a budget of its own. After
+  training, λ runs from the least cost that the network can reach to the most that still helps: what the gate networks are given at each λ
+  is calibrated on validation images, so that the cost rises evenly with λ.
+- `gates` = "constant" and "fixed" are baselines that do not look at the image: gates learned for each λ alone, and the most common gates of
+  the network in `training.init_from`, with the modules fine-tuned.
+- Where the channels of a block have gates, the gate of the block has no part in the gradient of the cost (expected_cost.py).
+- With `distillation_weight`, the network also learns from a teacher: the static network in `training.init_from`, or an exported run.
+- With `sandwich_weight`, each step also trains the network with all gates open, and the gated network learns from its answers too.
 
-Reconstructed: the losses, the weights and the schedule.
+Reconstructed: the losses, their weights and the schedule.
 """
 
 from typing import Literal
@@ -27,19 +27,18 @@ from core import bibliography
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Open, StraightThrough
-from core.methods import Batch, Pupil, StepResult
-from core.methods.calibration import even_course
+from core.graph.tradeoff import BudgetCurve, FixedLam
+from core.methods import Batch, DistillingMethod, StepResult
 from core.methods.expected_cost import expected_share
 from core.methods.losses import classification, taught
 from core.methods.static_gates import ASKED, gate_networks, settle
 from core.registry import Decides
 
-BEYOND = 0.05  # share of the images of a batch, nearly, that are asked for as little as there is, and for as much
-CURVE_STEPS = 101  # of λ for which it is kept what the gate networks are told
+BEYOND = 0.05  # approximate share of the images of a batch that have exactly λ = 0, and that have exactly λ = 1
 
 
-class LCNet(Pupil):
-    """Gates of layers and channels, straight-through, at a cost that is asked for."""
+class LCNet(DistillingMethod):
+    """Gates of layers and channels, learned straight-through for a budget."""
 
     papers = (bibliography.LCNET, bibliography.DISTILLATION)
     name: Literal["lcnet"] = "lcnet"
@@ -48,6 +47,7 @@ class LCNet(Pupil):
         validation_alias=AliasChoices("min_budget", "least"),
         gt=0,
         le=1,
+        title="Smallest budget (share of the static network)",
         description="Target cost (share of the static network) at λ = 0; at λ = 1 the target is the full cost",
     )
     budget_weight: float = Field(
@@ -62,6 +62,7 @@ class LCNet(Pupil):
         validation_alias=AliasChoices("budget_groups", "groups"),
         ge=1,
         le=64,
+        title="Budget groups per batch",
         description="One network for every λ: groups of images with similar λ whose mean cost is compared with the budget",
     )
     budget_warmup: float = Field(
@@ -69,6 +70,7 @@ class LCNet(Pupil):
         validation_alias=AliasChoices("budget_warmup", "anneal"),
         ge=0,
         le=1,
+        title="Budget warm-up (fraction of training)",
         description="Fraction of the training during which the budget falls from the full cost",
     )
     sandwich_weight: float = Field(
@@ -83,10 +85,12 @@ class LCNet(Pupil):
         validation_alias=AliasChoices("bn_recalibration_batches", "refreshed"),
         ge=0,
         le=10_000,
+        title="Batch-norm recalibration (batches)",
         description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
     )
     gates: Literal["image", "constant", "fixed"] = Field(
         "image",
+        title="What gates depend on",
         description="What the gates depend on: image and λ; λ alone, learned; or λ alone, fixed at the most common gates of the "
         "network in training.init_from",
     )
@@ -99,20 +103,20 @@ class LCNet(Pupil):
     def continues(self) -> bool:
         return self.gates == "fixed"
 
-    def prepare(self, graph: Graph) -> Graph:
-        graph.course = torch.linspace(0, 1, CURVE_STEPS)
+    def prepare(self, graph: Graph, lam: float | None) -> Graph:
+        graph.tradeoff = BudgetCurve() if lam is None else FixedLam(lam)
         for network in gate_networks(graph).values():
             network.blind = self.gates == "constant"
             if self.gates == "fixed":
-                network.table = torch.zeros(ASKED if graph.every_lam else 1, len(network.head.bias))
+                network.table = torch.zeros(ASKED if lam is None else 1, len(network.head.bias))
         return graph
 
-    def begin(self, graph: Graph, batch: int, images: Tensor) -> None:
+    def setup(self, graph: Graph, batch_size: int, images: Tensor) -> None:
         if self.gates == "fixed":
             settle(graph, images)
 
-    def asked(self, lams: Tensor, progress: float) -> Tensor:
-        """The cost share that is asked for at each λ, at a point of the training from 0 to 1."""
+    def budgets(self, lams: Tensor, progress: float) -> Tensor:
+        """Return the budget of each λ, (B,), as a share of the static network's cost, at a point of the training from 0 to 1."""
         final = self.min_budget + (1 - self.min_budget) * lams
         return 1 - (1 - final) * (progress / self.budget_warmup if progress < self.budget_warmup else 1.0)
 
@@ -121,7 +125,7 @@ class LCNet(Pupil):
         lams = (_drawn(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(images.device)  # (B,)
         execution = execute(graph, images, StraightThrough(), lam=lams, dense=True)
         shares = expected_share(graph, execution)  # (B,)
-        beyond = (shares - self.asked(lams, progress)).tensor_split(min(self.budget_groups, len(labels)) if lam is None else 1)
+        beyond = (shares - self.budgets(lams, progress)).tensor_split(min(self.budget_groups, len(labels)) if lam is None else 1)
         losses = {
             "classification": classification(execution, labels),
             "cost": self.budget_weight * (torch.stack([some.mean() for some in beyond]) ** 2).mean(),
@@ -135,12 +139,8 @@ class LCNet(Pupil):
         accuracy = float((execution.predicted == labels).float().mean())
         return StepResult(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
 
-    def adjust(self, graph: Graph, images: Tensor, labels: Tensor, *, final: bool) -> None:
-        if final and graph.every_lam:
-            graph.course.copy_(even_course(graph, images, labels))
-
 
 def _drawn(count: int, generator: Generator) -> Tensor:
-    """A λ for each image of a batch, (count,), ascending and evenly spread; some are exactly 0 and 1, which people ask for."""
+    """Draw a λ for each image of a batch, (count,), ascending and evenly spread; some are exactly 0 or 1, the ends of the slider."""
     even = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     return ((1 + 2 * BEYOND) * even - BEYOND).clamp(0, 1)

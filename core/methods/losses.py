@@ -6,19 +6,19 @@ from torch import Tensor
 
 from core.graph.execution import Execution
 
-TEMPERATURE = 2.0  # of the answers that others learn from
+TEMPERATURE = 2.0  # of the soft labels
 
 
-def classification(execution: Execution, labels: Tensor, among: Tensor | None = None, early: float = 1.0) -> Tensor:
-    """Cross-entropy of every output that was produced, averaged over its images and added up over the outputs (Liu & Deng, section 4).
+def classification(execution: Execution, labels: Tensor, holdout: Tensor | None = None, early: float = 1.0) -> Tensor:
+    """Return the cross-entropy of each output, averaged over the images it ran for, summed over outputs (Liu & Deng, section 4).
 
-    `labels`: (B,). Only images `among` (B,) bool count, all of them without it. What an output says of images for which a later one
-    answered counts `early`.
+    `labels`: (B,). Images of the holdout, (B,) bool, do not count. Images that a later output answered count
+    `early` in an earlier one.
     """
     losses = [next(iter(execution.outputs.values())).new_zeros(())]
     answered = torch.zeros_like(labels, dtype=torch.bool)  # (B,) by a later output
     for name, output in reversed(execution.outputs.items()):
-        counted = execution.ran[name] if among is None else execution.ran[name] & among
+        counted = execution.ran[name] if holdout is None else execution.ran[name] & ~holdout
         if bool(counted.any()):
             weights = torch.where(answered, early, 1.0)[counted]
             losses.append((weights * F.cross_entropy(output[counted].float(), labels[counted], reduction="none")).mean())
@@ -27,28 +27,28 @@ def classification(execution: Execution, labels: Tensor, among: Tensor | None = 
 
 
 def taught(answers: Tensor, teacher: Tensor) -> Tensor:
-    """How far answers are from a teacher's, which gets no gradient, both softened: classes' scores (B, classes) (Hinton et al., 2015)."""
+    """Return the divergence of logits (B, classes) from a teacher's, softened; the teacher gets no gradient (Hinton et al., 2015)."""
     soft = (teacher.detach().float() / TEMPERATURE).softmax(dim=1)
     return TEMPERATURE**2 * F.kl_div((answers.float() / TEMPERATURE).log_softmax(dim=1), soft, reduction="batchmean")
 
 
-def taught_by(execution: Execution, teacher: Tensor, among: Tensor) -> Tensor:
-    """How far what each output says is from a teacher's answers (B, classes), added up over the outputs; of images `among` (B,) bool."""
-    counted = {name: execution.ran[name] & among for name in execution.outputs}
+def taught_by(execution: Execution, teacher: Tensor, holdout: Tensor) -> Tensor:
+    """Return the distillation loss from a teacher's logits (B, classes), summed over outputs; the holdout, (B,) bool, does not count."""
+    counted = {name: execution.ran[name] & ~holdout for name in execution.outputs}
     losses = [taught(output[counted[name]], teacher[counted[name]]) for name, output in execution.outputs.items() if counted[name].any()]
     return torch.stack([execution.output.new_zeros((), dtype=torch.float32), *losses]).sum()
 
 
-def taught_by_last(execution: Execution, among: Tensor) -> Tensor:
-    """How far what each output says is from what the last one that ran says, added up over the outputs.
+def taught_by_last(execution: Execution, holdout: Tensor) -> Tensor:
+    """Return the distillation loss of each output from the last one that ran, summed over outputs.
 
-    Only images `among` (B,) bool count, and of those the ones that a later output answered.
+    Images that no later output answered do not count, nor do those of the holdout, (B,) bool.
     """
     last = execution.output
     losses = [last.new_zeros((), dtype=torch.float32)]
-    later = torch.zeros_like(among)  # (B,) whether a later output ran
+    later = torch.zeros_like(holdout)  # (B,) whether a later output ran
     for name, output in reversed(execution.outputs.items()):
-        counted = execution.ran[name] & later & among
+        counted = execution.ran[name] & later & ~holdout
         if bool(counted.any()):
             losses.append(taught(output[counted], last[counted]))
         later = later | execution.ran[name]

@@ -1,8 +1,8 @@
-"""What every option of a control node would have given, tried on images that the modules have not learnt from.
+"""Fit the controllers once more after training, to what every option of theirs gives on images that the modules have not fitted.
 
-While modules and controllers learn together, a controller sees one option per image, and what it looks forward to keeps changing. Here the
-modules stand still: the last control node is fitted first, each of its options tried on every image, then the one before it, which now
-knows what the later ones will do. Beyond the paper.
+While modules and controllers learn together, a controller sees one option per image, and the later decisions it relies on keep changing.
+Here the modules stand still: the last control node is fitted first, with each of its options tried on every image, then the one before it,
+which now knows what the later ones will do. Beyond the paper.
 """
 
 import copy
@@ -13,21 +13,20 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 from torch.optim import AdamW
 
-from core.datasets import Split
-from core.evaluation.evaluate import normalised
-from core.evaluation.pareto import ParetoPoint, hypervolume
+from core.datasets import Split, normalised
+from core.graph.calibration import calibrate
 from core.graph.cost import spent, spent_after
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Policy, Random, Stacked, one_hot
 from core.graph.validation import find_choices
-from core.methods.calibration import even_exchange_rate
 from core.modules.controller import Controller
+from core.pareto import ParetoPoint, hypervolume
 
 FIT_BATCH = 256  # images
-DRAWS = 6  # values of λ, and ways to a control node, at which each image is tried
-LAMS = 16  # at which what comes of it is judged
+DRAWS = 6  # times that each image is tried, each with a λ and a route to the control node of its own
+LAMS = 16  # values of λ at which the result is compared
 ROUNDS = 2  # from the last control node to the first
 STEPS, ROWS, RATE, DECAY = 400, 512, 3e-3, 0.03  # of fitting one control node
 
@@ -37,7 +36,7 @@ class Trials:
     """For n rows: what the control node saw (n, F) and was told (n,), and for each option the accuracy and the cost to come, (n, K)."""
 
     seen: Tensor
-    told: Tensor
+    conditions: Tensor
     accuracy: Tensor
     later: Tensor
 
@@ -67,15 +66,15 @@ class Trial:
         return torch.where(self.explores[:, None].to(scores.device), drawn, greedy)
 
 
-def fit_controllers(graph: Graph, kept_back: Split, val: Split, generator: Generator) -> None:
-    """Fits every controller of a graph that serves every λ on images that its modules have not learnt from.
+def fit_controllers(graph: Graph, holdout: Split, val: Split, generator: Generator) -> None:
+    """Fit every controller of a graph that serves every λ to the holdout.
 
-    What comes of it is kept if it serves validation images better than what was there. The graph is left in evaluation mode.
+    The result is kept if its Pareto front on validation images has the larger hypervolume. Leaves the graph in evaluation mode.
     """
     graph.eval()
-    learnt, rate = copy.deepcopy(graph.state_dict()), graph.exchange_rate.clone()
+    learnt, numbers = copy.deepcopy(graph.state_dict()), copy.deepcopy(graph.tradeoff.state_dict())
     before = _front(graph, val)
-    images, labels = normalised(kept_back.images).to(graph.exchange_rate.device), kept_back.labels.to(graph.exchange_rate.device)
+    images, labels = normalised(holdout.images).to(graph.device), holdout.labels.to(graph.device)
     for _ in range(ROUNDS):
         for control in reversed(graph.controls):
             part = graph.parts[control.name]
@@ -85,16 +84,16 @@ def fit_controllers(graph: Graph, kept_back: Split, val: Split, generator: Gener
     most = max(point.cost for point in before + after)
     if hypervolume(after, most) <= hypervolume(before, most):
         graph.load_state_dict(learnt)
-    graph.exchange_rate.copy_(rate)
+    graph.tradeoff.load_state_dict(numbers)
 
 
 @torch.no_grad()
 def _front(graph: Graph, val: Split) -> list[ParetoPoint]:
-    """Accuracy against cost by the graph's prices, with the slider spread evenly."""
-    device = graph.exchange_rate.device
-    images = normalised(val.images).to(device)
-    graph.exchange_rate.fill_(even_exchange_rate(graph, images))
-    lams, labels = torch.linspace(0, 1, LAMS, device=device), val.labels.to(device)
+    """Return accuracy against cost by the graph's prices along λ, calibrated on these images."""
+    device = graph.device
+    images, labels = normalised(val.images).to(device), val.labels.to(device)
+    calibrate(graph, images, labels)
+    lams = torch.linspace(0, 1, LAMS, device=device)
     costs, right = torch.zeros(LAMS, dtype=torch.float64, device=device), torch.zeros(LAMS, device=device)
     for some, classes in zip(torch.split(images, FIT_BATCH), torch.split(labels, FIT_BATCH), strict=True):
         execution = execute(graph, some, Greedy(), lam=lams.repeat_interleave(len(some)), copies=LAMS)
@@ -105,7 +104,7 @@ def _front(graph: Graph, val: Split) -> list[ParetoPoint]:
 
 @torch.no_grad()
 def trials(graph: Graph, control: Node, part: Controller, images: Tensor, labels: Tensor, generator: Generator) -> Trials:
-    """Every option of a control node tried on images (N, C, H, W), several times over."""
+    """Try every option of a control node on images (N, C, H, W) of classes (N,), DRAWS times."""
     found: list[Trials] = []
     with part.register_forward_hook(lambda controller, seen, _: controller.features(*seen)):  # features in place of values
         for some, classes in zip(torch.split(images, FIT_BATCH), torch.split(labels, FIT_BATCH), strict=True):
@@ -139,16 +138,18 @@ def _told(graph: Graph, control: Node, execution: Execution, labels: Tensor, lam
     later = spent_after(graph, execution, control.name).view(options, -1)
     reached = execution.ran[control.name].view(options, -1)[0]  # (n,)
     seen = execution.values[control.name].view(options, len(lams), -1)[0]
-    return Trials(seen[reached], graph.told(lams)[reached], right.T[reached], later.T[reached])
+    conditions = graph.tradeoff.condition(lams)
+    assert conditions is not None  # the graph serves every λ
+    return Trials(seen[reached], conditions[reached], right.T[reached], later.T[reached])
 
 
 def fit(part: Controller, trials: Trials, generator: Generator) -> None:
-    """Fits a controller to trials: the likelihood of the accuracy, and the squared error of the cost to come."""
+    """Fit a controller to trials: cross-entropy of the accuracy, squared error of the cost to come."""
     optimizer = AdamW(part.parameters(), lr=RATE, weight_decay=DECAY)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     for _ in range(STEPS):
-        rows = torch.randint(len(trials.told), (ROWS,), generator=generator).to(trials.told.device)
-        accuracy, efficiency = part.predict_values(trials.seen[rows], trials.told[rows]).unbind(dim=2)  # (ROWS, K) each
+        rows = torch.randint(len(trials.conditions), (ROWS,), generator=generator).to(trials.conditions.device)
+        accuracy, efficiency = part.predict_values(trials.seen[rows], trials.conditions[rows]).unbind(dim=2)  # (ROWS, K) each
         unlikely = F.binary_cross_entropy(accuracy.clamp(1e-6, 1 - 1e-6), trials.accuracy[rows])
         optimizer.zero_grad()
         (unlikely + F.mse_loss(efficiency, -trials.later[rows])).backward()  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
-"""What gates do for most images: the pattern of a trained network that does not look at the image any more.
+"""Static gates: a trained network's most common gates, the same for every image.
 
-At each λ a gate is open if it was for enough images; how many are enough is set so that the pattern costs what the network did on average.
+At each λ a gate is open if it was open for enough images. How many are enough is chosen so that the pattern costs what the network did on
+average.
 """
 
 from collections.abc import Mapping
@@ -69,7 +70,7 @@ def settle(graph: Graph, images: Tensor) -> None:
     for name, network in networks.items():
         network.table = tables[name][:0]
     steps = max((len(table) for table in tables.values()), default=0)
-    for row, lam in enumerate(torch.linspace(0, 1, steps).tolist() if graph.every_lam else [None]):
+    for row, lam in enumerate(torch.linspace(0, 1, steps).tolist() if graph.tradeoff.every_lam else [None]):
         for name, scores in _at_equal_cost(graph, images, lam).items():
             tables[name][row] = scores
     for name, network in networks.items():

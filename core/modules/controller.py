@@ -1,8 +1,8 @@
-"""A control node's module: a small perceptron on what is known of an image so far.
+"""A control node's module: a small perceptron on what earlier nodes say about an image.
 
-It sees pooled feature maps and, where it is given class scores, their sorted log-probabilities: how sure an earlier answer is.
-Differs from the paper: two values per option, the accuracy and the cost to expect, where one network is to serve every λ.
-Reconstructed: the size and the inputs of the perceptron. There is no batch norm in it: it may be called on one row.
+It observes pooled feature maps and, of class scores, their sorted log-probabilities: how sure an earlier answer is.
+Differs from the paper: two values per option, the accuracy and the cost to expect, if one network serves every λ.
+Reconstructed: the size and the inputs of the perceptron. It has no batch norm, because it may be called on a single row.
 """
 
 from collections.abc import Sequence
@@ -11,30 +11,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEAST = -10.0  # log-probabilities below this say no more than it
+LEAST = -10.0  # log-probabilities are clamped to this
 
 
 def summary(seen: Tensor) -> Tensor:
-    """A feature map (B, C, H, W) as its means (B, C); class scores (B, classes) as their sorted log-probabilities (B, classes)."""
+    """Return the means (B, C) of a feature map (B, C, H, W), or the sorted log-probabilities of class scores, both (B, classes)."""
     if seen.dim() == 4:
         return seen.mean(dim=(2, 3))
     return seen.log_softmax(dim=1).clamp(min=LEAST).sort(dim=1, descending=True).values
 
 
 class Controller(nn.Module):
-    """Values per option: Q (B, K), or with `every_lam` the accuracy in [0, 1] and the negative cost share (B, K, 2).
+    """Returns values per option: Q (B, K), or with `every_lam` the accuracy in [0, 1] and the negative cost share, (B, K, 2).
 
-    mixing     how much of the gradient of the controller's loss reaches the modules that it sees (0: none)
-    min_remaining_cost  (K,) the cost share that is still to come after each option if every later control node takes its cheapest
-    has_successors   whether later control nodes depend on this one's choice: then λ is an input, and what they will add to the cost is learnt
+    controller_gradient  the share of the gradient of the controller's loss that reaches the modules it observes (0: none)
+    min_remaining_cost   (K,) the cost share to come after each option if every later control node takes its cheapest
+    has_successors       whether later control nodes depend on this choice: λ is then an input, and their additional cost is learned
     """
 
     def __init__(
-        self, shapes: Sequence[tuple[int, ...]], options: int, *, hidden: int = 32, every_lam: bool = False, mixing: float = 0.0
+        self,
+        shapes: Sequence[tuple[int, ...]],
+        options: int,
+        *,
+        hidden: int = 32,
+        every_lam: bool = False,
+        controller_gradient: float = 0.0,
     ) -> None:
-        """`shapes`: of the inputs for one image, (C, H, W) or (classes,)."""
+        """`shapes`: the shapes of the inputs for one image, (C, H, W) or (classes,)."""
         super().__init__()
-        self.every_lam, self.mixing, self.has_successors = every_lam, mixing, False
+        self.every_lam, self.controller_gradient, self.has_successors = every_lam, controller_gradient, False
         self.hidden = nn.Linear(sum(shape[0] for shape in shapes) + every_lam, hidden)
         self.head = nn.Linear(hidden, options * (2 if every_lam else 1))
         self.min_remaining_cost: Tensor
@@ -42,15 +48,17 @@ class Controller(nn.Module):
 
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         features = self.features(*seen)
-        apart = features.detach()  # without mixing nothing has to be carried back through what it sees
-        return self.predict_values(apart + self.mixing * (features - apart) if self.mixing else apart, weight)
+        observed = features.detach()  # so that by default no gradient has to be carried back to what the controller observes
+        if self.controller_gradient:
+            observed = observed + self.controller_gradient * (features - observed)
+        return self.predict_values(observed, weight)
 
     def features(self, *seen: Tensor) -> Tensor:
-        """What is known of the images, (B, features)."""
+        """Return what the perceptron observes, (B, features)."""
         return torch.cat([summary(one.float()) for one in seen], dim=1)
 
     def predict_values(self, features: Tensor, weight: Tensor | None) -> Tensor:
-        """The values that it gives to what is known, (B, features), under a weight of accuracy (B,)."""
+        """Return the values of the options from features (B, features), given the trade-off's condition for λ (B,)."""
         if not self.every_lam:
             values: Tensor = self.head(F.relu(self.hidden(features)))  # (B, K)
             return values

@@ -1,12 +1,12 @@
-"""L-Net and C-Net of one residual block: what is seen of an image so far, to a score per gate (Xia et al., 2021, section 3).
+"""L-Net and C-Net of one residual block: from the features of an image to one score per gate (Xia et al., 2021, section 3).
 
 A score above zero opens the gate and scales what it lets through. Every cost pulls scores towards zero, and a batch norm that follows
-undoes what all channels of a block are scaled by alike, so that scores of gates that always run end up at nearly nothing, whatever the
-image: open gates can be held to a range around one. What scales a whole block moves everything behind it: such gates can learn slower.
-Differs from the paper: one network serves every λ where λ's weight is an input; L-Net and C-Net of a block share their hidden layer.
-Two rivals that do not look at the image live here too: a gate network that is blind learns one score per gate, and one with a table has
-scores that were settled before.
-Reconstructed: pooled means, normalised, one hidden layer; all gates begin open.
+cancels a scale that all channels of a block share, so that scores of gates that always run end near zero for every image. Open gates can
+therefore be clamped to a range around one. The gate of a whole block moves everything behind it, so such gates can learn more slowly.
+Differs from the paper: one network serves every λ if λ is an input; L-Net and C-Net of a block share their hidden layer.
+Two baselines that do not look at the image are here too: a blind gate network learns one score per gate, and one with a table has scores
+that were fixed before.
+Reconstructed: normalised pooled means, one hidden layer; all gates start open.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-OPEN = 1.0  # the score with which every gate begins
+OPEN = 1.0  # the initial score of every gate
 
 
 class GateNetwork(nn.Module):
-    """Scores (B, gates) from feature maps (B, C, H, W).
+    """Returns scores (B, gates) from feature maps (B, C, H, W).
 
-    blind    what is seen does not count: the scores depend on λ alone
-    least    (gates,) what an open gate scales by at least, as 2 − least is the most; 0: no bounds; none for any gate
-    rates    (gates,) by how much of its gradient a gate learns; none: by all of it
-    table    (steps, gates) scores for what it is told in even steps from 0 to 1; with none they are computed
+    blind    whether features are ignored: the scores then depend on λ alone
+    least    (gates,) the smallest scale of an open gate; 2 − least is the largest, and 0 means no bounds. None: no gate has bounds
+    rates    (gates,) the share of its gradient by which a gate learns. None: all of it
+    table    (steps, gates) fixed scores for conditions in even steps from 0 to 1. Without rows, scores are computed
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class GateNetwork(nn.Module):
         least: Tensor | None = None,
         rates: Tensor | None = None,
     ) -> None:
-        """`shapes`: of the inputs for one image, (C, H, W)."""
+        """`shapes`: the shapes of the inputs for one image, (C, H, W)."""
         super().__init__()
         self.every_lam, self.blind = every_lam, False
         self.least: Tensor | None
@@ -64,21 +64,21 @@ class GateNetwork(nn.Module):
         return bounded(slowed(self.head(F.relu(self.hidden(features))), self.rates), self.least)  # (B, gates)
 
     def _settled(self, batch: int, weight: Tensor | None) -> Tensor:
-        """The nearest row of the table for each image, (B, gates)."""
+        """Return the nearest row of the table for each image, (B, gates)."""
         if weight is None:
             return self.table[:1].expand(batch, -1)
         return self.table[(weight * (len(self.table) - 1)).round().long()]
 
 
 def slowed(scores: Tensor, rates: Tensor | None) -> Tensor:
-    """The same scores (B, gates), with a gradient that is multiplied by `rates` (gates,)."""
+    """Return the same scores (B, gates), with their gradient multiplied by `rates` (gates,)."""
     return scores if rates is None else scores.detach() + rates * (scores - scores.detach())
 
 
 def bounded(scores: Tensor, least: Tensor | None) -> Tensor:
-    """Scores (B, gates) of which those above zero lie between `least` (gates,), where it is not 0, and 2 − `least`.
+    """Clamp the scores above zero, of (B, gates), to `least` (gates,) and 2 − `least`, where `least` is not 0.
 
-    The gradient is as if they did not.
+    The gradient passes as if they were not clamped.
     """
     if least is None:
         return scores
@@ -87,12 +87,12 @@ def bounded(scores: Tensor, least: Tensor | None) -> Tensor:
 
 
 def _pooled(x: Tensor) -> Tensor:
-    """The means of maps (B, C, H, W) as float32, (B, C); a sum first, which needs no map of quotients on its way back."""
+    """Return the means of maps (B, C, H, W) as float32, (B, C). Dividing the sum saves a map of quotients in the backward pass."""
     return x.sum(dim=(2, 3), dtype=torch.float32) / (x.shape[2] * x.shape[3])
 
 
 class Means(nn.BatchNorm1d):
-    """Batch norm of pooled features that also takes a single row in training: it is normalised by the running figures."""
+    """Batch norm of pooled features that also takes a single row in training, which the running statistics normalise."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and len(x) == 1:

@@ -20,7 +20,7 @@ from core.store.weights import write_all
 
 HEADER = "gatescope"  # the header's entry that holds the run
 WEIGHTS = "graph."  # the names of the network's own tensors begin with it
-EXCHANGE_RATE = f"{WEIGHTS}exchange_rate"
+EXCHANGE_RATES = (f"{WEIGHTS}tradeoff.exchange_rate", f"{WEIGHTS}exchange_rate")  # today's name of κ, and that in older files
 
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]  # JSON cannot hold NaN
 
@@ -74,7 +74,7 @@ def weights_of(store: Store, run: Run) -> dict[str, Any]:
 def header_of(store: Store, run: Run, tensors: Mapping[str, Any]) -> Header:
     """Return the header of a run's exported file. Raises StoreError if something is missing."""
     columns = {name: getattr(run, name) for name in Header.model_fields if hasattr(run, name)}
-    rate = tensors.get(EXCHANGE_RATE)
+    rate = next((tensors[name] for name in EXCHANGE_RATES if name in tensors), None)
     more = {"curve": store.metrics.history(run.id), "exchange_rate": None if rate is None else float(rate)}
     return checked(columns | more, f"run {run.name}")
 
@@ -87,14 +87,16 @@ def read_header(file: Path) -> Header:
     try:
         with safe_open(file, framework="numpy") as opened:
             header: dict[str, str] = opened.metadata() or {}
-            rate = float(opened.get_tensor(EXCHANGE_RATE)) if EXCHANGE_RATE in opened.keys() else None  # noqa: SIM118
+            rates = [float(opened.get_tensor(name)) for name in EXCHANGE_RATES if name in opened.keys()]  # noqa: SIM118
     except (OSError, SafetensorError, TypeError) as error:
-        raise StoreError(f"{file}: not readable as safetensors: {reason(error)}") from error
+        raise StoreError(f"{file}: cannot be read as safetensors: {reason(error)}") from error
     try:
         content = json.loads(header[HEADER])
     except (KeyError, ValueError) as error:
         raise StoreError(f"{file}: holds weights but no run: export it with `python -m core export`") from error
-    return checked({"exchange_rate": rate} | with_current_names(content) if isinstance(content, dict) else content, str(file))
+    return checked(
+        {"exchange_rate": next(iter(rates), None)} | with_current_names(content) if isinstance(content, dict) else content, str(file)
+    )
 
 
 def checked(content: object, where: str) -> Header:

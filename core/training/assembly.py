@@ -1,4 +1,4 @@
-"""The networks that a training begins with: its own, and the one that it learns from."""
+"""The networks of a training: its own with the initial weights, and its teacher."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from core.config import RunConfig, run_config
 from core.datasets import Data
 from core.graph.checkpoint import CheckpointError, begin_with, unpack
 from core.graph.graph import Graph
-from core.methods import Pupil
+from core.methods import DistillingMethod
 from core.methods.static import Static
 from core.registry import ConfigError
 from core.store import StoreError
@@ -20,7 +20,7 @@ def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Gr
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         graph = config.architecture.build(image, classes, every_lam=config.lam is None)
-        return config.method.prepare(graph)
+        return config.method.prepare(graph, config.lam)
 
 
 def begin(config: RunConfig, graph: Graph) -> set[str]:
@@ -49,7 +49,7 @@ def teacher_of(config: RunConfig, data: Data) -> Graph | None:
     Raises ConfigError or CheckpointError where there is no such network, or it knows other images or classes.
     """
     method = config.method
-    if not isinstance(method, Pupil) or not method.distillation_weight:
+    if not isinstance(method, DistillingMethod) or not method.distillation_weight:
         return None
     if method.teacher:
         file = config.training.file(method.teacher)
@@ -66,8 +66,8 @@ def teacher_of(config: RunConfig, data: Data) -> Graph | None:
         known = begin(config, graph)  # a configuration without either is refused
         if strange := [name for name, part in graph.parts.items() if name not in known and any(True for _ in part.parameters())]:
             raise ConfigError(
-                f"method.distillation_weight: {config.training.initial_weights} has no weights for {len(strange)} nodes of the static network, "
-                f"{strange[0]} for one, so that it cannot teach: name a trained run in method.teacher"
+                f"method.distillation_weight: {config.training.initial_weights} has no weights for {len(strange)} nodes of the static "
+                f"network, {strange[0]} for one, so that it cannot teach: name a trained run in method.teacher"
             )
     return graph.eval()
 

@@ -1,4 +1,4 @@
-"""What moves the weights: the optimiser, what decays, and how the learning rate goes."""
+"""The optimiser, weight decay, and the schedule of the learning rate."""
 
 import math
 
@@ -8,19 +8,19 @@ from torch.optim import SGD, AdamW, Optimizer
 from core.config import Training
 from core.graph.graph import Graph
 
-WARM_UP = 0.1  # share of the steps in which the learning rate rises
+WARM_UP = 0.1  # fraction of the steps in which the learning rate rises
 MOMENTUM = 0.9  # of SGD
 
 
 def schedule(progress: float) -> float:
-    """The learning rate as a share of the highest: a straight rise, then a cosine down to zero."""
+    """Return the learning rate as a share of its peak: a linear warm-up, then a cosine decay to zero."""
     if progress < WARM_UP:
         return max(progress, 1e-3) / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
 
 
 def optimizer_of(graph: Graph, options: Training) -> Optimizer:
-    """The optimiser that was chosen, over all parameters of a graph."""
+    """Return the configured optimiser over all parameters of a graph."""
     groups = _groups(graph, options)
     if options.optimizer == "sgd":
         return SGD(groups, lr=options.learning_rate, momentum=MOMENTUM, nesterov=True)
@@ -28,13 +28,13 @@ def optimizer_of(graph: Graph, options: Training) -> Optimizer:
 
 
 def set_rates(optimizer: Optimizer, options: Training, progress: float) -> None:
-    """The learning rates at a point of the training from 0 to 1."""
+    """Set the learning rates for a point of the training from 0 to 1."""
     for group in optimizer.param_groups:
         group["lr"] = options.learning_rate * group["multiple"] * schedule(progress)
 
 
 def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:
-    """Parameters with weight decay; biases and norms, without it; and those of control nodes, without it and with a rate of their own."""
+    """Return three groups: weights, with decay; biases and norms, without; control nodes, without and with their own learning rate."""
     controls = tuple(f"parts.{control.name}." for control in graph.controls)
     decayed: list[Parameter] = []
     free: list[Parameter] = []

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # run by itself it would not
 from conftest import ARGUMENTS, chromium
 from playwright.sync_api import sync_playwright
 
-from app.charts.fronts import BASELINES, Series, front_chart
+from app.charts.tradeoff import BASELINES, Series, front_chart
 from core.store import Store
 from core.store.references import load_references
 

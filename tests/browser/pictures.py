@@ -33,11 +33,11 @@ def lit(page: Page) -> None:
 
 
 def inspected(page: Page) -> None:
-    """What is known of a control node, down to the pixels that spoke for an option."""
+    """The details of a controller, down to the pixels in favour of an option."""
     lit(page)
     page.locator('.gate-graph [data-node="Q2"]').click()
-    expect(page.get_by_text("Pixels that spoke for")).to_be_visible()
-    page.get_by_text("Trace (JSON)").scroll_into_view_if_needed()
+    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
+    page.get_by_text("Download trace (JSON)").scroll_into_view_if_needed()
 
 
 def charted(page: Page) -> None:

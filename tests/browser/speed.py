@@ -71,7 +71,7 @@ def clicks(page: Page) -> tuple[list[float], list[float]]:
     """From the click on a node to what is known of it, and to what it made of the image, which the server computes."""
     known, computed = [], []
     for turn in range(TURNS):
-        name, sign = (("Q1", "Pixels that spoke for"), ("stem", "What it sent: "))[turn % 2]
+        name, sign = (("Q1", "Attribution method"), ("stem", "Output: "))[turn % 2]
 
         def click(name: str = name) -> None:
             page.locator(f'.gate-graph [data-node="{name}"]').click()
@@ -93,7 +93,7 @@ def upload(page: Page, folder: Path) -> float:
 
     def choose() -> None:
         page.locator("input[type=file]").set_input_files(file)
-        page.get_by_text("your picture", exact=True).wait_for()
+        page.get_by_text("Your picture", exact=True).wait_for()
         page.wait_for_selector(".gate-graph .node.on")
 
     return timed(choose)

@@ -25,7 +25,7 @@ def test_axe_finds_no_serious_fault(browser: Browser, server: str, scheme: str) 
     settled(page)
     assert faults(page) == []
     page.locator('.gate-graph [data-node="Q1"]').click()
-    expect(page.get_by_text("Pixels that spoke for")).to_be_visible()
+    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
     page.get_by_text("Make it harder").click()
     page.get_by_text("Draw", exact=True).click()
     expect(page.locator(".sketch canvas")).to_be_visible()
@@ -67,7 +67,7 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, server: str) -> No
             break
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("What if N3 were")).to_be_visible()
+    expect(page.get_by_text("Force this module")).to_be_visible()
 
 
 def test_a_phone_shows_all_of_it(browser: Browser, server: str, tmp_path: Path) -> None:
@@ -91,5 +91,5 @@ def test_a_phone_shows_all_of_it(browser: Browser, server: str, tmp_path: Path) 
     assert graph
     assert graph["width"] <= canvas["width"] + 1  # the whole graph comes first
     page.locator('.gate-graph [data-node="Q1"]').tap()
-    expect(page.locator(".closer").get_by_text("it decides what runs")).to_be_visible()
+    expect(page.locator(".details").get_by_text("it decides which modules run")).to_be_visible()
     context.close()

@@ -1,4 +1,4 @@
-"""Explore in a browser: a picture lights the graph, the slider moves without the server, a click tells what a node is."""
+"""Explore in a browser: a picture lights the graph, the slider moves without the server, a click opens the details of a node."""
 
 from pathlib import Path
 
@@ -63,10 +63,10 @@ def test_the_slider_changes_what_is_lit_without_asking_the_server(page: Page, se
     frames = 0
     for picture in pictures:
         headline = page.locator(".gate-graph .headline")
-        still = page.locator("figure img")
-        before = still.get_attribute("src")
+        shown = page.locator("figure img")
+        before = shown.get_attribute("src")
         page.locator("input[type=file]").set_input_files(picture)
-        expect(still).not_to_have_attribute("src", before or "")
+        expect(shown).not_to_have_attribute("src", before or "")
         page.wait_for_timeout(1500)
         assert len(sent) > frames, "the count of requests does not see any"
         frames = len(sent)
@@ -103,16 +103,16 @@ def test_nothing_moves_when_lambda_does(page: Page, server: str) -> None:
 def test_lambda_survives_another_image(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 0.25)
-    still = page.locator("figure img")
-    before = still.get_attribute("src")
+    shown = page.locator("figure img")
+    before = shown.get_attribute("src")
     page.get_by_role("radio").nth(3).click()
-    expect(still).not_to_have_attribute("src", before or "")
+    expect(shown).not_to_have_attribute("src", before or "")
     settled(page)
     expect(page.locator(".gate-graph output")).to_have_text("λ = 0.25")
 
 
 @pytest.mark.parametrize("way", ["click", "Enter", " "])
-def test_a_node_tells_what_it_is(page: Page, server: str, way: str) -> None:
+def test_the_details_of_a_node_open(page: Page, server: str, way: str) -> None:
     open_explore(page, server)
     node = page.locator('.gate-graph [data-node="Q1"]')
     if way == "click":
@@ -120,7 +120,7 @@ def test_a_node_tells_what_it_is(page: Page, server: str, way: str) -> None:
     else:
         node.focus()
         page.keyboard.press(way)
-    expect(page.locator(".closer").get_by_text("it decides what runs")).to_be_visible()
+    expect(page.locator(".details").get_by_text("it decides which modules run")).to_be_visible()
     expect(page.get_by_text("“go on” opens N3.")).to_be_visible()
     assert node.get_attribute("aria-pressed") == "true"
 

@@ -1,4 +1,4 @@
-"""What a person can do in Explore: hold, pin, draw, make harder, play, fold, take away; each in a browser."""
+"""What a person can do in Explore: force, pin, draw, distort, play, fold, save; each in a browser."""
 
 import json
 import re
@@ -24,36 +24,38 @@ def open_cascade(page: Page, server: str) -> None:
     expect(page.locator(".gate-graph .node.on").first).to_be_visible()
 
 
-def test_a_node_is_held_on_and_off_and_compared_with_the_free_run(page: Page, server: str) -> None:
+def test_a_node_is_forced_on_and_off_and_compared_with_the_automatic_run(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 1.0)
     dearest = lit(page)
     assert "N3" in dearest
     page.locator('.gate-graph [data-node="N3"]').click()
     page.get_by_role("radio", name="off", exact=True).click()
-    expect(page.get_by_text("N3 is held off")).to_be_visible()
+    expect(page.get_by_text("N3 is forced off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].differs')).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)
-    expect(page.get_by_text("With nothing held", exact=True)).to_be_visible()
-    expect(page.locator(".closer").get_by_text("It is held off. With nothing held it runs from λ = ")).to_be_visible()
-    expect(page.locator('.gate-graph [data-node="N3"].held .flag text')).to_have_text("off")
+    expect(page.get_by_text("With nothing forced", exact=True)).to_be_visible()
+    expect(page.locator(".details").get_by_text("It is forced off. With nothing forced it runs from λ = ")).to_be_visible()
+    expect(page.locator('.gate-graph [data-node="N3"].forced .flag text')).to_have_text("off")
     expect(page.locator(".gate-graph .flag").filter(visible=True)).to_have_count(1)
-    expect(page.locator(".gate-graph .legend").get_by_text("held by you")).to_be_visible()
+    expect(page.locator(".gate-graph .legend").get_by_text("Forced on or off by you")).to_be_visible()
     page.get_by_role("button", name="Reset").click()
-    expect(page.get_by_text("N3 is held off")).to_have_count(0)
+    expect(page.get_by_text("N3 is forced off")).to_have_count(0)
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
     assert lit(page) == dearest
-    expect(page.get_by_role("radio", name="as decided", exact=True)).to_have_count(1)  # one of before may stay for a moment
-    expect(page.get_by_role("radio", name="as decided", exact=True)).to_be_checked()
+    expect(page.get_by_role("radio", name="automatic", exact=True)).to_have_count(1)  # one of before may stay for a moment
+    expect(page.get_by_role("radio", name="automatic", exact=True)).to_be_checked()
     page.get_by_role("radio", name="off", exact=True).click()
-    expect(page.get_by_text("N3 is held off")).to_be_visible()
+    expect(page.get_by_text("N3 is forced off")).to_be_visible()
 
 
-@pytest.mark.parametrize("query", ["noise=nan", "blur=inf&turn=x", f"sample={'9' * 5000}", "lam=nan&cover=-3", "hold=bogus:on,N3:off"])
+@pytest.mark.parametrize(
+    "query", ["noise=nan", "blur=inf&turn=x", f"sample={'9' * 5000}", "lam=nan&cover=-3", "force=bogus:on,N3:off", "hold=N3:off"]
+)
 def test_nonsense_in_an_address_does_no_harm(page: Page, server: str, query: str) -> None:
     page.goto(f"{server}/?run=digits&{query}")
     expect(page.locator(".gate-graph .node.on").first).to_be_visible()
-    expect(page.get_by_text("N3 is held off")).to_have_count(int("N3" in query))
+    expect(page.get_by_text("N3 is forced off")).to_have_count(int("N3" in query))
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -67,7 +69,7 @@ def test_the_inspector_and_the_slider_agree_on_lam(page: Page, server: str) -> N
     stopped = page.locator(".gate-graph output").inner_text()
     assert stopped != "λ = 0.30"
     expect(page.get_by_text(f"at {stopped}")).to_have_count(2)
-    page.get_by_role("button", name="Keep this view beside the next one").click()
+    page.get_by_role("button", name="Pin this view to compare it with the next one").click()
     expect(page.locator(".gate-graph")).to_have_count(2)
     second = page.locator(".gate-graph").last
     expect(second.locator("output")).to_have_text(stopped)
@@ -77,42 +79,42 @@ def test_the_inspector_and_the_slider_agree_on_lam(page: Page, server: str) -> N
     expect(page.get_by_text("at λ = 1.00")).to_have_count(2)  # as above: at first in what the page knows alone
 
 
-def test_the_route_of_another_lam_is_held(page: Page, server: str) -> None:
+def test_the_route_of_another_lam_is_forced(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 0.0)
     cheapest = lit(page)
     put(page, 1.0)
     assert cheapest < lit(page)
-    page.get_by_role("button", name="What if: another route").click()
-    page.get_by_role("radio", name="from λ = 0.00 on").first.check(force=True)
-    page.get_by_role("button", name="Hold it").click()
-    expect(page.get_by_text("What if N3 is held off")).to_be_visible()
+    page.get_by_role("button", name="Force another route").click()
+    page.get_by_role("radio", name="from λ = 0.00").first.check(force=True)
+    page.get_by_role("button", name="Force this route").click()
+    expect(page.get_by_text("N3 is forced off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N7"].on')).to_have_count(0)
     assert lit(page) == cheapest
 
 
-def test_what_a_node_sent_and_which_pixels_opened_a_gate(page: Page, server: str) -> None:
+def test_the_output_of_a_node_and_the_pixels_in_favour_of_an_option(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 1.0)
     page.locator('.gate-graph [data-node="N1"]').click()
-    expect(page.get_by_text("What it sent: ")).to_be_visible()
+    expect(page.get_by_text("Output: ")).to_be_visible()
     page.locator('.gate-graph [data-node="Q1"]').click()
-    expect(page.get_by_text("Its scores for this image")).to_be_visible()
-    expect(page.get_by_text("Pixels that spoke for")).to_be_visible()
+    expect(page.get_by_text("Scores of its options for this image")).to_be_visible()
+    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
     before = page.locator("figure img").last.get_attribute("src")
-    page.get_by_text("occlusion", exact=True).click()
+    page.get_by_text("Occlusion", exact=True).click()
     expect(page.locator("figure img").last).not_to_have_attribute("src", before or "")
 
 
-def test_what_is_known_of_a_node_comes_at_once_and_follows_the_slider(page: Page, server: str) -> None:
+def test_the_details_of_a_node_appear_at_once_and_follow_the_slider(page: Page, server: str) -> None:
     sent: list[str] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append("frame")))
     open_explore(page, server)
     put(page, 0.2)
     page.locator('.gate-graph [data-node="Q1"]').click()
-    expect(page.get_by_text("Pixels that spoke for")).to_be_visible()
-    card = page.locator(".gate-graph .closer")
-    for words in ("Q1 · a control node", "Multiply-adds", "Of the static network", "Reads ", "at λ = 0.20"):
+    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
+    card = page.locator(".gate-graph .details")
+    for words in ("Q1 · Controller", "Multiply-adds", "Share of the static network", "Reads ", "at λ = 0.20"):
         expect(card.get_by_text(words).first).to_be_visible()
     cheap = card.locator(".key").inner_text()
     settled(page)
@@ -123,29 +125,29 @@ def test_what_is_known_of_a_node_comes_at_once_and_follows_the_slider(page: Page
     assert card.locator(".key").inner_text() != cheap
     assert len(sent) == before
     page.locator('.gate-graph [data-node="N3"]').click()
-    expect(card.get_by_text("Share of validation images that it runs for")).to_be_visible()
+    expect(card.get_by_text("Share of the validation images for which it runs")).to_be_visible()
     page.locator('.gate-graph [data-node="N3"]').click()
     expect(card.get_by_text("Click a node of the graph")).to_be_visible()
 
 
-def test_an_image_is_made_harder_and_as_it_was(page: Page, server: str) -> None:
+def test_an_image_is_distorted_and_restored(page: Page, server: str) -> None:
     open_explore(page, server)
-    still = page.locator("figure img").first
-    before = still.get_attribute("src")
+    shown = page.locator("figure img").first
+    before = shown.get_attribute("src")
     page.get_by_text("Make it harder").click()
     page.get_by_role("slider", name="Noise").focus()
     for _ in range(6):
         page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("made harder")).to_be_visible()
-    expect(still).not_to_have_attribute("src", before or "")
+    expect(page.get_by_text(", distorted")).to_be_visible()
+    expect(shown).not_to_have_attribute("src", before or "")
     page.get_by_role("link", name="Runs").click()
     expect(page.get_by_role("heading", name="Runs")).to_be_visible()
     page.get_by_role("link", name="Explore").click()
-    expect(page.get_by_text("made harder")).to_be_visible()
+    expect(page.get_by_text(", distorted")).to_be_visible()
     expect(page.get_by_role("slider", name="Noise")).to_be_visible()  # what is set is not folded away
-    page.get_by_role("button", name="As it was").click()
-    expect(page.get_by_text("made harder")).to_have_count(0)
-    expect(still).to_have_attribute("src", before or "")
+    page.get_by_role("button", name="Undo all").click()
+    expect(page.get_by_text(", distorted")).to_have_count(0)
+    expect(shown).to_have_attribute("src", before or "")
 
 
 def test_the_address_is_that_of_the_run_that_is_chosen(page: Page, server: str) -> None:
@@ -174,14 +176,14 @@ def test_the_marked_sample_is_the_one_that_is_seen(page: Page, server: str, tmp_
     open_explore(page, server)
     marked = page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=True)
     expect(marked).to_have_count(1)
-    expect(page.locator(".gate-graph .truth")).to_be_visible()
+    expect(page.locator(".gate-graph .verdict")).to_be_visible()
     Image.new("L", (64, 64), 200).save(tmp_path / "grey.png")
     page.locator("input[type=file]").set_input_files(tmp_path / "grey.png")
-    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
     expect(marked).to_have_count(0)
-    expect(page.locator(".gate-graph .truth")).to_have_count(0)
+    expect(page.locator(".gate-graph .verdict")).to_have_count(0)
     page.get_by_role("radiogroup", name="Samples").get_by_role("radio").nth(2).click()
-    expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
+    expect(page.get_by_text("Your picture", exact=True)).to_have_count(0)
     expect(marked).to_have_count(1)
 
 
@@ -198,9 +200,9 @@ def test_a_digit_is_drawn(page: Page, server: str) -> None:
     page.mouse.down()
     page.mouse.move(x + 0.5 * side, y + 0.85 * side, steps=8)
     page.mouse.up()
-    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
     page.locator(".sketch").get_by_role("button", name="Clear").click()
-    expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
+    expect(page.get_by_text("Your picture", exact=True)).to_have_count(0)
 
 
 def test_a_picture_is_taken_with_the_camera(browser: Browser, server: str) -> None:
@@ -214,10 +216,10 @@ def test_a_picture_is_taken_with_the_camera(browser: Browser, server: str) -> No
         page.get_by_text("Camera", exact=True).click()
         page.wait_for_function("() => document.querySelector('video')?.readyState === 4")
         page.get_by_role("button", name="Take Photo").click()
-        expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+        expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
         expect(page.locator(".gate-graph .node.on").first).to_be_visible()
         page.get_by_role("button", name="Clear photo").click()
-        expect(page.get_by_text("your picture", exact=True)).to_have_count(0)
+        expect(page.get_by_text("Your picture", exact=True)).to_have_count(0)
     finally:
         seeing.close()
 
@@ -227,10 +229,10 @@ def test_a_photograph_of_twelve_megapixels_is_uploaded(page: Page, server: str, 
     file = tmp_path / "astronaut.jpg"
     Image.fromarray(astronaut()).resize((4000, 3000)).save(file, "JPEG")
     page.locator("input[type=file]").set_input_files(file)
-    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
     settled(page)
     page.get_by_role("button", name="Copy a link that reopens this view").click()
-    expect(page.get_by_text("your own picture stays private")).to_be_visible()
+    expect(page.get_by_text("Your own picture stays private")).to_be_visible()
 
 
 def test_a_picture_is_pasted(page: Page, server: str) -> None:
@@ -247,14 +249,14 @@ def test_a_picture_is_pasted(page: Page, server: str) -> None:
         data.items.add(new File([blob], "pasted.png", { type: "image/png" }));
         document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
     }""")
-    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
 
 
-def test_a_view_is_pinned_and_let_go(page: Page, server: str) -> None:
+def test_a_view_is_pinned_and_unpinned(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 0.0)
     cheapest = lit(page)
-    page.get_by_role("button", name="Keep this view beside the next one").click()
+    page.get_by_role("button", name="Pin this view to compare it with the next one").click()
     expect(page.locator(".gate-graph")).to_have_count(2)
     second = page.locator(".gate-graph").last
     second.locator("input[type=range]").focus()
@@ -267,9 +269,9 @@ def test_a_view_is_pinned_and_let_go(page: Page, server: str) -> None:
     expect(page.locator(".gate-graph")).to_have_count(1)
 
 
-def test_by_how_much_a_gate_scales_is_told_in_its_node(page: Page, server: str) -> None:
+def test_the_factor_of_a_gate_is_written_in_its_node(page: Page, server: str) -> None:
     page.goto(f"{server}/?run={SCALING}&lam=0.20")
-    expect(page.locator(".gate-graph .legend").get_by_text("its gate scales what it sends by so much")).to_be_visible()
+    expect(page.locator(".gate-graph .legend").get_by_text("Factor by which the gate scales the output")).to_be_visible()
     script = "nodes => nodes.map((node) => [node.classList.contains('on'), node.querySelector('.scale').textContent])"
 
     def told(view: Locator) -> list[list[object]]:
@@ -281,11 +283,11 @@ def test_by_how_much_a_gate_scales_is_told_in_its_node(page: Page, server: str) 
     put(page, 0.9)
     assert told(page.locator(".gate-graph")) != first
     put(page, 0.2)
-    page.get_by_role("button", name="Keep this view beside the next one").click()
+    page.get_by_role("button", name="Pin this view to compare it with the next one").click()
     expect(page.locator(".gate-graph")).to_have_count(2)
     assert told(page.locator(".gate-graph").first) == first
     open_explore(page, server)
-    expect(page.locator(".gate-graph .legend").get_by_text("scales")).to_have_count(0)
+    expect(page.locator(".gate-graph .legend").get_by_text("scales the output")).to_have_count(0)
 
 
 def test_scores_of_gates_that_decide_each_by_itself_have_two_digits(page: Page, server: str) -> None:
@@ -298,15 +300,15 @@ def test_scores_of_gates_that_decide_each_by_itself_have_two_digits(page: Page, 
 
 def test_a_link_reopens_the_view(page: Page, server: str) -> None:
     page.goto(f"{server}/?run=digits&sample=3&noise=0.4&hold=N3:off&lam=0.80")
-    expect(page.get_by_text("N3 is held off")).to_be_visible()
+    expect(page.get_by_text("N3 is forced off")).to_be_visible()
     expect(page.locator(".gate-graph output")).to_have_text("λ = 0.80")
-    expect(page.get_by_text("made harder")).to_be_visible()
+    expect(page.get_by_text(", distorted")).to_be_visible()
     label = page.locator(".gate-graph .label").inner_text()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy a link that reopens this view").click()
-    expect(page.get_by_text("link copied")).to_be_visible()
+    expect(page.get_by_text("Link copied")).to_be_visible()
     link = page.evaluate("navigator.clipboard.readText()")
-    assert link == f"{server}/?run=digits&sample=3&noise=0.4&hold=N3%3Aoff&lam=0.80"
+    assert link == f"{server}/?run=digits&sample=3&noise=0.4&force=N3%3Aoff&lam=0.80"
     page.locator('.gate-graph [data-node="Q2"]').click()
     page.get_by_role("button", name="Copy a link that reopens this view").click()
     page.wait_for_function("async (link) => (await navigator.clipboard.readText()) !== link", arg=link)
@@ -314,23 +316,23 @@ def test_a_link_reopens_the_view(page: Page, server: str) -> None:
     assert link.endswith("&lam=0.80&node=Q2")
     page.goto("about:blank")
     page.goto(link)
-    expect(page.get_by_text("N3 is held off")).to_be_visible()
+    expect(page.get_by_text("N3 is forced off")).to_be_visible()
     expect(page.locator(".gate-graph .label")).to_have_text(label)
     expect(page.locator('.gate-graph [data-node="Q2"].selected')).to_be_visible()
-    expect(page.get_by_text("What if Q2 had taken")).to_be_visible()
+    expect(page.get_by_text("Force this controller’s choice")).to_be_visible()
 
 
-def test_what_a_control_node_takes_is_chosen(page: Page, server: str) -> None:
+def test_the_choice_of_a_controller_is_forced(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 1.0)
     page.locator('.gate-graph [data-node="Q1"]').click()
-    expect(page.locator(".closer").get_by_text("It takes “stop”, “go on” from λ = ")).to_be_visible()
+    expect(page.locator(".details").get_by_text("It chooses “stop”, “go on” from λ = ")).to_be_visible()
     page.get_by_role("radio", name="stop", exact=True).click()
-    expect(page.get_by_text("What if N3 is held off")).to_be_visible()
+    expect(page.get_by_text("N3 is forced off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)
-    expect(page.locator(".gate-graph .headline")).to_contain_text("With N3 held off: ")
-    expect(page.get_by_role("radio", name="as decided", exact=True)).to_have_count(1)  # the inspector of before may still be there
-    page.get_by_role("radio", name="as decided", exact=True).click()
+    expect(page.locator(".gate-graph .headline")).to_contain_text("With N3 forced off: ")
+    expect(page.get_by_role("radio", name="automatic", exact=True)).to_have_count(1)  # the inspector of before may still be there
+    page.get_by_role("radio", name="automatic", exact=True).click()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
 
 
@@ -341,7 +343,7 @@ def test_a_picture_of_ones_own_has_no_link(page: Page, server: str, tmp_path: Pa
     assert box
     settled(page)
     page.locator(".sketch canvas").click()
-    expect(page.get_by_text("your picture", exact=True)).to_be_visible()
+    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     page.wait_for_timeout(1500)
     page.get_by_role("button", name="Copy a link that reopens this view").click()
@@ -356,7 +358,7 @@ def test_the_graph_is_saved_as_svg_and_png(page: Page, server: str) -> None:
     assert drawn.startswith("<svg")
     assert "Q1" in drawn
     assert ">off<" not in drawn
-    assert drawn.count("display:none") == page.locator(".gate-graph .flag").count()  # marks of nodes that are not held
+    assert drawn.count("display:none") == page.locator(".gate-graph .flag").count()  # marks of modules that are not forced
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save the graph as PNG").click()
     assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
@@ -367,12 +369,12 @@ def test_the_trace_and_a_page_without_a_server(page: Page, server: str, browser:
     put(page, 1.0)
     dearest, label = lit(page), page.locator(".gate-graph .label").inner_text()
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Trace (JSON)").click()
+        page.get_by_role("button", name="Download trace (JSON)").click()
     trace = json.loads(text_of(saved.value))
     assert trace["run"] == "digits"
-    assert set(trace["stretches"][-1]["executed"]) == dearest
+    assert set(trace["intervals"][-1]["executed"]) == dearest
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Page with the slider (HTML)").click()
+        page.get_by_role("button", name="Download page (HTML)").click()
     saved.value.save_as(tmp_path / "page.html")
     context = browser.new_context(offline=True)
     complaints: list[str] = []
@@ -385,7 +387,7 @@ def test_the_trace_and_a_page_without_a_server(page: Page, server: str, browser:
     assert set(alone.locator(".node.on").evaluate_all(names)) == dearest
     assert alone.locator(".label").inner_text() == label
     alone.locator('[data-node="Q1"]').click()
-    expect(alone.locator(".closer").get_by_text("Its scores for this image")).to_be_visible()
+    expect(alone.locator(".details").get_by_text("Scores of its options for this image")).to_be_visible()
     context.close()
     assert complaints == []
 
@@ -395,9 +397,9 @@ def test_lambda_plays_to_its_end_and_can_be_stopped(page: Page, server: str) -> 
     put(page, 0.9)
     page.get_by_role("button", name="Play λ from 0 to 1").click()
     expect(page.locator(".gate-graph output")).to_have_text("λ = 1.00")
-    expect(page.locator(".gate-graph .head button")).to_have_text("▶ play")
+    expect(page.locator(".gate-graph .head button")).to_have_text("▶ Play")
     page.get_by_role("button", name="Play λ from 0 to 1").click()
-    expect(page.locator(".gate-graph .head button")).to_have_text("■ stop")
+    expect(page.locator(".gate-graph .head button")).to_have_text("■ Stop")
     page.get_by_role("button", name="Play λ from 0 to 1").click()
     stopped = page.locator(".gate-graph output").inner_text()
     page.wait_for_timeout(600)
@@ -409,9 +411,9 @@ def test_an_execution_is_played_in_its_order(page: Page, server: str) -> None:
     put(page, 1.0)
     whole = lit(page)
     page.get_by_role("button", name="Play the execution node by node").click()
-    expect(page.locator(".gate-graph .node.now")).to_have_count(1)
+    expect(page.locator(".gate-graph .node.current")).to_have_count(1)
     assert lit(page) < whole
-    expect(page.locator(".gate-graph .node.now")).to_have_count(0)
+    expect(page.locator(".gate-graph .node.current")).to_have_count(0)
     assert lit(page) == whole
 
 
@@ -430,11 +432,11 @@ def test_a_node_is_found_and_the_graph_grows_and_fits(page: Page, server: str) -
     open_cascade(page, server)
     page.get_by_label("Find a node").fill("answer")
     expect(page.locator(".gate-graph .node.found")).to_have_count(2)
-    for told in ("1 of 2 nodes: answer 0", "2 of 2 nodes: answer 1", "1 of 2 nodes: answer 0"):
-        expect(page.get_by_text(told)).to_be_visible()
+    for notice in ("1 of 2 nodes: answer 0", "2 of 2 nodes: answer 1", "1 of 2 nodes: answer 0"):
+        expect(page.get_by_text(notice)).to_be_visible()
         page.keyboard.press("Enter")
     page.get_by_label("Find a node").fill("zzz")
-    expect(page.get_by_text("no node is called so")).to_be_visible()
+    expect(page.get_by_text("No node has this name.")).to_be_visible()
     page.get_by_label("Find a node").fill("exit 1")
     expect(page.locator('.gate-graph [data-node="exit 1"].found')).to_be_visible()
     page.keyboard.press("Enter")

@@ -1,18 +1,19 @@
-"""The charts of the λ page, from figures written down by hand."""
+"""Charts of accuracy against cost, from figures written by hand."""
 
 from typing import Any
 
 import pytest
 
-from app.charts.fronts import Series, front_chart, modules_chart, routes_chart, rows_of, series_of, telling_nodes
+from app.charts.modules import routes_chart
+from app.charts.tradeoff import Series, along_lam_chart, compared_chart, front_chart, rows_of, series_of
 from core.store import Run
 
 
 def row(lam: float | None, accuracy: float, macs: float, **routes: float) -> dict[str, Any]:
     """Figures at one λ of a chain of two links; each route is named by the modules that it opened, as "ab"."""
-    told = [{"nodes": ["x", "stem", *name.strip("_"), "y"], "share": share} for name, share in routes.items()]
-    rates = {node: sum(route["share"] for route in told if node in route["nodes"]) for node in ("x", "stem", "a", "b", "y")}
-    return {"lam": lam, "n": 10, "accuracy": accuracy, "macs_mean": macs, "macs_static": 100, "execution_rates": rates, "routes": told}
+    taken = [{"nodes": ["x", "stem", *name.strip("_"), "y"], "share": share} for name, share in routes.items()]
+    rates = {node: sum(route["share"] for route in taken if node in route["nodes"]) for node in ("x", "stem", "a", "b", "y")}
+    return {"lam": lam, "n": 10, "accuracy": accuracy, "macs_mean": macs, "macs_static": 100, "execution_rates": rates, "routes": taken}
 
 
 def run(name: str, *rows: dict[str, Any], gated: bool = True, sweep: str | None = None, seed: int = 0, **figures: Any) -> Run:
@@ -80,30 +81,21 @@ def test_what_is_to_be_beaten_is_that_of_the_first_seed() -> None:
     assert [trace.name for trace in chart.data if "random" in (trace.name or "")] == ["all/every/0: random gates"]
 
 
-def test_nodes_that_tell_routes_apart() -> None:
-    assert telling_nodes(rows_of([EVERY])) == ["a", "b"]
-    assert telling_nodes(rows_of([STATIC])) == []
-
-
-def test_the_shares_of_routes_add_up_at_every_lam() -> None:
-    bands = {band.name: list(band.y) for band in routes_chart(rows_of([EVERY])).data}
-    assert bands == {"nothing more": [1.0, 0.5, 0.0], "a + b": [0.0, 0.2, 0.9], "a": [0.0, 0.3, 0.0], "b": [0.0, 0.0, 0.1]}
-
-
-def test_many_routes_are_told_as_others() -> None:
-    letters = "cdefghijk"
-    many = row(0.5, 0.5, 50, **dict.fromkeys(letters, 1 / 9))
-    many["execution_rates"] = dict.fromkeys(["x", "stem", *letters, "y"], 1 / 9)
-    bands = routes_chart([many]).data
-    assert bands[-1].name == "3 others"
-    assert sum(band.y[0] for band in bands) == pytest.approx(1)
-
-
-def test_modules_have_a_row_each() -> None:
-    (heatmap,) = modules_chart(rows_of([EVERY])).data
-    assert list(heatmap.y) == ["a", "b"]
-    assert [list(along) for along in heatmap.z] == [[0, 0.5, pytest.approx(0.9)], [0, 0.2, 1.0]]
-
-
 def test_a_series_knows_its_seeds() -> None:
     assert list(Series("five", tuple(FAMILY)).seeds) == [0, 1]
+
+
+def test_a_front_is_a_line_in_the_order_of_cost_and_a_static_network_a_mark() -> None:
+    gated, static = compared_chart([run("gated", row(1.0, 0.9, 90), row(0.0, 0.7, 30)), STATIC]).data
+    assert (gated.name, list(gated.x), list(gated.y), gated.mode) == ("gated", [30, 90], [0.7, 0.9], "lines+markers")
+    assert (static.name, list(static.x), static.mode) == ("static", [100], "markers")
+    assert gated.text[0] == "λ = 0: 70.0% at 30 multiply-adds, 30% of the static network"
+    assert gated.line.dash != static.line.dash
+    assert gated.marker.symbol != static.marker.symbol
+
+
+def test_cost_along_lam_is_a_share() -> None:
+    rows = [{"lam": lam, "accuracy": 0.9, "macs_mean": 500.0 * lam, "macs_static": 1000} for lam in (0.0, 0.5, 1.0)]
+    accuracy, cost = along_lam_chart(rows).data
+    assert list(cost.y) == [0.0, 0.25, 0.5]
+    assert list(accuracy.x) == [0.0, 0.5, 1.0]

@@ -16,7 +16,7 @@ def prepare() -> None:
     """Build a small network, run it on an image at every λ, and time it, as a page does."""
     use_one_thread()
     config = run_config(architecture="cascade", dataset="digits", method="d2nn")
-    graph = config.method.prepare(config.architecture.build((1, 8, 8), 2, every_lam=True)).eval().requires_grad_(False)
+    graph = config.method.prepare(config.architecture.build((1, 8, 8), 2, every_lam=True), None).eval().requires_grad_(False)
     model = Model("", config, graph, (1, 8, 8), ("no", "yes"))
     image = torch.zeros(1, 8, 8, dtype=torch.uint8)
     timed_along(model, image, sweep_lam(model, image, {}), {})

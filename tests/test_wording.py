@@ -1,11 +1,10 @@
-"""Charts, and what is said in words and figures beside them."""
+"""Words and figures about what happened to an image."""
 
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.charts.theme import curve_chart, grouped, trade_off_chart
-from app.wording import clock, counted, headline, measured, percent, scaled, sooner
+from app.wording import clock, counted, headline, percent, scaled, time_comparison, timing_note
 from core.graph.node import ChannelGate, Edge, Gate, Node
 
 NODES = (
@@ -31,35 +30,12 @@ class Trace:
     macs_static: int = 1000
     gates: dict[str, float | list[float]] = field(default_factory=dict)
 
+    @property
+    def cost_share(self) -> float:
+        return self.macs / self.macs_static
+
 
 FULL = Trace("face", ["x", "stem", "Q", "more", "y"], {"Q": Decision("go on")}, 1010)
-
-
-def test_a_curve_is_split_by_what_it_measures() -> None:
-    curve = {
-        "train task loss": [(1, 2.0)],
-        "train epsilon": [(1, 0.5)],
-        "val accuracy at λ=0.5": [(1, 0.9)],
-        "val cost share at λ=0.5": [(1, 0.4)],
-    }
-    groups = grouped(curve)
-    assert [list(lines) for lines in groups.values()] == [["λ=0.5"], ["λ=0.5"], ["task"]]
-    assert grouped({}) == {}
-
-
-def test_the_lines_of_a_chart_hold_the_points() -> None:
-    figure = curve_chart("Accuracy", {"a": [(1, 0.5), (2, 0.75)], "b": [(1, 0.25)]}, 5, shares=True)
-    assert list(figure.data[0].x) == [1, 2]
-    assert list(figure.data[0].y) == [0.5, 0.75]
-    assert figure.data[0].line.dash != figure.data[1].line.dash
-    assert tuple(figure.layout.xaxis.range) == (0, 5)
-
-
-def test_the_trade_off_shows_work_as_a_share() -> None:
-    rows = [{"lam": lam, "accuracy": 0.9, "macs_mean": 500.0 * lam, "macs_static": 1000} for lam in (0.0, 0.5, 1.0)]
-    accuracy, work = trade_off_chart(rows).data
-    assert list(work.y) == [0.0, 0.25, 0.5]
-    assert list(accuracy.x) == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -86,17 +62,21 @@ def test_percentages(share: float, text: str) -> None:
 
 def test_the_headline_says_who_stopped_and_what_it_saved() -> None:
     early = Trace("face", ["x", "stem", "Q", "y"], {"Q": Decision("stop")}, 120)
-    assert "".join(headline(NODES, early, FULL)) == "Q stopped here: 1 of 2 modules ran, 12% of the work, same answer as the full network."
+    assert "".join(headline(NODES, early, FULL)) == (
+        "Q stopped here: 1 of 2 modules ran, with 12% of the static network’s computation, and gave the same answer as the full network."
+    )
     other = Trace("cat", ["x", "stem", "Q", "y"], {"Q": Decision("stop")}, 120)
-    assert headline(NODES, other, FULL)[2] == ", but the full network answers “face”."
+    assert headline(NODES, other, FULL)[2] == "; the full network answers “face”."
 
 
-def test_the_headline_of_the_full_way_and_of_a_network_without_gates() -> None:
-    assert headline(NODES, FULL, FULL)[0] == "Nothing was skipped: "
+def test_the_headline_of_the_full_network_and_of_a_network_without_gates() -> None:
+    assert "".join(headline(NODES, FULL, FULL)) == (
+        "All modules ran. With its controllers, the network used 101% of the static network’s computation."
+    )
     plain = Trace("face", ["x", "stem", "y"], {}, 1000)
     assert (
         "".join(headline((NODES[0], NODES[1], NODES[4]), plain, plain))
-        == "No gates here: its one module ran, 100% of the work, as for every image."
+        == "This network has no gates: its one module ran, with 100% of the static network’s computation, as for every image."
     )
 
 
@@ -106,12 +86,12 @@ def test_the_headline_of_a_network_with_channels_says_how_many_opened() -> None:
     nodes, ran = (*NODES[:2], control, block, NODES[4]), ["x", "stem", "C", "block", "y"]
     full = Trace("face", ran, {"C": Decision(["1", "2", "3", "4"])}, 1000, gates={"block": [1.0, 0.5, 1.2, 0.1]})
     some = Trace("face", ran, {"C": Decision(["1", "3"])}, 600, gates={"block": [1.0, 0.0, 1.2, 0.0]})
-    assert headline(nodes, full, full)[0] == "Nothing was skipped: "
-    told = "2 of 4 channels opened: 2 of 2 modules ran, 60% of the work"
-    assert "".join(headline(nodes, some, full)) == f"{told}."  # it serves one λ: nothing to compare with
-    assert "".join(headline(nodes, some, full, most=some)) == f"{told}."
-    assert "".join(headline(nodes, some, full, most=replace(some, macs=700))) == f"{told}, same answer as at λ = 1."
-    assert "".join(headline(nodes, some, full, most=replace(some, label="cat"))) == f"{told}, but at λ = 1 it answers “cat”."
+    assert headline(nodes, full, full)[0] == "All modules ran. "
+    words = "2 of 4 channels opened: 2 of 2 modules ran, with 60% of the static network’s computation"
+    assert "".join(headline(nodes, some, full)) == f"{words}."  # it serves one λ: nothing to compare with
+    assert "".join(headline(nodes, some, full, most_accurate=some)) == f"{words}."
+    assert "".join(headline(nodes, some, full, most_accurate=replace(some, macs=700))) == f"{words}, and gave the same answer as at λ = 1."
+    assert "".join(headline(nodes, some, full, most_accurate=replace(some, label="cat"))) == f"{words}; at λ = 1 the answer is “cat”."
 
 
 def test_the_headline_where_an_option_or_several_were_opened() -> None:
@@ -123,10 +103,10 @@ def test_the_headline_where_an_option_or_several_were_opened() -> None:
         Node("Q", "control", (Edge("stem"),), options=("low", "high")),
         Node("l", "regular", (Edge("stem"),), (Gate("Q", 0),)),
     )
-    assert headline(low, Trace("face", ["stem", "Q", "l"], {"Q": Decision("low")}, 500), FULL)[0] == "Q took “low”: "
+    assert headline(low, Trace("face", ["stem", "Q", "l"], {"Q": Decision("low")}, 500), FULL)[0] == "Q chose “low”: "
 
 
-def test_the_headline_names_who_decided_otherwise_than_at_smaller_lam_and_what_is_held() -> None:
+def test_the_headline_names_the_controller_that_chose_otherwise_than_at_smaller_lam_and_what_is_forced() -> None:
     first, second = (Node(name, "control", (Edge("stem"),), options=("low", "high")) for name in ("P", "Q"))
     modules = [
         Node(f"{way} {name}", "regular", (Edge("stem"),), (Gate(name, column),))
@@ -138,20 +118,26 @@ def test_the_headline_names_who_decided_otherwise_than_at_smaller_lam_and_what_i
     def took(p: str, q: str) -> Trace:
         return Trace("face", ["stem", "P", f"{p} P", "Q", f"{q} Q"], {"P": Decision(p), "Q": Decision(q)}, 500)
 
-    assert headline(nodes, took("low", "low"), FULL)[0] == "P and Q took “low”: "
-    assert headline(nodes, took("high", "low"), FULL)[0] == "Q took “low”: "
-    assert headline(nodes, took("high", "low"), FULL, before=took("low", "low"))[0] == "P now takes “high”: "
-    assert headline(nodes, took("high", "low"), FULL, held={"low P": "off"})[0] == "With low P held off: "
-    assert headline(nodes, took("high", "low"), FULL, held={"low P": "off", "high P": "on"})[0] == "With 2 nodes held: "
+    assert headline(nodes, took("low", "low"), FULL)[0] == "P and Q chose “low”: "
+    assert headline(nodes, took("high", "low"), FULL)[0] == "Q chose “low”: "
+    assert headline(nodes, took("high", "low"), FULL, previous=took("low", "low"))[0] == "P now chooses “high”: "
+    assert headline(nodes, took("high", "low"), FULL, forced={"low P": "off"})[0] == "With low P forced off: "
+    assert headline(nodes, took("high", "low"), FULL, forced={"low P": "off", "high P": "on"})[0] == "With 2 modules forced: "
 
 
-def test_times_are_told_for_better_or_worse() -> None:
+def test_the_headline_of_the_full_network_with_a_module_forced_names_it() -> None:
+    assert "".join(headline(NODES, FULL, FULL, forced={"more": "on"})) == (
+        "With more forced on: 2 of 2 modules ran, with 101% of the static network’s computation."
+    )
+
+
+def test_times_are_compared_with_the_static_network() -> None:
     assert [clock(seconds) for seconds in (0.00048, 0.00101, 0.0123, 1.24)] == ["0.48 ms", "1.0 ms", "12 ms", "1.2 s"]
-    assert sooner(0.6, 1.0) == "40% less time than the static network"
-    assert sooner(1.3, 1.0) == "30% more time: gates cost more than they save"
-    assert sooner(1.01, 1.0) == "as long as the static network"
-    assert measured([0.2]) == measured([0.1, 0.2]) == ""
-    assert measured([0.1, 0.1, 0.2, 0.2]) == "Measured at 2 values of λ; elsewhere the nearest one’s time."
+    assert time_comparison(0.6, 1.0) == "40% less time than the static network"
+    assert time_comparison(1.3, 1.0) == "30% more time than the static network: the gates cost more than they save"
+    assert time_comparison(1.01, 1.0) == "the same time as the static network"
+    assert timing_note([0.2]) == timing_note([0.1, 0.2]) == ""
+    assert timing_note([0.1, 0.1, 0.2, 0.2]) == "Measured at 2 values of λ; in between, the time at the nearest of them is shown."
 
 
 @pytest.mark.parametrize(("scale", "text"), [(0.829, "×0.83"), (1, "×1.00"), (12.3, "×12.30"), (0.005, "×0.01"), (0.004, "under ×0.01")])

@@ -1,0 +1,94 @@
+"""What the modules of a network do: the routes that images take, how often each module runs, and what one outputs.
+
+Loads without torch and without streamlit.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.charts.style import frame
+from app.colours import LINES, SOFT
+
+HEIGHT = 320
+OUTPUT_HEIGHT = 230
+MOST = 6  # routes with a band of their own
+
+
+def routes_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Return the share of the images on each route, against λ."""
+    distinguishing = distinguishing_nodes(rows)
+    shares: dict[str, dict[float, float]] = {}
+    for row in rows:
+        for route in row["routes"]:
+            name = " + ".join(node for node in distinguishing if node in route["nodes"]) or "no optional module"
+            along = shares.setdefault(name, {})
+            along[row["lam"]] = along.get(row["lam"], 0.0) + route["share"]
+    lams = [row["lam"] for row in rows]
+    ranked = sorted(shares, key=lambda name: -sum(shares[name].values()))
+    figure = go.Figure()
+    for index, name in enumerate(ranked[:MOST]):
+        _band(figure, name, lams, [shares[name].get(lam, 0.0) for lam in lams], LINES[index % len(LINES)], index >= len(LINES))
+    if rest := ranked[MOST:]:
+        others = [sum(shares[name].get(lam, 0.0) for name in rest) for lam in lams]
+        _band(figure, f"{len(rest)} other route{'s' * (len(rest) > 1)}", lams, others, SOFT, False)
+    frame(figure, HEIGHT, "Share of the test images on each route")
+    figure.update_layout(hovermode="x unified")
+    figure.update_xaxes(title="λ", range=[0, 1])
+    return figure.update_yaxes(range=[0, 1], tickformat=".0%")
+
+
+def execution_rates_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Return the share of the images for which each module ran, against λ: a row per module that some images skip."""
+    nodes = distinguishing_nodes(rows)
+    rates = [[row["execution_rates"][node] for row in rows] for node in nodes]
+    figure = go.Figure(
+        go.Heatmap(
+            z=rates,
+            x=[f"{row['lam']:g}" for row in rows],
+            y=nodes,
+            zmin=0,
+            zmax=1,
+            colorscale=[[0, "rgba(13,148,136,0.06)"], [1, LINES[0]]],
+            text=[[f"{rate:.0%}" for rate in along] for along in rates],
+            texttemplate="%{text}",
+            hovertemplate="%{y} at λ = %{x}: %{text}<extra></extra>",
+            showscale=False,
+        )
+    )
+    frame(figure, HEIGHT, "Share of the test images for which each module ran")
+    figure.update_xaxes(title="λ", type="category")
+    return figure.update_yaxes(autorange="reversed", type="category")
+
+
+def output_chart(names: Sequence[str], values: Sequence[float]) -> go.Figure:
+    """Return a node's output, a bar per number."""
+    figure = go.Figure()
+    figure.add_bar(x=list(names), y=list(values), marker={"color": LINES[0]})
+    frame(figure, OUTPUT_HEIGHT, "Output")
+    return figure.update_xaxes(range=[-0.6, len(names) - 0.4])
+
+
+def distinguishing_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the nodes by which routes differ, in order; of nodes that always ran together, the first."""
+    routes = [set(route["nodes"]) for row in rows for route in row["routes"]]
+    patterns: dict[tuple[bool, ...], str] = {}
+    for node in rows[0]["execution_rates"]:
+        pattern = tuple(node in route for route in routes)
+        if not all(pattern) and any(pattern):
+            patterns.setdefault(pattern, node)
+    return list(patterns.values())
+
+
+def _band(figure: go.Figure, name: str, lams: list[float], shares: list[float], color: str, hatched: bool) -> None:
+    figure.add_scatter(
+        x=lams,
+        y=shares,
+        name=name,
+        mode="lines" if len(lams) > 1 else "markers",
+        line={"width": 0.5, "color": color},
+        stackgroup="routes",
+        fillpattern={"shape": "/"} if hatched else None,
+        hovertemplate="%{y:.0%}",
+    )

@@ -1,0 +1,185 @@
+"""Accuracy against cost, from the stored figures of runs. Loads without torch and without streamlit.
+
+A series is what is drawn in one colour: the runs of one sweep, or one run. Costs are multiply-adds, which can be compared between
+architectures; shares of different static networks cannot.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.charts.style import DASHES, frame, line_style
+from app.colours import LINES, SOFT
+from app.wording import counted, percent
+from core.evaluation.series import by_series
+from core.pareto import ParetoPoint, hull
+from core.scale import mean_cost_share
+from core.store import Run
+
+HEIGHT = 440
+COMPARED_HEIGHT = 360
+RUN_HEIGHT = 300
+MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
+BASELINES = {  # gates that do not look at the image, on the network's own modules, and how they are drawn
+    "random gates": {"dash": "dot", "symbol": "circle-open"},
+    "fixed routes": {"dash": "dash", "symbol": "x"},
+    "confidence": {"dash": "longdash", "symbol": "triangle-up-open"},
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """Gated runs that are drawn together: those of a sweep, or one run. Variants of a sweep, and its networks for every λ where others
+    are for one λ each, are series of their own.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def seeds(self) -> dict[int, list[Run]]:
+        """The runs of each seed."""
+        by_seed = sorted(self.runs, key=lambda run: (run.seed, run.lam or 0.0))
+        return {seed: list(runs) for seed, runs in groupby(by_seed, key=lambda run: run.seed)}
+
+
+def series_of(runs: Sequence[Run]) -> list[Series]:
+    """Return the series of finished gated runs: the user's first, the newest before the others, then the reference runs, those that
+    were tested on most images first.
+    """
+    gated = [run for run in runs if run.status == "finished" and run.gated]
+    gated.sort(key=lambda run: (bool(run.reference), -run.figures["test"][0]["n"] if run.reference else 0))
+    return [Series(name, tuple(together)) for name, together in by_series(gated).items()]
+
+
+def rows_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the test figures of the runs of one seed in the order of λ, each with the name of its run."""
+    rows = [{**row, "run": run.name} for run in runs for row in run.figures.get("test", [])]
+    return sorted(rows, key=lambda row: -1.0 if row["lam"] is None else row["lam"])
+
+
+def front_chart(shown: Sequence[Series], statics: Sequence[Run], baselines: Sequence[str]) -> go.Figure:
+    """Return the points of each series, which can be clicked, with their Pareto front, static networks and baselines."""
+    figure = go.Figure()
+    colors = {series.name: LINES[index % len(LINES)] for index, series in enumerate(shown)}
+    for run in statics:
+        _static(figure, run, first=run is statics[0])
+    for series in shown:
+        measured = min((run for run in series.runs if run.figures.get("baselines")), key=lambda run: run.seed, default=None)
+        for name in baselines:
+            if measured:
+                _baseline(figure, name, measured, colors[series.name])
+    for series in shown:  # on top, where they can be clicked
+        for seed, runs in series.seeds.items():
+            _front(figure, series.name, rows_of(runs), colors[series.name], first=seed == min(series.seeds))
+    frame(figure, HEIGHT)
+    figure.update_layout(hovermode="closest", clickmode="event+select")
+    figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero", tickformat="~s")
+    return figure.update_yaxes(title="Test accuracy", tickformat=".0%")
+
+
+def compared_chart(runs: Sequence[Run]) -> go.Figure:
+    """Return accuracy against multiply-adds on test images: a line for each run with several λ, a mark for each other run."""
+    figure = go.Figure()
+    for index, run in enumerate(runs):
+        rows = sorted(run.figures.get("test", []), key=lambda row: float(row["macs_mean"]))
+        style = line_style(index)
+        figure.add_scatter(
+            x=[row["macs_mean"] for row in rows],
+            y=[row["accuracy"] for row in rows],
+            name=run.name,
+            mode="lines+markers" if len(rows) > 1 else "markers",
+            line=style,
+            marker={"size": 7 if len(rows) > 1 else 11, "symbol": MARKS[index % len(MARKS)], "color": style["color"]},
+            text=[_figures(row) for row in rows],
+            hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+        )
+    frame(figure, COMPARED_HEIGHT)
+    figure.update_layout(showlegend=True)
+    figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero")
+    return figure.update_yaxes(title="Test accuracy", tickformat=".0%")
+
+
+def along_lam_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Return one run's accuracy and cost share against λ."""
+    figure = go.Figure()
+    lams = [row["lam"] for row in rows]
+    lines = {"Accuracy": [row["accuracy"] for row in rows], "Cost, as a share of the static network’s": list(map(mean_cost_share, rows))}
+    for index, (name, values) in enumerate(lines.items()):
+        line = {"color": LINES[index], "width": 2, "dash": DASHES[index]}
+        figure.add_scatter(x=lams, y=values, name=name, mode="lines+markers", line=line)
+    frame(figure, RUN_HEIGHT, "Test images, for each λ")
+    figure.update_layout(hovermode="x unified")
+    figure.update_xaxes(title="λ", range=[0, 1])
+    return figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+
+
+def _front(figure: go.Figure, name: str, rows: Sequence[Mapping[str, Any]], color: str, *, first: bool) -> None:
+    corners = hull([ParetoPoint(row["macs_mean"], row["accuracy"]) for row in rows])
+    figure.add_scatter(
+        x=[corner.cost for corner in corners],
+        y=[corner.accuracy for corner in corners],
+        mode="lines",
+        line={"color": color, "width": 2},
+        name=name,
+        legendgroup=name,
+        showlegend=first,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[row["macs_mean"] for row in rows],
+        y=[row["accuracy"] for row in rows],
+        mode="markers",
+        marker={"color": color, "size": 9},
+        customdata=[[row["run"], -1 if row["lam"] is None else row["lam"]] for row in rows],
+        text=[f"{row['run']}<br>{_figures(row)}" for row in rows],
+        hovertemplate="%{text}<extra></extra>",
+        name=name,
+        legendgroup=name,
+        showlegend=False,
+    )
+
+
+def _baseline(figure: go.Figure, name: str, run: Run, color: str) -> None:
+    """Draw one baseline of one run. Its costs are stored as shares of the run's static network."""
+    macs = run.figures["test"][0]["macs_static"]
+    corners = hull([ParetoPoint(**point) for point in run.figures["baselines"].get("test", {}).get(name, [])])
+    if not corners:
+        return
+    style = BASELINES[name]
+    figure.add_scatter(
+        x=[corner.cost * macs for corner in corners],
+        y=[corner.accuracy for corner in corners],
+        mode="lines+markers",
+        line={"color": color, "width": 1, "dash": style["dash"]},
+        marker={"symbol": style["symbol"], "size": 6},
+        opacity=0.75,
+        name=f"{run.name}: {name}",
+        hoverinfo="skip",  # so that a click where it meets a network's point goes to that point
+    )
+
+
+def _static(figure: go.Figure, run: Run, *, first: bool) -> None:
+    row = run.figures["test"][0]
+    figure.add_scatter(
+        x=[row["macs_mean"]],
+        y=[row["accuracy"]],
+        mode="markers",
+        marker={"symbol": "square-open", "size": 10, "color": SOFT, "line": {"width": 2}},
+        customdata=[[run.name, -1]],
+        text=[f"{run.name}<br>{_figures(row)}"],
+        hovertemplate="%{text}<extra></extra>",
+        name="static networks",
+        legendgroup="static networks",
+        showlegend=first,
+    )
+
+
+def _figures(row: Mapping[str, Any]) -> str:
+    """Return accuracy and cost at one λ in words."""
+    at = "" if row["lam"] is None else f"λ = {row['lam']:g}: "
+    cost = f"{counted(row['macs_mean'])} multiply-adds, {percent(mean_cost_share(row))} of the static network"
+    return f"{at}{row['accuracy']:.1%} at {cost}"

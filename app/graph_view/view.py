@@ -1,0 +1,214 @@
+"""Assemble what the browser is sent about one image, once for all λ. Loads without torch and without streamlit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.graph_view.facts import NodeFacts
+from app.graph_view.folding import Folded
+from app.graph_view.layout import Layout, strip_cells
+from app.graph_view.payload import Comparison, Drawing, DrawnNode, ForcedState, Interval, View
+from app.wording import Forced, clock, counted, headline, percent, scaled, time_comparison, timing_note
+from core.graph.node import Node
+from core.scale import SLIDER_STEPS, lam_at
+
+if TYPE_CHECKING:
+    from core.explain.predict import LamSweep, Trace
+
+FULL = 2.0  # scale from which a channel's cell has the full colour
+TOP = 5  # classes that the answer lists
+DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """What a person chose: the slider's start, expanded groups, a link, what to compare with, the selected node, nodes forced on (True)
+    or off, whether another view stands beside this one; and the image's class, where it is known.
+    """
+
+    start_lam: float | None = None
+    expanded: tuple[str, ...] = ()
+    link: str | None = None
+    compared_with: LamSweep | View | None = None
+    selected: str | None = None
+    forced: Mapping[str, bool] = field(default_factory=dict)
+    side_by_side: bool = False
+    true_label: str | None = None
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds that an image takes on each interval of λ, and that the static network takes."""
+
+    gated: Sequence[float]
+    static: float
+
+
+def view_of(
+    nodes: Sequence[Node],
+    shown: Sequence[Node],
+    layout: Layout,
+    sweep: LamSweep,
+    times: Times,
+    lam: float | None,
+    has_slider: bool,
+    facts: Mapping[str, NodeFacts],
+    options: ViewOptions | None = None,
+) -> View:
+    """Return the view of one image. `shown` are the nodes as they are drawn, some of them folded."""
+    options = options or ViewOptions()
+    forced = {name: _state(runs) for name, runs in options.forced.items()}
+    static, reference = sweep.reference.macs_static, sweep.reference
+    widest = max(reference.macs, static, 1, *(trace.macs for trace in sweep.traces))
+    scaling = [node.name for node in shown if not isinstance(node, Folded) and node.name in reference.scales]
+    most_accurate = sweep.traces[-1] if has_slider else None
+    intervals: list[Interval] = []
+    for trace, previous, seconds in zip(sweep.traces, [None, *sweep.traces[:-1]], times.gated, strict=True):
+        words = headline(nodes, trace, reference, forced=forced, previous=previous, most_accurate=most_accurate)
+        ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
+        answered = all(math.isfinite(share) for _, share in ranked)
+        intervals.append(
+            {
+                "headline": words,
+                "executed": _executed(shown, trace),
+                "strips": {node.name: _strip(_gates(node, trace), strip_cells(node)) for node in shown if strip_cells(node)},
+                "chosen": {node.name: _listed(trace.controls[node.name].chosen) for node in shown if node.kind == "control"},
+                "scales": {name: scaled(trace.scales[name]) for name in scaling},
+                "label": trace.label if answered else "no answer",
+                "probabilities": [(name, share, percent(share)) for name, share in ranked] if answered else [],
+                "macs": counted(trace.macs),
+                "bar": trace.macs / widest,
+                "cost_share": percent(trace.cost_share),
+                "time": clock(seconds),
+                "time_comparison": time_comparison(seconds, times.static) if _gated(nodes) else "",
+            }
+        )
+    return {
+        "layout": _drawing(layout, scaling),
+        "live": True,
+        "pinned": False,
+        "side_by_side": options.side_by_side,
+        "expanded": list(options.expanded),
+        "selected": options.selected,
+        "link": options.link,
+        "start_lam": options.start_lam,
+        "last_step": SLIDER_STEPS - 1,
+        "has_slider": has_slider,
+        "lam": lam,
+        "gated": _gated(nodes),
+        "forced": _forced(shown, options.forced),
+        "true_label": options.true_label,
+        "starts": sweep.starts,
+        "intervals": intervals,
+        "thresholds": sweep.thresholds,
+        "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
+        "facts": dict(facts),
+        "static": {"macs": counted(static), "bar": static / widest, "time": clock(times.static)},
+        "timing_note": timing_note(times.gated),
+        "comparison": None if options.compared_with is None else _comparison(shown, options.compared_with),
+    }
+
+
+def pinned(view: View, step: int) -> View:
+    """Return the view as it is at one step of the slider, to stand still beside another."""
+    moves = view["has_slider"]
+    interval = max(index for index, start in enumerate(view["starts"]) if start <= step) if moves else 0
+    return {
+        **view,
+        "live": False,
+        "pinned": True,
+        "side_by_side": True,
+        "start_lam": None,
+        "has_slider": False,
+        "lam": lam_at(step) if moves else view["lam"],
+        "starts": [0],
+        "intervals": [view["intervals"][interval]],
+        "thresholds": [],
+        "scores": {name: [rows[step if moves else 0]] for name, rows in view["scores"].items()},
+        "comparison": None,
+    }
+
+
+def _drawing(layout: Layout, scaling: Sequence[str]) -> Drawing:
+    nodes: list[DrawnNode] = []
+    for node in layout["nodes"]:
+        nodes.append({**node, "cost": counted(node["macs"]), "scales": node["name"] in scaling})
+    return {"width": layout["width"], "height": layout["height"], "nodes": nodes, "edges": layout["edges"]}
+
+
+def _gated(nodes: Sequence[Node]) -> bool:
+    return any(node.kind == "control" for node in nodes)
+
+
+def _state(runs: bool) -> Forced:
+    return "on" if runs else "off"
+
+
+def _forced(shown: Sequence[Node], forced: Mapping[str, bool]) -> dict[str, ForcedState]:
+    """Say how the drawn nodes are forced: "some" where the blocks of a folded node differ."""
+    found: dict[str, ForcedState] = {}
+    for node in shown:
+        members = node.members if isinstance(node, Folded) else (node.name,)
+        blocks = node.blocks if isinstance(node, Folded) else members
+        states = {forced[name] for name in members if name in forced}
+        if states:
+            found[node.name] = "some" if len(states) > 1 or not forced.keys() >= set(blocks) else _state(states.pop())
+    return found
+
+
+def _comparison(shown: Sequence[Node], other: LamSweep | View) -> Comparison:
+    """Return what to compare with. Nodes are compared only where a pinned view's network has the same ones."""
+    if isinstance(other, dict):
+        same = {node["name"] for node in other["layout"]["nodes"]} == {node.name for node in shown}
+        return {
+            "title": "In the pinned view",
+            "starts": other["starts"],
+            "intervals": [
+                {"executed": one["executed"] if same else None, "label": one["label"], "cost_share": one["cost_share"]}
+                for one in other["intervals"]
+            ],
+        }
+    return {
+        "title": "With nothing forced",
+        "starts": other.starts,
+        "intervals": [
+            {
+                "executed": _executed(shown, trace),
+                "label": trace.label,
+                "cost_share": percent(trace.cost_share),
+            }
+            for trace in other.traces
+        ],
+    }
+
+
+def _executed(shown: Sequence[Node], trace: Trace) -> list[str]:
+    """Return the drawn nodes that ran; a folded node counts if its last member ran."""
+    ran = set(trace.executed)
+    return [node.name for node in shown if (node.members[-1] if isinstance(node, Folded) else node.name) in ran]
+
+
+def _gates(node: Node, trace: Trace) -> float | list[float]:
+    """Return what a node's strip shows: how far its channels are open, or which of its blocks ran."""
+    if isinstance(node, Folded):
+        return [FULL * (name in trace.executed) for name in node.blocks]
+    return trace.gates[node.name]
+
+
+def _strip(gates: float | list[float], count: int) -> str:
+    """Return a digit for each cell: 0 where all its channels are closed, else 1 to 9 by the mean of their scales."""
+    values = gates if isinstance(gates, list) else [gates]
+    size = -(-len(values) // count)
+    means = [sum(cell) / len(cell) for cell in (values[start : start + size] for start in range(0, len(values), size))]
+    return "".join("0" if mean <= 0 else str(min(9, 1 + round(8 * mean / FULL))) for mean in means)
+
+
+def _listed(chosen: str | list[str] | None) -> list[str]:
+    return [chosen] if isinstance(chosen, str) else list(chosen or [])
+
+
+def _rounded(row: list[float] | None) -> list[float] | None:
+    return None if row is None else [round(value, DECIMALS) for value in row]

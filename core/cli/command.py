@@ -1,0 +1,57 @@
+"""How commands read their words and print their help: earlier spellings of options, and the choices of `train`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typer.core import TyperCommand
+
+from core.cli.settings import PARTS
+
+EARLIER = {"--targets": "--budgets", "--target": "--budget", "--also": "--variant"}
+WORDS = "core.cli.words"  # the words of the command line, kept in the context
+
+
+class Command(TyperCommand):
+    """A command that also takes the earlier spellings of its options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        own = {spelling for parameter in self.params for spelling in parameter.opts}
+        ctx.meta[WORDS] = words = [_current(word, own) for word in args]
+        return super().parse_args(ctx, list(words))
+
+
+class TrainCommand(Command):
+    """The command whose help lists every component and every option that `--set` takes."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; of a component that the command line names, none of its alternatives."""
+        super().format_help(ctx, formatter)
+        named, _, _ = self.make_parser(ctx).parse_args(args=list(ctx.meta[WORDS]))
+        _write_choices(formatter, named)
+
+
+def _current(word: str, own: set[str]) -> str:
+    """Return an option's current spelling where it is one of the command's own, and any other word as it is."""
+    option, equals, value = word.partition("=")
+    current = EARLIER.get(option, option)
+    return f"{current}{equals}{value}" if current in own else word
+
+
+def _write_choices(formatter: Any, named: Mapping[str, Any]) -> None:
+    """Write each component and the training with their options. Raises ConfigError for an unknown name."""
+    from core.choices import choice, choices, options
+    from core.config import Training
+
+    for part, kind in PARTS.items():
+        for one in [choice(kind, named[part])] if named.get(part) else choices(kind):
+            with formatter.section(f"{part.capitalize()} {one.name}"):
+                formatter.write_text(one.summary)
+                _write_options(formatter, part, one.options)
+    with formatter.section("Training"):
+        _write_options(formatter, "training", options(Training))
+
+
+def _write_options(formatter: Any, part: str, rows: Any) -> None:
+    if rows:
+        formatter.write_dl([(f"{part}.{row.name}", f"{row.help}  [{row.values}; default: {row.default_text}]") for row in rows])

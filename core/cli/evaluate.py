@@ -1,0 +1,120 @@
+"""`evaluate`: measure a network on the images of its dataset."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from core.cli.options import AsJson, Database, Lam, RunName, SplitName, opened
+from core.cli.output import bar, cost_cells, lam_text, print_json, print_table
+from core.evaluation.budget import lam_of_run
+from core.registry import ConfigError
+
+if TYPE_CHECKING:
+    from core.explain.model import Model
+    from core.graph.policy import Policy
+    from core.store import Run
+
+PolicyName = Literal["greedy", "random", "open"]
+SCORES = ("accuracy", "f1", "precision", "recall")
+
+
+def evaluate(
+    run: RunName,
+    split: SplitName = "val",
+    lam: Lam = None,
+    grid: Annotated[int | None, typer.Option(min=2, help="Number of values of λ, evenly spaced from 0 to 1.")] = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(help="Instead of λ: mean costs to spend, as shares of the static network's, separated by commas."),
+    ] = None,
+    policy: Annotated[
+        PolicyName, typer.Option(help="How gates are set: by their scores (greedy), at random, or all open without scaling.")
+    ] = "greedy",
+    rate: Annotated[float, typer.Option(min=0, max=1, help="With --policy random: probability of the more expensive option.")] = 0.5,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="With --policy random: seed of the gates.")] = 0,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure accuracy, F1, cost and routes on a run's images.
+
+    A run that serves every λ is measured at 11 values of λ unless an option chooses others.
+    """
+    from core.evaluation.evaluate import evaluations
+    from core.explain.model import load_model
+
+    store = opened(db)
+    model = load_model(store, run)
+    _check(model, {"--grid": grid, "--lam": lam, "--budgets": budgets}, policy)
+    shares = [] if budgets is None else [_budget(word) for word in budgets.split(",")]
+    lams = _lams(model, store.runs.get(run), lam, grid, shares)
+    with bar() as progress:
+        task = progress.add_task("reading", total=1.0)
+        data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
+        data.check(model.image, model.classes)
+        part = data.val if split == "val" else data.test
+        progress.update(task, description="evaluating", total=len(part) * len(lams), completed=0)
+        settings = [(at, _policy(policy, rate, seed)) for at in lams]
+        rows: list[dict[str, Any]] = [
+            one.to_json() for one in evaluations(model.graph, part, settings, lambda done: progress.advance(task, done))
+        ]
+    for row, share in zip(rows, shares, strict=False):
+        row["budget"] = share
+    if as_json:
+        print_json(rows)
+        return
+    _print_rows(rows, f"{model.run}: {split} split, {len(part)} images")
+
+
+def _check(model: "Model", given: dict[str, Any], policy: PolicyName) -> None:
+    """Raise ConfigError for options that cannot go together, or that the network does not serve."""
+    chosen = [option for option, value in given.items() if value is not None]
+    if len(chosen) > 1:
+        raise ConfigError(f"{' and '.join(chosen)} cannot be combined: give one of them")
+    if chosen and chosen != ["--lam"] and not model.graph.tradeoff.every_lam:
+        raise ConfigError(f"{chosen[0]} needs a run that serves every λ, and {model.run} does not: leave it out")
+    if policy == "random" and any(control.decides == "each" for control in model.graph.controls):
+        raise ConfigError(
+            f"--policy random draws gates of 0 or 1, and those of {model.run} also scale: "
+            f"`python -m core report {model.run}` compares it with random gates that scale alike"
+        )
+
+
+def _lams(model: "Model", run: "Run", lam: float | None, grid: int | None, budgets: list[float]) -> list[float | None]:
+    """Return the values of λ to evaluate at. Raises ConfigError and GraphError."""
+    from core.explain.predict import resolve_lam
+
+    if budgets:
+        return [lam_of_run(run, budget) for budget in budgets]
+    if lam is None and model.graph.tradeoff.every_lam:
+        points = grid or 11
+        return [resolve_lam(model, step / (points - 1)) for step in range(points)]
+    return [resolve_lam(model, lam)]
+
+
+def _policy(name: PolicyName, rate: float, seed: int) -> "Policy":
+    import torch
+
+    from core.graph.policy import Greedy, Open, Random
+
+    choices: dict[str, Policy] = {"greedy": Greedy(), "open": Open(), "random": Random(rate, torch.Generator().manual_seed(seed))}
+    return choices[name]
+
+
+def _budget(word: str) -> float:
+    """Return one number of --budgets. Raises ConfigError."""
+    try:
+        return float(word)
+    except ValueError:
+        raise ConfigError(f"--budgets: {word!r} is not a number; write 0.55 for 55% of the static network's cost") from None
+
+
+def _print_rows(rows: list[dict[str, Any]], title: str) -> None:
+    budgets = any("budget" in row for row in rows)
+    headings = ("λ", "accuracy", "F1", "precision", "recall", "multiply-adds", "share of static")
+    table = Table(*headings, *(["budget"] if budgets else []), "shares of the routes", title=title)
+    for row in rows:
+        routes = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
+        budget = [f"{row['budget']:.1%}"] if budgets else []
+        table.add_row(lam_text(row["lam"]), *(f"{row[name]:.4f}" for name in SCORES), *cost_cells(row), *budget, routes)
+    print_table(table)

@@ -1,0 +1,88 @@
+"""The configuration that a command's options describe."""
+
+import json
+import shlex
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from core.config import RunConfig, Training, run_config
+from core.evaluation.series import APART
+from core.methods import DistillingMethod
+from core.registry import ConfigError, Kind, choose, component
+
+if TYPE_CHECKING:
+    from core.graph.graph import Graph
+
+PARTS: dict[str, Kind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
+
+
+def settings(pairs: list[str] | None, **chosen: str) -> dict[str, dict[str, Any]]:
+    """Return the names of the `chosen` components and the `part.option=value` pairs, by part. Raises ConfigError.
+
+    A value is text where the option is known to take text; otherwise it is read as JSON where it is JSON.
+    """
+    parts: dict[str, dict[str, str]] = {part: {"name": chosen[part]} if part in chosen else {} for part in PARTS} | {"training": {}}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        part, dot, option = name.partition(".")
+        if not equals or not dot or part not in parts:
+            raise ConfigError(f"--set {pair}: write it as part.option=value, where part is one of {', '.join(parts)}")
+        parts[part][option] = value
+    known = {part: component(PARTS[part], parts[part]["name"]) for part in chosen} | {"training": Training}
+    texts = {(part, name) for part, options in known.items() for name, field in options.model_fields.items() if field.annotation is str}
+    return {
+        part: {option: value if (part, option) in texts else _read(value) for option, value in options.items()}
+        for part, options in parts.items()
+    }
+
+
+def configuration(
+    architecture: str, dataset: str, method: str, lam: float | None, epochs: int | None, seed: int, pairs: list[str] | None
+) -> RunConfig:
+    """Return the configuration that a command's options describe. Raises ConfigError."""
+    parts = settings(pairs, architecture=architecture, dataset=dataset, method=method)
+    training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
+    config = run_config(**parts | {"training": training}, lam=lam)
+    if isinstance(config.method, DistillingMethod) and config.method.teacher and not config.method.distillation_weight:
+        raise ConfigError("method.teacher has no effect: set method.distillation_weight above 0 as well, for example to 1")
+    return config
+
+
+def untrained(architecture: str, dataset: str, pairs: list[str] | None) -> "Graph":
+    """Return an architecture with random weights for a dataset's images. Raises ConfigError."""
+    parts = settings(pairs, architecture=architecture, dataset=dataset)
+    refuse_unused(architecture, parts["method"] | parts["training"])
+    shape: Any = choose("architectures", parts["architecture"])
+    source: Any = choose("datasets", parts["dataset"])
+    image, classes = source.outline()
+    graph: Graph = shape.build(image, len(classes), every_lam=True)
+    return graph
+
+
+def refuse_unused(what: str, given: Collection[str] | None) -> None:
+    """Raise ConfigError where --set names options that do not apply: a trained run has none, an untrained network no method."""
+    if given:
+        raise ConfigError(
+            f"{what}: --set applies to the architecture and the dataset of a network with random weights, not to {next(iter(given))!r}"
+        )
+
+
+def variant(text: str) -> tuple[str, list[str]]:
+    """Return the name and the settings of a sweep's variant, `NAME: part.option=value …`. Raises ConfigError."""
+    name, colon, pairs = text.partition(":")
+    if not colon or not name.strip() or "/" in name:
+        raise ConfigError(f"--variant {text}: write it as NAME: part.option=value, with spaces between several settings")
+    if name.strip() in APART:
+        raise ConfigError(f"--variant {text}: the name {name.strip()} is reserved for series of a sweep; choose something else")
+    try:
+        return name.strip(), shlex.split(pairs)
+    except ValueError as error:
+        raise ConfigError(f"--variant {text}: {error}") from None
+
+
+def _read(value: str) -> Any:
+    """Return a value as JSON, or the text itself where it is not JSON."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

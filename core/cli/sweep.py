@@ -1,0 +1,86 @@
+"""`sweep`: train several networks that belong together."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, Settings, opened
+from core.cli.output import NOTHING, bar, cost_cells, lam_text, print_json, print_table
+from core.cli.settings import configuration, settings, variant
+from core.config import RunConfig, read_lams, read_seeds
+from core.registry import ConfigError
+from core.store import Run
+
+
+def sweep(
+    architecture: ArchitectureName,
+    name: Annotated[str, typer.Option(help="Name of the sweep; the same name continues an unfinished one.")],
+    dataset: DatasetName = "cluttered_digits",
+    method: MethodName = "d2nn",
+    lams: Annotated[
+        str, typer.Option(help="Values of λ, separated by commas; 'every' stands for one network that serves every λ.")
+    ] = "every",
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
+    epochs: Epochs = None,
+    statics: Annotated[
+        bool,
+        typer.Option("--statics", help="Also train every path as a static network; with --method static, train only those."),
+    ] = False,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option("--variant", metavar="NAME: PART.OPTION=VALUE …", help="Add a variant with other options; may be repeated."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of runs trained at the same time.")] = 1,
+    sets: Settings = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train networks for several values of λ and several seeds. After Ctrl-C, the same command continues the sweep.
+
+    `python -m core train --help` lists every option that --set takes.
+    """
+    from core.training.sweep import enlist, planned, static_paths
+    from core.training.sweep import sweep as train_all
+
+    asked = [variant(text) for text in variants or []]
+    if any("seed" in settings(pairs)["training"] for pairs in (sets, *(more for _, more in asked))):
+        raise ConfigError("training.seed: give the seeds of a sweep with --seeds")
+    config = configuration(architecture, dataset, method, None, epochs, 0, sets)
+    plans = planned(config, read_lams(lams), read_seeds(seeds))
+    if statics:  # a static network of the most expensive path is one of them
+        plans = (plans if config.gated else []) + static_paths(config, read_seeds(seeds))
+    varied: dict[str, list[RunConfig]] = {}
+    seen = [config]
+    for title, more in asked:
+        other = configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])
+        if other in seen or title in varied:
+            raise ConfigError(f"--variant {title}: it is the same as another variant of the sweep")
+        seen.append(other)
+        varied[title] = planned(other, read_lams(lams) if other.gated else (None,), read_seeds(seeds))
+    store = opened(db)
+    runs = enlist(store, plans, name, varied)
+    with bar() as progress:
+        tasks = [progress.add_task(run.name, total=run.epochs) for run in runs]
+        for now in train_all(store, runs, jobs):
+            for task, run in zip(tasks, now, strict=True):
+                progress.update(task, completed=run.epoch, description=f"{run.name} ({run.state})")
+            runs = now
+    if as_json:
+        print_json([{"id": run.id, "run": run.name, "state": run.state, "error": run.error, "figures": run.figures} for run in runs])
+    else:
+        _print_runs(runs, name)
+    if any(run.state == "failed" for run in runs):
+        raise typer.Exit(1)
+
+
+def _print_runs(runs: list[Run], name: str) -> None:
+    table = Table("run", "state", "λ", "test accuracy", "multiply-adds", "share of static", title=name)
+    for run in runs:
+        for row in run.figures.get("test", []):
+            macs, share = cost_cells(row)
+            own = share if run.gated else NOTHING  # a static network's share is of itself
+            table.add_row(run.name, run.state, lam_text(row["lam"]), f"{row['accuracy']:.4f}", macs, own)
+        if not run.figures.get("test"):
+            table.add_row(run.name, run.state, lam_text(run.lam), NOTHING, NOTHING, run.error or NOTHING)
+    print_table(table)

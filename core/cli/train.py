@@ -1,0 +1,68 @@
+"""`train`: train one network."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, Settings, opened
+from core.cli.output import bar, console, cost_cells, lam_text, print_json, print_table
+from core.cli.settings import configuration
+from core.errors import UserError
+from core.store import Run, Store
+
+
+def train(
+    architecture: ArchitectureName,
+    dataset: DatasetName = "cluttered_digits",
+    method: MethodName = "d2nn",
+    lam: Annotated[
+        float | None, typer.Option(help="λ, from 0 (cheap) to 1 (accurate); without it, one network is trained for every λ.")
+    ] = None,
+    epochs: Epochs = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    sets: Settings = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run (optional; generated if empty).")] = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network and keep it as a run. Ctrl-C stops the training; `resume` continues it.
+
+    The sections below list what can be trained and every option that --set takes. With --dataset NAME or --method NAME
+    beside --help, only the options of that dataset or method are listed.
+    """
+    config = configuration(architecture, dataset, method, lam, epochs, seed, sets)
+    store = opened(db)
+    run = store.runs.create(config.record(), name=name)
+    try:
+        train_run(store, run, as_json=as_json)
+    except UserError:
+        if store.checkpoints.latest(run.id) is None:  # nothing was trained: the name is free again for the corrected command
+            store.runs.purge(run.id)
+        raise
+
+
+def train_run(store: Store, run: Run, *, as_json: bool) -> None:
+    """Train a run to its end, with a progress bar, and print its test figures. Raises UserError."""
+    from core.evaluation.report import warnings
+    from core.training.worker import work
+
+    notices = console(errors=True)
+    notices.print(f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {run.name}` continues it.")
+    with bar() as progress:
+        task = progress.add_task("starting", total=1.0)
+        done = work(store, run.id, lambda what, share: progress.update(task, description=what, completed=share))
+    if as_json:
+        print_json(
+            {"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.metrics.history(done.id)}
+        )
+        return
+    if done.status != "finished":
+        notices.print(f"Stopped at epoch {done.epoch:g} of {done.epochs}.")
+        return
+    table = Table("λ", "accuracy", "F1", "multiply-adds", "share of static", title=f"{done.name}: test split")
+    for row in done.figures["test"]:
+        table.add_row(lam_text(row["lam"]), f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", *cost_cells(row))
+    print_table(table)
+    for sentence in warnings(done):
+        print(sentence)

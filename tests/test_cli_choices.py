@@ -1,0 +1,108 @@
+"""What can be chosen is named on the command line and in its reference, and options' earlier spellings still work."""
+
+from pathlib import Path
+
+import pytest
+
+from core.choices import choice, choices, options
+from core.config import Training
+from core.registry import KINDS, names
+from scripts.cli_reference import TARGET, WIDTH, reference
+from tests.test_cli import call, refused, told, trained
+
+__all__ = ["trained"]  # a fixture
+PARTS = {"architectures": "architecture", "datasets": "dataset", "methods": "method"}
+
+
+def test_list_names_everything_with_its_summary_and_papers() -> None:
+    shown = call("list").stdout
+    for kind in KINDS:
+        for one in choices(kind):
+            assert one.name in shown
+            assert one.summary in shown
+            assert all(paper.url in shown for paper in one.papers)
+    assert "https://arxiv.org/abs/1701.00299" in shown
+    assert "https://arxiv.org/abs/2007.15151" in shown
+
+
+def test_list_as_json_has_the_options_too() -> None:
+    listed = told("list")
+    assert isinstance(listed, dict)
+    assert {kind: [one["name"] for one in there] for kind, there in listed.items()} == {kind: names(kind) for kind in KINDS}
+    (only,) = (one for one in told("list", "methods")["methods"] if one["name"] == "lcnet")
+    assert only["papers"][0]["url"] == "https://arxiv.org/abs/2007.15151"
+    assert {"name": "gates", "values": "image, constant or fixed", "default": "image"}.items() <= only["options"][-1].items()
+
+
+def test_the_help_of_train_names_every_choice_and_every_option() -> None:
+    shown = " ".join(call("train", "--help").stdout.split())
+    for kind in KINDS:
+        for one in choices(kind):
+            assert f"{PARTS[kind].capitalize()} {one.name}:" in shown
+            for option in one.options:
+                assert f"{PARTS[kind]}.{option.name}" in shown
+    for option in options(Training):
+        assert f"training.{option.name}" in shown
+    assert "[integer from 1 to 10000; default: 10]" in shown
+
+
+@pytest.mark.parametrize("words", [("cascade", "--help"), ("--help", "cascade"), ("cascade", "--lam", "0.5", "--help")])
+def test_the_help_of_an_architecture_names_its_options_and_no_other_ones(words: tuple[str, ...]) -> None:
+    shown = call("train", *words).stdout
+    assert "architecture.trunk" in shown
+    assert "architecture.links" not in shown
+    assert all(f"Dataset {name}:" in shown for name in names("datasets"))
+    assert all(f"Method {name}:" in shown for name in names("methods"))
+
+
+def test_the_help_of_a_dataset_and_a_method_leaves_the_others_out() -> None:
+    shown = call("train", "cascade", "--dataset", "folder", "--method=static", "--help").stdout
+    assert "dataset.path" in shown
+    assert "dataset.canvas" not in shown
+    assert "method.route" in shown
+    assert "method.budget_weight" not in shown
+    assert "choose one of cascade" in refused("train", "nothing", "--help")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "option", "values", "default"),
+    [
+        ("architectures", "cascade", "trunk", "list of 1 to 64 integers from 1 to 4096", "[8,16,32,64]"),
+        ("architectures", "hierarchy", "tree", "list of lists of integers, each at least 0", "[]"),
+        ("architectures", "lc_resnet", "layers", "true or false", "true"),
+        ("architectures", "lc_resnet", "layer_gate_lr", "number, above 0, at most 1", "0.1"),
+        ("methods", "d2nn", "controller_holdout", "number, at least 0, below 1", "0.1"),
+        ("methods", "static", "route", "list of texts", "[]"),
+        ("methods", "static", "teacher", "text", "empty"),
+        ("datasets", "mnist", "limit", "integer, at least 1, or null", "null"),
+        ("datasets", "faces", "source", "embedded or full", "embedded"),
+    ],
+)
+def test_an_option_says_which_values_it_takes(kind: str, name: str, option: str, values: str, default: str) -> None:
+    (found,) = (one for one in choice(kind, name).options if one.name == option)  # type: ignore[arg-type]
+    assert (found.values, found.default_text) == (values, default)
+    assert found.help
+
+
+def test_the_reference_of_the_command_line_is_up_to_date() -> None:
+    assert TARGET.read_text(encoding="utf-8") == reference(), "run `python -m scripts.cli_reference`"
+
+
+def test_the_reference_shows_current_spellings_in_short_lines() -> None:
+    page = reference()
+    assert "`--budgets <str>`" in page
+    assert "--targets" not in page
+    assert max(map(len, page.splitlines())) <= WIDTH
+
+
+def test_earlier_spellings_of_options_still_work_and_are_hidden(trained: str, tmp_path: Path) -> None:
+    rows = told("evaluate", "faces", "--grid", 3, "--db", trained)
+    assert isinstance(rows, list)
+    share = rows[-1]["macs_mean"] / rows[-1]["macs_static"]
+    assert told("evaluate", "faces", "--targets", share, "--db", trained) == told("evaluate", "faces", "--budgets", share, "--db", trained)
+    assert told("evaluate", "faces", f"--targets={share}", "--db", trained)[0]["budget"] == share
+    assert "out of reach" in refused("predict", "faces", tmp_path / "x.png", "--target", 9, "--db", trained)
+    assert "--variant a: x='b" in refused("sweep", "cascade", "--dataset", "faces", "--name", "s", "--also", "a: x='b", "--db", trained)
+    for command, old in (("evaluate", "--targets"), ("predict", "--target"), ("sweep", "--also")):
+        assert old not in call(command, "--help").stdout
+    assert "No such option" in call("train", "cascade", "--targets", "1").stderr
