@@ -1,7 +1,7 @@
 """Mobile: inverted residual blocks without gates (Sandler et al., MobileNetV2, CVPR 2018, arXiv 1801.04381).
 
-A block expands its channels by a 1×1 convolution, filters each of them by a 3×3 convolution of its own (depthwise) and projects them back by
-another 1×1 convolution. Its input is added where the stride is 1 and the number of channels stays.
+A block expands its channels by a 1×1 convolution, filters each of them by a 3×3 convolution of its own (depthwise) and projects them back
+by another 1×1 convolution. Its input is added where the stride is 1 and the number of channels stays.
 
 Differs from the paper:
 - The activation is ReLU unless `activation` is relu6, and there is no dropout.
@@ -47,7 +47,7 @@ class Mobile(Architecture):
         return None
 
     def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Rename weights of this shape, `block1.expand.conv.weight` and so on, or torchvision's of MobileNetV2, `features.1.conv.0.0.weight`.
+        """Rename weights of this shape, `block1.expand.conv.weight` and so on, or torchvision's, `features.1.conv.0.0.weight` and so on.
 
         The first convolution absorbs the colours that torchvision's weights expect (see imagenet.py).
         """

@@ -66,12 +66,13 @@ class Member(BaseModel):
         """Build the member with random weights."""
         if self.onnx is not None:
             file = self.onnx
-            return MemberNetwork(self.image, OnnxNetwork(file.size, file.macs, classes, file.low, file.high, file.output), file.macs, classes)
+            network = OnnxNetwork(file.size, file.macs, classes, file.low, file.high, file.output)
+            return MemberNetwork(self.image, network, file.macs, classes)
         assert self.architecture is not None
         graph = self.architecture.build(self.image, classes)
         named = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}
-        network = static_network(graph, graph.reference | columns(graph.nodes, named))
-        return MemberNetwork(self.image, network, static_macs(network), classes)
+        static = static_network(graph, graph.reference | columns(graph.nodes, named))
+        return MemberNetwork(self.image, static, static_macs(static), classes)
 
 
 class MemberNetwork(nn.Module):
@@ -116,6 +117,15 @@ class ModelCascade(Architecture):
     combine: Literal["last", "mean"] = Field(
         "last", title="Answer", description="The last member's that ran, or the mean of all that ran, with weights fitted on holdout images"
     )
+    unseen: Literal["holdout", "validation"] = Field(
+        "holdout",
+        title="Images for the controllers",
+        description="Images that no member was trained on: a part of the training images, or half of the validation images",
+    )
+    unseen_fraction: float = Field(
+        0.1, gt=0, lt=1, title="Holdout fraction", description="holdout: fraction of the training images that the members left out"
+    )
+    unseen_seed: int = Field(0, ge=0, lt=2**31, title="Holdout seed", description="holdout: seed that chose them, that of the members")
     hidden: int = Field(32, ge=1, le=1024, title="Hidden units", description="Hidden units of each controller")
 
     @property

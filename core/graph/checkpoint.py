@@ -83,13 +83,18 @@ def begin_with(state: bytes, graph: Graph, own_weights: OwnWeights = dict) -> se
     return set(parameters.values()) - {node for name, node in parameters.items() if name not in fitting}
 
 
-def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
-    """Weights by their names here."""
+def read_tensors(state: bytes) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, or of weights that PyTorch saved, by name. Raises CheckpointError."""
     try:
         tensors = load(state)
     except SafetensorError:
         tensors = _saved_by_torch(state)
-    tensors = {name.removeprefix("module."): value for name, value in tensors.items()}  # of a training on several GPUs
+    return {name.removeprefix("module."): value for name, value in tensors.items()}  # of a training on several GPUs
+
+
+def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
+    """Weights by their names here."""
+    tensors = read_tensors(state)
     if any(name.startswith("graph.") for name in tensors):
         return {_current(name.removeprefix("graph.")): value for name, value in tensors.items()}
     return own_weights(tensors)

@@ -1,5 +1,8 @@
 """Training images that only the controllers learn from, so that they know what to expect of images the modules have not fitted."""
 
+import torch
+from torch import Generator, Tensor
+
 from core.registry import ConfigError
 
 
@@ -16,3 +19,10 @@ def reserved(fraction: float, count: int, batches: int, bag: int = 1) -> int:
             f"lower {lower}, or raise training.batch_size"
         )
     return kept
+
+
+def holdout_rows(count: int, kept: int, seed: int) -> Tensor:
+    """Return the numbers of the `kept` training images of `count` that a seed reserves, (count,) bool."""
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[torch.randperm(count, generator=Generator().manual_seed(seed))[:kept]] = True
+    return chosen

@@ -1,6 +1,5 @@
 """What is made of several networks' answers: features for a controller, and a weighted mean."""
 
-from collections.abc import Sequence
 from itertools import combinations
 
 import torch

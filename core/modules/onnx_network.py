@@ -171,9 +171,9 @@ def _dims(tensor: TensorProto) -> Sequence[int]:
     return numpy_helper.to_array(tensor).shape
 
 
-def _dtype(session: onnxruntime.InferenceSession) -> type[np.floating[Any]]:
-    kinds = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
-    return kinds[session.get_inputs()[0].type]
+def _dtype(session: onnxruntime.InferenceSession) -> np.dtype[Any]:
+    kinds = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
+    return np.dtype(kinds[session.get_inputs()[0].type])
 
 
 def _names(session: onnxruntime.InferenceSession, classes: int) -> tuple[str, ...]:

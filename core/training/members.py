@@ -5,7 +5,7 @@ Published weights tell their own architecture: torchvision's ResNets and MobileN
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,15 +15,15 @@ from torch import Tensor
 from core.architectures import Architecture
 from core.architectures.lc_resnet import IMAGENET, LCResNet
 from core.architectures.mobile import Mobile, Stage
-from core.architectures.model_cascade import Member, MemberNetwork, OnnxFile
+from core.architectures.model_cascade import Member, OnnxFile
 from core.config import RunConfig, run_config
 from core.datasets import Dataset
-from core.graph.checkpoint import CheckpointError, begin_with, read_tensors
+from core.graph.checkpoint import CheckpointError, read_tensors
 from core.graph.graph import Graph
 from core.methods.static import Static
 from core.modules.onnx_network import OnnxError, Output, count_macs, read_signature, recognise_output
 from core.registry import ConfigError
-from core.store.exchange import Header, read_header
+from core.store.exchange import Header, is_exported, read_header
 
 MOBILENET_V2 = ((1, 1, 1), (2, 2, 6), (3, 2, 6), (4, 2, 6), (3, 1, 6), (3, 2, 6), (1, 1, 6))  # blocks, stride, expansion of each stage
 BLOCK = re.compile(r"layer(\d)\.(\d+)\.conv(\d)\.weight")
@@ -31,11 +31,21 @@ BLOCK = re.compile(r"layer(\d)\.(\d+)\.conv(\d)\.weight")
 
 @dataclass(frozen=True)
 class Given:
-    """A member with its weights, named as in the member's network; `trained` is the run that trained it here, if one did."""
+    """A member of a cascade.
+
+    weights  tensors by their names in the member's network
+    macs     multiply-adds for one image
+    trained  the configuration of the run that trained it; None if it was trained elsewhere
+    """
 
     member: Member
     weights: dict[str, Tensor]
+    macs: int
     trained: RunConfig | None = None
+
+    def titled(self, title: str) -> "Given":
+        """Return the member under another name."""
+        return replace(self, member=self.member.model_copy(update={"title": title}))
 
 
 def read_member(
@@ -51,8 +61,8 @@ def read_member(
         content = file.read_bytes()
         if file.suffix == ".onnx":
             return _from_onnx(file, content, image, classes, size, (low, high), output)
-        if file.suffix == ".safetensors" and (header := read_header(file, required=False)) is not None:
-            return _from_run(file, header, content, classes)
+        if is_exported(file):
+            return member_of_run(file.stem, read_header(file), content, classes)
         return _from_published(file, content, image, classes, size)
     except OSError as error:
         raise ConfigError(f"{file} cannot be read ({error.strerror})") from None
@@ -66,16 +76,17 @@ def pack_members(given: Sequence[Given]) -> bytes:
     return save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
 
-def _from_run(file: Path, header: Header, content: bytes, classes: Sequence[str]) -> Given:
+def member_of_run(title: str, header: Header, content: bytes, classes: Sequence[str]) -> Given:
+    """Make a member of a trained run, from what describes it and its weights. Raises ConfigError."""
     config = run_config(**header.config)
     if config.gated:
         raise ConfigError("this network decides per image, but a member has one cost: train its static network (--method static)")
     if tuple(header.classes) != tuple(classes):
         raise ConfigError(f"its classes are {', '.join(header.classes)}, but the dataset's are {', '.join(classes)}")
     route = config.method.route if isinstance(config.method, Static) else ()
-    member = Member(title=_title(file), image=header.image, architecture=config.architecture, route=route)
+    member = Member(title=_title(title), image=header.image, architecture=config.architecture, route=route)
     weights = {name.removeprefix("graph."): tensor for name, tensor in load(content).items() if name.startswith("graph.parts.")}
-    return Given(member, _checked(member, weights, len(classes)), config)
+    return _checked(member, weights, len(classes), config)
 
 
 def _from_published(file: Path, content: bytes, image: Sequence[int], classes: Sequence[str], size: int | None) -> Given:
@@ -85,8 +96,8 @@ def _from_published(file: Path, content: bytes, image: Sequence[int], classes: S
         raise ConfigError(f"it has {known} classes, but the dataset has {len(classes)}: {', '.join(classes[:8])}")
     channels = next(tensor.shape[1] for name, tensor in tensors.items() if name in ("conv1.weight", "features.0.0.weight"))
     side = (size, size) if size else tuple(image[1:])
-    member = Member(title=_title(file), image=(channels, *side), architecture=architecture)
-    return Given(member, _checked(member, architecture.own_weights(tensors), len(classes)))
+    member = Member(title=_title(file.stem), image=(channels, *side), architecture=architecture)
+    return _checked(member, architecture.own_weights(tensors), len(classes))
 
 
 def _from_onnx(
@@ -112,7 +123,7 @@ def _from_onnx(
         output=output or recognise_output(content, taken),
     )
     program = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    return Given(Member(title=_title(file), image=taken, onnx=onnx), {"program": program})
+    return Given(Member(title=_title(file.stem), image=taken, onnx=onnx), {"program": program}, onnx.macs)
 
 
 def _image_of(shape: Sequence[int | None], default: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -167,9 +178,10 @@ def _mobilenet(tensors: Mapping[str, Tensor]) -> Mobile:
     return Mobile(stem=stem, stem_stride=2, stages=tuple(stages), head=head, activation="relu6")
 
 
-def _checked(member: Member, weights: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:
-    """Return the network's own tensors. Raises ConfigError if the weights lack one of its parameters."""
-    network = member.build(classes).network
+def _checked(member: Member, weights: Mapping[str, Tensor], classes: int, trained: RunConfig | None = None) -> Given:
+    """Return the member with its network's own tensors. Raises ConfigError if the weights lack one of its parameters."""
+    built = member.build(classes)
+    network = built.network
     assert isinstance(network, Graph)
     own = network.state_dict()
     lacking = [name for name in own if name.startswith("parts.") and "num_batches" not in name and name not in weights]
@@ -177,8 +189,10 @@ def _checked(member: Member, weights: Mapping[str, Tensor], classes: int) -> dic
     if lacking or strange:
         name = (lacking or strange)[0].removeprefix("parts.")
         raise ConfigError(f"it {'lacks' if lacking else 'has another shape of'} the tensor {name} of its architecture")
-    return {name: weights[name].to(own[name].dtype) for name in own if name in weights and name.startswith("parts.")}
+    kept = {name: weights[name].to(own[name].dtype) for name in own if name in weights and name.startswith("parts.")}
+    return Given(member, kept, built.macs, trained)
 
 
-def _title(file: Path) -> str:
-    return file.stem[:100]
+def _title(name: str) -> str:
+    """Return a node's name: parts of parameters' names are separated by dots, so it has none."""
+    return name.rpartition("/")[2].replace(".", "-")[:100]

@@ -6,10 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from core.architectures.model_cascade import ModelCascade
+from core.config import RunConfig
 from core.datasets import Data, ProgressCallback, Split, no_progress, normalised
 from core.graph.graph import Graph
+from core.methods.holdout import holdout_rows, reserved
 
-BATCH = 100  # images that a frozen node sees at once
+IMAGES_AT_ONCE = 100  # images that a frozen node sees at once
 
 
 class Column(nn.Module):
@@ -34,7 +37,9 @@ def tabulate_graph(graph: Graph, frozen: Sequence[str]) -> Graph:
         columns[name] = Column(start, graph.shapes[name], graph.macs[name])
         start += torch.Size(graph.shapes[name]).numel()
     reference = {control.name: control.options[graph.reference[control.name]] for control in graph.controls}
-    return Graph(graph.nodes, {**graph.parts, **columns}, (start,), reference, graph.tradeoff)
+    table = Graph(graph.nodes, {**graph.parts, **columns}, (start,), reference, graph.tradeoff).to(graph.device)
+    table.prices.copy_(graph.prices)
+    return table
 
 
 @torch.no_grad()
@@ -47,10 +52,28 @@ def tabulate_data(graph: Graph, frozen: Sequence[str], data: Data, report: Progr
         outputs = []
         for name in frozen:
             answers = []
-            for images in torch.split(split.images, BATCH):
+            for images in torch.split(split.images, IMAGES_AT_ONCE):
                 answers.append(graph.parts[name](normalised(images).to(graph.device)).flatten(1))
                 done += len(images)
                 report("computing the members' answers", done / total)
             outputs.append(torch.cat(answers))
         tables[part] = Split(torch.cat(outputs, dim=1), split.labels)
-    return replace(data, **tables)
+    return Data(tables["train"], tables["val"], tables["test"], data.classes)
+
+
+def unseen(config: RunConfig, data: Data) -> Data:
+    """Return the data with only those training images that no frozen node was trained on; as it is if no node is frozen.
+
+    Raises ConfigError if there are too few.
+    """
+    architecture = config.architecture
+    if not isinstance(architecture, ModelCascade):
+        return data
+    if architecture.unseen == "validation":
+        return replace(data, train=_every_second(data.val, 0), val=_every_second(data.val, 1))
+    rows = holdout_rows(len(data.train), reserved(architecture.unseen_fraction, len(data.train), 1), architecture.unseen_seed)
+    return replace(data, train=Split(data.train.images[rows], data.train.labels[rows]))
+
+
+def _every_second(split: Split, first: int) -> Split:
+    return Split(split.images[first::2], split.labels[first::2])

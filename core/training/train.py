@@ -27,6 +27,7 @@ from core.training.assembly import assemble, begin, teacher_of
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
 from core.training.optimizer import optimizer_of, set_rates
+from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
 FINAL_GRID = tuple(step / 10 for step in range(11))
@@ -57,16 +58,22 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, options = config.method, config.training
-    graph = _placed(assemble(config, data.image, len(data.classes)), device)
+    whole = graph = _placed(assemble(config, data.image, len(data.classes)), device)
     optimizer = optimizer_of(graph, options)
+    data = unseen(config, data)
     batches, batch_norm = Batches(config, data, device), BatchNorm(config)
-    steps = batches.count * options.epochs
     if not resume:
         if options.initial_weights:
             begin(config, graph)
         images, _ = batches.few()
         method.setup(graph.eval(), options.batch_size, images)
     done = unpack(resume, graph, optimizer) if resume else 0
+    if frozen := config.architecture.frozen:
+        data = tabulate_data(graph.eval(), frozen, data, report)
+        graph, batches = tabulate_graph(graph, frozen), Batches(config, data, device)
+        if not resume:
+            config.architecture.fit(graph, *batches.tensors(batches.reserved()))
+    steps = batches.count * options.epochs
     teacher = teacher_of(config, data)
     teacher = None if teacher is None else _placed(teacher, device)
     for epoch in range(done // batches.count, options.epochs):
@@ -86,11 +93,11 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         if epoch + 1 == options.epochs:
             method.finish(graph, batches.reserved(), data.val, generator)
             if options.weights_dtype == "float16":
-                round_weights(graph)
+                round_weights(whole)
             if graph.tradeoff.adjustable:
                 calibrate(graph.eval(), *batches.tensors(data.val))
-        yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
-    yield Progress(options.epochs, {}, pack(graph, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
+        yield Progress(epoch + 1, figures, pack(whole, optimizer, done))
+    yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
 
 
 def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressCallback = no_progress) -> dict[str, Any]:
