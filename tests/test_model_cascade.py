@@ -148,7 +148,7 @@ def test_members_without_a_common_holdout_leave_half_of_the_validation_images(di
 
 
 def test_a_member_of_another_split_is_refused() -> None:
-    with pytest.raises(ConfigError, match="m0 was trained on another split.*seed=5.*give the cascade the same dataset options"):
+    with pytest.raises(ConfigError, match=r"m0 was trained on another split.*seed=5.*give the cascade the same dataset options"):
         unseen_images(given(member_config(split=5)), member_config().dataset)
 
 
