@@ -6,14 +6,14 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from app.fields import fields, words
+from app.fields import fields, shown
 from app.wording import lam_name
 from core.config import Training
-from core.registry import Kind, component, names
+from core.registry import ComponentKind, component, names, title, words
 from core.scale import mean_cost_share
 from core.store import Run
 
-PARTS: dict[str, Kind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
+PARTS: dict[str, ComponentKind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
 
 
 def table(runs: Sequence[Run], lam: float) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the settings that differ, each with its value in every configuration; a dash where there is no such setting."""
     flat = [_flat(config) for config in configs]
     known = dict.fromkeys(name for settings in flat for name in settings)
-    values = {name: [_written(settings.get(name)) for settings in flat] for name in known}
+    values = {name: [_written(name, settings, config) for settings, config in zip(flat, configs, strict=True)] for name in known}
     return {name: written for name, written in values.items() if len(set(written)) > 1}
 
 
@@ -60,10 +60,10 @@ def _row(run: Run, lam: float) -> dict[str, object]:
     figures = figures_at(run, lam)
     return {
         "name": run.name,
-        "state": run.state,
-        "architecture": run.architecture,
-        "dataset": run.dataset,
-        "method": run.method,
+        "state": run.state.capitalize(),
+        "architecture": title("architectures", run.architecture),
+        "dataset": title("datasets", run.dataset),
+        "method": title("methods", run.method),
         "λ": lam_name(run.lam).removeprefix("λ = ") if run.gated else "none",
         "epochs": f"{int(run.epoch)} of {run.epochs}" if run.epoch < run.epochs else str(run.epochs),
         "accuracy": figures["accuracy"] if figures else None,
@@ -82,5 +82,13 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _written(value: object) -> str:
-    return "–" if value is None or value == "" else str(value)
+def _written(name: str, settings: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return the value of a setting as a person reads it."""
+    part, _, option = name.partition(".")
+    value = settings.get(name)
+    if value is None or not option:
+        return shown(value)
+    if option == "name":
+        return title(PARTS[part], value)
+    known = [field for model in _models(part, [config]) for field in fields(model) if field.name == option]
+    return known[0].shown(value) if known else shown(value)

@@ -1,19 +1,21 @@
 """Read from a pydantic model what a form needs for each option: kind of value, choices, label and help. Loads without streamlit."""
 
 import types
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from core.registry import label
+
 FieldKind = Literal["integer", "number", "flag", "choice", "text", "list", "groups"]
-WORDS = {"bn": "batch norm", "lr": "learning rate"}  # abbreviations in option names, as they are written out in labels
 
 
 @dataclass(frozen=True)
 class Field:
-    """One option. A list holds integers or texts, and groups are several lists."""
+    """One option. A list holds integers or texts, and groups are several lists. `labels` are its choices in words, by their text."""
 
     name: str
     label: str
@@ -23,6 +25,13 @@ class Field:
     optional: bool = False
     choices: tuple[Any, ...] = ()
     integers: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, value: Any) -> str:
+        """Return a value as a person reads it: a choice by its label, "yes" or "no", numbers without brackets."""
+        if self.kind == "choice":
+            return self.labels.get(str(value), str(value).capitalize())
+        return shown(value)
 
 
 def fields(model: type[BaseModel]) -> list[Field]:
@@ -30,42 +39,51 @@ def fields(model: type[BaseModel]) -> list[Field]:
     return [_field(name, info) for name, info in model.model_fields.items() if name != "name"]
 
 
-def parsed(field: Field, text: str) -> list[Any]:
+def shown(value: Any) -> str:
+    """Return the value of an option as a person reads it; a dash for none."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        grouped = any(isinstance(item, (list, tuple)) for item in value)
+        return ("; " if grouped else ", ").join(shown(item) for item in value) or "–"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "–" if value is None or value == "" else str(value)
+
+
+def parsed(option: Field, text: str) -> list[Any]:
     """Return what a person wrote into a list: items separated by commas or spaces, and groups of them by semicolons.
 
     Raises ValueError naming an item that is not a whole number.
     """
-    if field.kind == "groups":
-        return [_items(field, group) for group in text.split(";") if group.strip()]
-    return _items(field, text)
+    if option.kind == "groups":
+        return [_items(option, group) for group in text.split(";") if group.strip()]
+    return _items(option, text)
 
 
-def written(field: Field) -> str:
+def written(option: Field) -> str:
     """Return the default of a list or of groups as a person would write it."""
-    if field.kind == "groups":
-        return "; ".join(" ".join(map(str, group)) for group in field.default)
-    return ", ".join(map(str, field.default))
+    if option.kind == "groups":
+        return "; ".join(" ".join(map(str, group)) for group in option.default)
+    return ", ".join(map(str, option.default))
 
 
-def _items(field: Field, text: str) -> list[Any]:
+def _items(option: Field, text: str) -> list[Any]:
     items = text.replace(",", " ").split()
-    if not field.integers:
+    if not option.integers:
         return items
     for item in items:
         if not item.lstrip("+-").isdecimal():
-            raise ValueError(f"{field.label}: {item!r} is not a whole number")
+            raise ValueError(f"{option.label}: {item!r} is not a whole number")
     return [int(item) for item in items]
 
 
 def _field(name: str, info: FieldInfo) -> Field:
     inner, optional = _without_none(info.annotation)
     kind, choices, integers = _kind(_without_metadata(inner))
-    return Field(name, info.title or words(name).capitalize(), kind, info.default, info.description or "", optional, choices, integers)
-
-
-def words(name: str) -> str:
-    """Return an option's name as words: "learning rate"."""
-    return " ".join(WORDS.get(word, word) for word in name.split("_"))
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    labels = cast(Mapping[str, str], extra.get("labels", {}))
+    return Field(name, label(name, info), kind, info.default, info.description or "", optional, choices, integers, labels)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -20,7 +20,7 @@ LISTED = 3  # forced modules that are named one by one
 
 
 def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool]) -> "LamSweep":
-    """Return the image (C, H, W) at every λ. Modules that cannot be forced together are set free, the last first."""
+    """Return the image (C, H, W) at every λ. Modules that cannot be forced together are set back to automatic, the last first."""
     freed: list[str] = []
     reason = ""
     while True:
@@ -39,7 +39,7 @@ def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str
 
 
 def show_forced(run: Run, forced: dict[str, bool]) -> None:
-    """Say which modules are forced, and offer to set them free."""
+    """Say which modules are forced, and offer to set them back to automatic."""
     listed = [f"{plain(name)} is forced {'on' if runs else 'off'}" for name, runs in forced.items()]
     words = " and ".join(listed) if len(listed) <= LISTED else f"{len(listed)} modules are forced on or off"
     text, button = st.columns([0.8, 0.2], vertical_alignment="center")

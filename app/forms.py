@@ -6,12 +6,13 @@ from typing import Any
 import streamlit as st
 
 from app.fields import Field, fields, parsed, written
+from app.wording import plain
 from core.config import RunConfig, Training, read_lams, read_seeds, run_config
 from core.errors import UserError
-from core.registry import ConfigError, Kind, component, names
+from core.registry import ComponentKind, ConfigError, OptionError, component, names, title
 
-FIRST: dict[Kind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
-TITLES: dict[Kind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
+FIRST: dict[ComponentKind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
+TITLES: dict[ComponentKind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
 FORESEEN = ("epochs", "seed")  # training options that are always visible; the others are folded away
 
 EVERY, ONE, SEVERAL = "One network for every λ", "One network for one λ", "Sweep: several networks"
@@ -29,10 +30,7 @@ class Plan:
 
 def plan() -> Plan | None:
     """Draw the form; return its plan, or none and show one line that says why."""
-    chosen: dict[Kind, str] = {}
-    for column, kind in zip(st.columns(3), TITLES, strict=True):
-        with column:
-            chosen[kind] = _choose(kind)
+    chosen = {kind: _choose(kind) for kind in TITLES}
     scope = st.segmented_control(
         "Which λ to train for",
         [EVERY, ONE, SEVERAL],
@@ -68,8 +66,14 @@ def plan() -> Plan | None:
             return Plan(config)
         return Plan(config, read_lams(lams), read_seeds(seeds), statics)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        refuse(error)
         return None
+
+
+def refuse(error: Exception) -> None:
+    """Show an error in the words of the form."""
+    text = error.in_form if isinstance(error, OptionError) else str(error)
+    st.error(plain(text if text.startswith("λ") else text[:1].upper() + text[1:]), icon=":material/error:")
 
 
 def _sweep() -> tuple[str, str, bool]:
@@ -101,7 +105,7 @@ def draw(field: Field, where: str) -> Any:
         case "flag":
             return st.toggle(label, field.default, help=hint, key=key)
         case "choice":
-            return st.selectbox(label, field.choices, index=field.choices.index(field.default), help=hint, key=key)
+            return st.selectbox(label, field.choices, index=field.choices.index(field.default), format_func=field.shown, help=hint, key=key)
         case "integer":
             return st.number_input(label, None, None, field.default, 1, help=hint, key=key, placeholder="none")
         case "number":
@@ -115,15 +119,16 @@ def draw(field: Field, where: str) -> Any:
             return st.text_input(label, field.default or "", help=hint, key=key)
 
 
-def _choose(kind: Kind) -> str:
+def _choose(kind: ComponentKind) -> str:
     known = names(kind)
     first = known.index(FIRST[kind]) if FIRST[kind] in known else 0
-    name = st.selectbox(TITLES[kind], known, index=first, key=f"form-{kind}")
-    st.caption(" ".join((component(kind, name).__doc__ or "").split()))
+    box, explanation = st.columns([0.45, 0.55], vertical_alignment="bottom")
+    name = box.selectbox(TITLES[kind], known, index=first, format_func=lambda name: title(kind, name), key=f"form-{kind}")
+    explanation.caption(f"{' '.join((component(kind, name).__doc__ or '').split())} On the command line: `{name}`.")
     return name
 
 
-def _options(kind: Kind, name: str, problems: list[str]) -> dict[str, Any]:
+def _options(kind: ComponentKind, name: str, problems: list[str]) -> dict[str, Any]:
     known = fields(component(kind, name))
     if not known:
         return {}

@@ -10,6 +10,7 @@ if ROOT not in sys.path:  # `streamlit run` adds only this file's own folder
 import streamlit as st  # noqa: E402
 
 from app import state  # noqa: E402
+from app.glossary import glossary  # noqa: E402
 from core.errors import UserError  # noqa: E402
 
 APP = Path(__file__).resolve().parent
@@ -28,6 +29,7 @@ def main() -> None:
         st.Page(PAGES / "runs.py", title="Runs", icon=":material/list:", url_path="runs"),
     ]
     page = st.navigation(pages)
+    glossary()
     try:
         state.store()
     except UserError as error:

@@ -17,7 +17,7 @@ from app import state
 from app.components.sketch import sketch
 from app.wording import plain
 from core.errors import UserError
-from core.registry import choose
+from core.registry import choose, title
 from core.store import Run
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OVERLAID = 192  # side of an image under attribution colours, in pixels
 THUMBNAIL = 48
 PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
-DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Cover", "fade": "Less contrast"}
+DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Covered area", "fade": "Less contrast"}
 MAPS, PER_ROW, TILE, GAP = 16, 8, 64, 4  # feature maps shown, in total and per row; their side and distance in pixels
 SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: smallest, largest, middle value
 FAVOURABLE, ADVERSE = (13, 148, 136), (217, 119, 6)  # colours of attributions
@@ -95,8 +95,8 @@ def _strengths() -> dict[str, float]:
     distorts = any(st.session_state[f"distortion-{name}"] for name in DISTORTIONS)
     with st.expander("Make it harder", icon=":material/blur_on:", expanded=distorts):
         strengths = {
-            name: st.slider(title, 0, 100, step=5, format="%d%%", key=f"distortion-{name}", persist_state="session") / 100
-            for name, title in DISTORTIONS.items()
+            name: st.slider(label, 0, 100, step=5, format="%d%%", key=f"distortion-{name}", persist_state="session") / 100
+            for name, label in DISTORTIONS.items()
         }
         st.button("Undo all", on_click=_undo, icon=":material/undo:", disabled=not any(strengths.values()))
     return strengths
@@ -175,7 +175,9 @@ def _sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
             return None
         labels, images = state.photographs(model.image)
         first, what, known = 0, "Photograph of ", False
-        st.caption(f"The images of {run.dataset} are not on this computer. These photographs replace them.", help=str(error))
+        st.caption(
+            f"The images of {title('datasets', run.dataset)} are not on this computer. These photographs replace them.", help=str(error)
+        )
     asked = st.query_params.get("sample", "")
     first = int(asked) if asked in map(str, range(len(labels))) else first
     key = _sample_key(run)

@@ -39,7 +39,7 @@ def curves(run: Run) -> None:
 def warn(run: Run) -> None:
     """Warn a reader of a run's figures, and show the routes that are the reason."""
     for sentence in warnings(run):
-        st.warning(f"{plain(run.name)}: {plain(sentence)}", icon=":material/warning:")
+        st.warning(plain(sentence), icon=":material/warning:")
     if collapsed := run.figures.get("collapsed"):
         routes = pd.DataFrame([route for control in collapsed for route in control["routes"]]).drop_duplicates(["lam", "share"])
         with st.expander("The routes behind this warning"):
@@ -69,7 +69,7 @@ def _drawn(run_id: int, moving: bool) -> None:
 
 
 def _moving(run: Run) -> bool:
-    """Whether the run is about to change: it trains, or a process was started that has not claimed it yet."""
+    """Return whether the run is about to change: it trains, or a process was started that has not claimed it yet."""
     awaited = st.session_state.get(f"started-{run.id}")
     starting = awaited is not None and awaited[0] == run.started and now() - awaited[1] < PATIENCE
     return run.state not in DONE or starting

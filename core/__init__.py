@@ -1,6 +1,6 @@
 """Gatescope's engine: networks that decide, for each image, which of their own parts to run.
 
-`from core import …` offers what a program needs first. Each name is imported when it is used, so that `import core` stays light.
+`from core import …` provides the main names. Each is imported on first use, so that `import core` is fast.
 """
 
 from importlib import import_module

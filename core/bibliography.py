@@ -1,4 +1,4 @@
-"""The papers that architectures, methods and datasets are from."""
+"""The papers that describe the architectures, methods and datasets."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a run can be made of, read from the components: each one's summary, papers and options with their values and defaults."""
+"""Descriptions of all components for help texts and forms: their summaries, papers, and options with values and defaults."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from core.bibliography import Paper
-from core.registry import Kind, component, names
+from core.registry import ComponentKind, component, names, title
 
 KINDS_OF_VALUE = {  # singular and plural
     bool: ("true or false", "true or false"),
@@ -23,7 +23,7 @@ KINDS_OF_VALUE = {  # singular and plural
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a component. `values` says in words which values it takes."""
+    """One option of a component. `values` describes its valid values in words."""
 
     name: str
     values: str
@@ -40,23 +40,24 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """One architecture, method or dataset. `summary` is the first sentence of its class's docstring."""
+    """One architecture, method or dataset. `title` is its name for a person, `summary` the first line of its class's docstring."""
 
     name: str
+    title: str
     summary: str
     papers: tuple[Paper, ...]
     options: tuple[Option, ...]
 
 
-def choices(kind: Kind) -> list[Choice]:
+def choices(kind: ComponentKind) -> list[Choice]:
     """Return every architecture, method or dataset in alphabetical order."""
     return [choice(kind, name) for name in names(kind)]
 
 
-def choice(kind: Kind, name: str) -> Choice:
-    """Return one of them by its name. Raises ConfigError naming the known ones."""
+def choice(kind: ComponentKind, name: str) -> Choice:
+    """Return one architecture, method or dataset by its name. Raises ConfigError, which lists the known names."""
     model = component(kind, name)
-    return Choice(name, summary(model), model.papers, tuple(options(model)))
+    return Choice(name, title(kind, name), summary(model), model.papers, tuple(options(model)))
 
 
 def summary(model: type[BaseModel]) -> str:
@@ -74,7 +75,7 @@ def options(model: type[BaseModel]) -> list[Option]:
 
 
 def _values(annotation: Any, bounds: Sequence[Any], *, several: bool = False) -> str:
-    """Return in words which values a type with these bounds takes; in the plural for `several`."""
+    """Describe the valid values of a type with these bounds in words, in the plural if `several`."""
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
         return _values(inner, [bound for one in more for bound in _unpacked(one)], several=several)
@@ -93,12 +94,12 @@ def _values(annotation: Any, bounds: Sequence[Any], *, several: bool = False) ->
 
 
 def _unpacked(annotated: Any) -> Sequence[Any]:
-    """Return the bounds in what is annotated to a type, which may be a pydantic field."""
+    """Return the bounds in an annotation of a type, which may be a pydantic field."""
     return annotated.metadata if isinstance(annotated, FieldInfo) else (annotated,)
 
 
 def _span(bounds: Sequence[Any]) -> str:
-    """Return the words for the bounds of a number: from 1 to 8; above 0, at most 1."""
+    """Describe the bounds of a number, such as "from 1 to 8" or "above 0, at most 1"."""
     words: dict[str, Any] = {}
     for bound in bounds:
         match bound:
@@ -116,7 +117,7 @@ def _span(bounds: Sequence[Any]) -> str:
 
 
 def _length(bounds: Sequence[Any]) -> str:
-    """Return the words for how many items a list has, with a space behind them; nothing for any number of items."""
+    """Describe the length of a list, with a trailing space; empty if any length is valid."""
     least = next((bound.min_length for bound in bounds if isinstance(bound, annotated_types.MinLen)), 0)
     most = next((bound.max_length for bound in bounds if isinstance(bound, annotated_types.MaxLen)), None)
     if most is None:

@@ -10,12 +10,12 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from core.architectures import Architecture
 from core.datasets import Dataset
 from core.methods import DistillingMethod, Method
-from core.registry import ConfigError, choose, first_line
+from core.registry import Component, ConfigError, choose, first_fault
 from core.store.record import RunRecord
 
 
 class Training(BaseModel):
-    """How long, how fast and from which seed."""
+    """The options of the training loop: epochs, optimiser, precision and initialisation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,6 +23,8 @@ class Training(BaseModel):
     batch_size: int = Field(64, ge=2, le=65_536, title="Batch size (images)", description="Images per step")
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
+        title="Optimiser",
+        json_schema_extra={"labels": {"adamw": "AdamW", "sgd": "SGD with momentum"}},
         description="adamw, or sgd with Nesterov momentum 0.9, which needs another learning rate and weight decay (0.1 and 5e-4, "
         "for example)",
     )
@@ -53,61 +55,71 @@ class Training(BaseModel):
         validation_alias=AliasChoices("init_from", "start"),
         title="Initialise from (file)",
         description="Checkpoint to initialise from: an exported run, or published .safetensors or .pth weights; {seed} in its name "
-        "stands for the seed (empty: random weights)",
+        "is replaced by the seed (empty: random weights)",
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Precision of the computation; bfloat16 is faster on processors that support it"
+        "float32",
+        json_schema_extra={"labels": {"float32": "32 bits (float32)", "bfloat16": "16 bits (bfloat16)"}},
+        description="Precision of the computation; bfloat16 is faster on processors that support it",
     )
     weights_dtype: Literal["float32", "float16"] = Field(
         "float32",
         validation_alias=AliasChoices("weights_dtype", "stored"),
         title="Precision of stored weights",
+        json_schema_extra={"labels": {"float32": "32 bits (float32)", "float16": "16 bits (float16)"}},
         description="Precision in which trained weights are kept; float16 halves the files, and all figures are those of the "
         "rounded weights",
     )
 
     @property
     def initial_weights(self) -> Path | None:
-        """The file whose weights this seed begins with."""
+        """The file to initialise from, or None for random weights."""
         return self.file(self.init_from) if self.init_from else None
 
     def file(self, name: str) -> Path:
-        """The file that a name with "{seed}" in it stands for."""
+        """Return the file of a name in which "{seed}" is replaced by the seed."""
         return Path(name.replace("{seed}", str(self.seed))).expanduser()
 
 
 class RunConfig(BaseModel):
-    """One run: what is trained, on what, how, and for which λ."""
+    """The configuration of one run: architecture, dataset, method, λ and training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: Annotated[SerializeAsAny[Architecture], BeforeValidator(lambda choice: choose("architectures", choice))]
     dataset: Annotated[SerializeAsAny[Dataset], BeforeValidator(lambda choice: choose("datasets", choice))]
     method: Annotated[SerializeAsAny[Method], BeforeValidator(lambda choice: choose("methods", choice))]
-    lam: float | None = Field(None, ge=0, le=1, description="λ, from 0 (cheap) to 1 (accurate); none: one network for every λ")
+    lam: float | None = Field(None, ge=0, le=1, title="λ", description="λ, from 0 (cheap) to 1 (accurate); none: one network for every λ")
     training: Training = Training()
 
     @model_validator(mode="after")
     def _fitting(self) -> "RunConfig":
-        there, trained = self.architecture.decides, self.method.decides
-        if trained and not there:
-            raise ValueError(f"{self.architecture.name} has no control nodes for method {self.method.name}: choose method static")
-        if trained and there != trained:
+        present, trained = self.architecture.decides, self.method.decides
+        if trained and not present:
+            raise ValueError(f"{_named(self.architecture)} has no control nodes to train: choose the method Static network (static)")
+        if trained and present != trained:
             how = {"one": "pick one of several options", "each": "open each gate on its own"}
-            shape, name = self.architecture.name, self.method.name
-            raise ValueError(f"control nodes of {shape} {how[there or trained]}; method {name} trains control nodes that {how[trained]}")
+            shape, trainer = _named(self.architecture), _named(self.method)
+            raise ValueError(
+                f"the control nodes of {shape} {how[present or trained]}, and {trainer} trains control nodes that {how[trained]}: "
+                "choose another architecture or another method"
+            )
         if self.method.continues and not self.training.init_from:
-            raise ValueError("these gates are copied from a trained network: name its exported file in training.init_from")
+            raise ValueError(
+                "fixed gates are copied from a trained network: name its exported file in “Initialise from” (training.init_from)"
+            )
         method = self.method
         if isinstance(method, DistillingMethod) and method.distillation_weight and not (method.teacher or self.training.init_from):
-            raise ValueError("there is nothing to distil: name an exported run in method.teacher or in training.init_from")
+            raise ValueError(
+                "there is nothing to distil: name an exported run in “Teacher” (method.teacher) or “Initialise from” (training.init_from)"
+            )
         if self.lam is not None and not self.gated:
-            raise ValueError(f"method {self.method.name} trains no gates, so it has no λ: leave it out")
+            raise ValueError(f"{_named(self.method)} trains no gates and has no λ: leave λ out, or choose one network for every λ")
         return self
 
     @property
     def gated(self) -> bool:
-        """Return whether the network decides for each image what to run."""
+        """Whether the network decides for each image what to run."""
         return self.method.decides is not None
 
     def record(self) -> RunRecord:
@@ -137,26 +149,31 @@ class RunConfig(BaseModel):
         return " ".join(words)
 
 
+def _named(part: Component) -> str:
+    """Return a component's name for a person, and behind it the one that the command line knows."""
+    return f"{part.title} ({part.name})" if part.title else part.name
+
+
 def read_lams(text: str) -> tuple[float | None, ...]:
-    """Return the values of λ between commas; "every" is None, one network for every λ. Raises ConfigError."""
+    """Parse values of λ separated by commas; "every" becomes None, one network for every λ. Raises ConfigError."""
     words = _words(text, "λ")
     try:
         return tuple(dict.fromkeys(None if word == "every" else float(word) for word in words))
-    except ValueError as error:
-        raise ConfigError(f"λ must be a number or 'every': {error}") from None
+    except ValueError:
+        raise ConfigError(f"λ must be numbers from 0 to 1, or every, separated by commas; not {text!r}") from None
 
 
 def read_seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds between commas. Raises ConfigError."""
+    """Parse seeds separated by commas. Raises ConfigError."""
     words = _words(text, "seed")
     try:
         return tuple(dict.fromkeys(int(word) for word in words))
-    except ValueError as error:
-        raise ConfigError(f"a seed must be a whole number: {error}") from None
+    except ValueError:
+        raise ConfigError(f"seeds must be whole numbers separated by commas; not {text!r}") from None
 
 
 def _words(text: str, what: str) -> list[str]:
-    """Return the words between commas. Raises ConfigError where there are none."""
+    """Split a text at its commas. Raises ConfigError if nothing is left."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         raise ConfigError(f"give at least one {what}")
@@ -168,4 +185,4 @@ def run_config(**choices: Any) -> RunConfig:
     try:
         return RunConfig.model_validate(choices)
     except ValidationError as error:
-        raise ConfigError(first_line(error, "configuration")) from None
+        raise first_fault(error, RunConfig) from None

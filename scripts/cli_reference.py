@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from core.choices import Choice, Option, choices, options, summary
 from core.cli.main import app
-from core.cli.settings import PARTS
+from core.cli.settings import KIND_OF_PART
 from core.config import Training
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
@@ -39,7 +39,7 @@ def reference() -> str:
     lines = [*INTRODUCTION.strip().splitlines(), "", "## Commands", ""]
     for name, command in group.commands.items():
         lines += _command(group, name, command)
-    for part, kind in PARTS.items():
+    for part, kind in KIND_OF_PART.items():
         lines += [f"## {kind.capitalize()}", ""]
         for choice in choices(kind):
             lines += _choice(part, choice)

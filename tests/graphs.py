@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from core.graph.execution import Execution
 from core.graph.graph import Graph
 from core.graph.node import Decision, Edge, Gate, GraphError, Node
-from core.graph.static import running
+from core.graph.static import running_nodes
 from core.modules.layers import Add, Constant
 
 WIDTH = 3  # values in an image
@@ -100,7 +100,7 @@ def every_choice(graph: Graph) -> list[dict[str, int]]:
 
 def answers(graph: Graph, choices: Mapping[str, int]) -> bool:
     """Return whether a route reaches an output."""
-    runs = running(graph, choices)
+    runs = running_nodes(graph, choices)
     return any(node.name in runs for node in graph.outputs)
 
 

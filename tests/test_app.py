@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app import fields, forms
 from app.graph_view import layout
 from core.config import RunConfig, run_config
-from core.registry import KINDS, component, names
+from core.registry import COMPONENT_KINDS, component, names
 from core.store import Store
 from core.training.worker import work
 
@@ -42,7 +42,14 @@ def app(trained: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    return " ".join(str(element.value) for kind in ("caption", "markdown", "info", "error", "title", "header") for element in app.get(kind))
+    return plainly(
+        " ".join(str(element.value) for kind in ("caption", "markdown", "info", "error", "title", "header") for element in app.get(kind))
+    )
+
+
+def plainly(text: object) -> str:
+    """A text without the escapes of Markdown."""
+    return str(text).replace("\\", "")
 
 
 def test_explore_shows_the_run_that_the_address_names(app: AppTest) -> None:
@@ -66,7 +73,7 @@ def test_photographs_stand_for_images_that_are_not_there(app: AppTest, monkeypat
     app.query_params["run"] = "reference/resnet38-cascade-cifar10"
     app.run()
     assert not app.exception
-    assert "The images of cifar10 are not on this computer" in texts(app)
+    assert "The images of CIFAR-10 are not on this computer" in texts(app)
 
 
 def test_explore_says_where_a_run_is_not_there(app: AppTest) -> None:
@@ -97,7 +104,7 @@ def test_a_file_that_is_no_picture_is_told_in_one_line(app: AppTest) -> None:
     app.run()
     app.file_uploader(key="upload").upload("notes.png", b"not a picture", "image/png").run()
     assert not app.exception
-    assert [error.value for error in app.error] == ["notes.png: not an image in a supported format"]
+    assert [error.value for error in app.error] == ["notes.png: not an image in a supported format, such as PNG or JPEG"]
 
 
 def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
@@ -192,7 +199,7 @@ def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(
-    ("field", "text", "told"), [("lams", "0.2, many", "'many'"), ("seeds", "0.5", "'0.5'"), ("lams", "2", "less than")]
+    ("field", "text", "told"), [("lams", "0.2, many", "not '0.2, many'"), ("seeds", "0.5", "'0.5'"), ("lams", "2", "λ must be at most 1")]
 )
 def test_a_sweep_that_cannot_be_is_told_at_the_form(app: AppTest, field: str, text: str, told: str) -> None:
     page(app, "train")
@@ -222,6 +229,30 @@ def test_choices_that_do_not_fit_are_told_at_the_form(app: AppTest) -> None:
     assert not app.exception
 
 
+def test_a_number_out_of_bounds_is_refused_in_the_words_of_the_form(app: AppTest) -> None:
+    page(app, "train")
+    app.number_input(key="form-training-epochs").set_value(0).run()
+    assert [plainly(error.value) for error in app.error] == ["Epochs must be at least 1."]
+    app.number_input(key="form-training-epochs").set_value(1)
+    app.number_input(key="form-methods-d2nn-bag_size").set_value(0).run()
+    assert [plainly(error.value) for error in app.error] == ["Mini-bag size must be at least 1."]
+    app.number_input(key="form-methods-d2nn-bag_size").set_value(1)
+    app.text_input(key="form-architectures-cascade-head").set_value("8, 16, 0, 64").run()
+    assert [plainly(error.value) for error in app.error] == ["Filters of each head, item 3, must be at least 1."]
+    assert app.button(key="start").disabled
+
+
+def test_the_form_shows_titles_and_labels_and_keeps_the_technical_names(app: AppTest) -> None:
+    page(app, "train")
+    kinds = {kind: app.selectbox(key=f"form-{kind}") for kind in COMPONENT_KINDS}
+    assert "Cascade with early exits" in kinds["architectures"].options
+    assert "Q-learning (D2NN)" in kinds["methods"].options
+    assert kinds["architectures"].value == "cascade"
+    assert "Multiply-adds" in app.selectbox(key="form-methods-d2nn-efficiency").options
+    assert app.selectbox(key="form-methods-d2nn-efficiency").value == "macs"
+    assert "`cascade`" in texts(app)
+
+
 def test_a_name_that_is_taken_is_told(app: AppTest) -> None:
     page(app, "train")
     app.text_input(key="form-name").set_value("every")
@@ -241,7 +272,7 @@ def test_runs_lists_deletes_and_restores(app: AppTest, trained: str) -> None:
     assert "plain" in set(app.dataframe[0].value["name"])
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in names(kind)])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in COMPONENT_KINDS for name in names(kind)])
 def test_every_option_of_every_choice_has_a_field(kind: str, name: str) -> None:
     model = component(kind, name)
     known = fields.fields(model)
@@ -250,6 +281,7 @@ def test_every_option_of_every_choice_has_a_field(kind: str, name: str) -> None:
         assert field.help
         if field.kind == "choice":
             assert field.default in field.choices
+            assert field.labels.keys() == {str(choice) for choice in field.choices}, "every choice has a label"
 
 
 def test_groups_are_written_as_they_are_shown() -> None:
@@ -285,7 +317,7 @@ def test_a_step_is_no_larger_than_the_value_it_changes(default: float) -> None:
 
 
 def test_the_form_and_the_configuration_agree() -> None:
-    assert forms.FIRST.keys() == set(KINDS)
+    assert forms.FIRST.keys() == set(COMPONENT_KINDS)
     assert isinstance(run_config(architecture="cascade", dataset="digits", method="d2nn"), RunConfig)
 
 
@@ -298,8 +330,8 @@ def test_runs_that_the_address_names_are_compared(app: AppTest, trained: str) ->
     assert not app.exception
     assert app.subheader[0].value == "2 runs compared"
     values = next(frame.value for frame in app.dataframe if frame.value.index.name == "setting")
-    assert set(values.loc["Method", ["every", "plain"]]) == {"d2nn", "static"}
-    assert values.loc["Method", "plain"] == "static"
+    assert values.loc["Method", "every"] == "Q-learning (D2NN)"
+    assert values.loc["Method", "plain"] == "Static network"
     assert "Training: epochs" not in values.index
     app.query_params["runs"] = str(runs["one"])
     app.run()

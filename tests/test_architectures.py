@@ -18,7 +18,7 @@ from core.graph.cost import cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Forced, Greedy, Open, Random, Replay, StraightThrough
-from core.graph.static import costs_to_come, running, static_network, static_nodes
+from core.graph.static import min_remaining_costs, running_nodes, static_network, static_nodes
 from core.methods.losses import classification
 from core.registry import ConfigError, choose, component, names
 
@@ -103,11 +103,11 @@ def test_options_run_from_the_cheapest_to_the_dearest(name: str, image: tuple[in
     if any(control.decides == "each" for control in graph.controls):
         return  # their options are gates beside each other
     ends = ({control.name: (0, len(control.options) - 1)[end] for control in graph.controls} for end in (0, 1))
-    cheapest, dearest = (sum(graph.macs[node] for node in running(graph, end)) for end in ends)
+    cheapest, dearest = (sum(graph.macs[node] for node in running_nodes(graph, end)) for end in ends)
     assert cheapest < dearest if graph.controls else cheapest == dearest
     assert dearest >= sum(graph.macs[node] for node in static_nodes(graph, graph.reference))
     for control in graph.controls:
-        to_come = costs_to_come(graph, control)
+        to_come = min_remaining_costs(graph, control)
         assert all(cheaper < dearer for cheaper, dearer in pairwise(to_come))
 
 

@@ -12,7 +12,7 @@ from core.graph.policy import Greedy
 from core.registry import ConfigError
 from core.store import Store
 from core.store.exchange import export_run
-from core.training.assembly import teacher_of
+from core.training.assembly import load_teacher
 from core.training.train import train
 from core.training.worker import work
 
@@ -41,7 +41,7 @@ def digits() -> Data:
 
 def test_a_network_learns_from_an_exported_run_of_another_shape(taught_by: str, digits: Data) -> None:
     config = static("digits", 4, {"seed": 3}, distillation_weight=2.0, teacher=taught_by)
-    teacher = teacher_of(config, digits)
+    teacher = load_teacher(config, digits)
     assert teacher is not None
     assert not teacher.training
     with torch.no_grad():
@@ -57,14 +57,14 @@ def test_a_network_learns_from_an_exported_run_of_another_shape(taught_by: str, 
 def test_a_teacher_of_other_classes_or_none_is_refused(taught_by: str, digits: Data, tmp_path: Path) -> None:
     faces = static("faces", 4, {"seed": 3}, distillation_weight=1.0, teacher=taught_by)
     with pytest.raises(ConfigError, match="other images or classes than faces"):
-        teacher_of(faces, faces.dataset.read())
+        load_teacher(faces, faces.dataset.read())
     with pytest.raises(ConfigError, match=r"method\.teacher: .*wide-4.safetensors: cannot be read"):
-        teacher_of(static("digits", 4, {"seed": 4}, distillation_weight=1.0, teacher=taught_by), digits)
+        load_teacher(static("digits", 4, {"seed": 4}, distillation_weight=1.0, teacher=taught_by), digits)
     (tmp_path / "weights.safetensors").write_bytes(list(train(static("digits", 4, {}), digits))[-1].state or b"")
     with pytest.raises(ConfigError, match="holds weights but no run"):
-        teacher_of(static("digits", 4, {}, distillation_weight=1.0, teacher=str(tmp_path / "weights.safetensors")), digits)
-    assert teacher_of(static("digits", 4, {}), digits) is None
-    assert teacher_of(static("digits", 4, {}, teacher="nowhere"), digits) is None  # where it is not distilled
+        load_teacher(static("digits", 4, {}, distillation_weight=1.0, teacher=str(tmp_path / "weights.safetensors")), digits)
+    assert load_teacher(static("digits", 4, {}), digits) is None
+    assert load_teacher(static("digits", 4, {}, teacher="nowhere"), digits) is None  # where it is not distilled
     with pytest.raises(ConfigError, match="nothing to distil"):
         static("digits", 4, {}, distillation_weight=1.0)
 
@@ -72,7 +72,7 @@ def test_a_teacher_of_other_classes_or_none_is_refused(taught_by: str, digits: D
 def test_a_beginning_that_lacks_a_part_of_the_network_cannot_teach(taught_by: str, digits: Data) -> None:
     """Such a beginning is fine for what is trained: the rest begins at random."""
     begun = static("digits", 12, {"seed": 3, "init_from": taught_by}, distillation_weight=1.0)
-    assert teacher_of(begun, digits) is not None
+    assert load_teacher(begun, digits) is not None
     few = Data(digits.train, digits.val, digits.test, digits.classes[:5])
     with pytest.raises(ConfigError, match=r"has no weights for 1 nodes of the static network.*method\.teacher"):
-        teacher_of(begun, few)
+        load_teacher(begun, few)

@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 from core.config import run_config
 from core.datasets import Split, normalised
 from core.evaluation.baselines import (
-    RATES,
+    RANDOM_RATES,
     THRESHOLDS,
     baselines,
     confidence_front,
@@ -21,7 +21,7 @@ from core.evaluation.evaluate import evaluate
 from core.graph.builder import Builder
 from core.graph.graph import Graph
 from core.graph.node import Edge, GraphError
-from core.methods.static_gates import Drawn, consensus
+from core.methods.static_gates import RandomStaticGates, gate_statistics
 from core.modules.controller import Controller
 from core.modules.layers import Add
 
@@ -82,7 +82,7 @@ def test_random_gates_are_reproducible_and_ordered_by_cost() -> None:
     front = random_front(graph, split)
     assert front == random_front(graph, split) != random_front(graph, split, seed=1)
     assert [reached.cost for reached in front] == sorted(reached.cost for reached in front)
-    for rate, reached in zip(RATES, front, strict=True):
+    for rate, reached in zip(RANDOM_RATES, front, strict=True):
         assert reached.accuracy == pytest.approx(0.25 + 0.75 * rate, abs=0.06)
 
 
@@ -106,8 +106,8 @@ def test_independent_gates_are_drawn_with_their_own_rates_and_scales() -> None:
     assert drawn.cost == pytest.approx(0.1 + 0.9 * drawn.accuracy)
     assert list(baselines(graph, split)) == ["random gates"]
     inputs = normalised(split.images)
-    statistics = consensus(graph.eval(), inputs, None)
-    opened = Drawn(statistics, Generator().manual_seed(0))(graph.by_name["Q"], torch.zeros(len(inputs), 1))
+    statistics = gate_statistics(graph.eval(), inputs, None)
+    opened = RandomStaticGates(statistics, Generator().manual_seed(0))(graph.by_name["Q"], torch.zeros(len(inputs), 1))
     assert opened.unique().tolist() == pytest.approx([0.0, 178 / 127.5 - 1])
     assert passes(graph) == 1
     with pytest.raises(GraphError, match="have no routes"):

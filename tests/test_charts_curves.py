@@ -5,13 +5,13 @@ from app.charts.curves import compared_curves_chart, curve_chart, grouped
 
 def test_a_curve_is_split_by_what_it_measures() -> None:
     curve = {
-        "train task loss": [(1, 2.0)],
+        "train values loss": [(1, 2.0)],
         "train epsilon": [(1, 0.5)],
         "val accuracy at λ=0.5": [(1, 0.9)],
         "val cost share at λ=0.5": [(1, 0.4)],
     }
     groups = grouped(curve)
-    assert [list(lines) for lines in groups.values()] == [["λ=0.5"], ["λ=0.5"], ["task"]]
+    assert [list(lines) for lines in groups.values()] == [["λ = 0.5"], ["λ = 0.5"], ["controllers’ predictions"]]
     assert grouped({}) == {}
 
 

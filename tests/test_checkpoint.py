@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load, save
 
 from core.config import RunConfig, run_config
-from core.graph.checkpoint import CheckpointError, begin_with, pack, unpack
+from core.graph.checkpoint import CheckpointError, initialise_from, pack, unpack
 from core.registry import ConfigError
 from core.training.assembly import assemble
 from core.training.train import train
@@ -23,7 +23,7 @@ def resnet(method: str, seed: int) -> RunConfig:
 def test_a_cascade_begins_with_a_static_network() -> None:
     static, cascade = (assemble(resnet(method, seed), (1, 25, 25), 2) for method, seed in (("static", 0), ("d2nn", 1)))
     before = {name: tensor.clone() for name, tensor in cascade.state_dict().items()}
-    taken = begin_with(pack(static), cascade)
+    taken = initialise_from(pack(static), cascade)
     assert taken == {node.name for node in static.nodes if node.kind != "input"}
     after = cascade.state_dict()
     learnt = {name: tensor for name, tensor in static.state_dict().items() if name.startswith("parts.")}
@@ -36,7 +36,7 @@ def test_a_cascade_begins_with_a_static_network() -> None:
 def test_a_network_without_a_common_node_is_refused() -> None:
     plain = assemble(run_config(architecture="plain", dataset="faces", method="static"), (1, 25, 25), 2)
     with pytest.raises(CheckpointError, match="no node of the same name"):
-        begin_with(pack(plain), assemble(run_config(architecture="high_low", dataset="faces", method="d2nn"), (1, 25, 25), 2))
+        initialise_from(pack(plain), assemble(run_config(architecture="high_low", dataset="faces", method="d2nn"), (1, 25, 25), 2))
 
 
 @pytest.mark.parametrize("given", [{"name": "lc_resnet", "depth": 8, "width": 24}, {"name": "lc_resnet", "depth": 14, "layers": False}])
@@ -45,7 +45,7 @@ def test_weights_that_are_mostly_of_no_use_are_refused(given: dict[str, object])
     learnt = assemble(run_config(architecture=given, dataset="faces", method="static"), (1, 25, 25), 2)
     wanted = {"name": "lc_resnet", "depth": 8} if "width" in given else SMALL
     with pytest.raises(CheckpointError, match="belong to another network"):
-        begin_with(pack(learnt), assemble(run_config(architecture=wanted, dataset="faces", method="static"), (1, 25, 25), 2))
+        initialise_from(pack(learnt), assemble(run_config(architecture=wanted, dataset="faces", method="static"), (1, 25, 25), 2))
 
 
 def test_each_seed_can_begin_with_a_file_of_its_own(tmp_path: Path) -> None:

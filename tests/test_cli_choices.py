@@ -6,7 +6,7 @@ import pytest
 
 from core.choices import choice, choices, options
 from core.config import Training
-from core.registry import KINDS, names
+from core.registry import COMPONENT_KINDS, names
 from scripts.cli_reference import TARGET, WIDTH, reference
 from tests.test_cli import call, refused, told, trained
 
@@ -16,7 +16,7 @@ PARTS = {"architectures": "architecture", "datasets": "dataset", "methods": "met
 
 def test_list_names_everything_with_its_summary_and_papers() -> None:
     shown = call("list").stdout
-    for kind in KINDS:
+    for kind in COMPONENT_KINDS:
         for one in choices(kind):
             assert one.name in shown
             assert one.summary in shown
@@ -28,7 +28,7 @@ def test_list_names_everything_with_its_summary_and_papers() -> None:
 def test_list_as_json_has_the_options_too() -> None:
     listed = told("list")
     assert isinstance(listed, dict)
-    assert {kind: [one["name"] for one in there] for kind, there in listed.items()} == {kind: names(kind) for kind in KINDS}
+    assert {kind: [one["name"] for one in there] for kind, there in listed.items()} == {kind: names(kind) for kind in COMPONENT_KINDS}
     (only,) = (one for one in told("list", "methods")["methods"] if one["name"] == "lcnet")
     assert only["papers"][0]["url"] == "https://arxiv.org/abs/2007.15151"
     assert {"name": "gates", "values": "image, constant or fixed", "default": "image"}.items() <= only["options"][-1].items()
@@ -36,7 +36,7 @@ def test_list_as_json_has_the_options_too() -> None:
 
 def test_the_help_of_train_names_every_choice_and_every_option() -> None:
     shown = " ".join(call("train", "--help").stdout.split())
-    for kind in KINDS:
+    for kind in COMPONENT_KINDS:
         for one in choices(kind):
             assert f"{PARTS[kind].capitalize()} {one.name}:" in shown
             for option in one.options:

@@ -14,11 +14,27 @@ def test_only_settings_that_differ_are_listed() -> None:
     other = {"lam": 0.5, "method": {"name": "static"}, "training": {"epochs": 3, "seed": 1}}
     assert differing([one, other]) == {
         "lam": ["–", "0.5"],
-        "method.name": ["d2nn", "static"],
+        "method.name": ["Q-learning (D2NN)", "Static network"],
         "method.controller_holdout": ["0.1", "–"],
         "training.seed": ["0", "1"],
     }
     assert differing([one, one, one]) == {}
+
+
+def test_settings_are_written_for_a_person() -> None:
+    one, other = (
+        run_config(
+            architecture={"name": "cascade", "head": head},
+            dataset="digits",
+            method={"name": "d2nn", "calibrate": calibrate, "efficiency": efficiency},
+        ).model_dump(mode="json")
+        for head, calibrate, efficiency in (((8, 16, 32, 64), True, "macs"), ((4, 4, 4, 4), False, "seconds"))
+    )
+    assert differing([one, other]) == {
+        "architecture.head": ["8, 16, 32, 64", "4, 4, 4, 4"],
+        "method.efficiency": ["Multiply-adds", "Time on this machine"],
+        "method.calibrate": ["yes", "no"],
+    }
 
 
 def row(lam: float | None, accuracy: float, macs: float) -> dict[str, Any]:

@@ -82,7 +82,9 @@ def test_orientation_transparency_and_sixteen_bit_images(tmp_path: Path) -> None
 def test_an_unreadable_file_is_named(pictures: Path) -> None:
     bad = pictures / "green" / "letter.png"
     bad.write_text("Dear reader")
-    assert fault(Folder(path=str(pictures))) == f"{bad}: not an image in a supported format. Repair or remove the file."
+    assert (
+        fault(Folder(path=str(pictures))) == f"{bad}: not an image in a supported format, such as PNG or JPEG. Repair or remove the file."
+    )
 
 
 def test_image_shape_and_classes_need_no_image_to_be_read(pictures: Path) -> None:

@@ -83,7 +83,7 @@ def mnist_mirror(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             (root / name).write_bytes(data)
             checksums[name] = hashlib.md5(data).hexdigest()
     monkeypatch.setattr(mnist_module, "MIRROR", root.as_uri())
-    monkeypatch.setattr(mnist_module, "MD5", checksums)
+    monkeypatch.setattr(mnist_module, "CHECKSUMS", checksums)
 
 
 def cifar10_mirror(root: Path, monkeypatch: pytest.MonkeyPatch, lacks: str = "") -> None:
@@ -100,7 +100,7 @@ def cifar10_mirror(root: Path, monkeypatch: pytest.MonkeyPatch, lacks: str = "")
             if name != lacks:
                 archive.addfile(entry, io.BytesIO(data))
     monkeypatch.setattr(cifar10_module, "URL", file.as_uri())
-    monkeypatch.setattr(cifar10_module, "MD5", hashlib.md5(file.read_bytes()).hexdigest())
+    monkeypatch.setattr(cifar10_module, "CHECKSUMS", hashlib.md5(file.read_bytes()).hexdigest())
 
 
 def provide(how: str, kind: type[Mnist] | type[Cifar10], root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
@@ -164,7 +164,7 @@ def test_a_second_read_uses_the_cache(tmp_path: Path, monkeypatch: pytest.Monkey
     for file in tmp_path.glob("*.gz"):
         file.unlink()
     assert numbers(Mnist(val=10).read()) == first
-    assert sorted(file.name for file in cache_folder().iterdir()) == sorted(mnist_module.MD5)
+    assert sorted(file.name for file in cache_folder().iterdir()) == sorted(mnist_module.CHECKSUMS)
 
 
 @pytest.mark.parametrize("kind", [Mnist, Cifar10])

@@ -13,7 +13,7 @@ import typer
 
 from core.cli.main import app
 from core.config import Training, run_config
-from core.registry import KINDS, Kind, component, names
+from core.registry import COMPONENT_KINDS, ComponentKind, component, names
 from core.training.train import train
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ SCRIPTS = sorted((ROOT / "scripts" / "reproduce").glob("*.sh"))
 SAMPLES = ROOT / "docs" / "samples"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?:\.venv/bin/)?python -m core ")
-PARTS: dict[str, Kind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
+PARTS: dict[str, ComponentKind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
 
 
 def named(path: Path) -> str:
@@ -89,7 +89,7 @@ def options(part: str, name: str | None) -> set[str]:
 def sampled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The samples lie where the registry looks, as if they had been copied into their folders."""
     component.cache_clear()
-    for kind in KINDS:
+    for kind in COMPONENT_KINDS:
         package = sys.modules.get(f"core.{kind}") or __import__(f"core.{kind}", fromlist=["__path__"])
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(SAMPLES / kind)])
     yield
@@ -170,7 +170,7 @@ def test_the_readmes_figures_are_those_of_the_cards() -> None:
         assert spent == share, name
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", COMPONENT_KINDS)
 def test_the_guides_code_is_that_of_the_samples(kind: str) -> None:
     [file] = (SAMPLES / kind).glob("*.py")
     assert file.read_text(encoding="utf-8") in fenced(ROOT / "docs" / "extending.md", "python")
@@ -179,7 +179,7 @@ def test_the_guides_code_is_that_of_the_samples(kind: str) -> None:
 @pytest.mark.usefixtures("sampled")
 @pytest.mark.parametrize(("method", "lam"), [("soft_routes", 0.5), ("d2nn", None)])
 def test_the_samples_train(method: str, lam: float | None) -> None:
-    assert {"two_scales", "shapes", "soft_routes"} <= {name for kind in KINDS for name in names(kind)}
+    assert {"two_scales", "shapes", "soft_routes"} <= {name for kind in COMPONENT_KINDS for name in names(kind)}
     config = run_config(
         architecture={"name": "two_scales", "glance": 2, "look": 4},
         dataset={"name": "shapes", "count": 90},

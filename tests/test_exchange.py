@@ -260,7 +260,7 @@ def test_the_card_tells_whether_gates_depend_on_the_image_and_have_learnt_anythi
     assert "learnt nothing" not in card(told)
     better = {"random gates": [{"cost": 0.0, "accuracy": 1.0}]}
     useless = told.figures.model_copy(update={"baselines": {"test": better}})
-    assert "The gates do not beat random gates: the network has not learnt when to skip." in card(
+    assert "The gates do not beat random gates: the network has not learned when to skip." in card(
         told.model_copy(update={"figures": useless})
     )
 

@@ -17,7 +17,7 @@ from core.graph.builder import Builder
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, GraphError, Node
-from core.graph.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Policy, Random, Replay, Stacked, StraightThrough
+from core.graph.policy import EpsilonGreedy, Forced, Greedy, Open, Policy, Random, RandomPrefix, Replay, Stacked, StraightThrough
 from core.modules.layers import Add, Constant, conv
 from core.training.assembly import assemble
 
@@ -148,7 +148,7 @@ def test_results_do_not_depend_on_the_rest_of_the_batch(graph: Graph, order: lis
         [
             lambda generator: Random(0.5, generator),
             lambda generator: EpsilonGreedy(0.5, generator),
-            lambda generator: Episodes(torch.tensor([1, 0, 2, 3]), torch.tensor([0.2, 0.9, 0.5, 0.7]), defaultdict(int), generator),
+            lambda generator: RandomPrefix(torch.tensor([1, 0, 2, 3]), torch.tensor([0.2, 0.9, 0.5, 0.7]), defaultdict(int), generator),
         ]
     ),
     st.integers(0, 99),
@@ -376,7 +376,7 @@ def every_lam_graph() -> Graph:
 
 def test_lam_is_required_and_may_differ_per_image() -> None:
     graph, x = every_lam_graph(), torch.randn(9, 2, 4, 4)
-    with pytest.raises(GraphError, match="say which"):
+    with pytest.raises(GraphError, match="serves every λ: give one"):
         execute(graph, x, Greedy())
     lams = torch.linspace(0, 1, 9)
     execution = execute(graph, x, Greedy(), lam=lams)

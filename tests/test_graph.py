@@ -12,7 +12,7 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import ChannelGate, Edge, Gate, GraphError, Node
 from core.graph.policy import Forced, Open
-from core.graph.validation import ordered, validate
+from core.graph.validation import topological_order, validate
 from core.modules.controller import Controller
 from core.modules.layers import Add, Constant, classifier
 from core.modules.residual import Branch
@@ -60,12 +60,12 @@ def regular(name: str, *inputs: str, when: Sequence[Gate] = ()) -> Node:
 FAULTS = {
     "a cycle of data edges": (
         [X, regular("a", "x", "c"), regular("b", "a"), regular("c", "b"), Y],
-        ["a → b → c → a|b → c → a → b|c → a → b → c", "cycle", "drop"],
+        ["a → b → c → a|b → c → a → b|c → a → b → c", "cycle", "remove"],
     ),
-    "a cycle of one": ([X, regular("a", "a"), Y], ["a → a", "cycle", "drop"]),
+    "a cycle of one": ([X, regular("a", "a"), Y], ["a → a", "cycle", "remove"]),
     "a cycle through a control edge": (
         [X, regular("a", "x", when=[Gate("Q", 0)]), Node("Q", "control", (Edge("a"),), (), ("low", "high")), Y],
-        ["a → Q → a|Q → a → Q", "cycle", "drop"],
+        ["a → Q → a|Q → a → Q", "cycle", "remove"],
     ),
     "a control node that sends data": ([X, Q, regular("a", "Q"), Y], ["'Q'", "mixed outgoing edges", "'a'"]),
     "a regular node that opens": (
@@ -76,22 +76,22 @@ FAULTS = {
     "a dummy that opens": ([X, Node("d", "dummy"), regular("b", "x", when=[Gate("d", 0)]), Y], ["'d'", "mixed outgoing edges", "'b'"]),
     "a controlled controller": (
         [X, Q, Node("R", "control", (Edge("x"),), (Gate("Q", 1),), ("low", "high")), Y],
-        ["'R'", "controlled", "drop its gates"],
+        ["'R'", "has gates: remove them"],
     ),
     "a controlled input": (
         [Node("x", "input", (), (Gate("Q", 1),)), Node("Q", "control", (Edge("d"),), (), ("a", "b")), Node("d", "dummy"), Y],
-        ["'x'", "controlled", "drop its gates"],
+        ["'x'", "has gates: remove them"],
     ),
     "an output that is read": ([X, Y, regular("a", "y")], ["'a'", "'y'", "outputs end a route"]),
-    "an edge from nowhere": ([X, regular("a", "z"), Y], ["'a'", "'z'", "add it or mend the name"]),
-    "a gate from nowhere": ([X, regular("a", "x", when=[Gate("Z", 0)]), Y], ["'a'", "'Z'", "add it or mend the name"]),
+    "an edge from nowhere": ([X, regular("a", "z"), Y], ["'a'", "'z'", "add it or correct the name"]),
+    "a gate from nowhere": ([X, regular("a", "x", when=[Gate("Z", 0)]), Y], ["'a'", "'Z'", "add it or correct the name"]),
     "a column too many": ([X, Q, regular("a", "x", when=[Gate("Q", 2)]), Y], ["'a'", "'Q'", "2 options", "column 2"]),
     "a column below zero": ([X, Q, regular("a", "x", when=[Gate("Q", -1)]), Y], ["'a'", "'Q'", "2 options", "column -1"]),
     "a regular node without input": ([X, regular("a"), Y], ["'a'", "no input", "dummy"]),
     "a control node without input": ([X, Node("Q", "control", (), (), ("a", "b")), Y], ["'Q'", "no input"]),
     "an output without input": ([X, Node("y", "output")], ["'y'", "no input"]),
-    "a dummy with inputs": ([X, Node("d", "dummy", (Edge("x"),)), Y], ["dummy node 'd'", "takes no data", "drop its inputs"]),
-    "an input with inputs": ([Node("x", "input", (Edge("d"),)), Node("d", "dummy"), Y], ["input node 'x'", "takes no data"]),
+    "a dummy with inputs": ([X, Node("d", "dummy", (Edge("x"),)), Y], ["dummy node 'd'", "cannot have inputs", "remove them"]),
+    "an input with inputs": ([Node("x", "input", (Edge("d"),)), Node("d", "dummy"), Y], ["input node 'x'", "cannot have inputs"]),
     "a control node without options": ([X, Node("Q", "control", (Edge("x"),)), Y], ["'Q'", "options"]),
     "a regular node with options": ([X, Node("a", "regular", (Edge("x"),), (), ("p", "q")), Y], ["'a'", "options"]),
     "no input": ([Node("d", "dummy"), Node("y", "output", (Edge("d"),))], ["one input node", "0"]),
@@ -130,7 +130,7 @@ def test_every_node_needs_its_module_and_vice_versa() -> None:
     assert "'a'" in (text := fault(nodes, {"y": Add()}))
     assert "no module" in text
     assert "'extra'" in (text := fault(nodes, {"a": Add(), "y": Add(), "extra": Add()}))
-    assert "drop the module" in text
+    assert "remove the module" in text
     assert "'x'" in (text := fault(nodes, {"a": Add(), "y": Add(), "x": Add()}))
     assert "no module" in text
 
@@ -189,7 +189,7 @@ def test_wide_and_deep_graphs_are_valid(depth: int, reach: int) -> None:
         nodes.append(regular(f"n{number}", *(node.name for node in nodes[-reach:])))
     nodes.append(Node("y", "output", (Edge(nodes[-1].name),)))
     validate(nodes, [node.name for node in nodes[1:]])
-    assert ordered(nodes) == tuple(nodes)
+    assert topological_order(nodes) == tuple(nodes)
 
 
 def test_a_default_makes_an_output_reachable() -> None:
@@ -221,7 +221,7 @@ def test_the_builder_reports_errors_where_they_are_written() -> None:
     g.add("a", nn.Linear(2, 3), g.input)
     with pytest.raises(GraphError, match=r"'b'.*'z'"):
         g.add("b", nn.Linear(2, 3), "z")
-    with pytest.raises(GraphError, match="'a' is there twice"):
+    with pytest.raises(GraphError, match="'a' is defined twice"):
         g.add("a", nn.Linear(2, 3), g.input)
     with pytest.raises(GraphError, match="'b'"):
         g.add("b", nn.Linear(2, 3), "a")
@@ -298,7 +298,7 @@ def test_the_channels_of_a_branch_are_charged_for_the_maps_that_come_in_now() ->
 MISFITS = {
     "a channel too many": ("stem", nn.Conv2d(1, 5, 3, padding=1), r"node 'Q'.*cannot take inputs of shape \(5, 8, 8\)"),
     "inputs that it cannot take": ("more", nn.Conv2d(3, 6, 3, padding=1), r"node 'more'.*cannot take inputs of shape \(4, 8, 8\)"),
-    "three classes in one of two answers": ("y2", classifier(6, 3), r"'y1' sends \(2,\) and 'y2' \(3,\): mend"),
+    "three classes in one of two answers": ("y2", classifier(6, 3), r"'y1' sends \(2,\) and 'y2' \(3,\): change"),
     "an option too many": ("Q", Controller([(4, 8, 8)], 3), r"control node 'Q' has 2 options"),
     "no such node": ("z", nn.Identity(), r"'z' has no module to replace: name one of stem, Q, y1, more, y2"),
     "the input": ("x", nn.Identity(), r"'x' has no module to replace"),

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from core.architectures.lc_resnet import DEVIATION, EXPANSION, IMAGENET, MEAN, LCResNet
-from core.graph.checkpoint import CheckpointError, begin_with
+from core.graph.checkpoint import CheckpointError, initialise_from
 from core.graph.cost import cost
 from core.graph.execution import execute
 from core.graph.node import Node
@@ -163,7 +163,7 @@ def test_published_weights_give_the_published_network(depth: int, form: str) -> 
     graph = shape.build((3, 224, 224), 10).eval()
     buffer = io.BytesIO()
     torch.save({"state_dict": weights, "epoch": 90}, buffer)
-    begin_with(save(weights) if form == "safetensors" else buffer.getvalue(), graph, shape.own_weights)
+    initialise_from(save(weights) if form == "safetensors" else buffer.getvalue(), graph, shape.own_weights)
     image = torch.randn(1, 3, 224, 224, generator=Generator().manual_seed(1))
     expected = ordinary(weights, image, depth)
     opened = execute(graph, image, Open()).output
@@ -195,7 +195,7 @@ def test_weights_are_found_beside_what_else_trainings_save(wrapped: Callable[[di
     torch.save(wrapped(weights), buffer)
     for file in (buffer.getvalue(), save({f"module.{name}": tensor for name, tensor in weights.items()})):
         graph.parts["block 4-2"].conv2.weight.data.zero_()
-        assert begin_with(file, graph, shape.own_weights) >= {"block 1-1", "block 4-2", "stem", "y"}
+        assert initialise_from(file, graph, shape.own_weights) >= {"block 1-1", "block 4-2", "stem", "y"}
         assert torch.equal(graph.parts["block 4-2"].conv2.weight, weights["layer4.1.conv2.weight"])
 
 
@@ -243,8 +243,8 @@ def test_either_kind_of_gate_can_be_left_out(layers: bool, channels: bool, optio
 
 
 def test_depths_that_do_not_exist_are_refused() -> None:
-    for options in ({"depth": 21}, {"depth": 20, "images": "imagenet"}):
-        with pytest.raises(ConfigError, match="deep"):
+    for options, told in (({"depth": 21}, r"8, 14, 20, 26.*not 21"), ({"depth": 20, "images": "imagenet"}, "18, 34, 50, 101, not 20")):
+        with pytest.raises(ConfigError, match=told):
             choose("architectures", {"name": "lc_resnet"} | options)
 
 
@@ -253,13 +253,13 @@ def test_weights_that_run_code_or_belong_to_another_network_are_refused() -> Non
     buffer = io.BytesIO()
     torch.save(nn.Linear(2, 2), buffer)  # a whole module: reading it would run what it says
     with pytest.raises(CheckpointError, match="read safely"):
-        begin_with(buffer.getvalue(), graph)
+        initialise_from(buffer.getvalue(), graph)
     with pytest.raises(CheckpointError, match="no node of the same name"):
-        begin_with(save({"other.weight": torch.zeros(2)}), graph)
+        initialise_from(save({"other.weight": torch.zeros(2)}), graph)
     with pytest.raises(CheckpointError, match=r"they begin with other\.weight, this network's with stem\.conv1\.weight"):
-        begin_with(save({"other.weight": torch.zeros(2)}), graph)
+        initialise_from(save({"other.weight": torch.zeros(2)}), graph)
     torch.save([torch.zeros(2)], (several := io.BytesIO()))
     with pytest.raises(CheckpointError, match=r"state_dict\(\)"):
-        begin_with(several.getvalue(), graph)
+        initialise_from(several.getvalue(), graph)
     with pytest.raises(CheckpointError):
-        begin_with(b"PK nothing", graph)
+        initialise_from(b"PK nothing", graph)

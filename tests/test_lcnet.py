@@ -17,17 +17,17 @@ from core.evaluation.evaluate import evaluate
 from core.graph.builder import Builder
 from core.graph.calibration import calibrate
 from core.graph.checkpoint import pack, unpack
-from core.graph.cost import spent
+from core.graph.cost import reward_cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Edge
 from core.graph.policy import Greedy, Open, Random, StraightThrough
-from core.graph.tradeoff import CURVE_STEPS, dearest
+from core.graph.tradeoff import CURVE_STEPS, most_expensive_useful
 from core.methods import Batch
 from core.methods.expected_cost import expected_share, open_gates
 from core.methods.lcnet import LCNet
-from core.methods.losses import taught
-from core.methods.static_gates import ASKED, StaticGates, consensus, gate_networks, settle
+from core.methods.losses import distillation_loss
+from core.methods.static_gates import TABLE_ROWS, StaticGates, fit_tables, gate_networks, gate_statistics
 from core.modules.gate_network import GateNetwork
 from core.modules.layers import Add, classifier
 from core.registry import ConfigError
@@ -59,7 +59,7 @@ def test_the_expected_cost_is_the_executed_one_and_reaches_closed_gates(channels
     execution = execute(graph, IMAGES, StraightThrough(), lam=0.3, dense=True)
     scores = {name: given.detach().requires_grad_() for name, given in execution.scores.items()}
     expected = expected_share(graph, replace(execution, scores=scores))
-    assert torch.allclose(expected, spent(graph, execute(graph, IMAGES, Greedy(), lam=0.3)).float(), atol=1e-6)
+    assert torch.allclose(expected, reward_cost(graph, execute(graph, IMAGES, Greedy(), lam=0.3)).float(), atol=1e-6)
     expected.sum().backward()
     closed = reached = 0
     for control in graph.controls:
@@ -106,7 +106,7 @@ def test_what_the_static_network_says_is_learnt_from() -> None:
         batch = Batch(images, labels, torch.zeros(8, dtype=torch.bool), teacher)
         losses.append(method.step(graph, batch, None, 0.0, Generator().manual_seed(0)).losses["distillation"].item())
     assert losses[0] == pytest.approx(0, abs=1e-6)
-    assert losses[1] == pytest.approx(0.5 * taught(answers, -answers).item())
+    assert losses[1] == pytest.approx(0.5 * distillation_loss(answers, -answers).item())
     assert losses[1] > 0.1
 
 
@@ -204,7 +204,7 @@ def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
     images, labels = halves(1000, generator)
     calibrate(graph.eval(), images, labels)
     execution = execute(graph, images, Greedy(), lam=0.5)
-    assert float(spent(graph, execution).mean()) == pytest.approx(0.51, abs=0.06)
+    assert float(reward_cost(graph, execution).mean()) == pytest.approx(0.51, abs=0.06)
     assert float((execution.predicted == labels).float().mean()) > 0.97  # blocks drawn at random would get 75% right
     own = (images[:, 2, 0, 0] > 0).long()
     opened = torch.stack([execution.gates[f"Q{number}"][:, 0] > 0 for number in (0, 1)], dim=1)
@@ -225,7 +225,7 @@ def unevenly_told() -> Graph:
 
 def unevenness(graph: Graph) -> float:
     """Return how far the mean cost at λ = 0, 0.1, … is from a straight line, as a fraction of the line's rise."""
-    shares = torch.tensor([float(spent(graph, execute(graph, IMAGES, Greedy(), lam=step / 10)).mean()) for step in range(11)])
+    shares = torch.tensor([float(reward_cost(graph, execute(graph, IMAGES, Greedy(), lam=step / 10)).mean()) for step in range(11)])
     rise = float(shares[-1] - shares[0])
     assert rise > 0.2
     return float((shares - torch.linspace(float(shares[0]), float(shares[-1]), 11)).abs().max()) / rise
@@ -256,10 +256,10 @@ def test_the_course_ends_where_more_cost_brings_no_more() -> None:
 
 def test_one_lucky_image_does_not_end_the_course() -> None:
     """Of 179 images all are right once, and all but one wherever more is spent: that is no worse."""
-    assert dearest([0.95, 0.99, 1.0] + [178 / 179] * 10, 179) == 12
-    assert dearest([0.95, 0.99, 1.0] + [174 / 179] * 10, 179) == 2
-    assert dearest([0.8, 0.9, 0.891, 0.88], 1000) == 2  # the standard error is 0.0095
-    assert dearest([0.8, 0.9, 0.891, 0.88], 100) == 3  # and 0.03 for fewer images
+    assert most_expensive_useful([0.95, 0.99, 1.0] + [178 / 179] * 10, 179) == 12
+    assert most_expensive_useful([0.95, 0.99, 1.0] + [174 / 179] * 10, 179) == 2
+    assert most_expensive_useful([0.8, 0.9, 0.891, 0.88], 1000) == 2  # the standard error is 0.0095
+    assert most_expensive_useful([0.8, 0.9, 0.891, 0.88], 100) == 3  # and 0.03 for fewer images
 
 
 def test_a_graph_tells_what_lies_between_the_steps_of_its_course() -> None:
@@ -323,7 +323,7 @@ def test_gates_are_fixed_at_what_most_images_do() -> None:
         network.norm.weight.data[2], network.norm.running_var[2], network.norm.eps = 1.0, 1.0, 0.0
         network.hidden.weight.data[0, 2], network.head.weight.data[0, 0] = (1.0, -1.0)[number], 2.0
         network.table = torch.zeros(1, 1)
-    settle(graph, images)
+    fit_tables(graph, images)
     tables = [network.table for network in gate_networks(graph).values()]
     assert tables[0].tolist() == [[2.0]]
     assert float(tables[1]) < 0
@@ -359,7 +359,7 @@ def varied(digits: Data) -> Graph:
 def fixed(graph: Graph, images: Tensor) -> Graph:
     """A copy of a network whose gates are fixed at what they do most often for the images."""
     copy = LCNet(gates="fixed").prepare(deepcopy(graph), None)
-    settle(copy, images)
+    fit_tables(copy, images)
     return copy
 
 
@@ -368,13 +368,13 @@ def test_no_pattern_of_common_gates_costs_more_nearly_what_the_network_does(vari
     """At each λ, against every share of the images from which on a gate could be called common."""
     images = normalised(digits.train.images[:256])
     settled = fixed(varied, images)
-    for lam in torch.linspace(0, 1, ASKED).tolist():
-        known = consensus(varied, images, lam)
-        bars = {share for often in known.often.values() for share in often.tolist()}
+    for lam in torch.linspace(0, 1, TABLE_ROWS).tolist():
+        known = gate_statistics(varied, images, lam)
+        bars = {share for often in known.open_rates.values() for share in often.tolist()}
         assert len(bars) > 5
         patterns = [execute(varied, images[:1], StaticGates(known.pattern(bar)), lam=lam) for bar in bars]
-        nearest = min(abs(float(spent(varied, execution)) - known.cost) for execution in patterns)
-        costs = spent(settled, execute(settled, images, Greedy(), lam=lam))  # (N,)
+        nearest = min(abs(float(reward_cost(varied, execution)) - known.cost) for execution in patterns)
+        costs = reward_cost(settled, execute(settled, images, Greedy(), lam=lam))  # (N,)
         assert len(costs.unique()) == 1
         assert abs(float(costs[0]) - known.cost) == pytest.approx(nearest, abs=1e-6)
 
@@ -392,8 +392,8 @@ def test_fixed_gates_stay_as_they_are_while_the_modules_are_trained(varied: Grap
     images = normalised(digits.train.images[:256])
     assert not torch.equal(graph.parts["stem"].conv1.weight, varied.parts["stem"].conv1.weight)
     graph.tradeoff.curve.copy_(varied.tradeoff.curve)  # so that both are asked for the same
-    for lam in torch.linspace(0, 1, ASKED).tolist():
-        costs = [float(spent(one, execute(one, images, Greedy(), lam=lam)).mean()) for one in (varied, graph)]
+    for lam in torch.linspace(0, 1, TABLE_ROWS).tolist():
+        costs = [float(reward_cost(one, execute(one, images, Greedy(), lam=lam)).mean()) for one in (varied, graph)]
         assert costs[1] == pytest.approx(costs[0], abs=0.1)  # the two nearest patterns are never further apart than twice that
     assert [row["dependence"] for row in last.final["test"]] == [0.0] * 11
     assert 0 < evaluate(varied, digits.test, lam=0.5).dependence <= 1

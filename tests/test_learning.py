@@ -17,17 +17,17 @@ from toys import LAMS, Path, agreement, built, marked, shares_of_ways, three_pat
 
 from core.config import run_config
 from core.graph.builder import Builder
-from core.graph.calibration import calibrate, measured
+from core.graph.calibration import calibrate, measure_tradeoff
 from core.graph.checkpoint import pack, unpack
-from core.graph.cost import cost, spent
+from core.graph.cost import cost, reward_cost
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.policy import Greedy, Open, Replay
-from core.graph.timing import seconds
-from core.graph.tradeoff import ODDS, RATES, reward
+from core.graph.timing import seconds_per_node
+from core.graph.tradeoff import KAPPAS, ODDS, reward
 from core.methods import Batch
 from core.methods.d2nn import D2NN
-from core.methods.losses import TEMPERATURE, classification, taught_by, taught_by_last
+from core.methods.losses import TEMPERATURE, classification, distillation_from_final_exit, distillation_from_teacher
 from core.methods.metrics import bag_metric
 from core.methods.static import Static
 from core.modules.controller import Controller
@@ -66,7 +66,7 @@ def test_a_controller_of_one_lam_learns_the_best_action(lam: float) -> None:
 
 def test_a_controller_of_every_lam_learns_the_best_action_of_each() -> None:
     graph = trained(three_paths(every_lam=True), D2NN(calibrate=False, controller_holdout=ALL), marked, None)
-    assert RATES[0] < graph.tradeoff.exchange_rate < RATES[-1]
+    assert KAPPAS[0] < graph.tradeoff.exchange_rate < KAPPAS[-1]
     graph.tradeoff.exchange_rate.fill_(1.0)  # a trained controller takes any κ
     assert [agreement(graph, lam, 1.0) >= 0.98 for lam in LAMS] == [True] * 3
 
@@ -100,7 +100,7 @@ SECONDS = {"x": 0.0, "Q": 0.0, "y0": 9e-3, "y1": 1e-3, "y2": 5e-3}  # the path o
 
 @pytest.mark.parametrize("every_lam", [False, True])
 def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.MonkeyPatch, every_lam: bool) -> None:
-    monkeypatch.setattr("core.methods.d2nn.seconds", lambda graph, batch: SECONDS)
+    monkeypatch.setattr("core.methods.d2nn.seconds_per_node", lambda graph, batch: SECONDS)
     method = D2NN(efficiency="seconds", exchange_rate=1.0, calibrate=False, controller_holdout=ALL)
     graph = method.prepare(three_paths(every_lam), None if every_lam else 0.4)
     method.setup(graph, 32, torch.empty(0))
@@ -109,7 +109,7 @@ def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.Monk
     assert again.prices.tolist() == list(SECONDS.values())
     images, _ = marked(2000, Generator().manual_seed(1))
     execution = execute(graph, images, Replay(execute(graph, images, Open(), lam=0.4)), lam=0.4)
-    assert spent(graph, execution).tolist() == pytest.approx([3.0] * 2000)
+    assert reward_cost(graph, execution).tolist() == pytest.approx([3.0] * 2000)
     monkeypatch.setattr(D2NN, "prepare", lambda self, graph, lam: graph)  # so that the prices stay
     learnt = execute(trained(graph, method, marked, None if every_lam else 0.4), images, Greedy(), lam=0.4)
     right = (images.flatten(1) > 0).float()  # (N, paths)
@@ -119,7 +119,7 @@ def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.Monk
 
 
 def test_seconds_are_measured_for_every_node_that_computes() -> None:
-    taken = seconds(three_stages(), 4)
+    taken = seconds_per_node(three_stages(), 4)
     assert taken.pop("x") == 0.0
     assert all(0 < value < 1 for value in taken.values())
 
@@ -227,18 +227,18 @@ def test_what_the_last_answer_teaches_is_its_divergence_from_the_earlier_ones() 
     execution = Execution({"a": early, "b": late}, ran, {}, {}, {})
     truth = torch.distributions.Categorical(logits=late.detach() / TEMPERATURE)
     apart = torch.distributions.kl_divergence(truth, torch.distributions.Categorical(logits=early.detach() / TEMPERATURE))  # (B,)
-    loss = taught_by_last(execution, torch.tensor([False] * 3))
+    loss = distillation_from_final_exit(execution, torch.tensor([False] * 3))
     assert float(loss.detach()) == pytest.approx(
         TEMPERATURE**2 * float(apart[1:].mean().detach()), rel=1e-5
     )  # no later output answered the first image
-    one = taught_by_last(execution, torch.tensor([False, False, True]))
+    one = distillation_from_final_exit(execution, torch.tensor([False, False, True]))
     assert float(one.detach()) == pytest.approx(TEMPERATURE**2 * float(apart[1].detach()), rel=1e-5)
     loss.backward()
     assert late.grad is None  # the teacher learns nothing from it
     assert early.grad is not None
     assert early.grad[1:].abs().amax() > 0
     assert not early.grad[0].any()
-    assert float(taught_by_last(execution, torch.tensor([False, True, True]))) == 0
+    assert float(distillation_from_final_exit(execution, torch.tensor([False, True, True]))) == 0
 
 
 def test_what_is_taught_is_weighed_and_only_by_images_that_modules_learn_from() -> None:
@@ -264,7 +264,7 @@ def test_every_output_learns_from_a_teacher() -> None:
     execution = Execution({"a": early, "b": late}, ran, {}, {}, {})
     truth = torch.distributions.Categorical(logits=teacher / TEMPERATURE)
     apart = [torch.distributions.kl_divergence(truth, torch.distributions.Categorical(logits=one / TEMPERATURE)) for one in (early, late)]
-    loss = taught_by(execution, teacher, torch.tensor([False, False, True]))
+    loss = distillation_from_teacher(execution, teacher, torch.tensor([False, False, True]))
     assert float(loss.detach()) == pytest.approx(TEMPERATURE**2 * float((apart[0][:2].mean() + apart[1][1]).detach()), rel=1e-5)
     loss.backward()
     assert early.grad is not None
@@ -272,7 +272,7 @@ def test_every_output_learns_from_a_teacher() -> None:
     assert early.grad[:2].abs().amin(dim=0).sum() > 0
     assert not early.grad[2].any()
     assert not late.grad[[0, 2]].any()
-    assert float(taught_by(execution, teacher, torch.tensor([True] * 3))) == 0
+    assert float(distillation_from_teacher(execution, teacher, torch.tensor([True] * 3))) == 0
 
 
 def test_what_a_teacher_says_is_weighed_and_only_by_images_that_modules_learn_from() -> None:
@@ -293,14 +293,14 @@ def test_what_a_teacher_says_is_weighed_and_only_by_images_that_modules_learn_fr
 
 
 def test_epsilon_starts_at_one_falls_and_ends() -> None:
-    method = D2NN(exploration_fraction=0.2, epsilon_decay_end=0.6, final_epsilon=0.05)
+    method = D2NN(exploration_fraction=0.2, epsilon_decay_end=0.6, final_epsilon=0.05).exploration
     at = [method.epsilon(progress / 100) for progress in range(101)]
     assert at[:20] == [1.0] * 20
     assert at[40] == pytest.approx(1 - 0.5 * 0.95)
     assert at[60:] == pytest.approx([0.05] * 41)
     assert all(later <= earlier for earlier, later in pairwise(at))
     for explore, settle in ((0.0, 0.0), (1.0, 0.5), (0.5, 0.5), (0.0, 1.0)):
-        ends = D2NN(exploration_fraction=explore, epsilon_decay_end=settle, final_epsilon=0.3)
+        ends = D2NN(exploration_fraction=explore, epsilon_decay_end=settle, final_epsilon=0.3).exploration
         assert all(0.3 <= ends.epsilon(progress / 10) <= 1 for progress in range(11))
         assert explore == 1 or ends.epsilon(1.0) == pytest.approx(0.3)
 
@@ -341,7 +341,7 @@ def test_the_even_exchange_rate_spreads_a_known_front(rate: float) -> None:
 def test_the_cost_curve_is_what_is_executed() -> None:
     graph, images = front(0.3)
     graph.tradeoff.exchange_rate.fill_(1.0)
-    curve = measured(graph, images, torch.zeros(len(images), dtype=torch.long), ODDS / (1 + ODDS)).costs
+    curve = measure_tradeoff(graph, images, torch.zeros(len(images), dtype=torch.long), ODDS / (1 + ODDS)).costs
     for index in range(0, len(ODDS), 12):
         taken = images.flatten() * float(ODDS[index]) > 1
         assert float(curve[index]) == pytest.approx(float(taken.float().mean()), abs=0.01)

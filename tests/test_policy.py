@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, Node
-from core.graph.policy import Episodes, EpsilonGreedy, Forced, Greedy, Open, Random, Replay, StraightThrough
+from core.graph.policy import EpsilonGreedy, Forced, Greedy, Open, Random, RandomPrefix, Replay, StraightThrough
 
 ONE = Node("Q", "control", (Edge("x"),), (), ("a", "b", "c"))
 TWO = Node("Q", "control", (Edge("x"),), (), ("a", "b"))
@@ -93,7 +93,7 @@ def test_episodes_explore_with_a_rate_per_image() -> None:
     explores = torch.tensor([True, False]).repeat(5000)
     rates = torch.tensor([0.0, 0.0, 1.0, 1.0, 0.5, 0.5]).repeat(1667)[:10_000]
     scores = random_scores(10_000)
-    gates = Episodes(2 * explores, rates, {ONE.name: 1}, seeded())(ONE, scores)
+    gates = RandomPrefix(2 * explores, rates, {ONE.name: 1}, seeded())(ONE, scores)
     assert torch.equal(gates[~explores], Greedy()(ONE, scores)[~explores])
     taken = gates.argmax(dim=1)
     assert (taken[explores & (rates == 0)] == 0).all()
@@ -106,7 +106,7 @@ def test_an_episode_explores_its_first_control_nodes_and_is_then_greedy() -> Non
     until, rates, scores = torch.arange(4).repeat(500), torch.full((2000,), 0.5), random_scores(2000)
     greedy = Greedy()(ONE, scores)
     for number in range(4):
-        differs = (Episodes(until, rates, {ONE.name: number}, seeded())(ONE, scores) != greedy).any(dim=1)
+        differs = (RandomPrefix(until, rates, {ONE.name: number}, seeded())(ONE, scores) != greedy).any(dim=1)
         assert not differs[until <= number].any()
         assert bool(differs[until > number].any()) == (number < 3)
 

@@ -8,7 +8,7 @@ from toys import LAMS, agreement, marked, three_paths, three_stages
 from core.datasets import Split
 from core.graph.graph import Graph
 from core.methods.d2nn import D2NN
-from core.methods.refit import DRAWS, fit_controllers, trials
+from core.methods.refit import DRAWS_PER_IMAGE, fit_controllers, option_outcomes
 from core.modules.controller import Controller
 
 
@@ -66,21 +66,26 @@ def test_images_of_which_none_comes_to_a_control_node_are_passed_over() -> None:
     images, labels = marked(257, Generator().manual_seed(0))  # the last batch is one image
     last = graph.parts["Q2"]
     assert isinstance(last, Controller)
-    counts = {len(trials(graph, graph.by_name["Q2"], last, images, labels, Generator().manual_seed(seed)).conditions) for seed in range(60)}
+    counts = {
+        len(option_outcomes(graph, graph.by_name["Q2"], last, images, labels, Generator().manual_seed(seed)).conditions)
+        for seed in range(60)
+    }
     assert min(counts) > 0
 
 
-def test_trials_tell_what_each_option_gives() -> None:
+def test_outcomes_hold_what_each_option_gives() -> None:
     graph = untrained(three_stages(every_lam=True))
     images, labels = marked(50, Generator().manual_seed(0))
     last = graph.by_name["Q2"]
     part = graph.parts["Q2"]
     assert isinstance(part, Controller)
-    found = trials(graph, last, part, images, labels, Generator().manual_seed(0))
-    signs = found.seen > 0  # what Q2 sees are the image's three channels
+    found = option_outcomes(graph, last, part, images, labels, Generator().manual_seed(0))
+    signs = found.features > 0  # Q2 observes the image's three channels
     assert graph.parts["Q2"] is part
-    assert 0.4 * 50 * DRAWS <= len(found.conditions) <= 50 * DRAWS  # half of the images explore, on a way that reaches it
+    assert (
+        0.4 * 50 * DRAWS_PER_IMAGE <= len(found.conditions) <= 50 * DRAWS_PER_IMAGE
+    )  # half of the images explore, on a way that reaches it
     assert torch.equal(found.accuracy, torch.stack([signs[:, 1], signs[:, 2]], dim=1).float())
     static = graph.macs["y2"]
     expected = torch.tensor([0.0, graph.macs["N2"] + graph.macs["y2"]]) / static
-    torch.testing.assert_close(found.later, expected.expand_as(found.later))
+    torch.testing.assert_close(found.later_cost, expected.expand_as(found.later_cost))

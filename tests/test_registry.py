@@ -6,13 +6,13 @@ import pytest
 
 from core.config import run_config
 from core.errors import UserError
-from core.registry import KINDS, Component, ConfigError, Kind, choose, component, names
+from core.registry import COMPONENT_KINDS, Component, ComponentKind, ConfigError, choose, component, names, title
 
-EVERYTHING = [(kind, name) for kind in KINDS for name in names(kind)]
+EVERYTHING = [(kind, name) for kind in COMPONENT_KINDS for name in names(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERYTHING)
-def test_every_file_is_a_component_that_explains_its_options(kind: Kind, name: str) -> None:
+def test_every_file_is_a_component_that_explains_its_options(kind: ComponentKind, name: str) -> None:
     options = component(kind, name).model_fields
     assert options["name"].default == name
     for option, field in options.items():
@@ -21,7 +21,7 @@ def test_every_file_is_a_component_that_explains_its_options(kind: Kind, name: s
 
 
 @pytest.mark.parametrize(("kind", "name"), [pair for pair in EVERYTHING if pair[1] != "folder"])
-def test_every_component_survives_json_and_serves_as_a_key(kind: Kind, name: str) -> None:
+def test_every_component_survives_json_and_serves_as_a_key(kind: ComponentKind, name: str) -> None:
     chosen = choose(kind, name)
     again = choose(kind, chosen.model_dump(mode="json"))
     assert chosen == again
@@ -39,8 +39,12 @@ def test_components_cannot_be_changed() -> None:
     [
         ({"architecture": "nothing"}, "choose one of cascade"),
         ({"dataset": {"name": "digits", "nothing": 1}}, "nothing"),
-        ({"lam": 2}, "lam"),
-        ({"training": {"epochs": 0}}, "epochs"),
+        ({"lam": 2}, "^lam must be at most 1$"),
+        ({"training": {"epochs": 0}}, r"^training\.epochs must be at least 1$"),
+        ({"training": {"epochs": "few"}}, r"^training\.epochs must be a whole number$"),
+        ({"training": {"optimizer": "adam"}}, r"^training\.optimizer must be 'adamw' or 'sgd'$"),
+        ({"architecture": {"name": "cascade", "trunk": [4, 0]}}, "^architecture cascade: trunk, item 2, must be at least 1$"),
+        ({"architecture": {"name": "hierarchy", "tree": [[0, -1]]}}, "^architecture hierarchy: tree, item 1, item 2, must be at least 0$"),
         ({"architecture": {"name": "cascade", "trunk": [4], "head": [4, 4]}}, "give both the same number"),
     ],
 )
@@ -54,6 +58,13 @@ def test_wrong_choices_are_told_in_one_line(choices: dict[str, object], says: st
 def test_a_component_alone_tells_its_fault_as_well() -> None:
     with pytest.raises(ConfigError, match=r"^architecture cascade: trunk has 1 stages and head has 4: give both the same number$"):
         choose("architectures", {"name": "cascade", "trunk": [4]})
+
+
+def test_every_component_has_a_title_of_its_own() -> None:
+    titles = [title(kind, name) for kind, name in EVERYTHING]
+    assert len(set(titles)) == len(titles)
+    assert all(component(kind, name).title for kind, name in EVERYTHING)
+    assert title("methods", "removed_bn_method") == "Removed batch norm method"
 
 
 def test_a_new_file_can_be_chosen_at_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:

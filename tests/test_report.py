@@ -47,14 +47,14 @@ def test_a_run_alone() -> None:
     # from 0.3 to 0.5 it rises from 0.8333 to 0.9 and stays there to 0.7, against 0.6
     assert told[RANDOM] == pytest.approx((0.5 * (0.8333 + 0.9) + 0.9) / 2 - 0.6, abs=1e-3)
     assert warnings(gated()) == []
-    assert "has not learnt when to skip" in warnings(gated(random=0.95))[0]
+    assert "has not learned when to skip" in warnings(gated(random=0.95))[0]
 
 
 def test_a_network_is_held_against_random_gates_where_it_is() -> None:
     """Its one point costs more than the span over which gains are averaged."""
     random = {"random gates": [{"cost": 0.1, "accuracy": 0.5}, {"cost": 1.0, "accuracy": 0.9}]}
     below, above = (run("one", [0.9], [accuracy], baselines={"test": random}) for accuracy in (0.7, 0.9))
-    assert "has not learnt when to skip" in warnings(below)[0]
+    assert "has not learned when to skip" in warnings(below)[0]
     assert warnings(above) == []
 
 
@@ -70,7 +70,7 @@ def test_a_network_of_one_lam_is_compared_at_its_cost_alone() -> None:
     assert against([better], others, "test")["gain over the compared runs, at its cost"] == pytest.approx(0.01 - 0.09 / 40)
     dearer = run("one", [0.31], [0.85], baselines={"test": {"random gates": [{"cost": 0.32, "accuracy": 0.9}]}})
     assert alone([dearer], "test")["gain over random gates, at its cost"] == pytest.approx(-0.05)
-    assert "has not learnt when to skip" in warnings(dearer)[0]
+    assert "has not learned when to skip" in warnings(dearer)[0]
 
 
 def test_a_network_is_held_against_its_fixed_routes_too() -> None:

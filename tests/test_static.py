@@ -13,7 +13,7 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, GraphError, Node
 from core.graph.policy import Forced, Open
-from core.graph.static import costs_to_come, reaching, running, static_network, static_nodes
+from core.graph.static import choices_reaching, min_remaining_costs, running_nodes, static_network, static_nodes
 from core.modules.layers import Add
 
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
@@ -46,7 +46,7 @@ def along_one_of_many(graph: Graph, choices: Mapping[str, int]) -> Forced:
 def test_what_runs_on_a_route_is_what_runs_in_an_execution(graph: Graph) -> None:
     for choices in every_choice(graph)[:MOST]:
         execution = execute(graph, images(2), along_one_of_many(graph, choices))
-        assert running(graph, choices) == tuple(name for name, ran in execution.ran.items() if ran.all())
+        assert running_nodes(graph, choices) == tuple(name for name, ran in execution.ran.items() if ran.all())
         assert all(ran.all() or not ran.any() for ran in execution.ran.values())
 
 
@@ -62,7 +62,7 @@ def test_the_network_of_a_route_answers_as_the_route_does(graph: Graph) -> None:
         assert not any(node.gates for node in static.nodes)
         assert torch.equal(execute(static, x, Open()).output, execute(graph, x, along_one_of_many(graph, choices)).output)
         kept = set(static_nodes(graph, choices))
-        assert kept <= set(running(graph, choices))
+        assert kept <= set(running_nodes(graph, choices))
         assert kept <= set(static.by_name)
         assert all(node.name in kept or node.kind in ("dummy", "input") for node in static.nodes)
 
@@ -151,13 +151,13 @@ def test_reaching_finds_a_way_wherever_there_is_one(graph: Graph) -> None:
     routes = every_choice(graph)
     assume(len(routes) <= MOST)
     for node in graph.nodes:
-        if any(node.name in running(graph, choices) for choices in routes):
-            choices = reaching(graph, node.name)
+        if any(node.name in running_nodes(graph, choices) for choices in routes):
+            choices = choices_reaching(graph, node.name)
             assert choices.keys() == {control.name for control in graph.controls}
-            assert node.name in running(graph, choices)
+            assert node.name in running_nodes(graph, choices)
         else:
             with pytest.raises(GraphError, match=f"'{node.name}'"):
-                reaching(graph, node.name)
+                choices_reaching(graph, node.name)
 
 
 def test_reaching_through_many_gates() -> None:
@@ -168,7 +168,7 @@ def test_reaching_through_many_gates() -> None:
         before = g.add(f"n{link}", nn.Identity(), before, when=gates[1:])
     g.output("y", nn.Identity(), before)
     graph = g.build()
-    assert "y" in running(graph, reaching(graph, "y"))
+    assert "y" in running_nodes(graph, choices_reaching(graph, "y"))
 
 
 def detour(first: str) -> Graph:
@@ -183,7 +183,7 @@ def detour(first: str) -> Graph:
 
 
 def test_the_way_to_a_node_does_not_depend_on_names_or_chance() -> None:
-    ways = [reaching(detour(name), "last")[name] for name in "ABCDEFGHIJKLMNOP"]
+    ways = [choices_reaching(detour(name), "last")[name] for name in "ABCDEFGHIJKLMNOP"]
     assert ways == [0] * len(ways)  # the cheap one
 
 
@@ -195,12 +195,14 @@ def test_costs_to_come_are_those_of_some_way_there(graph: Graph) -> None:
     static = max(sum(graph.macs[name] for name in static_nodes(graph, graph.reference)), 1)
     for control in graph.controls:
         after = graph.nodes[graph.nodes.index(control) + 1 :]
-        ways = [way for way in routes if control.name in running(graph, way) and all(way[one.name] == 0 for one in after if one.options)]
+        ways = [
+            way for way in routes if control.name in running_nodes(graph, way) and all(way[one.name] == 0 for one in after if one.options)
+        ]
         if not ways:
             continue
-        for column, share in enumerate(costs_to_come(graph, control)):
+        for column, share in enumerate(min_remaining_costs(graph, control)):
             possible = {
-                sum(graph.macs[node.name] for node in after if node.name in running(graph, way)) / static
+                sum(graph.macs[node.name] for node in after if node.name in running_nodes(graph, way)) / static
                 for way in ways
                 if way[control.name] == column
             }
@@ -218,11 +220,11 @@ def test_costs_to_come_by_hand() -> None:
     g.output("y2", nn.Linear(10, 2), b)  # 20
     graph = g.build()
     static = 12 + 40 + 20
-    assert costs_to_come(graph, graph.by_name["Q"]) == pytest.approx([6 / static, (6 + 12 + 8) / static])
-    assert costs_to_come(graph, graph.by_name["R"]) == pytest.approx([8 / static, (8 + 40 + 20) / static])
+    assert min_remaining_costs(graph, graph.by_name["Q"]) == pytest.approx([6 / static, (6 + 12 + 8) / static])
+    assert min_remaining_costs(graph, graph.by_name["R"]) == pytest.approx([8 / static, (8 + 40 + 20) / static])
     assert static_nodes(graph, graph.reference) == ("x", "a", "b", "y2")
     assert static_nodes(graph, {"Q": 0, "R": 0}) == ("x", "y0")
-    assert reaching(graph, "b") == {"Q": 1, "R": 1}
+    assert choices_reaching(graph, "b") == {"Q": 1, "R": 1}
 
 
 def test_a_route_without_an_answer_is_told() -> None:

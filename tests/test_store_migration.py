@@ -19,7 +19,7 @@ from core.config import RunConfig, Training, run_config
 from core.graph.checkpoint import unpack
 from core.graph.execution import execute
 from core.graph.policy import Greedy
-from core.registry import KINDS, component, names
+from core.registry import COMPONENT_KINDS, component, names
 from core.store import Store, database, renamed
 from core.store.exchange import HEADER, read_header
 from core.store.references import SHIPPED
@@ -131,7 +131,7 @@ def earlier_names(options: type[BaseModel]) -> dict[str, str]:
 
 @pytest.mark.parametrize("mapping", [renamed.OPTIONS, MIGRATION.OPTIONS], ids=["imports", "migration"])
 def test_every_earlier_name_of_an_option_is_translated(mapping: dict[tuple[str, str | None], dict[str, str]]) -> None:
-    accepted = {(kind[:-1], name): earlier_names(component(kind, name)) for kind in KINDS for name in names(kind)}
+    accepted = {(kind[:-1], name): earlier_names(component(kind, name)) for kind in COMPONENT_KINDS for name in names(kind)}
     accepted[("training", None)] = earlier_names(Training)
     assert {key: found for key, found in accepted.items() if found} == mapping
 

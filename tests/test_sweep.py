@@ -195,7 +195,7 @@ def test_a_sweep_adds_all_of_its_runs_or_none(scratch_database: str) -> None:
     enlist(store, planned(CONFIG, [None], [0]), "grow")
     longer = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 2})})
     for more in ({}, {"w" * 200: planned(longer, [None], [1])}):
-        with pytest.raises(StoreError, match=r"'grow/every/0' is taken|1 to 200 letters"):
+        with pytest.raises(StoreError, match=r"'grow/every/0' is taken|1 to 200 printable characters"):
             enlist(store, planned(longer, [None], [1] if more else [1, 0]), "grow", more)
         assert [run.name for run in store.runs.all()] == ["grow/every/0"]
     assert [run.name for run in enlist(store, planned(CONFIG, [0.1234567, 0.1234568, 1.0], [0]), "fine")] == [

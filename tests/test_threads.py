@@ -17,7 +17,7 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Forced, Greedy, Open, Policy, Random, Replay
 
-IMAGES = 2 * threads.LEAST + 1
+IMAGES = 2 * threads.MIN_IMAGES_PER_PART + 1
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_other_threads_keep_their_number_of_threads() -> None:
 
 def test_small_batches_and_single_threads_are_not_divided() -> None:
     engine = Engine(network())
-    for images, count in ((2 * threads.LEAST - 1, 2), (IMAGES, 1)):
+    for images, count in ((2 * threads.MIN_IMAGES_PER_PART - 1, 2), (IMAGES, 1)):
         torch.set_num_threads(count)
         assert threads.in_parts(engine._run, torch.randn(images, 3, 32, 32), Greedy(), 0.5) is None
 

@@ -17,7 +17,7 @@ from app.graph_view.view import Times, ViewOptions, pinned, view_of
 from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import forced_policy, sweep_lam
-from core.fast.stopwatch import MOST, timed_along
+from core.fast.stopwatch import TIMED_INTERVALS, timed_along
 from core.graph.execution import execute
 from core.scale import SLIDER_STEPS, lam_at
 
@@ -96,7 +96,7 @@ def test_a_note_says_where_some_times_are_those_of_the_nearest_lam() -> None:
     for name, model in {"many": varied(), "few": fresh()}.items():
         seconds, _ = timed_along(model, IMAGES[0], sweep_lam(model, IMAGES[0]))
         told[name] = viewed(model, IMAGES[0], times=seconds)["timing_note"]
-    assert told == {"many": f"Measured at {MOST} values of λ; in between, the time at the nearest of them is shown.", "few": ""}
+    assert told == {"many": f"Measured at {TIMED_INTERVALS} values of λ; in between, the time at the nearest of them is shown.", "few": ""}
 
 
 def test_the_script_of_the_component_reads_every_name_of_the_model_and_no_other() -> None:

@@ -13,6 +13,7 @@ HEIGHT = 300
 COMPARED_HEIGHT = 360
 FEW = 3  # epochs; a line through fewer points has markers
 ACCURACY = "val accuracy"
+LOSSES = {"values": "controllers’ predictions", "cost": "distance from the budget"}  # by their names in the metrics
 TITLES = {ACCURACY: "Validation accuracy", "val cost share": "Cost, as a share of the static network’s", "train": "Training loss"}
 
 
@@ -61,5 +62,6 @@ def compared_curves_chart(curves: Mapping[str, Curve]) -> go.Figure:
 
 
 def _rest(name: str, start: str) -> str:
-    rest = name[len(start) :].removesuffix(" loss").strip()
-    return rest.removeprefix("at ") or TITLES[start].lower()
+    """Return the part of a line's name that distinguishes it from the others of its chart, for a person."""
+    rest = name[len(start) :].removesuffix(" loss").strip().removeprefix("at ").replace("λ=", "λ = ")
+    return LOSSES.get(rest, rest) or TITLES[start].lower()

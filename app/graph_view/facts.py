@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from app.wording import counted, percent
-from core.graph.node import Kind, Node
+from core.graph.node import Node, NodeKind
 from core.scale import SLIDER_STEPS, cost_share, lam_at
 
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
 LISTED = 4  # options of a controller that have a line of their own
-KINDS: dict[Kind, str] = {
+KINDS: dict[NodeKind, str] = {
     "input": "Input: the image",
     "regular": "Module",
     "control": "Controller: it decides which modules run",
@@ -82,7 +82,7 @@ def _connections(node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Seq
     lines = []
     if node.inputs:
         sources = [
-            f"{edge.source} ({_shape(shapes[edge.source])}{'' if edge.default is None else f'; {edge.default:g} if it did not run'})"
+            f"{edge.source} ({_shape(shapes[edge.source])}{'' if edge.default is None else f'; {edge.default:g} if it was skipped'})"
             for edge in node.inputs
         ]
         lines.append(f"Reads {', '.join(sources)}.")
@@ -110,7 +110,9 @@ def _behaviour(node: Node, sweep: "LamSweep", forced: Mapping[str, bool], automa
     choices = _choices(node, sweep)
     if len(choices) > 1:
         (_, first), *rest = choices
-        lines.append(f"It chooses “{first}”" + "".join(f", “{option}” from λ = {lam_at(start):.2f}" for start, option in rest) + ".")
+        lines.append(
+            f"It chooses “{first}” at first" + "".join(f", then “{option}” from λ = {lam_at(start):.2f}" for start, option in rest) + "."
+        )
     return lines
 
 

@@ -66,7 +66,7 @@ def _series(node: Node) -> str:
 
 
 def _closed(run: Sequence[Node], nodes: Sequence[Node]) -> bool:
-    """Whether one path leads in and one out, and no gate crosses the border except that of the first node."""
+    """Return whether one path leads in and one out, and no gate crosses the border except that of the first node."""
     inside = {node.name for node in run}
     if any(node.kind in ("input", "output", "dummy") for node in run):
         return False

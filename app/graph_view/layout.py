@@ -13,7 +13,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast, get_args
 from app.graph_view.columns import split
 from app.graph_view.diagram import LETTER, Style, opening, short, shown, size, source
 from app.graph_view.folding import Folded
-from core.graph.node import Decision, Kind, Node
+from core.graph.node import Decision, Node, NodeKind
 from core.scale import cost_share
 
 Position = tuple[float, float]
@@ -38,7 +38,7 @@ class PlacedNode(TypedDict):
 
     name: str
     text: str
-    kind: Kind
+    kind: NodeKind
     options: list[str]
     decides: Decision | None
     members: list[str]
@@ -89,7 +89,7 @@ class Layout(TypedDict):
 
 
 def installed() -> bool:
-    """Whether `dot` can be called."""
+    """Return whether `dot` can be called."""
     return shutil.which("dot") is not None
 
 

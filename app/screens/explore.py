@@ -72,7 +72,7 @@ def page() -> None:
 
 
 def _chosen_run() -> Run | None:
-    """Draw the choice of run; return the one in the address, or else the liveliest reference run, or else the liveliest of all."""
+    """Draw the choice of run; return the one in the address, or else a reference run, or else any run: the most varied."""
     runs = [run for run in state.store().runs.all() if run.status == "finished" or run.epoch >= 1]
     runs.sort(key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
     if not runs:
@@ -84,7 +84,7 @@ def _chosen_run() -> Run | None:
     if asked in names:
         st.session_state["run"] = asked
     elif st.session_state.get("run") not in names:
-        st.session_state["run"] = max(runs, key=_liveliness).name
+        st.session_state["run"] = max(runs, key=_variety).name
     titles = {run.name: f"{run.name} · {lam_name(run.lam) if run.gated else 'static'}" for run in runs}
     name = st.selectbox(
         "Run",
@@ -99,7 +99,7 @@ def _chosen_run() -> Run | None:
     return runs[names.index(name)]
 
 
-def _liveliness(run: Run) -> tuple[bool, bool, bool, float]:
+def _variety(run: Run) -> tuple[bool, bool, bool, float]:
     """Return how suitable a run is as a newcomer's first: how much its execution rates vary along λ, among reference runs first.
 
     Runs tested on few images come last, because their data are too easy for λ to matter, and large graphs behind small ones.

@@ -21,15 +21,17 @@ COLUMNS = {
     "architecture": st.column_config.TextColumn("Architecture"),
     "dataset": st.column_config.TextColumn("Dataset"),
     "method": st.column_config.TextColumn("Method"),
-    "λ": st.column_config.TextColumn("λ", help="The λ that the network was trained for"),
+    "λ": st.column_config.TextColumn("λ", help="The λ that the network was trained for; none for a static network"),
     "epochs": st.column_config.TextColumn("Epochs"),
     "accuracy": st.column_config.NumberColumn(
-        "Test accuracy", format="percent", help="At the λ of the slider for a run that serves every λ, at its own λ for another run"
+        "Test accuracy",
+        format="percent",
+        help="A network that serves every λ is shown at the λ of the slider above, any other network at its own λ.",
     ),
     "cost": st.column_config.ProgressColumn(
-        "Cost", format="percent", min_value=0, max_value=1.25, help="Mean multiply-adds per test image, as a share of the static network’s"
+        "Cost", format="percent", min_value=0, max_value=1.25, help="Mean multiply-adds per test image, as a share of the static network’s."
     ),
-    "created": st.column_config.DatetimeColumn("Created", format="D MMM YYYY, HH:mm"),
+    "created": st.column_config.DatetimeColumn("Created", format="D MMM YYYY"),
 }
 
 
@@ -73,7 +75,7 @@ def _compared(runs: list[Run]) -> None:
         st.caption("Accuracy against cost, on test images")
         st.plotly_chart(compared_chart(runs), key="compared-tradeoff", config=plain_chart)
     with along:
-        st.caption("Accuracy after each epoch, on validation images; at the best λ for a network that serves every λ")
+        st.caption("Accuracy after each epoch, on validation images. Of a network that serves every λ, the most accurate λ is shown.")
         chart = compared_curves_chart({run.name: state.store().metrics.history(run.id) for run in runs})
         st.plotly_chart(chart, key="compared-curves", config=plain_chart)
     configs = [run.config for run in runs]
@@ -120,7 +122,7 @@ def _figures(run: Run) -> None:
             "Accuracy": [f"{row['accuracy']:.1%}" for row in rows],
             "F1": [f"{row['f1']:.3f}" for row in rows],
             "Multiply-adds": [counted(row["macs_mean"]) for row in rows],
-            "Static network": [counted(row["macs_static"]) for row in rows],
+            "Multiply-adds of the static network": [counted(row["macs_static"]) for row in rows],
             "Images": [row["n"] for row in rows],
         }
     )

@@ -20,7 +20,7 @@ from core.training.worker import start_sweep
 
 EVERY = 2.0  # seconds between looks at sweeps in training
 STATIC = "static networks"
-REACHED = "The lowest cost, as a share of the static network’s, at which accuracy is within 0.5 points of the network’s full route."
+REACHED = "The lowest cost, as a share of the static network’s, at which the network is within 0.5 points of its accuracy with all modules."
 GAINED = "Mean difference in accuracy at equal cost, over costs from 30% to 70% of the static network’s."
 GAINS = ("gain over random gates", "gain over fixed routes", "gain over confidence")
 
@@ -28,6 +28,7 @@ GAINS = ("gain over random gates", "gain over fixed routes", "gain over confiden
 def page() -> None:
     """Draw the page."""
     st.header("λ sweep")
+    st.caption("How accurate gated networks are, what they cost, and which of their modules run as λ moves from low cost to high accuracy.")
     runs = state.store().runs.all()
     _training(runs)
     known = {series.name: series for series in series_of(runs)}
@@ -67,8 +68,8 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         selection_mode="multi",
         default=choices,
         key="baselines",
-        help="Static networks have no gates. Random gates open at random, fixed routes are the same for every image, and confidence "
-        "replaces the controllers of a cascade: these use the network’s own modules.",
+        help="Static networks have no gates. The others run the network’s own modules, but do not let its controllers decide: gates that "
+        "open at random, routes that are the same for every image, and early exits taken when the answer is confident.",
     )
     architectures = {run.architecture for series in shown for run in series.runs}
     statics = [
@@ -84,8 +85,8 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
     event = st.plotly_chart(chart, key=key, on_select="rerun", selection_mode="points", config={"displayModeBar": False})
     _clicked(event["selection"]["points"])
     st.caption(
-        "Each point is a network at one λ, measured on the test images. The line is the Pareto front: every point on it can be reached by "
-        "using one of two neighbouring settings for each image at random."
+        "Each point is a network at one λ, measured on the test images. The line is the Pareto front. A point between two settings is "
+        "reached by choosing one of the two at random for each image."
     )
     notes = [f"{plain(run.name)}: {plain(sentence)}" for series in shown for run in series.runs for sentence in warnings(run)]
     if notes:
@@ -136,7 +137,7 @@ def _figures(runs: Sequence[Run]) -> None:
     gains = {start: value for start in GAINS for name, value in known.items() if name.startswith(start)}
     figures = [(start.capitalize(), f"{100 * value:+.1f} points", GAINED) for start, value in gains.items() if math.isfinite(value)]
     if math.isfinite(reached):
-        figures.insert(0, ("Cost within 0.5 points of the full route", percent(reached), REACHED))
+        figures.insert(0, ("Cost of nearly full accuracy", percent(reached), REACHED))
     if not figures:
         return
     for column, (title, value, explanation) in zip(st.columns(len(figures)), figures, strict=True):
@@ -176,7 +177,7 @@ def _of(runs: Sequence[Run], sweep: str) -> list[Run]:
 
 
 def _moving(name: str, runs: Sequence[Run]) -> bool:
-    """Whether a process works on a sweep: one of its runs trains, or one has just ended and the next is about to be claimed."""
+    """Return whether a process works on a sweep: one of its runs trains, or one has just ended and the next is about to be claimed."""
     if any(run.state == "running" for run in runs):
         return True
     signs = [sign for run in runs for sign in (run.created, run.started, run.finished) if sign]

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import state
-from app.forms import Plan, plan
+from app.forms import Plan, plan, refuse
 from app.progress import DONE, follow
 from app.wording import plain
 from core.errors import UserError
@@ -40,7 +40,7 @@ def _start_sweep(wanted: Plan, name: str) -> None:
         runs = enlist(store, plans, title)
         start_sweep(title, store.url)
     except (UserError, OSError) as error:
-        st.error(str(error), icon=":material/error:")
+        refuse(error)
         return
     st.session_state["watched"] = runs[0].id
     st.toast(f"{plain(title)} has started: {len(runs)} networks, one after the other.")
@@ -53,7 +53,7 @@ def _start(wanted: Plan, name: str) -> None:
         run = store.runs.create(wanted.config.record(), name=name.strip() or None)
         start(run.id, store.url)
     except (UserError, OSError) as error:
-        st.error(str(error), icon=":material/error:")
+        refuse(error)
         return
     st.session_state["watched"] = run.id
     st.toast(f"{plain(run.name)} has started.")

@@ -23,8 +23,9 @@ from core.modules.layers import classifier, convs
 
 
 class Cascade(Architecture):
-    """Early exits: easy images get their answer from a small stage."""
+    """Stages from small to large: an easy image gets its answer from an early stage."""
 
+    title = "Cascade with early exits"
     papers = (bibliography.D2NN,)
     name: Literal["cascade"] = "cascade"
     trunk: Widths = Field(
@@ -39,6 +40,7 @@ class Cascade(Architecture):
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
         title="Controller input",
+        json_schema_extra={"labels": {"features": "Features (as published)", "answer": "Features and answer"}},
         description="What the controllers see: the trunk's features, to pick head or next stage (as published); or the head's answer",
     )
 

@@ -27,8 +27,9 @@ Alternatives = Annotated[tuple[Literal["identity", "low", "high"], ...], Field(m
 
 
 class Chain(Architecture):
-    """One of several modules at each link; the paths merge behind it."""
+    """Links in a row: in each, a controller picks one of several modules, and their paths merge again."""
 
+    title = "Chain of alternative modules"
     papers = (bibliography.D2NN,)
     name: Literal["chain"] = "chain"
     links: Widths = Field(
@@ -62,6 +63,7 @@ class Chain(Architecture):
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
         title="Controller input",
+        json_schema_extra={"labels": {"features": "Features (as published)", "answer": "Features and answer"}},
         description="What controllers see: the chain's features (as published); or also the scout's answer, which links improve",
     )
 

@@ -40,8 +40,9 @@ class SideBySide(nn.Module):
 
 
 class Hierarchy(Architecture):
-    """Coarse decisions open fine classifiers."""
+    """A shared root, and a branch for each group of classes, which a controller opens for the images that need it."""
 
+    title = "Hierarchy of branches"
     papers = (bibliography.D2NN,)
     name: Literal["hierarchy"] = "hierarchy"
     tree: tuple[Group, ...] = Field(

@@ -21,8 +21,9 @@ from core.modules.layers import Refined, classifier, conv, pyramid
 
 
 class HighLow(Architecture):
-    """One controller and two paths of different capacity."""
+    """A small and a large path: one controller decides which images need the large one."""
 
+    title = "High-low capacity"
     papers = (bibliography.D2NN,)
     name: Literal["high_low"] = "high_low"
     stem: int = Field(
@@ -41,6 +42,7 @@ class HighLow(Architecture):
     controller_sees: Literal["features", "answer"] = Field(
         "answer",
         title="Controller input",
+        json_schema_extra={"labels": {"features": "Features (as published)", "answer": "Features and answer"}},
         description="What the controller sees: shared features, to pick a path (as published); or the low path's answer",
     )
 

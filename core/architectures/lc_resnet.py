@@ -39,15 +39,19 @@ STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 
 
 class LCResNet(Architecture):
-    """A ResNet whose blocks and channels are gated for each image."""
+    """A ResNet whose gates skip blocks and channels, for each image anew."""
 
+    title = "LC-Net on a ResNet"
     papers = (bibliography.LCNET, bibliography.RESNET)
     name: Literal["lc_resnet"] = "lc_resnet"
     depth: int = Field(
         20, ge=8, le=200, title="Depth (layers)", description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet"
     )
     images: Literal["cifar", "imagenet"] = Field(
-        "cifar", title="ResNet family", description="Family: cifar (three groups, small images) or imagenet (four groups, large images)"
+        "cifar",
+        title="ResNet family",
+        json_schema_extra={"labels": {"cifar": "CIFAR (small images)", "imagenet": "ImageNet (large images)"}},
+        description="Family: cifar (three groups, small images) or imagenet (four groups, large images)",
     )
     width: int = Field(
         0,
@@ -67,6 +71,7 @@ class LCResNet(Architecture):
     gates_of: Literal["block", "group"] = Field(
         "block",
         title="Scope of a gate network",
+        json_schema_extra={"labels": {"block": "One block", "group": "All blocks of a group"}},
         description="Scope of one gate network: a block, or all blocks of a group from the group's input, which is faster",
     )
     hidden: int = Field(16, ge=1, le=1024, title="Hidden units of a gate network", description="Hidden units of each gate network")

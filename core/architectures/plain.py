@@ -14,6 +14,7 @@ from core.registry import Decides
 class Plain(Architecture):
     """Convolutions in sequence, without gates."""
 
+    title = "Plain convolutional network"
     name: Literal["plain"] = "plain"
     widths: Widths = Field(
         (16, 32, 64),

@@ -26,8 +26,9 @@ GROUPS = (1, 2, 4)  # filters as multiples of the first group's
 
 
 class ResNetCascade(Architecture):
-    """A ResNet with early exits: easy images leave before its end."""
+    """A ResNet whose easy images get their answer before its end."""
 
+    title = "ResNet with early exits"
     papers = (bibliography.D2NN, bibliography.RESNET)
     name: Literal["resnet_cascade"] = "resnet_cascade"
     n: int = Field(3, ge=1, le=18, title="Blocks per group", description="Blocks in each group; the depth is 6n + 2")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.graph.graph import Graph
 
 BAR = 24  # characters for the static network's time
-SAMPLES = 64  # images
+BENCH_IMAGES = 64  # images
 
 
 def bench(
@@ -118,7 +118,7 @@ def _network(
     if what in names("architectures"):
         torch.manual_seed(0)
         graph = untrained(what, dataset, sets).eval()
-        images = torch.randn(SAMPLES, *next(graph.shapes[node.name] for node in graph.nodes if node.kind == "input"))
+        images = torch.randn(BENCH_IMAGES, *next(graph.shapes[node.name] for node in graph.nodes if node.kind == "input"))
     else:
         refuse_unused(what, sets)
         model = load_model(opened(db), what)
@@ -136,10 +136,10 @@ def _images(model: "Model") -> "Tensor":
     from core.datasets import DataError
 
     try:
-        return model.config.dataset.samples(SAMPLES)[0].images
+        return model.config.dataset.samples(BENCH_IMAGES)[0].images
     except DataError:
         print("The images of the run's dataset are not on this computer; random noise is used instead.", file=sys.stderr)
-        return torch.randint(0, 256, (SAMPLES, *model.image), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        return torch.randint(0, 256, (BENCH_IMAGES, *model.image), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
 def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> None:

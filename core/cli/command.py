@@ -5,10 +5,10 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from core.cli.settings import PARTS
+from core.cli.settings import KIND_OF_PART
 
 EARLIER = {"--targets": "--budgets", "--target": "--budget", "--also": "--variant"}
-WORDS = "core.cli.words"  # the words of the command line, kept in the context
+ARGUMENT_WORDS = "core.cli.words"  # the words of the command line, kept in the context
 
 
 class Command(TyperCommand):
@@ -17,7 +17,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line."""
         own = {spelling for parameter in self.params for spelling in parameter.opts}
-        ctx.meta[WORDS] = words = [_current(word, own) for word in args]
+        ctx.meta[ARGUMENT_WORDS] = words = [_current(word, own) for word in args]
         return super().parse_args(ctx, list(words))
 
 
@@ -27,7 +27,7 @@ class TrainCommand(Command):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; of a component that the command line names, none of its alternatives."""
         super().format_help(ctx, formatter)
-        named, _, _ = self.make_parser(ctx).parse_args(args=list(ctx.meta[WORDS]))
+        named, _, _ = self.make_parser(ctx).parse_args(args=list(ctx.meta[ARGUMENT_WORDS]))
         _write_choices(formatter, named)
 
 
@@ -43,7 +43,7 @@ def _write_choices(formatter: Any, named: Mapping[str, Any]) -> None:
     from core.choices import choice, choices, options
     from core.config import Training
 
-    for part, kind in PARTS.items():
+    for part, kind in KIND_OF_PART.items():
         for one in [choice(kind, named[part])] if named.get(part) else choices(kind):
             with formatter.section(f"{part.capitalize()} {one.name}"):
                 formatter.write_text(one.summary)

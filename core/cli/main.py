@@ -1,4 +1,4 @@
-"""All commands, and the one place where an error that a person can mend becomes one line and exit status 2."""
+"""All commands, and the place where an error that the user can correct becomes one line and exit status 2."""
 
 import io
 import signal

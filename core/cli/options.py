@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from core.cli.settings import PARTS
+from core.cli.settings import KIND_OF_PART
 from core.config import Training
 from core.registry import ConfigError
 from core.store import Store
@@ -13,7 +13,7 @@ from core.store import Store
 def _without_names(pairs: list[str] | None) -> list[str] | None:
     """Return what --set was given. Raises ConfigError where it would choose a component."""
     for pair in pairs or []:
-        if pair.partition("=")[0] in [f"{part}.name" for part in PARTS]:
+        if pair.partition("=")[0] in [f"{part}.name" for part in KIND_OF_PART]:
             raise ConfigError(
                 f"--set {pair}: name the architecture as the command's argument, and choose the others with --dataset and --method"
             )

@@ -29,34 +29,34 @@ def report(
     """
     from core.evaluation.report import report as gather
 
-    told = gather(opened(db), name, against or [], split)
+    result = gather(opened(db), name, against or [], split)
     if as_json:
         print_json(
             {
-                "run": told.name,
-                "seeds": told.seeds,
-                "against": told.against,
-                "split": told.split,
+                "run": result.name,
+                "seeds": result.seeds,
+                "against": result.against,
+                "split": result.split,
                 "figures": {
-                    figure: {"mean": _finite(mean), "deviation": _finite(deviation)} for figure, (mean, deviation) in told.figures.items()
+                    figure: {"mean": _finite(mean), "deviation": _finite(deviation)} for figure, (mean, deviation) in result.figures.items()
                 },
             }
         )
         return
-    _print(told)
+    _print(result)
 
 
-def _print(told: "Report") -> None:
-    several = len(told.seeds) > 1
-    over = f"{len(told.seeds)} seeds, mean ± standard deviation" if several else f"seed {told.seeds[0]} alone"
-    table = Table("figure", "value", title=f"{told.name}: {told.split} split, {told.images} images, {over}")
-    for figure, (mean, deviation) in told.figures.items():
+def _print(result: "Report") -> None:
+    several = len(result.seeds) > 1
+    over = f"{len(result.seeds)} seeds, mean ± standard deviation" if several else f"seed {result.seeds[0]} alone"
+    table = Table("figure", "value", title=f"{result.name}: {result.split} split, {result.images} images, {over}")
+    for figure, (mean, deviation) in result.figures.items():
         missing = next((words for part, words in MISSING.items() if part in figure), "no cost in common")
         value = f"{mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
         table.add_row(figure, missing + " for every seed" * several if math.isnan(mean) else value)
     print_table(table)
     print("Costs are shares of the static network's multiply-adds. Accuracies, gains and losses are fractions of 1.")
-    for run, sentence in told.warnings:
+    for run, sentence in result.warnings:
         print(f"{run}: {sentence}")
 
 

@@ -6,14 +6,14 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from core.config import RunConfig, Training, run_config
-from core.evaluation.series import APART
+from core.evaluation.series import MIXED_SWEEP_SERIES
 from core.methods import DistillingMethod
-from core.registry import ConfigError, Kind, choose, component
+from core.registry import ComponentKind, ConfigError, choose, component
 
 if TYPE_CHECKING:
     from core.graph.graph import Graph
 
-PARTS: dict[str, Kind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
+KIND_OF_PART: dict[str, ComponentKind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
 
 
 def settings(pairs: list[str] | None, **chosen: str) -> dict[str, dict[str, Any]]:
@@ -21,14 +21,14 @@ def settings(pairs: list[str] | None, **chosen: str) -> dict[str, dict[str, Any]
 
     A value is text where the option is known to take text; otherwise it is read as JSON where it is JSON.
     """
-    parts: dict[str, dict[str, str]] = {part: {"name": chosen[part]} if part in chosen else {} for part in PARTS} | {"training": {}}
+    parts: dict[str, dict[str, str]] = {part: {"name": chosen[part]} if part in chosen else {} for part in KIND_OF_PART} | {"training": {}}
     for pair in pairs or []:
         name, equals, value = pair.partition("=")
         part, dot, option = name.partition(".")
         if not equals or not dot or part not in parts:
             raise ConfigError(f"--set {pair}: write it as part.option=value, where part is one of {', '.join(parts)}")
         parts[part][option] = value
-    known = {part: component(PARTS[part], parts[part]["name"]) for part in chosen} | {"training": Training}
+    known = {part: component(KIND_OF_PART[part], parts[part]["name"]) for part in chosen} | {"training": Training}
     texts = {(part, name) for part, options in known.items() for name, field in options.model_fields.items() if field.annotation is str}
     return {
         part: {option: value if (part, option) in texts else _read(value) for option, value in options.items()}
@@ -72,7 +72,7 @@ def variant(text: str) -> tuple[str, list[str]]:
     name, colon, pairs = text.partition(":")
     if not colon or not name.strip() or "/" in name:
         raise ConfigError(f"--variant {text}: write it as NAME: part.option=value, with spaces between several settings")
-    if name.strip() in APART:
+    if name.strip() in MIXED_SWEEP_SERIES:
         raise ConfigError(f"--variant {text}: the name {name.strip()} is reserved for series of a sweep; choose something else")
     try:
         return name.strip(), shlex.split(pairs)

@@ -1,4 +1,4 @@
-"""`stop`: end a training that goes on in another process."""
+"""`stop`: stop a training that runs in another process."""
 
 from core.cli.options import Database, RunName, opened
 

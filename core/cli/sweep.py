@@ -1,4 +1,4 @@
-"""`sweep`: train several networks that belong together."""
+"""`sweep`: train several networks, over λ, seeds and variants."""
 
 from typing import Annotated
 
@@ -18,9 +18,7 @@ def sweep(
     name: Annotated[str, typer.Option(help="Name of the sweep; the same name continues an unfinished one.")],
     dataset: DatasetName = "cluttered_digits",
     method: MethodName = "d2nn",
-    lams: Annotated[
-        str, typer.Option(help="Values of λ, separated by commas; 'every' stands for one network that serves every λ.")
-    ] = "every",
+    lams: Annotated[str, typer.Option(help="Values of λ, separated by commas; 'every' trains one network that serves every λ.")] = "every",
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
     epochs: Epochs = None,
     statics: Annotated[
@@ -43,8 +41,8 @@ def sweep(
     from core.training.sweep import enlist, planned, static_paths
     from core.training.sweep import sweep as train_all
 
-    asked = [variant(text) for text in variants or []]
-    if any("seed" in settings(pairs)["training"] for pairs in (sets, *(more for _, more in asked))):
+    parsed_variants = [variant(text) for text in variants or []]
+    if any("seed" in settings(pairs)["training"] for pairs in (sets, *(more for _, more in parsed_variants))):
         raise ConfigError("training.seed: give the seeds of a sweep with --seeds")
     config = configuration(architecture, dataset, method, None, epochs, 0, sets)
     plans = planned(config, read_lams(lams), read_seeds(seeds))
@@ -52,7 +50,7 @@ def sweep(
         plans = (plans if config.gated else []) + static_paths(config, read_seeds(seeds))
     varied: dict[str, list[RunConfig]] = {}
     seen = [config]
-    for title, more in asked:
+    for title, more in parsed_variants:
         other = configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])
         if other in seen or title in varied:
             raise ConfigError(f"--variant {title}: it is the same as another variant of the sweep")

@@ -14,11 +14,11 @@ from core import bibliography
 from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.augmentation import random_flip, random_shift
-from core.datasets.sources.published import DecodedRows, Published, Rows
+from core.datasets.sources.published import DecodedRows, Published, PublishedSplit
 
 # the binary version: the Python version is pickled, and unpickling can execute code
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+CHECKSUM = "c32a1d4ab5d03f1284b67883e8d87530"
 FOLDER = "cifar-10-batches-bin"
 MAX_SHIFT = 4  # pixels
 
@@ -26,6 +26,7 @@ MAX_SHIFT = 4  # pixels
 class Cifar10(Published):
     """Colour photographs of ten kinds of animals and vehicles, 32×32 pixels: 50,000 for training and validation, 10,000 for the test."""
 
+    title = "CIFAR-10"
     papers = (bibliography.CIFAR10,)
     name: Literal["cifar10"] = "cifar10"
 
@@ -35,8 +36,8 @@ class Cifar10(Published):
         *("dog", "frog", "horse", "ship", "truck"),
     )
 
-    def download(self, report: ProgressCallback) -> tuple[Rows, Rows]:
-        file = fetch(URL, MD5, report, self.advice)
+    def download(self, report: ProgressCallback) -> tuple[PublishedSplit, PublishedSplit]:
+        file = fetch(URL, CHECKSUM, report, self.advice)
         with tarfile.open(file) as archive:
             train = _rows(archive, [f"data_batch_{number}.bin" for number in range(1, 6)])
             test = _rows(archive, ["test_batch.bin"])

@@ -19,9 +19,9 @@ from core.datasets.sources.augmentation import random_shift
 
 ENLARGED_SIZE = 24  # pixels: side of an enlarged 8×8 digit with its margin
 DIGIT_SIZE = 20  # pixels: side of the digit within that margin, before scaling
-MAX_ROTATION = 0.25  # radians in either direction
+MAX_ROTATION_RADIANS = 0.25  # radians in either direction
 MAX_SCALING = 0.12  # largest relative change of a digit's size
-CHUNK = 1000  # images composed at once, to limit the memory of the index arrays
+IMAGES_PER_CHUNK = 1000  # images composed at once, to limit the memory of the index arrays
 
 
 class ClutteredDigits(Dataset):
@@ -29,12 +29,14 @@ class ClutteredDigits(Dataset):
 
     for_training: ClassVar[frozenset[str]] = frozenset({"train", "shift"})
 
+    title = "Cluttered digits"
     papers = (bibliography.CLUTTERED_MNIST,)
     name: Literal["cluttered_digits"] = "cluttered_digits"
     canvas: int = Field(48, ge=28, le=256, title="Image size (pixels)", description="Side of each square image, in pixels")
     source: Literal["digits", "mnist"] = Field(
         "digits",
         title="Source of the digits",
+        json_schema_extra={"labels": {"digits": "scikit-learn (8×8)", "mnist": "MNIST (28×28)"}},
         description="digits: the 8×8 digits of scikit-learn, enlarged to about 20×20 pixels; mnist: MNIST's digits of 28×28 pixels",
     )
     fragments: int = Field(8, ge=0, le=64, title="Fragments per image", description="Pieces of other digits that clutter each image")
@@ -88,7 +90,7 @@ class ClutteredDigits(Dataset):
         digits = base.images[rows].squeeze(1)  # (N, h, h)
         if self.source == "digits":
             digits = _enlarge(digits, generator)  # (N, 24, 24)
-        spans = (torch.arange(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK))
+        spans = (torch.arange(start, min(start + IMAGES_PER_CHUNK, count)) for start in range(0, count, IMAGES_PER_CHUNK))
         images = torch.cat([self._scene(span, digits, generator) for span in spans])
         return Split(images, base.labels[rows])
 
@@ -121,7 +123,7 @@ class ClutteredDigits(Dataset):
 
 def _enlarge(digits: Tensor, generator: Generator) -> Tensor:
     """Enlarge digits (N, 8, 8) with bicubic interpolation, a random rotation and a random scaling: (N, 24, 24) uint8."""
-    angle, scaling = (2 * torch.rand((2, len(digits)), generator=generator) - 1) * torch.tensor([[MAX_ROTATION], [MAX_SCALING]])
+    angle, scaling = (2 * torch.rand((2, len(digits)), generator=generator) - 1) * torch.tensor([[MAX_ROTATION_RADIANS], [MAX_SCALING]])
     zoom = ENLARGED_SIZE / (DIGIT_SIZE * (1 + scaling))  # from enlarged to original coordinates
     first = torch.stack([angle.cos() * zoom, -angle.sin() * zoom, torch.zeros(len(digits))], dim=1)
     second = torch.stack([angle.sin() * zoom, angle.cos() * zoom, torch.zeros(len(digits))], dim=1)

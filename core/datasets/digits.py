@@ -18,6 +18,7 @@ MAX_VALUE = 16  # scikit-learn's pixel values are 0 to 16
 class Digits(Dataset):
     """1,797 handwritten digits, 8×8 pixels, white on black: 70% for training, 10% for validation, 20% for the test."""
 
+    title = "Handwritten digits (8×8)"
     name: Literal["digits"] = "digits"
     seed: int = Field(0, ge=0, lt=2**31, title="Data seed", description="Seed of the split")
 

@@ -17,19 +17,21 @@ from core import bibliography
 from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_progress
 from core.datasets.sources.split import stratified_split
 
-SHARES = (0.5, 0.2, 0.3)  # of training, validation and test
+FACES_SHARES = (0.5, 0.2, 0.3)  # of training, validation and test
 CLASSES = ("background", "face")
 CROP_SIZE = 112  # pixels, about the size of a face in the full photographs
 
 
 class Faces(Dataset):
-    """Two classes, "background" and "face": 50% for training, 20% for validation, 30% for the test."""
+    """Photographs of faces and of background: 50% for training, 20% for validation, 30% for the test."""
 
+    title = "Face detection"
     papers = (bibliography.FACES,)
     name: Literal["faces"] = "faces"
     source: Literal["embedded", "full"] = Field(
         "embedded",
         title="Source of the faces",
+        json_schema_extra={"labels": {"embedded": "Embedded (200 small images)", "full": "Full (download)"}},
         description="embedded: 200 grey images of 25×25 pixels that come with scikit-image; full: colour images of 112×112 pixels, "
         "a download of 230 MB",
     )
@@ -54,7 +56,7 @@ class Faces(Dataset):
         grey = torch.from_numpy(lfw_subset()).unsqueeze(1)  # type: ignore[no-untyped-call]  # (200, 1, 25, 25)
         images = (grey * 255).round().to(torch.uint8)
         labels = (torch.arange(len(images)) < 100).long()  # the first 100 are faces
-        return [Split(images[rows], labels[rows]) for rows in stratified_split(labels, SHARES, self.seed)]
+        return [Split(images[rows], labels[rows]) for rows in stratified_split(labels, FACES_SHARES, self.seed)]
 
     def _full(self, report: ProgressCallback) -> list[Split]:
         """Crop a face from the centre and background from one corner of each photograph. Both crops belong to the same split."""
@@ -71,7 +73,7 @@ class Faces(Dataset):
         report("downloading Labeled Faces in the Wild", 1.0)
         faces, corners = _centre(people.images), _corners(people.images)
         parts = []
-        for rows in stratified_split(torch.zeros(len(faces), dtype=torch.long), SHARES, self.seed):
+        for rows in stratified_split(torch.zeros(len(faces), dtype=torch.long), FACES_SHARES, self.seed):
             images = torch.stack([corners[rows], faces[rows]], dim=1)  # (n, 2, 3, 112, 112)
             parts.append(Split(images.flatten(0, 1), torch.tensor([0, 1]).repeat(len(rows))))
         return parts

@@ -12,7 +12,7 @@ from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_
 from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 from core.datasets.sources.split import split_by_name
 
-SHARES = (0.7, 0.1, 0.2)  # of training, validation and test
+FOLDER_SHARES = (0.7, 0.1, 0.2)  # of training, validation and test
 
 
 class Folder(Dataset):
@@ -21,6 +21,7 @@ class Folder(Dataset):
     The file name decides the split of an image, so adding images later moves no other image to another split.
     """
 
+    title = "Your own images"
     name: Literal["folder"] = "folder"
     path: str = Field("", title="Data folder", description="Folder with one subfolder of images per class")
     size: int = Field(
@@ -30,7 +31,9 @@ class Folder(Dataset):
         title="Image size (pixels)",
         description="Side of each square image, in pixels; every file is cropped to its centre and scaled",
     )
-    channels: Literal[1, 3] = Field(3, title="Colour channels", description="3: colour; 1: grey")
+    channels: Literal[1, 3] = Field(
+        3, title="Colour channels", json_schema_extra={"labels": {"1": "1 (grey)", "3": "3 (colour)"}}, description="3: colour; 1: grey"
+    )
     seed: int = Field(0, ge=0, lt=2**31, title="Data seed", description="Seed of the split")
 
     def read(self, report: ProgressCallback = no_progress) -> Data:
@@ -39,7 +42,7 @@ class Folder(Dataset):
         labels = torch.arange(len(files)).repeat_interleave(counts)  # (N,)
         images = self._images([file for pictures in files.values() for file in pictures], report)
         names = [f"{file.parent.name}/{file.name}" for pictures in files.values() for file in pictures]
-        train, val, test = (Split(images[rows], labels[rows]) for rows in split_by_name(names, labels, SHARES, self.seed))
+        train, val, test = (Split(images[rows], labels[rows]) for rows in split_by_name(names, labels, FOLDER_SHARES, self.seed))
         return Data(train, val, test, tuple(files))
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
@@ -62,7 +65,7 @@ class Folder(Dataset):
                 f"{root}: the folder has {len(files)} subfolders. Put the images of each class into a subfolder, with at least two classes."
             )
         for name, pictures in files.items():
-            if len(pictures) < len(SHARES):
+            if len(pictures) < len(FOLDER_SHARES):
                 raise DataError(
                     f"{root / name}: the class has {len(pictures)} images. Add images until it has at least three, one for each split."
                 )

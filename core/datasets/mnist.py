@@ -14,10 +14,10 @@ from torch import Tensor
 from core import bibliography
 from core.datasets import DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
-from core.datasets.sources.published import DecodedRows, Published, Rows
+from core.datasets.sources.published import DecodedRows, Published, PublishedSplit
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist"
-MD5 = {
+CHECKSUMS = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
     "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
@@ -28,14 +28,15 @@ MD5 = {
 class Mnist(Published):
     """Handwritten digits, 28×28 pixels, white on black: 60,000 for training and validation, 10,000 for the test."""
 
+    title = "MNIST"
     papers = (bibliography.MNIST,)
     name: Literal["mnist"] = "mnist"
 
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
     class_names: ClassVar[tuple[str, ...]] = tuple("0123456789")
 
-    def download(self, report: ProgressCallback) -> tuple[Rows, Rows]:
-        files = {name: fetch(f"{MIRROR}/{name}", md5, report, self.advice) for name, md5 in MD5.items()}
+    def download(self, report: ProgressCallback) -> tuple[PublishedSplit, PublishedSplit]:
+        files = {name: fetch(f"{MIRROR}/{name}", md5, report, self.advice) for name, md5 in CHECKSUMS.items()}
         train, test = (
             DecodedRows(
                 read_idx(files[f"{part}-images-idx3-ubyte.gz"]).unsqueeze(1),  # (N, 1, 28, 28)

@@ -1,1 +1,1 @@
-"""What a trained network is worth: accuracy, cost, the baselines it has to beat, and reports."""
+"""Evaluation of trained networks: accuracy, cost, baselines and reports."""

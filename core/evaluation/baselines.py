@@ -22,8 +22,8 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError
 from core.graph.policy import Forced, Open, Random
-from core.graph.static import running, static_macs
-from core.methods.static_gates import Consensus, Drawn, consensus
+from core.graph.static import running_nodes, static_macs
+from core.methods.static_gates import GateStatistics, RandomStaticGates, gate_statistics
 from core.pareto import ParetoPoint
 
 CountCallback = Callable[[int], None]  # receives the number of images just executed
@@ -31,7 +31,7 @@ CountCallback = Callable[[int], None]  # receives the number of images just exec
 MAX_ROUTES = 100  # fixed routes of networks with more are not evaluated
 MAX_COMBINATIONS = 4096  # combinations of options, many of which may be the same route
 RATE_IMAGES = 256  # images on which the opening rates of gates are measured
-RATES = tuple(step / 10 for step in range(11))  # probabilities of the more expensive option
+RANDOM_RATES = tuple(step / 10 for step in range(11))  # probabilities of the more expensive option
 THRESHOLDS = tuple(1 - 10 ** (-step / 5) for step in range(21))  # confidences from 0 to 0.9999
 
 
@@ -58,20 +58,20 @@ def baselines(graph: Graph, split: Split, report: CountCallback = no_progress) -
 def passes(graph: Graph) -> int:
     """Return how many times `baselines` reports every image of a split."""
     with suppress(GraphError):
-        return 1 + len(RATES) + len(routes(graph))
+        return 1 + len(RANDOM_RATES) + len(routes(graph))
     return len(_random_rates(graph)) + (not _all_independent(graph))
 
 
 def random_front(graph: Graph, split: Split, seed: int = 0, report: CountCallback = no_progress) -> list[ParetoPoint]:
-    """Evaluate gates drawn independently of the image, at each of RATES.
+    """Evaluate gates drawn independently of the image, at each of RANDOM_RATES.
 
     A control node takes its more expensive option with that probability. Gates that open independently are drawn with their own
     opening rates at each of as many values of λ, and scale by their own mean where they are open.
     """
     if not _all_independent(graph):
-        settings = [(0.5, Random(rate, Generator().manual_seed(seed))) for rate in RATES]
+        settings = [(0.5, Random(rate, Generator().manual_seed(seed))) for rate in RANDOM_RATES]
         return [pareto_point(evaluation) for evaluation in evaluations(graph, split, settings, report)]
-    drawn = [(lam, Drawn(_gate_rates(graph, split, lam), Generator().manual_seed(seed))) for lam in _random_rates(graph)]
+    drawn = [(lam, RandomStaticGates(_gate_rates(graph, split, lam), Generator().manual_seed(seed))) for lam in _random_rates(graph)]
     return [pareto_point(evaluation) for evaluation in evaluations(graph, split, drawn, report)]
 
 
@@ -97,13 +97,13 @@ def _random_rates(graph: Graph) -> tuple[float, ...]:
 
     Independent gates of a network for a single λ have a single opening rate, so one value is enough.
     """
-    return RATES if graph.tradeoff.every_lam or not _all_independent(graph) else RATES[:1]
+    return RANDOM_RATES if graph.tradeoff.every_lam or not _all_independent(graph) else RANDOM_RATES[:1]
 
 
-def _gate_rates(graph: Graph, split: Split, lam: float) -> Consensus:
+def _gate_rates(graph: Graph, split: Split, lam: float) -> GateStatistics:
     """Measure the opening rates and mean scales of gates at one λ on the first RATE_IMAGES images."""
     images = normalised(split.images[:RATE_IMAGES].to(graph.device))
-    return consensus(graph.eval(), images, lam if graph.tradeoff.every_lam else None)
+    return gate_statistics(graph.eval(), images, lam if graph.tradeoff.every_lam else None)
 
 
 def routes(graph: Graph) -> list[dict[str, int]]:
@@ -120,7 +120,7 @@ def routes(graph: Graph) -> list[dict[str, int]]:
     if combinations > MAX_COMBINATIONS:
         raise GraphError(f"This network has {combinations} combinations of options; at most {MAX_COMBINATIONS} are examined")
     choices = (dict(zip((control.name for control in graph.controls), taken, strict=True)) for taken in product(*columns))
-    found = list({running(graph, choice): choice for choice in choices}.values())
+    found = list({running_nodes(graph, choice): choice for choice in choices}.values())
     if len(found) > MAX_ROUTES:
         raise GraphError(f"This network has {len(found)} routes; at most {MAX_ROUTES} are evaluated")
     return found
@@ -162,7 +162,7 @@ def _exit_costs(graph: Graph) -> Tensor:
     static = max(static_macs(graph), 1)
     shares = []
     for stop in range(len(graph.outputs)):
-        runs = running(graph, {name: int(number < stop) for number, name in enumerate(names)})
+        runs = running_nodes(graph, {name: int(number < stop) for number, name in enumerate(names)})
         if [name for name in runs if name in exits] != exits[: stop + 1]:
             raise GraphError("Early exit by confidence needs a cascade whose control nodes each decide to stop or to continue")
         shares.append(sum(graph.macs[name] for name in runs if name not in names) / static)

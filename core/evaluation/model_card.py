@@ -1,4 +1,4 @@
-"""The model card of an exported run, in Markdown: what it is, how it was trained and what it reaches."""
+"""The model card of an exported run, in Markdown: its configuration, training and results."""
 
 from collections.abc import Sequence
 from statistics import mean, stdev
@@ -12,37 +12,39 @@ from core.store.exchange import Header
 from core.store.record import Row
 
 
-def card(told: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
+def card(header: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
     """Return the card of an exported run from its header.
 
     `siblings` are the test figures of the runs that differ in the seed alone, its own included.
     """
-    config = run_config(**told.config)
-    channels, height, width = told.image
+    config = run_config(**header.config)
+    channels, height, width = header.image
     seeds = f"one of {len(siblings)}; the test figures give means over all" if len(siblings) > 1 else "the only one trained"
     lines = [
-        f"# {told.name}",
+        f"# {header.name}",
         "",
-        f"{told.architecture} on {told.dataset}, trained with method {told.method}. It serves {_serves(config)}.",
+        f"{header.architecture} on {header.dataset}, trained with method {header.method}. It serves {_serves(config)}.",
         "",
-        f"- Images: {channels}×{height}×{width}; classes: {', '.join(told.classes)}",
-        f"- Seed: {told.seed} ({seeds})",
+        f"- Images: {channels}×{height}×{width}; classes: {', '.join(header.classes)}",
+        f"- Seed: {header.seed} ({seeds})",
         f"- Command: `{config.command()}`",
     ]
-    if told.seconds:
-        lines.append(f"- Time to train: {told.seconds / 60:.1f} minutes{f' on {told.machine}' if told.machine else ''}")
+    if header.seconds:
+        lines.append(f"- Time to train: {header.seconds / 60:.1f} minutes{f' on {header.machine}' if header.machine else ''}")
     if config.gated:
-        graph = config.method.prepare(config.architecture.build(told.image, len(told.classes), every_lam=config.lam is None), config.lam)
-        if graph.tradeoff.exchange_rate is not None and told.exchange_rate is not None:
-            graph.tradeoff.exchange_rate.fill_(told.exchange_rate)
+        graph = config.method.prepare(
+            config.architecture.build(header.image, len(header.classes), every_lam=config.lam is None), config.lam
+        )
+        if graph.tradeoff.exchange_rate is not None and header.exchange_rate is not None:
+            graph.tradeoff.exchange_rate.fill_(header.exchange_rate)
         if graph.tradeoff.description:
             lines.append(f"- {graph.tradeoff.description}")
         share = describe(graph)["controllers_share"]
         lines.append(f"- Controllers: {share:.2%} of the static network's multiply-adds")
-    lines += [f"- {Collapsed(**control)}" for control in told.figures.collapsed]
-    for rows, title in ((told.figures.test, "Test split, which chooses nothing"), (told.figures.val, "Validation split")):
-        lines += ["", f"## {title} ({rows[0].n} images)", "", *table(rows, siblings if rows is told.figures.test else ())]
-    lines += _gains(told)
+    lines += [f"- {Collapsed(**control)}" for control in header.figures.collapsed]
+    for rows, title in ((header.figures.test, "Test split, which chooses nothing"), (header.figures.val, "Validation split")):
+        lines += ["", f"## {title} ({rows[0].n} images)", "", *table(rows, siblings if rows is header.figures.test else ())]
+    lines += _gains(header)
     lines += ["", "Multiply-adds are those of convolutions and linear layers. Controllers are included.", ""]
     return "\n".join(lines)
 
@@ -73,11 +75,11 @@ def _serves(config: RunConfig) -> str:
     return "every λ from 0 to 1" if config.lam is None else f"λ = {config.lam:g}"
 
 
-def _gains(told: Header) -> list[str]:
+def _gains(header: Header) -> list[str]:
     """Return the gains over the baselines, where these were measured."""
-    own = [ParetoPoint(row.cost_share, row.accuracy) for row in told.figures.test]
-    share = mean_dependence(own, [getattr(row, "dependence", None) for row in told.figures.test])
-    fronts = {name: [ParetoPoint(**point) for point in front] for name, front in told.figures.baselines.get("test", {}).items()}
+    own = [ParetoPoint(row.cost_share, row.accuracy) for row in header.figures.test]
+    share = mean_dependence(own, [getattr(row, "dependence", None) for row in header.figures.test])
+    fronts = {name: [ParetoPoint(**point) for point in front] for name, front in header.figures.baselines.get("test", {}).items()}
     gains = {name: gain(own, front) for name, front in fronts.items() if name != "full path"}
     if not gains:
         return []

@@ -1,4 +1,4 @@
-"""How well runs trade accuracy for cost, from their stored figures: alone, and against others on the same images.
+"""Reports on how runs trade accuracy for cost, from their stored figures, alone or against other runs on the same images.
 
 A group is the runs of one seed: one network for every λ, or several networks for one λ each. Costs are multiply-adds as shares of
 the static network of the group.
@@ -24,10 +24,10 @@ LOW, HIGH = 0.3, 0.7  # costs between which differences are averaged
 SPAN = f"mean over costs of {LOW:.0%} to {HIGH:.0%}"
 SAVINGS = (0.3, 0.62)  # shares of the cost that the ResNet cascade in the D2NN paper saves
 WITHIN = (0.005, 0.01)  # losses of accuracy
-LEARNT_NOTHING = "The gates do not beat random gates: the network has not learnt when to skip."
+NO_BETTER_THAN_RANDOM = "The gates do not beat random gates: the network has not learned when to skip."
 NO_BETTER_THAN_ROUTES = "The gates do not beat the network's own fixed routes: a random mix of the best ones is as accurate at equal cost."
 SAME_FOR_ALL = "The gates do the same for every image."
-RIVALS = {"random gates": LEARNT_NOTHING, "fixed routes": NO_BETTER_THAN_ROUTES}  # the warning where a baseline is not beaten
+RIVALS = {"random gates": NO_BETTER_THAN_RANDOM, "fixed routes": NO_BETTER_THAN_ROUTES}  # the warning where a baseline is not beaten
 RANDOM = f"gain over random gates, {SPAN}"
 BEST = "the most accurate compared run"
 
@@ -36,9 +36,9 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Report:
-    """What a run or a sweep reaches: each figure's mean over the seeds and its standard deviation, None for one seed.
+    """The results of a run or a sweep: each figure's mean over the seeds and its standard deviation, None for one seed.
 
-    `against` names the runs that it is compared with, `images` is the size of the split, and each warning belongs to the run before it.
+    `against`: the names of the compared runs. `images`: the size of the split. `warnings`: (run, sentence).
     """
 
     name: str
@@ -55,24 +55,24 @@ def report(store: Store, name: str, against_names: Sequence[str], split: str) ->
 
     Raises StoreError where one of them does not exist, and ConfigError where they cannot be compared.
     """
-    there = runs_of(store, name)
-    seeds = sorted({run.seed for run in there if run.gated})
+    own = runs_of(store, name)
+    seeds = sorted({run.seed for run in own if run.gated})
     if not seeds:
         raise ConfigError(f"{name} holds no gated network: name it with --against to compare a gated network with it")
-    others = [run for other in against_names for run in runs_of(store, other)] or [run for run in there if not run.gated]
+    others = [run for other in against_names for run in runs_of(store, other)] or [run for run in own if not run.gated]
     figures = []
     for seed in seeds:
-        group = [run for run in there if run.seed == seed and run.gated]
+        group = [run for run in own if run.seed == seed and run.gated]
         peers = [run for run in others if run.seed == seed] or others
         figures.append(alone(group, split) | (against(group, peers, split) if peers else {}))
     return Report(
         name=name,
         split=split,
-        images=int(_rows(there[0], split)[0]["n"]),
+        images=int(_rows(own[0], split)[0]["n"]),
         seeds=seeds,
         against=[run.name for run in others],
         figures=over_seeds(figures),
-        warnings=[(run.name, sentence) for run in there for sentence in warnings(run)],
+        warnings=[(run.name, sentence) for run in own for sentence in warnings(run)],
     )
 
 
@@ -140,7 +140,7 @@ def _measured_on(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def warnings(run: Run) -> list[str]:
-    """Return what a reader of a gated run's figures should know: controllers that do not decide, and baselines that are not beaten."""
+    """Return warnings about a gated run: controllers whose gates do not depend on the image, and baselines that are not beaten."""
     found = [str(Collapsed(**control)) for control in run.figures.get("collapsed", [])]
     rows = run.figures.get("test", [])
     between = [row["dependence"] for row in rows if row.get("dependence") is not None and (row["lam"] is None or 0 < row["lam"] < 1)]

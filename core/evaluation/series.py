@@ -1,4 +1,4 @@
-"""Which runs are drawn and reported together."""
+"""Series: groups of runs that are drawn and reported grouped."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from core.registry import ConfigError
 from core.store import Run, Store
 
-APART = ("every", "each")  # names of the two series of a sweep that has networks for every λ and others for one λ each
+MIXED_SWEEP_SERIES = ("every", "each")  # names of the two series of a sweep that has networks for every λ and others for one λ each
 
 
 def by_series(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -14,25 +14,25 @@ def by_series(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
     A sweep that has networks for every λ and others for one λ each has two series: SWEEP/every and SWEEP/each.
     """
-    together: dict[str, list[Run]] = {}
+    grouped: dict[str, list[Run]] = {}
     for run in runs:
-        together.setdefault(run.series, []).append(run)
-    return {name: some for base, there in together.items() for name, some in _apart(base, there).items()}
+        grouped.setdefault(run.series, []).append(run)
+    return {name: some for base, there in grouped.items() for name, some in _split_mixed_sweep(base, there).items()}
 
 
-def _apart(base: str, runs: list[Run]) -> dict[str, list[Run]]:
+def _split_mixed_sweep(base: str, runs: list[Run]) -> dict[str, list[Run]]:
     parts = [run for run in runs if run.lam is None], [run for run in runs if run.lam is not None]
-    return {f"{base}/{name}": part for name, part in zip(APART, parts, strict=True)} if all(parts) else {base: runs}
+    return {f"{base}/{name}": part for name, part in zip(MIXED_SWEEP_SERIES, parts, strict=True)} if all(parts) else {base: runs}
 
 
 def runs_of(store: Store, name: str) -> list[Run]:
     """Return the finished runs of a sweep or of one of its series, in the order of seed and λ, or the one run of this name.
 
-    Raises StoreError where there are none, and ConfigError for a sweep of two series, which cannot be taken together.
+    Raises StoreError where there are none, and ConfigError for a sweep of two series, which cannot be taken grouped.
     """
     finished = [run for run in store.runs.all() if run.sweep and run.status == "finished"]
     known = by_series(run for run in finished if run.gated)
-    every, each = (f"{name}/{part}" for part in APART)
+    every, each = (f"{name}/{part}" for part in MIXED_SWEEP_SERIES)
     if {every, each} <= known.keys():
         raise ConfigError(f"{name} holds networks for every λ and networks for one λ each: name {every} or {each}")
     sweep = known[name][0].series if name in known else name

@@ -12,10 +12,10 @@ from core.fast.plan import Answer, Mask, Step
 from core.graph.graph import Graph
 from core.graph.node import Edge, Node
 from core.graph.policy import Policy
-from core.graph.rows import gathered, replaced
+from core.graph.rows import gather_rows, overwrite_rows
 
 
-class Rows:
+class Subset:
     """A subset of B images, as a mask (B,)."""
 
     def __init__(self, mask: Mask) -> None:
@@ -27,22 +27,22 @@ class Rows:
         """The indices of the subset in the batch, (n,)."""
         return torch.from_numpy(np.flatnonzero(self.mask))
 
-    def among(self, others: "Rows") -> Tensor:
+    def among(self, others: "Subset") -> Tensor:
         """Return the indices of the subset in a larger subset, (n,)."""
         return torch.from_numpy(np.flatnonzero(self.mask if others.all else self.mask[others.mask]))
 
-    def where(self, mask: Mask) -> "Rows":
+    def where(self, mask: Mask) -> "Subset":
         """Return the part of the subset that is in a mask (B,); the same object if that is the whole subset."""
-        kept = Rows(mask if self.all else self.mask & mask)
+        kept = Subset(mask if self.all else self.mask & mask)
         return self if kept.count == self.count else kept
 
 
 @dataclass(frozen=True)
-class Held:
+class SubsetValue:
     """What a node sent for a subset of the images, (n, ...); None if the subset is empty."""
 
     value: Tensor | None
-    rows: Rows
+    rows: Subset
 
 
 class BatchRunner:
@@ -52,13 +52,13 @@ class BatchRunner:
         """`lams`, `condition`: (1,) or (B,)."""
         self.graph, self.policy = graph, policy
         self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lams, condition))  # (B,)
-        self.everything = Rows(np.ones(len(x), dtype=np.bool_))
+        self.everything = Subset(np.ones(len(x), dtype=np.bool_))
         first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
-        self.held = {graph.input.name: Held(first, self.everything)}
+        self.held = {graph.input.name: SubsetValue(first, self.everything)}
         self.ran = {graph.input.name: self.everything}
         self.gates: dict[str, Tensor] = {}
         self.opened: dict[str, NDArray[np.float32]] = {}
-        self.answers: list[tuple[Tensor, Rows]] = []
+        self.answers: list[tuple[Tensor, Subset]] = []
 
     def take(self, step: Step) -> None:
         """Compute a step for the images for which it runs."""
@@ -67,7 +67,7 @@ class BatchRunner:
         rows = rows if opening is None else rows.where(opening > 0)
         self.ran[node.name] = rows
         if step.branch is not None:
-            self.held[node.name] = Held(self._block(step, step.branch, rows), rows)
+            self.held[node.name] = SubsetValue(self._block(step, step.branch, rows), rows)
         elif node.kind == "control":
             self._decide(step, rows)
         else:
@@ -75,7 +75,7 @@ class BatchRunner:
             if value is not None and opening is not None:
                 value = _scaled(value, opening, rows)
             if node.kind != "output":
-                self.held[node.name] = Held(value, rows)
+                self.held[node.name] = SubsetValue(value, rows)
             elif value is not None:
                 self.answers.append((value, rows))
         for source in step.last:
@@ -91,7 +91,7 @@ class BatchRunner:
                 output[rows.numbers] = value
         return Answer(output, self.gates, {name: rows.mask for name, rows in self.ran.items()})
 
-    def _present(self, step: Step) -> Rows:
+    def _present(self, step: Step) -> Subset:
         """Return the images for which no input of a step is null; the output of a join's branch never is."""
         rows = self.everything
         for edge in step.inputs:
@@ -108,7 +108,7 @@ class BatchRunner:
             opening = np.maximum(opening, self.opened[gate.control][:, gate.column])
         return opening
 
-    def _computed(self, step: Step, rows: Rows) -> Tensor:
+    def _computed(self, step: Step, rows: Subset) -> Tensor:
         node = step.node
         if node.kind == "dummy":
             constant = step.run()
@@ -116,24 +116,24 @@ class BatchRunner:
         inputs = [self._received(edge, rows) for edge in step.inputs]
         return step.run(*inputs, owned=self._owned(step, rows))
 
-    def _owned(self, step: Step, rows: Rows) -> bool:
+    def _owned(self, step: Step, rows: Subset) -> bool:
         """Return whether a step may overwrite its first input, because it was gathered for the step or no later step reads it."""
         return step.overwrites or self.held[step.inputs[0].source].rows is not rows
 
-    def _received(self, edge: Edge, rows: Rows) -> Tensor:
+    def _received(self, edge: Edge, rows: Subset) -> Tensor:
         """Return what comes along a data edge for a subset of the images."""
         held = self.held[edge.source]
         if held.rows is rows and held.value is not None:
             return held.value
         there = rows.where(held.rows.mask)
         if there is rows and held.value is not None:
-            return gathered(held.value, rows.among(held.rows))
+            return gather_rows(held.value, rows.among(held.rows))
         received = torch.full((rows.count, *self.graph.shapes[edge.source]), float(edge.default or 0))
         if held.value is not None and there.count:
-            received[there.among(rows)] = gathered(held.value, there.among(held.rows))
+            received[there.among(rows)] = gather_rows(held.value, there.among(held.rows))
         return received
 
-    def _decide(self, step: Step, rows: Rows) -> None:
+    def _decide(self, step: Step, rows: Subset) -> None:
         node, batch = step.node, len(self.everything.mask)
         values = torch.zeros(batch, *self.graph.shapes[node.name])
         if rows.count:
@@ -145,7 +145,7 @@ class BatchRunner:
             gates = gates * torch.from_numpy(rows.mask)[:, None].to(gates)
         self.gates[node.name], self.opened[node.name] = gates, gates.numpy()
 
-    def _block(self, step: Step, branch: Node, rows: Rows) -> Tensor | None:
+    def _block(self, step: Step, branch: Node, rows: Subset) -> Tensor | None:
         """Compute a join and its branch, for the images that reach the join."""
         run, held = step.run, self.held[step.inputs[0].source]
         assert isinstance(run, Gathered)
@@ -165,11 +165,11 @@ class BatchRunner:
         if on is rows:
             return run.open(x, owned, scale, channels)
         numbers = on.among(rows)
-        opened = run.open(gathered(x, numbers), True, scale, channels)
-        return replaced(run.closed(x, owned), numbers, opened)
+        opened = run.open(gather_rows(x, numbers), True, scale, channels)
+        return overwrite_rows(run.closed(x, owned), numbers, opened)
 
 
-def _scale(opening: NDArray[np.float32], rows: Rows) -> Tensor | float | None:
+def _scale(opening: NDArray[np.float32], rows: Subset) -> Tensor | float | None:
     """Return the gates (B,) of a subset as a factor: None if all are one, a number for a single image, (n,) otherwise."""
     some = opening if rows.all else opening[rows.mask]
     if len(some) == 1:
@@ -177,7 +177,7 @@ def _scale(opening: NDArray[np.float32], rows: Rows) -> Tensor | float | None:
     return None if (some == 1).all() else torch.from_numpy(some)
 
 
-def _scaled(value: Tensor, opening: NDArray[np.float32], rows: Rows) -> Tensor:
+def _scaled(value: Tensor, opening: NDArray[np.float32], rows: Subset) -> Tensor:
     scale = _scale(opening, rows)
     if scale is None:
         return value

@@ -20,11 +20,11 @@ from core.graph.node import Node
 from core.graph.policy import Greedy, Open, Policy, Random, Replay
 from core.graph.static import static_network
 
-DRAWS = 8  # batches of different images or random gates, each run once as a warm-up; small batches get more
-IMAGES = 64  # at least, in all draws of a case together
-LEAST = 2  # turns of each draw that count at least, however long they take
+DRAWS_PER_CASE = 8  # batches of different images or random gates, each run once as a warm-up; small batches get more
+IMAGES = 64  # minimum over all draws of a case
+MIN_TURNS = 2  # measured turns of each draw, however long they take
 PROFILED = 30  # turns of a profile
-SLID = 16  # images
+SLIDER_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def profile(graph: Graph, image: Tensor, *, lam: float | None, batch: int, turns
     return {name: median(times) for name, times in taken.items()}
 
 
-def slider(model: Model, images: Tensor, turns: int = SLID) -> list[float]:
+def slider(model: Model, images: Tensor, turns: int = SLIDER_IMAGES) -> list[float]:
     """Return the milliseconds that a sweep over the λ slider takes, thresholds included, for each of the images (N, C, H, W) uint8."""
     sweep_lam(model, images[0])
     taken = []
@@ -121,7 +121,7 @@ def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float)
             if turn >= len(draws):
                 draws[number][0].append(ours)
                 draws[number][1].append(theirs)
-        enough = turn + 1 >= (1 + LEAST) * max(len(case.draws) for case in cases)
+        enough = turn + 1 >= (1 + MIN_TURNS) * max(len(case.draws) for case in cases)
         if enough and time.perf_counter() > end:
             break
     return [(mean(median(ours) for ours, _ in draws), mean(median(theirs) for _, theirs in draws)) for draws in taken]
@@ -147,10 +147,10 @@ class Scaled:
 
 @torch.no_grad()
 def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
-    filled = [_filled(images, batch, number) for number in range(max(DRAWS, IMAGES // batch))]
+    filled = [_filled(images, batch, number) for number in range(max(DRAWS_PER_CASE, IMAGES // batch))]
     lam = 0.5 if graph.tradeoff.every_lam else None
-    for lam in lams:
-        yield Case("learned", lam, tuple((x, Greedy(), _share(graph, x, Greedy(), lam)) for x in filled))
+    for learned in lams:
+        yield Case("learned", learned, tuple((x, Greedy(), _share(graph, x, Greedy(), learned)) for x in filled))
     generator = Generator().manual_seed(0)
     drawn: dict[str, Policy] = {f"random {rate:g}": Random(rate, generator) for rate in rates}
     for gates, policy in (drawn | {"open": Open()}).items():

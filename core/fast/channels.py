@@ -17,7 +17,7 @@ from torch import Tensor
 
 from core.fast.autotune import fastest
 from core.fast.kernels import Convolution
-from core.graph.rows import gathered, replaced
+from core.graph.rows import gather_rows, overwrite_rows
 from core.modules.residual import strided
 
 ChannelKernel = Callable[[Tensor, Tensor], Tensor]
@@ -46,9 +46,9 @@ class Channels:
         if not read.any():
             return self.bias[None, :, None, None]
         rows = torch.from_numpy(np.flatnonzero(read))
-        some = self._fastest(gathered(x, rows), gates[rows], kept[read])
+        some = self._fastest(gather_rows(x, rows), gates[rows], kept[read])
         sent = self.bias[:, None, None].expand(len(x), *some.shape[1:]).contiguous(memory_format=torch.channels_last)
-        return replaced(sent, rows, some)
+        return overwrite_rows(sent, rows, some)
 
     def _fastest(self, x: Tensor, gates: Tensor, kept: NDArray[np.bool_]) -> Tensor:
         same = len(x) == 1 or bool((kept[1:] == kept[:1]).all())

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.fast.kernels import Kernel, kernel, means
-from core.modules.controller import LEAST, Controller, summary
-from core.modules.gate_network import GateNetwork, bounded
+from core.modules.controller import MIN_LOG_PROBABILITY, Controller, summary
+from core.modules.gate_network import GateNetwork, clamp_open
 
 AVERAGES: dict[int, Tensor] = {}
 
@@ -47,14 +47,14 @@ class GateNetworkKernel(Kernel):
         hidden = self.bias.expand(len(seen[0]), -1).clone() if self.blind else torch.addmm(self.bias, _means(seen), self.matrix)
         if self.by_condition is not None and weight is not None:
             hidden.addr_(weight, self.by_condition)
-        return bounded(torch.addmm(self.shift, hidden.relu_(), self.head), self.least)
+        return clamp_open(torch.addmm(self.shift, hidden.relu_(), self.head), self.least)
 
     def _single(self, x: Tensor, condition: float) -> Tensor:
         bias = self.known.get(condition)
         if bias is None:
             bias = self.bias if self.by_condition is None else self.bias + condition * self.by_condition
             self.known[condition] = bias
-        return bounded(torch.addmm(self.shift, torch.addmm(bias, _mean(x), self.matrix).relu_(), self.head), self.least)
+        return clamp_open(torch.addmm(self.shift, torch.addmm(bias, _mean(x), self.matrix).relu_(), self.head), self.least)
 
 
 class ControllerKernel(Kernel):
@@ -114,5 +114,5 @@ def _sorted(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     logs = scores - scores.max()
     logs = logs - np.log(np.exp(logs).sum())
     logs.sort()
-    clipped: NDArray[np.float32] = logs[:, ::-1].clip(min=LEAST)
+    clipped: NDArray[np.float32] = logs[:, ::-1].clip(min=MIN_LOG_PROBABILITY)
     return clipped

@@ -34,7 +34,7 @@ class Engine:
 
     @torch.inference_mode()
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
-        """Run images (B, C, H, W), as `execute` does. Raises GraphError where λ is missing."""
+        """Run images (B, C, H, W), as `execute` does. Raises GraphError if λ is missing."""
         return self._parts(x, policy, lam)
 
     @torch.inference_mode()
@@ -49,7 +49,7 @@ class Engine:
         return passing.answer()
 
     def _single_steps(self, x: Tensor, policy: Policy) -> Sequence[Step | Segment]:
-        """Return what one image runs: segments if the image has the size and the network the precision that they are made for."""
+        """Return what one image runs: segments if they support the size of the image and the precision of the network."""
         if x.shape[1:] != self.graph.shapes[self.graph.input.name] or not self._single:
             return self.steps
         return self.deciding if type(policy) in (Greedy, Open, Replay) else self.segments
@@ -66,7 +66,7 @@ class Engine:
 
     @cached_property
     def deciding(self) -> Sequence[Step | Segment]:
-        """The steps in segments that go on after gate networks: these decide inside, or all gates are inputs."""
+        """The steps in segments that may contain decisions: gate networks decide inside, or all gates are inputs."""
         found = segments(self.graph, self.steps, deciding=True)
         return found if len(found) < len(self.segments) else self.segments
 
@@ -82,7 +82,7 @@ class Engine:
 
     def _passing(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> SingleRunner | BatchRunner:
         if self.graph.tradeoff.every_lam and lam is None:
-            raise GraphError("this network serves every λ: say which (0 is cheap, 1 is accurate)")
+            raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
         lams, condition = (None, None) if lam is None else self._condition(lam)
         return SingleRunner(self.graph, x, lams, condition, policy) if len(x) == 1 else BatchRunner(self.graph, x, lams, condition, policy)
 

@@ -98,7 +98,7 @@ class Convolution:
         return other.add_(self(x)).relu_()
 
 
-class Series(Kernel):
+class SequentialKernel(Kernel):
     """Kernels in sequence."""
 
     def __init__(self, kernels: Sequence[Callable[[Tensor], Tensor]]) -> None:
@@ -131,7 +131,7 @@ def _(part: nn.Sequential) -> Kernel:
             kernels.append(LinearKernel(leaf))
         else:
             kernels.append(kernel(leaf))
-    return Series(kernels)
+    return SequentialKernel(kernels)
 
 
 def foldable(part: nn.Conv2d) -> bool:
@@ -177,15 +177,15 @@ def means(x: Tensor) -> Tensor:
 @kernel.register
 def _(part: Branch) -> Kernel:
     layers = part.layers
-    return Series([Convolution(one, norm, relu=number < len(layers)) for number, (one, norm) in enumerate(layers, start=1)])
+    return SequentialKernel([Convolution(one, norm, relu=number < len(layers)) for number, (one, norm) in enumerate(layers, start=1)])
 
 
 @kernel.register
 def _(part: Stem) -> Kernel:
     first = Convolution(part.conv1, part.bn1, relu=True)
-    return Series([first, kernel(nn.MaxPool2d(3, 2, 1))] if part.large else [first])
+    return SequentialKernel([first, kernel(nn.MaxPool2d(3, 2, 1))] if part.large else [first])
 
 
 @kernel.register
 def _(part: nn.Identity) -> Kernel:
-    return Series([])
+    return SequentialKernel([])

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from core.fast.blocks import Block, ShortcutKernel
 from core.fast.controllers import ControllerKernel, GateNetworkKernel
-from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, Series, kernel, means
-from core.modules.controller import LEAST
+from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, SequentialKernel, kernel, means
+from core.modules.controller import MIN_LOG_PROBABILITY
 from core.modules.layers import Add, Refined
 
 OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
@@ -100,7 +100,7 @@ class Operators:
         return self.add("Add", self.add("MatMul", *inputs, self.constant(one.matrix)), self.constant(one.part.bias.detach()))
 
     @write.register
-    def _(self, one: Series, *inputs: str) -> str:
+    def _(self, one: SequentialKernel, *inputs: str) -> str:
         (x,) = inputs
         for part in one.kernels:
             x = self.write(part, x)
@@ -188,7 +188,7 @@ class Operators:
         """Write what control nodes see of maps or scores, of this shape for one image, as `summary` in core/modules/controller.py does."""
         if len(shape) == 3:
             return self.write(means, x)
-        logs = self.add("Max", self.add("LogSoftmax", x, axis=1), self.constant(np.array(LEAST, dtype=np.float32)))
+        logs = self.add("Max", self.add("LogSoftmax", x, axis=1), self.constant(np.array(MIN_LOG_PROBABILITY, dtype=np.float32)))
         return self.add("TopK", logs, self.constant(np.array([shape[0]])), axis=1)
 
     def branched(self, one: Block, x: str, channels: Sequence[str] = ()) -> str:

@@ -63,13 +63,13 @@ def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: 
         value = inner.constant(kernel.channels.bias[None, :, None, None])
         return inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))
 
-    asked = [] if gate is None else [gate]
+    closing = [] if gate is None else [gate]
     if channels is not None:
         read = _columns(writing, graph, channels.control, _shifted(kernel.channels.columns[-1], channels.first), sent)
-        asked.append(writing.add("ReduceMax", read, axes=[1]))
-    if not asked:
+        closing.append(writing.add("ReduceMax", read, axes=[1]))
+    if not closing:
         return opened(writing)
-    least = writing.add("Min", *asked) if len(asked) > 1 else asked[0]
+    least = writing.add("Min", *closing) if len(closing) > 1 else closing[0]
     return writing.either(writing.add("Greater", least, writing.constant(np.zeros(1, dtype=np.float32))), opened, closed)
 
 

@@ -19,8 +19,8 @@ from core.fast.onnx_export import gates_of, written
 from core.fast.plan import Mask, Step
 from core.graph.graph import Graph
 
-MOST = 6  # different gates of nodes in a segment, not counting branches
-KEPT = 64  # programs of a segment that are kept at a time
+MAX_NODE_GATES = 6  # different gates of nodes in a segment, not counting branches
+MAX_PROGRAMS = 64  # programs of a segment that are kept at a time
 YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 Numbers = NDArray[np.float32]
@@ -68,7 +68,7 @@ class Segment:
     """Consecutive steps of a graph.
 
     reads     the earlier steps whose values it reads
-    asks      the control nodes on which it depends, including those inside
+    controls      the control nodes on which it depends, including those inside
     gates     the gates of its nodes, not counting branches
     branches  the branches inside, each with the name of its join
     deciding  the control nodes inside on which other nodes inside depend
@@ -79,9 +79,9 @@ class Segment:
         self.graph, self.steps, self.sends = graph, tuple(steps), sends
         inside = {step.node.name for step in steps}
         self.reads = tuple({edge.source: None for step in steps for edge in step.inputs if edge.source not in inside})
-        self.asks = tuple(dict.fromkeys(control for step in steps for control in _asked(step)))
+        self.controls = tuple(dict.fromkeys(control for step in steps for control in _controls_of(step)))
         self.gates = tuple({gate: None for step in steps for gate in step.node.gates})
-        self.deciding = tuple(step.node for step in steps if step.node.kind == "control" and step.node.name in self.asks)
+        self.deciding = tuple(step.node for step in steps if step.node.kind == "control" and step.node.name in self.controls)
         self.branches = tuple((step.node.name, step.branch) for step in steps if step.branch is not None)
         self.programs: dict[Pattern, Program] = {}
 
@@ -89,7 +89,7 @@ class Segment:
         """Return the program of a pattern, and make it if it is not kept."""
         program = self.programs.get(pattern)
         if program is None:
-            for oldest in list(self.programs)[: 1 - KEPT]:
+            for oldest in list(self.programs)[: 1 - MAX_PROGRAMS]:
                 self.programs.pop(oldest, None)
             program = self.programs[pattern] = self._program(pattern)
         return program
@@ -138,7 +138,7 @@ def _segment(graph: Graph, steps: Sequence[Step], some: Sequence[Step]) -> Segme
     return Segment(graph, some, sends)
 
 
-def _asked(step: Step) -> list[str]:
+def _controls_of(step: Step) -> list[str]:
     """Return the names of the control nodes that decide on a step."""
     nodes = [node for node in (step.node, step.branch) if node is not None]
     return [node.channels.control for node in nodes if node.channels is not None] + [gate.control for node in nodes for gate in node.gates]
@@ -147,12 +147,12 @@ def _asked(step: Step) -> list[str]:
 def _fits(steps: Sequence[Step], deciding: bool) -> bool:
     """Return whether the last of these steps can be in one segment with the others."""
     controls = {step.node.name: step for step in steps if step.node.kind == "control"}
-    for name in controls.keys() & set(_asked(steps[-1])):
+    for name in controls.keys() & set(_controls_of(steps[-1])):
         control = controls[name]
         by_program = isinstance(control.run, GateNetworkKernel) and control.node.decides == "each"
         if not (deciding and by_program) or any(gate.control == name for gate in steps[-1].node.gates):
             return False
-    return len({step.node.gates for step in steps if step.node.gates}) <= MOST
+    return len({step.node.gates for step in steps if step.node.gates}) <= MAX_NODE_GATES
 
 
 def _writable(graph: Graph, step: Step) -> bool:

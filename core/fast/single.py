@@ -60,9 +60,9 @@ class SingleRunner:
         )
         given = {name: np.ascontiguousarray(value.numpy()) for name, value in read.items()}
         if type(self.policy) is not Greedy:
-            for node in segment.deciding:  # whose gates do not depend on what they will say
+            for node in segment.deciding:  # their gates do not depend on their scores
                 self.gates[node.name] = self.policy(node, torch.zeros(1, len(node.options)))
-        for control in segment.asks:
+        for control in segment.controls:
             if control in self.gates:
                 given[gates_of(control)] = self.gates[control].numpy()[:, :, None, None]
         if self.condition is not None:

@@ -18,8 +18,8 @@ from core.graph.policy import Open
 from core.graph.static import static_network
 from core.scale import SLIDER_STEPS, lam_at
 
-MOST = 11  # intervals of λ that are timed
-TURNS = 5  # of each interval
+TIMED_INTERVALS = 11  # intervals of λ that are timed
+TURNS_PER_INTERVAL = 5  # of each interval
 
 
 _compiled: WeakKeyDictionary[Graph, tuple[Engine, Engine]] = WeakKeyDictionary()
@@ -58,14 +58,14 @@ def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapp
 def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None) -> tuple[list[float], float]:
     """Return the seconds of one image (C, H, W) uint8 at each interval of its sweep under `forced` gates, and of the static network.
 
-    At most MOST intervals are measured; the others get the time of the nearest measured one.
+    At most TIMED_INTERVALS intervals are measured; the others get the time of the nearest measured one.
     """
     every = model.graph.tradeoff.every_lam
     steps = [*sweep.starts, SLIDER_STEPS]
     middles = [(first + last - 1) // 2 for first, last in pairwise(steps)]
-    picked = sorted({round(number * (len(middles) - 1) / (MOST - 1)) for number in range(MOST)})
+    picked = sorted({round(number * (len(middles) - 1) / (TIMED_INTERVALS - 1)) for number in range(TIMED_INTERVALS)})
     lams = {number: lam_at(middles[number]) if every else None for number in picked}
-    taken = {number: timed(model, image, lam=lam, forced=forced, turns=TURNS) for number, lam in lams.items()}
+    taken = {number: timed(model, image, lam=lam, forced=forced, turns=TURNS_PER_INTERVAL) for number, lam in lams.items()}
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
     still = median(one.static for one in taken.values())
     return [taken[number].gated * still / taken[number].static for number in nearest], still  # so that busy moments cancel out

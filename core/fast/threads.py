@@ -19,7 +19,7 @@ from core.fast.autotune import fastest
 from core.fast.plan import Answer
 from core.graph.policy import Forced, Greedy, Open, Policy, Replay
 
-LEAST = 16  # images in a part: with fewer, dividing costs more than it gains
+MIN_IMAGES_PER_PART = 16  # images in a part: with fewer, dividing costs more than it gains
 
 Run = Callable[[Tensor, Policy, Tensor | float | None], Answer]
 
@@ -46,15 +46,15 @@ def in_parts(run: Run, x: Tensor, policy: Policy, lam: Tensor | float | None) ->
     """Return the answer of `run` for images (B, C, H, W) in as many parts as torch has threads, or None if they cannot be divided."""
     threads = torch.get_num_threads()
     lams = lam.reshape(-1) if isinstance(lam, Tensor) and lam.numel() > 1 else None  # (B,), or one for all
-    if threads == 1 or len(x) < LEAST * threads or (lams is not None and len(lams) != len(x)):
+    if threads == 1 or len(x) < MIN_IMAGES_PER_PART * threads or (lams is not None and len(lams) != len(x)):
         return None
     ends = [len(x) * part // threads for part in range(threads + 1)]
     parts = [slice(start, end) for start, end in pairwise(ends)]
     policies = [_policy_of(policy, part) for part in parts]
     if None in policies:
         return None
-    asked = [lam if lams is None else lams[part] for part in parts]
-    return _joined(list(_workers(threads).map(run, [x[part] for part in parts], policies, asked)))
+    lams_of_parts = [lam if lams is None else lams[part] for part in parts]
+    return _joined(list(_workers(threads).map(run, [x[part] for part in parts], policies, lams_of_parts)))
 
 
 def _policy_of(policy: Policy, part: slice) -> Policy | None:

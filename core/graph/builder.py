@@ -1,4 +1,4 @@
-"""Writes a graph down as the papers' figures show it, node by node."""
+"""Builds a graph node by node, in the order of the papers' figures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from core.modules.layers import Constant
 
 
 class Builder:
-    """Collects nodes and their modules; what it returns for a node is its name, to be connected further on."""
+    """Collects nodes and their modules. Its methods return the name of the new node, to be used as an input of later nodes."""
 
     def __init__(self, image: Sequence[int], *, every_lam: bool = False) -> None:
         """`image`: (C, H, W). `every_lam`: controllers hold two values per option, so that one network serves every λ."""
@@ -27,24 +27,24 @@ class Builder:
     def add(
         self, name: str, part: nn.Module, *inputs: str | Edge, when: Gate | Sequence[Gate] = (), channels: ChannelGate | None = None
     ) -> str:
-        """A regular node; it runs when one of the options `when` is taken, always without. `channels` are gates inside its module.
+        """Add a regular node. It runs if any of the gates `when` is open, or always if there are none.
 
-        Raises GraphError if shapes do not fit.
+        `channels`: gates inside its module. Raises GraphError if the shapes do not fit.
         """
         return self._add(Node(name, "regular", _edges(inputs), _gates(when), channels=channels), part)
 
     def output(self, name: str, part: nn.Module, *inputs: str | Edge, when: Gate | Sequence[Gate] = ()) -> str:
-        """An output node: an image's answer is that of the last one that ran."""
+        """Add an output node. The answer for an image is that of the last output node that ran."""
         return self._add(Node(name, "output", _edges(inputs), _gates(when)), part)
 
     def dummy(self, name: str, value: Tensor, *, when: Gate | Sequence[Gate] = ()) -> str:
-        """A node that reads nothing and sends a constant."""
+        """Add a node that has no inputs and sends a constant."""
         return self._add(Node(name, "dummy", (), _gates(when)), Constant(value))
 
     def control(
         self, name: str, *inputs: str | Edge, options: Sequence[str], part: nn.Module | None = None, decides: Decision = "one"
     ) -> tuple[Gate, ...]:
-        """A control node; returns one gate per option, from the cheapest to the dearest. Without `part`, a small perceptron."""
+        """Add a control node and return one gate per option, ordered from the cheapest. By default its module is a small perceptron."""
         edges = _edges(inputs)
         if part is None:
             part = Controller([self.shapes[edge.source] for edge in edges], len(options), every_lam=self.every_lam)
@@ -52,11 +52,11 @@ class Builder:
         return tuple(Gate(name, column) for column in range(len(options)))
 
     def build(self, reference: Mapping[str, str | int] | None = None) -> Graph:
-        """The graph; `reference` names each control node's option on the path of the highest capacity (its last one otherwise)."""
+        """Return the graph. `reference`: each control node's option on the path of the highest capacity (default: its last option)."""
         return Graph(self.nodes, self.parts, self.image, reference, self._tradeoff())
 
     def _tradeoff(self) -> Tradeoff | None:
-        """What λ means until a method says otherwise: an exchange rate, or a budget where every gate decides by itself."""
+        """Return the default trade-off: an exchange rate, or a budget if all gates open independently."""
         decide = {node.decides for node in self.nodes if node.kind == "control"}
         if not self.every_lam or not decide:
             return None
@@ -64,20 +64,22 @@ class Builder:
 
     def _add(self, node: Node, part: nn.Module) -> str:
         if node.name in self.shapes:
-            raise GraphError(f"node {node.name!r} is there twice: give each node a name of its own")
+            raise GraphError(f"node {node.name!r} is defined twice: give each node a name of its own")
         for edge in node.inputs:
             if edge.source not in self.shapes:
                 raise GraphError(f"node {node.name!r} has an edge from {edge.source!r}, which was not added before it")
         shapes = [self.shapes[edge.source] for edge in node.inputs]
-        within = 0 if node.channels is None else node.channels.count
-        self.shapes[node.name], _ = measure(part, shapes, weighed=node.kind == "control", channels=within, where=f"node {node.name!r}")
+        channels = 0 if node.channels is None else node.channels.count
+        self.shapes[node.name], _ = measure(
+            part, shapes, conditioned=node.kind == "control", channels=channels, where=f"node {node.name!r}"
+        )
         self.nodes.append(node)
         self.parts[node.name] = part
         return node.name
 
 
 def _edges(inputs: Sequence[str | Edge]) -> tuple[Edge, ...]:
-    return tuple(Edge(one) if isinstance(one, str) else one for one in inputs)
+    return tuple(Edge(source) if isinstance(source, str) else source for source in inputs)
 
 
 def _gates(when: Gate | Sequence[Gate]) -> tuple[Gate, ...]:

@@ -1,43 +1,44 @@
-"""Calibration: a graph's trade-off is chosen so that the λ slider acts along its whole range."""
+"""Calibration: choosing the numbers of a graph's trade-off so that λ has an effect along its whole range."""
 
 import torch
 from torch import Tensor
 
-from core.graph.cost import spent
+from core.graph.cost import reward_cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
-from core.graph.tradeoff import Measured
+from core.graph.tradeoff import TradeoffMeasurements
 
-ROWS_PER_PASS = 2048  # rows, images times λ, that run together where they have routes in common
-IMAGES_PER_PASS = 256
+ROWS_PER_PASS = 2048  # rows (images times λ) that are executed together and share what their routes have in common
+IMAGES_PER_PASS = 256  # where images at different λ share nothing
 
 
 def calibrate(graph: Graph, images: Tensor, labels: Tensor) -> None:
-    """Choose the numbers of a graph's trade-off on images (N, C, H, W) of classes (N,), best on images it was not trained on."""
-    graph.tradeoff.calibrate(lambda lams: measured(graph, images, labels, lams))
+    """Choose the numbers of a graph's trade-off on images (N, C, H, W) of classes (N,), preferably ones it was not trained on."""
+    graph.tradeoff.calibrate(lambda lams: measure_tradeoff(graph, images, labels, lams))
 
 
 @torch.no_grad()
-def measured(graph: Graph, images: Tensor, labels: Tensor, lams: Tensor) -> Measured:
+def measure_tradeoff(graph: Graph, images: Tensor, labels: Tensor, lams: Tensor) -> TradeoffMeasurements:
     """Return the mean cost and the accuracy of a graph at each λ (λs,), on images (N, C, H, W) of classes (N,)."""
-    if any(control.decides == "each" for control in graph.controls):  # gates that scale leave rows of several λ nothing in common
-        return _one_by_one(graph, images, labels, lams)
+    if any(control.decides == "each" for control in graph.controls):  # rows at different λ share nothing, since their gates scale
+        return _measure_separately(graph, images, labels, lams)
     lams = lams.to(images.device)
     costs = torch.zeros(len(lams), dtype=torch.float64, device=images.device)
-    right = torch.zeros(len(lams), dtype=torch.float64, device=images.device)
-    batches = ROWS_PER_PASS // len(lams)
-    for some, classes in zip(torch.split(images, batches), torch.split(labels, batches), strict=True):
-        execution = execute(graph, some, Greedy(), lam=lams.repeat_interleave(len(some)), copies=len(lams))
-        costs += spent(graph, execution).view(len(lams), -1).sum(dim=1)
-        right += (execution.predicted.view(len(lams), -1) == classes).sum(dim=1)
-    return Measured(costs / len(images), right / len(images), len(images))
+    correct = torch.zeros(len(lams), dtype=torch.float64, device=images.device)
+    size = ROWS_PER_PASS // len(lams)  # images
+    for batch, classes in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+        execution = execute(graph, batch, Greedy(), lam=lams.repeat_interleave(len(batch)), copies=len(lams))
+        costs += reward_cost(graph, execution).view(len(lams), -1).sum(dim=1)
+        correct += (execution.predicted.view(len(lams), -1) == classes).sum(dim=1)
+    return TradeoffMeasurements(costs / len(images), correct / len(images), len(images))
 
 
-def _one_by_one(graph: Graph, images: Tensor, labels: Tensor, lams: Tensor) -> Measured:
-    costs, right = [], []
+def _measure_separately(graph: Graph, images: Tensor, labels: Tensor, lams: Tensor) -> TradeoffMeasurements:
+    """Return the same as `measure_tradeoff`, one λ after the other."""
+    costs, correct = [], []
     for lam in lams.tolist():
-        runs = [execute(graph, some, Greedy(), lam=lam, whole=True) for some in torch.split(images, IMAGES_PER_PASS)]
-        costs.append(torch.cat([spent(graph, run) for run in runs]).mean())
-        right.append((torch.cat([run.predicted for run in runs]) == labels).float().mean())
-    return Measured(torch.stack(costs), torch.stack(right), len(images))
+        runs = [execute(graph, batch, Greedy(), lam=lam, whole=True) for batch in torch.split(images, IMAGES_PER_PASS)]
+        costs.append(torch.cat([reward_cost(graph, run) for run in runs]).mean())
+        correct.append((torch.cat([run.predicted for run in runs]) == labels).float().mean())
+    return TradeoffMeasurements(torch.stack(costs), torch.stack(correct), len(images))

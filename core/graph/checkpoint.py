@@ -1,6 +1,6 @@
-"""A training's state as the bytes of one safetensors file: weights, the optimiser's moments, and how far it got.
+"""Checkpoints: the weights, the optimiser's moments and the number of steps, as the bytes of one safetensors file.
 
-Nothing is pickled. Weights of others that are can be begun from, but nothing in them is run.
+Nothing is pickled. A graph can be initialised from published weights in PyTorch's pickle format, of which no code is executed.
 """
 
 import io
@@ -18,37 +18,37 @@ from torch.optim import Optimizer
 from core.errors import UserError
 from core.graph.graph import Graph
 
-FORMER_NAMES = {  # patterns of tensors' names in older files, and today's names
+FORMER_NAMES = {  # patterns of tensor names in older files, and the current names
     r"exchange_rate": "tradeoff.exchange_rate",
     r"course": "tradeoff.curve",
     r"(parts\..+)\.known": r"\1.min_remaining_cost",
 }
-FORMERLY_IN_EVERY_GRAPH = ("tradeoff.exchange_rate", "tradeoff.curve")  # whatever its trade-off
-ADDED = ("prices", "tradeoff.curve")  # tensors that the oldest files lack: a fresh graph's are taken
-WRAPPERS = ("state_dict", "model", "model_state_dict")  # names under which trainings save the weights beside other things
+FORMERLY_IN_EVERY_GRAPH = ("tradeoff.exchange_rate", "tradeoff.curve")  # with any trade-off
+ADDED = ("prices", "tradeoff.curve")  # tensors that the oldest files lack; they keep the values of a new graph
+WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys under which PyTorch checkpoints commonly hold the weights
 OwnWeights = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 class CheckpointError(UserError):
-    """Weights that do not belong to the network; the text is one line."""
+    """Raised when weights do not fit the network. The text is one line."""
 
 
 @torch.no_grad()
 def round_weights(graph: Graph) -> None:
-    """Rounds the weights in place to numbers that half precision has. Biases and norms stay: they are few."""
+    """Round the weights in place to half precision. Biases and norms are not rounded, since they are few."""
     for weights in _rounded(graph).values():
         weights.copy_(weights.half())
 
 
 def _rounded(graph: Graph) -> dict[str, Parameter]:
-    """The weights that are rounded where half the space is asked for, by name."""
+    """Return the weights that `round_weights` rounds, by name."""
     return {name: parameter for name, parameter in graph.named_parameters() if parameter.dim() > 1}
 
 
 def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, half: bool = False) -> bytes:
-    """The weights of a graph and, to go on training later, the optimiser's state and the number of steps done.
+    """Return a checkpoint: the weights of a graph and, for resuming, the state of the optimiser and the number of steps done.
 
-    `half` keeps weights that were rounded in half the space.
+    `half`: store the weights that `round_weights` rounded as float16.
     """
     halved = _rounded(graph) if half else {}
     tensors: dict[str, Tensor] = {
@@ -61,23 +61,24 @@ def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, hal
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def begin_with(state: bytes, graph: Graph, own_weights: OwnWeights = dict) -> set[str]:
-    """Puts the weights of another network into nodes of the same name and shape. Raises CheckpointError if most of them have none.
+def initialise_from(state: bytes, graph: Graph, own_weights: OwnWeights = dict) -> set[str]:
+    """Initialise nodes from the weights of another network's nodes of the same name and shape.
 
-    Returns the names of the nodes all of whose parameters it found. `state`: an exported run, or weights under published names as
-    safetensors or as PyTorch saves them; `own_weights` makes of these what the graph has.
+    `state`: an exported run, or published weights as safetensors or in PyTorch's format, which `own_weights` renames to the names of the
+    graph. Returns the names of the nodes all of whose parameters were initialised. Raises CheckpointError if most of the given nodes have
+    no counterpart.
     """
-    given = _given(state, own_weights)
+    others = _weights_of(state, own_weights)
     own = {name: tensor for name, tensor in graph.state_dict().items() if name.startswith("parts.")}
-    fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
+    fitting = {name: others[name] for name in own if name in others and others[name].shape == own[name].shape}
     if not fitting:
-        told = f"they begin with {next(iter(given), 'nothing')}, this network's with {next(iter(own)).removeprefix('parts.')}"
-        raise CheckpointError(f"these weights have no node of the same name and shape as this network's: {told}")
-    nodes = {name: name.split(".")[1] for name in given if name.startswith("parts.")}
+        detail = f"they begin with {next(iter(others), 'nothing')}, this network's with {next(iter(own)).removeprefix('parts.')}"
+        raise CheckpointError(f"these weights have no node of the same name and shape as this network's: {detail}")
+    nodes = {name: name.split(".")[1] for name in others if name.startswith("parts.")}
     unused = sorted({node for name, node in nodes.items() if name not in fitting})
     if len(unused) > len(set(nodes.values())) / 2:
-        told = f"{len(unused)} of their {len(set(nodes.values()))} nodes, {unused[0]} for one, have no counterpart of the same shape"
-        raise CheckpointError(f"these weights belong to another network: {told}")
+        detail = f"{len(unused)} of their {len(set(nodes.values()))} nodes, such as {unused[0]}, have no counterpart of the same shape"
+        raise CheckpointError(f"these weights belong to another network: {detail}")
     graph.load_state_dict(fitting, strict=False)
     parameters = {f"parts.{node}.{name}": node for node, part in graph.parts.items() for name, _ in part.named_parameters()}
     return set(parameters.values()) - {node for name, node in parameters.items() if name not in fitting}
@@ -89,11 +90,11 @@ def read_tensors(state: bytes) -> dict[str, Tensor]:
         tensors = load(state)
     except SafetensorError:
         tensors = _saved_by_torch(state)
-    return {name.removeprefix("module."): value for name, value in tensors.items()}  # of a training on several GPUs
+    return {name.removeprefix("module."): value for name, value in tensors.items()}  # added by torch.nn.DataParallel
 
 
-def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
-    """Weights by their names here."""
+def _weights_of(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
+    """Return the weights in a file under the names of the graph."""
     tensors = read_tensors(state)
     if any(name.startswith("graph.") for name in tensors):
         return {_current(name.removeprefix("graph.")): value for name, value in tensors.items()}
@@ -101,12 +102,12 @@ def _given(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
 
 
 def _current(name: str) -> str:
-    """Return today's name of a tensor from the name under which an older file holds it."""
-    return next((re.sub(former, today, name) for former, today in FORMER_NAMES.items() if re.fullmatch(former, name)), name)
+    """Return the current name of a tensor, given its name in a file of any age."""
+    return next((re.sub(former, current, name) for former, current in FORMER_NAMES.items() if re.fullmatch(former, name)), name)
 
 
 def _weights(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
-    """Return the weights in a file of any age under the names that they have in a graph."""
+    """Return the weights of a graph in a checkpoint of any age, under the current names."""
     stored = {name.removeprefix("graph."): tensor for name, tensor in tensors.items() if name.startswith("graph.")}
     weights = {_current(name): tensor for name, tensor in stored.items()}
     own = graph.state_dict()
@@ -117,27 +118,28 @@ def _weights(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
 
 
 def _saved_by_torch(state: bytes) -> dict[str, Tensor]:
-    """The tensors of a file that PyTorch saved, alone or with more, read without running what it may say."""
+    """Read the weights in a file that PyTorch saved, without executing any code in it. Raises CheckpointError."""
     try:
         loaded = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
-        told = " ".join(str(error).split(". ")[0].split())
-        raise CheckpointError(f"this is neither a safetensors file nor weights that PyTorch can read safely: {told}") from error
+        detail = " ".join(str(error).split(". ")[0].split())
+        raise CheckpointError(f"this is neither a safetensors file nor weights that PyTorch can read safely: {detail}") from error
     if not isinstance(loaded, dict):
-        raise CheckpointError("this file of PyTorch's holds no weights by their names: save a model's state_dict()")
+        raise CheckpointError("this PyTorch file holds no state_dict: save one with torch.save(model.state_dict(), file)")
     loaded = next((loaded[name] for name in WRAPPERS if isinstance(loaded.get(name), dict)), loaded)
     return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
 
 
 def _read(state: bytes) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file. Raises CheckpointError."""
     try:
         return load(state)
     except SafetensorError as error:
-        raise CheckpointError(f"this is no safetensors file: {error}") from error
+        raise CheckpointError(f"this is not a safetensors file: {error}") from error
 
 
 def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> int:
-    """Puts a state into a graph and its optimiser and returns the number of steps done. Raises CheckpointError where they do not fit."""
+    """Load a checkpoint into a graph and its optimiser. Return the number of steps done. Raises CheckpointError if it does not fit."""
     tensors = _read(state)
     try:
         graph.load_state_dict(_weights(tensors, graph))
@@ -146,7 +148,7 @@ def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> in
     if optimizer is None:
         return 0
     if "step" not in tensors:
-        raise CheckpointError("these weights hold no optimiser: training cannot go on from them")
+        raise CheckpointError("these weights come without the state of an optimiser, so the training cannot be resumed from them")
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

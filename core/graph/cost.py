@@ -1,4 +1,4 @@
-"""What an execution cost, in multiply-adds (MACs) of convolutions and linear layers, control nodes included."""
+"""The cost of an execution, in multiply-adds (MACs) of convolutions and linear layers, control nodes included."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +16,24 @@ NOT_COUNTED = ("normalisation", "activation functions", "pooling", "additions", 
 
 
 class ChannelGated(Protocol):
-    """A module with gates inside."""
+    """A module with channel gates."""
 
     def share(self, kept: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
-        """Return the share of its multiply-adds that the kept channels, (B, count) bool, leave: (B,) double.
+        """Return the share of its multiply-adds that it computes for the kept channels, (B, count) bool: (B,) double.
 
-        `shapes`: of its inputs, for one image. The share is exactly what the module computes with these gates outside of training.
+        `shapes`: of its inputs, for one image. The share is exact in evaluation mode; in training all channels are computed.
         """
 
 
 @dataclass(frozen=True)
 class CostReport:
-    """Multiply-adds: of each node, of what ran for each image (B,), of all nodes together, and of the static network."""
+    """Multiply-adds.
+
+    per_node  of each node
+    used      of the nodes that ran, for each image (B,)
+    full      of all nodes
+    static    of the static network
+    """
 
     per_node: dict[str, int]
     used: Tensor
@@ -40,27 +46,27 @@ class CostReport:
         return cost_share(self.used, self.static)
 
 
-def spent(graph: Graph, execution: Execution) -> Tensor:
-    """What an execution cost by the graph's prices, as a share of the static network's, for each of its images (B,)."""
+def reward_cost(graph: Graph, execution: Execution) -> Tensor:
+    """Return the cost of each image in the reward, (B,): by the graph's prices, as a share of the static network's."""
     return (_computed(graph, execution) * graph.prices).sum(dim=1) / static_price(graph)
 
 
-def spent_after(graph: Graph, execution: Execution, control: str) -> Tensor:
-    """What each image cost in the nodes after a control node, (B,), by the graph's prices, as a share of the static network's."""
+def reward_cost_after(graph: Graph, execution: Execution, control: str) -> Tensor:
+    """Return the cost of each image in the nodes after a control node, (B,), otherwise as `reward_cost`. Channel gates are ignored."""
     first = [node.name for node in graph.nodes].index(control) + 1
     ran = torch.stack([execution.ran[node.name] for node in graph.nodes[first:]], dim=1)  # (B, nodes)
     return (ran.to(graph.prices) @ graph.prices[first:] / static_price(graph)).float()
 
 
 def cost(graph: Graph, execution: Execution) -> CostReport:
-    """The cost of an execution, for each of its images."""
+    """Return the multiply-adds of an execution, for each image."""
     macs = torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64, device=graph.device)
     used = (_computed(graph, execution) * macs).sum(dim=1)
     return CostReport(dict(graph.macs), used, sum(graph.macs.values()), static_macs(graph))
 
 
 def _computed(graph: Graph, execution: Execution) -> Tensor:
-    """Which share of each node was computed for each image, (B, nodes) double: none, all, or what its channel gates left of it."""
+    """Return the share of each node that was computed for each image, (B, nodes) double: 0, 1, or a share set by its channel gates."""
     shares = []
     for node in graph.nodes:
         share = execution.ran[node.name].to(torch.float64)  # (B,)

@@ -9,8 +9,9 @@ from core.scale import cost_share
 
 
 def describe(graph: Graph) -> dict[str, Any]:
-    """Nodes with shapes, parameters and multiply-adds; data edges with defaults; control edges with options, or with how many channels they
-    keep or drop; the totals.
+    """Return the nodes with shapes, parameters and multiply-adds, the data edges with defaults, the control edges with options, and totals.
+
+    The option of a control edge to channel gates is their number, such as "16 channels".
     """
     nodes = [
         {

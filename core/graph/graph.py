@@ -1,4 +1,4 @@
-"""The graph of a dynamic network: its nodes in an order in which they can run, their modules, shapes and costs."""
+"""The graph of a dynamic network: its nodes in topological order, with their modules, shapes and costs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from core.graph.measure import measure
 from core.graph.node import GraphError, Node
 from core.graph.tradeoff import ExchangeRate, Tradeoff
-from core.graph.validation import columns, ordered, validate
+from core.graph.validation import columns, topological_order, validate
 
 
 class Parts(nn.ModuleDict):
-    """The modules of a graph by the names of their nodes, which may be any: torch's own dictionary takes neither "type" nor "train".
+    """The modules of a graph by the names of their nodes. Unlike nn.ModuleDict, it accepts names such as "type" and "train".
 
-    A module cannot be assigned, because its shape and cost have to be measured: `Graph.replace` does both.
+    A module cannot be assigned, because its shape and cost must be measured, as `Graph.replace` does.
     """
 
     def __init__(self, parts: Mapping[str, nn.Module]) -> None:
@@ -22,7 +22,7 @@ class Parts(nn.ModuleDict):
         self._modules.update(parts)
 
     def __setitem__(self, name: str, part: nn.Module) -> None:
-        raise TypeError(f"replace the module of a node by graph.replace({name!r}, module), which measures its shape and cost")
+        raise TypeError(f"call graph.replace({name!r}, module), which also measures shape and cost")
 
 
 class Graph(nn.Module):
@@ -30,12 +30,12 @@ class Graph(nn.Module):
 
     nodes      the nodes in topological order over data and control edges
     parts      a module per node (none for the input). A regular or output module takes one tensor (B, ...) per data edge; a control
-               module also takes `weight`, (B,) or None, and returns its values, (B, options) or (B, options, 2); a dummy's takes nothing
-    shapes     the shape of what each node sends for one image
+               module also takes `weight`, (B,) or None, and returns values, (B, options) or (B, options, 2); a dummy module takes no input
+    shapes     the shape of each node's output for one image
     macs       multiply-adds of each node for one image
-    reference  the option of each control node on the path of the highest capacity; the network of that path alone is the static one
-    tradeoff   what λ means to the control nodes
-    prices     what each node costs in the reward, (nodes,): its multiply-adds, or whatever else a method puts there
+    reference  the option of each control node on the path of the highest capacity, which alone is the static network
+    tradeoff   the effect of λ on the control nodes
+    prices     the cost of each node in the reward, (nodes,): its multiply-adds, unless a method sets other prices, such as seconds
     """
 
     def __init__(
@@ -46,24 +46,25 @@ class Graph(nn.Module):
         reference: Mapping[str, str | int] | None = None,
         tradeoff: Tradeoff | None = None,
     ) -> None:
-        """Without `tradeoff`: an exchange rate of 1 where a control node returns two values per option, and no λ otherwise.
+        """By default, `tradeoff` is an exchange rate of 1 if a control node returns two values per option, and otherwise λ has no effect.
 
-        Raises GraphError, naming the node and what to mend, where the graph cannot be executed."""
+        Raises GraphError, naming the node and what to correct, if the graph cannot be executed.
+        """
         super().__init__()
         validate(nodes, parts)
-        self.nodes: tuple[Node, ...] = ordered(nodes)
+        self.nodes: tuple[Node, ...] = topological_order(nodes)
         self.by_name: dict[str, Node] = {node.name: node for node in self.nodes}
         self.parts = Parts(parts)
-        dearest = {control.name: len(control.options) - 1 for control in self.controls}
-        self.reference: dict[str, int] = dearest | columns(self.nodes, reference or {})
+        most_expensive = {control.name: len(control.options) - 1 for control in self.controls}
+        self.reference: dict[str, int] = most_expensive | columns(self.nodes, reference or {})
         self.shapes: dict[str, tuple[int, ...]] = {self.input.name: tuple(image)}
         self.macs: dict[str, int] = {self.input.name: 0}
         for node in self.nodes[1:]:
             self.shapes[node.name], self.macs[node.name] = self._measure(node, self.parts[node.name], self.shapes)
         self._check_outputs(self.shapes)
         if tradeoff is None:
-            weighs = any(len(self.shapes[control.name]) == 2 for control in self.controls)
-            tradeoff = ExchangeRate() if weighs else Tradeoff()
+            two_values = any(len(self.shapes[control.name]) == 2 for control in self.controls)
+            tradeoff = ExchangeRate() if two_values else Tradeoff()
         self.tradeoff: Tradeoff = tradeoff
         self.prices: Tensor
         self.register_buffer("prices", self._macs_as_prices())
@@ -71,15 +72,18 @@ class Graph(nn.Module):
     def replace(self, name: str, part: nn.Module) -> None:
         """Replace a node's module, and measure its shape and multiply-adds, and those of every later node that reads a changed shape.
 
-        `shapes`, `macs` and `prices` follow; what controllers were told or have learned about costs does not. Raises GraphError if the
-        node has no module, if the new shape does not fit a node that reads it, or if `prices` are not multiply-adds: prices in seconds do
-        not tell what the new module would take. The graph is then left as it was.
+        `shapes`, `macs` and `prices` are updated; the costs that controllers store or have learned are not. Raises GraphError if the
+        node has no module, if the new shape does not fit a node that reads it, or if `prices` are not multiply-adds, since the price of the
+        new module is then unknown. On an error, the graph is unchanged.
         """
         node = self.by_name.get(name)
         if node is None or node.kind == "input":
             raise GraphError(f"{name!r} has no module to replace: name one of {', '.join(self.parts)}")
         if not torch.equal(self.prices.cpu(), self._macs_as_prices()):
-            raise GraphError(f"node {name!r}: its price is not its multiply-adds, so replace its module before prices are set")
+            raise GraphError(
+                f"node {name!r}: prices are not multiply-adds, so that of the new module is unknown: "
+                "replace the module before prices are set"
+            )
         shapes, macs = dict(self.shapes), dict(self.macs)
         shapes[name], macs[name] = self._measure(node, part, shapes)
         changed = {name} if shapes[name] != self.shapes[name] else set[str]()
@@ -94,18 +98,18 @@ class Graph(nn.Module):
         self.prices.copy_(self._macs_as_prices())
 
     def input_shapes(self, node: Node) -> list[tuple[int, ...]]:
-        """The shape of what comes along each data edge of a node, for one image."""
+        """Return the shape of each input of a node, for one image."""
         return [self.shapes[edge.source] for edge in node.inputs]
 
     def _macs_as_prices(self) -> Tensor:
         return torch.tensor([self.macs[node.name] for node in self.nodes], dtype=torch.float64)  # (nodes,)
 
-    def _measure(self, node: Node, part: nn.Module, sent: Mapping[str, tuple[int, ...]]) -> tuple[tuple[int, ...], int]:
-        """The shape and the multiply-adds of a node with a module, given the shapes that the nodes before it send."""
-        shapes = [sent[edge.source] for edge in node.inputs]
+    def _measure(self, node: Node, part: nn.Module, outputs: Mapping[str, tuple[int, ...]]) -> tuple[tuple[int, ...], int]:
+        """Return the output shape and the multiply-adds of a node, given the output shapes of the nodes before it."""
+        shapes = [outputs[edge.source] for edge in node.inputs]
         channels = 0 if node.channels is None else node.channels.count
-        weighed = node.kind == "control"
-        shape, macs = measure(part, shapes, weighed=weighed, channels=channels, where=f"node {node.name!r}")
+        conditioned = node.kind == "control"
+        shape, macs = measure(part, shapes, conditioned=conditioned, channels=channels, where=f"node {node.name!r}")
         options = len(node.options)
         if node.kind == "control" and shape not in ((options,), (options, 2)):
             raise GraphError(
@@ -118,11 +122,11 @@ class Graph(nn.Module):
         for output in self.outputs:
             if len(shapes[output.name]) != 1 or shapes[output.name] != shapes[first.name]:
                 sent = f"{first.name!r} sends {shapes[first.name]} and {output.name!r} {shapes[output.name]}"
-                raise GraphError(f"every output node sends one score per class, but {sent}: mend their modules")
+                raise GraphError(f"every output node sends one score per class, but {sent}: change their modules")
 
     @property
     def input(self) -> Node:
-        """The node that stands for the image."""
+        """The input node, whose output is the image."""
         return self.nodes[0]
 
     @property
@@ -132,7 +136,7 @@ class Graph(nn.Module):
 
     @property
     def outputs(self) -> tuple[Node, ...]:
-        """The output nodes, in order. An image's answer is that of the last one that ran."""
+        """The output nodes, in order. The answer for an image is that of the last one that ran."""
         return tuple(node for node in self.nodes if node.kind == "output")
 
     @property
@@ -141,5 +145,5 @@ class Graph(nn.Module):
         return self.prices.device
 
     def opened_by(self, control: str, column: int) -> tuple[str, ...]:
-        """The names of the nodes that a column of a control node opens."""
+        """Return the names of the nodes whose gate is this column of a control node."""
         return tuple(node.name for node in self.nodes for gate in node.gates if (gate.control, gate.column) == (control, column))

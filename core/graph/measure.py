@@ -1,4 +1,4 @@
-"""The shape and the multiply-adds of one module, counted by torch's own counter on tensors without data."""
+"""The shape and the multiply-adds of one module, counted by torch on meta tensors."""
 
 import copy
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ class Measured(Protocol):
 
 
 def measure(
-    part: nn.Module, shapes: Sequence[tuple[int, ...]], *, weighed: bool = False, channels: int = 0, where: str = "module"
+    part: nn.Module, shapes: Sequence[tuple[int, ...]], *, conditioned: bool = False, channels: int = 0, where: str = "module"
 ) -> tuple[tuple[int, ...], int]:
-    """The shape of what a module returns and its multiply-adds, for one image with inputs of these shapes.
+    """Return the shape of a module's output and its multiply-adds, for one image with inputs of these shapes.
 
-    `weighed`: the module is a control module and takes λ's weight too; `channels`: how many gates there are inside it, all of them open.
-    Raises GraphError where it cannot take the shapes.
+    `conditioned`: whether the module is a control node's and also takes λ's condition as `weight`. `channels`: the number of channel gates
+    inside it, all of which are open. Raises GraphError if the module cannot take inputs of these shapes.
     """
     if isinstance(part, Measured):
         return part.measure()
     part = copy.deepcopy(part).to("meta").eval()
     inputs = [torch.empty(1, *shape, device="meta") for shape in shapes]
-    named = {"weight": torch.empty(1, device="meta")} if weighed else {}
+    named = {"weight": torch.empty(1, device="meta")} if conditioned else {}
     gates = {"channels": torch.ones(1, channels, device="meta"), "dense": True} if channels else {}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         try:

@@ -8,17 +8,17 @@ from typing import Literal
 
 from core.errors import UserError
 
-Kind = Literal["input", "regular", "control", "dummy", "output"]
+NodeKind = Literal["input", "regular", "control", "dummy", "output"]
 Decision = Literal["one", "each"]
 
 
 class GraphError(UserError):
-    """A graph that cannot be executed; its text names the node and says what to mend."""
+    """Raised when a graph cannot be built or executed. The text names the node and says what to correct."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A data edge. `default` is what is sent for an image whose source did not run; without one, null is sent."""
+    """A data edge. For an image for which its source did not run, it carries `default`, or null without a default."""
 
     source: str
     default: float | None = None
@@ -26,7 +26,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Gate:
-    """A control edge: the column of a control node's gates that opens the node, and scales what it sends."""
+    """A control edge: the column of a control node's gates that opens a node and scales its output."""
 
     control: str
     column: int
@@ -34,10 +34,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class ChannelGate:
-    """The columns of a control node, `count` from `first` on, that keep or drop channels inside a node's module (C-Net).
+    """`count` columns of a control node, starting at `first`, that gate the channels inside a node's module (C-Net).
 
-    A channel whose gate is zero is neither computed nor read by the executor; one above zero is scaled by it. (The fast engine computes all
-    channels of a block that reads any where that takes less time, as it does for one image.)
+    A channel whose gate is zero is neither computed nor read by the executor; any other channel is scaled by its gate. (The fast engine
+    computes all channels of a block if that takes less time, as it does for one image.)
     """
 
     control: str
@@ -46,7 +46,7 @@ class ChannelGate:
 
     @property
     def columns(self) -> slice:
-        """Where they are among the control node's gates."""
+        """The slice of these gates among the control node's."""
         return slice(self.first, self.first + self.count)
 
 
@@ -54,13 +54,13 @@ class ChannelGate:
 class Node:
     """One node of the graph.
 
-    `options` name a control node's columns, from the cheapest to the dearest. `decides` says how its scores become gates:
+    `options` name a control node's columns, ordered from the cheapest. `decides` says how its scores become gates:
     `"one"` opens the column of the highest score (D2NN), `"each"` opens every column whose score is positive and scales by it (L-Net).
-    `channels` are the gates inside its module, which then takes them as `channels`, (B, count), and tells by `share` what they save.
+    `channels` are the gates inside its module, which then takes them as `channels`, (B, count), and reports its cost by `share`.
     """
 
     name: str
-    kind: Kind
+    kind: NodeKind
     inputs: tuple[Edge, ...] = ()
     gates: tuple[Gate, ...] = ()
     options: tuple[str, ...] = ()
@@ -69,6 +69,6 @@ class Node:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of all nodes that have to be done before this one."""
-        within = () if self.channels is None else (self.channels.control,)
-        return tuple(edge.source for edge in self.inputs) + tuple(gate.control for gate in self.gates) + within
+        """The names of all nodes that must run before this one."""
+        channel_control = () if self.channels is None else (self.channels.control,)
+        return tuple(edge.source for edge in self.inputs) + tuple(gate.control for gate in self.gates) + channel_control

@@ -1,4 +1,4 @@
-"""The papers' way to draw a graph, as Graphviz source that `dot` lays out (Liu & Deng, figure 1).
+"""A graph in the notation of the D2NN paper, as Graphviz source for `dot` (Liu & Deng, figure 1).
 
 Circles for input and output nodes, outputs shaded; rectangles for regular nodes; diamonds for control nodes; dummy nodes shaded; data
 edges solid, control edges dashed; a small circle on a data edge that carries a default value. Loads without torch.
@@ -6,14 +6,14 @@ edges solid, control edges dashed; a small circle on a data edge that carries a 
 
 from collections.abc import Sequence
 
-from core.graph.node import Kind, Node
+from core.graph.node import Node, NodeKind
 
-SHAPES: dict[Kind, str] = {"input": "ellipse", "output": "ellipse", "regular": "box", "control": "diamond", "dummy": "box"}
-SHADED: tuple[Kind, ...] = ("output", "dummy")
+SHAPES: dict[NodeKind, str] = {"input": "ellipse", "output": "ellipse", "regular": "box", "control": "diamond", "dummy": "box"}
+SHADED: tuple[NodeKind, ...] = ("output", "dummy")
 
 
 def dot_source(nodes: Sequence[Node]) -> str:
-    """The graph of these nodes as text."""
+    """Return the Graphviz source of the graph of these nodes."""
     options = {node.name: node.options for node in nodes}
     lines = ["digraph {"]
     for node in nodes:

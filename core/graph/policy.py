@@ -1,7 +1,7 @@
 """Policies: how the scores of a control node become its gates.
 
-A policy sees all images of the batch, those included whose control node does not run: the executor closes their gates afterwards. So random
-policies draw the same numbers whatever ran before, and the answer for one image does not depend on the others.
+A policy receives all images of the batch, including those for which the control node does not run; the executor closes their gates later.
+So random policies draw the same numbers whatever ran before, and the answer for one image does not depend on the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ class Policy(Protocol):
 
 
 def one_hot(columns: Tensor, like: Tensor) -> Tensor:
-    """Gates (B, K) in {0, 1} with one open column (B,) per image, of the type of `like` (B, K)."""
+    """Return gates (B, K) in {0, 1} with one open column (B,) per image, in the type of `like` (B, K)."""
     return torch.zeros_like(like).scatter_(1, columns[:, None], 1)
 
 
 @dataclass(frozen=True)
 class Greedy:
-    """What the scores say: the option of the highest score, the cheaper one of equals; or every positive score as it is."""
+    """Opens the option with the highest score, and of equal ones the cheapest; or every gate with a positive score, scaled by the score."""
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         if control.decides == "each":
@@ -40,9 +40,9 @@ class Greedy:
 
 @dataclass(frozen=True)
 class Random:
-    """Gates that do not look at the image. A node of two options takes the second with probability `rate`.
+    """Random gates, independent of the image. A node with two options takes the second with probability `rate`.
 
-    Of K options the one of index Binomial(K − 1, rate) is taken, cheap ones at low rates; gates that decide each open with `rate`.
+    With K options, the index of the one that is taken is Binomial(K − 1, rate). Independent gates each open with probability `rate`.
     `rate` may be one number, or one per control node.
     """
 
@@ -51,12 +51,12 @@ class Random:
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         rate = self.rate if isinstance(self.rate, float | int) else self.rate[control.name]
-        return _drawn(control, scores, torch.full((len(scores),), rate), self.generator)
+        return _draw_gates(control, scores, torch.full((len(scores),), rate), self.generator)
 
 
 @dataclass(frozen=True)
 class EpsilonGreedy:
-    """Greedy, but each image of each control node explores with probability `epsilon`, all its options alike (papers' ε-greedy)."""
+    """Greedy, except that each image at each control node takes a uniformly random option with probability `epsilon`."""
 
     epsilon: float
     generator: Generator
@@ -72,11 +72,11 @@ class EpsilonGreedy:
 
 
 @dataclass(frozen=True)
-class Episodes:
-    """Greedy, but each image first explores as many control nodes as `until` says (B,), at a rate of its own (B,).
+class RandomPrefix:
+    """Greedy, except that each image takes random options at its first `until` (B,) control nodes, at a rate of its own (B,).
 
-    So deep nodes are met as well; and since all decisions after that many are greedy, what comes out tells what the last explored one is
-    worth. `order` is the number of each control node, from 0.
+    Deep nodes are thus reached as well. Since all later decisions are greedy, the result shows the value of the last random option.
+    `order`: the position of each control node, from 0.
     """
 
     until: Tensor
@@ -85,14 +85,14 @@ class Episodes:
     generator: Generator
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
-        random = _drawn(control, scores, self.rates, self.generator)
+        random = _draw_gates(control, scores, self.rates, self.generator)
         explores = (self.order[control.name] < self.until)[:, None].to(scores.device)  # (B, 1)
         return torch.where(explores, random, Greedy()(control, scores))
 
 
 @dataclass(frozen=True)
 class StraightThrough:
-    """Forwards exactly Greedy; backwards the gradient of a soft gate: softmax for one of many, sigmoid for each by itself."""
+    """Greedy in the forward pass, with the gradient of a soft gate: a softmax over options, or a sigmoid per independent gate."""
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         hard = Greedy()(control, scores)
@@ -102,7 +102,7 @@ class StraightThrough:
 
 @dataclass(frozen=True)
 class Open:
-    """Every gate open and unscaled: all that can run runs."""
+    """Opens every gate without scaling, so that every node that can run does."""
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         return torch.ones_like(scores)
@@ -110,7 +110,7 @@ class Open:
 
 @dataclass(frozen=True)
 class Replay:
-    """The gates of an earlier execution of the same images, whatever the scores say."""
+    """Repeats the gates of an earlier execution of the same images, whatever the scores."""
 
     execution: "Execution"
 
@@ -120,7 +120,7 @@ class Replay:
 
 @dataclass(frozen=True)
 class Forced:
-    """Some columns of some control nodes held open (True) or closed (False); what is left is for another policy to decide."""
+    """Holds columns of control nodes open (True) or closed (False), and leaves the others to another policy."""
 
     columns: Mapping[str, Mapping[int, bool]]
     otherwise: Policy = Greedy()
@@ -147,7 +147,7 @@ class Forced:
 
 @dataclass(frozen=True)
 class Stacked:
-    """The images of a batch several times over, (copies · N,): a policy for each time."""
+    """One policy per copy of the batch, (copies · N,)."""
 
     policies: Sequence[Policy]
 
@@ -156,8 +156,8 @@ class Stacked:
         return torch.cat([policy(control, part) for policy, part in zip(self.policies, parts, strict=True)])
 
 
-def _drawn(control: Node, scores: Tensor, rates: Tensor, generator: Generator) -> Tensor:
-    """Gates drawn at a rate per image, (B,): of K options that of index Binomial(K − 1, rate)."""
+def _draw_gates(control: Node, scores: Tensor, rates: Tensor, generator: Generator) -> Tensor:
+    """Draw random gates at a rate per image, (B,), as `Random` does."""
     columns = scores.shape[1] if control.decides == "each" else scores.shape[1] - 1
     drawn = (torch.rand(len(scores), columns, generator=generator) < rates[:, None]).to(scores.device)
     return drawn.to(scores.dtype) if control.decides == "each" else one_hot(drawn.sum(dim=1), scores)

@@ -1,4 +1,4 @@
-"""Routes through a graph when every control node's choice is known, and the static network that one route is."""
+"""Routes for given options of the control nodes, and the static network of a route."""
 
 import copy
 from collections.abc import Collection, Mapping
@@ -12,10 +12,10 @@ from core.graph.validation import find_choices
 from core.modules.layers import Add, Constant
 
 
-def running(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
-    """The names of the nodes that run, in order, when each control node takes the column that `choices` gives it.
+def running_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the names of the nodes that run, in order, if each control node takes its column of `choices`.
 
-    Gates that decide each by its own score are all open.
+    All independent gates are open.
     """
     runs: set[str] = set()
     for node in graph.nodes:
@@ -31,8 +31,11 @@ def _taken(graph: Graph, gate: Gate, choices: Mapping[str, int]) -> bool:
 
 
 def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
-    """The nodes without which a route would not have its answer, in order: its last output and all that feeds it; no control nodes."""
-    runs = running(graph, choices)
+    """Return the nodes that a route's answer depends on, in order: its last output and all that feeds it, without control nodes.
+
+    Raises GraphError if the route reaches no output.
+    """
+    runs = running_nodes(graph, choices)
     answer = next((node.name for node in reversed(graph.outputs) if node.name in runs), None)
     if answer is None:
         raise GraphError(f"the route {dict(choices)} ends in no output")
@@ -44,9 +47,10 @@ def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Graph:
-    """The network of one route (the reference path without `choices`) as a graph of its own without gates, with copies of the modules.
+    """Return the network of one route, by default the reference path, as a graph without gates, with copies of the modules.
 
-    A data edge whose source does not run there brings its default: it is left out of a sum if that is zero, and a dummy node otherwise.
+    A data edge whose source is not on the route carries its default. It is dropped from a sum if the default is 0; otherwise a dummy node
+    sends it.
     """
     kept = static_nodes(graph, graph.reference if choices is None else choices)
     nodes: list[Node] = []
@@ -65,15 +69,15 @@ def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Gr
 
 
 def _constants(graph: Graph, node: Node, kept: Collection[str]) -> dict[Edge, str]:
-    """The data edges of a node that bring their default on a route, and names for the constants that stand for it there."""
+    """Return the data edges of a node that carry their default on a route, with the names of the dummy nodes that send it."""
     absent = [edge for edge in node.inputs if edge.source not in kept]
     if len(absent) < len(node.inputs) and isinstance(graph.parts[node.name], Add):
         absent = [edge for edge in absent if edge.default != 0]
     return {edge: f"{edge.source} = {edge.default!r}".replace(".", "·") for edge in absent}
 
 
-def reaching(graph: Graph, name: str) -> dict[str, int]:
-    """Choices under which a node runs, cheap where they are free. Raises GraphError if there are none."""
+def choices_reaching(graph: Graph, name: str) -> dict[str, int]:
+    """Return options under which a node runs, the cheapest ones where possible. Raises GraphError if there are none."""
     opened = find_choices(graph.by_name, name)
     if opened is None:
         raise GraphError(f"no choice of options makes node {name!r} run")
@@ -81,24 +85,24 @@ def reaching(graph: Graph, name: str) -> dict[str, int]:
 
 
 def static_macs(graph: Graph) -> int:
-    """The multiply-adds of the static network."""
+    """Return the multiply-adds of the static network."""
     return sum(graph.macs[name] for name in static_nodes(graph, graph.reference))
 
 
 def static_price(graph: Graph) -> float:
-    """What the static network costs by the graph's prices."""
+    """Return the cost of the static network by the graph's prices, or 1 if it is 0."""
     kept = static_nodes(graph, graph.reference)
     total = sum(price for node, price in zip(graph.nodes, graph.prices.tolist(), strict=True) if node.name in kept)
     return float(total) or 1.0
 
 
-def costs_to_come(graph: Graph, control: Node) -> list[float]:
-    """For each option of a control node, the share of the static cost still to come if every later control node takes its cheapest."""
+def min_remaining_costs(graph: Graph, control: Node) -> list[float]:
+    """Return, for each option of a control node, the cost share of the later nodes if later control nodes take their cheapest options."""
     before = {node.name for node in graph.nodes[: graph.nodes.index(control) + 1]}
     prices = dict(zip((node.name for node in graph.nodes), graph.prices.tolist(), strict=True))
     static = static_price(graph)
     shares = []
     for column in range(len(control.options)):
-        runs = running(graph, reaching(graph, control.name) | {control.name: column})
+        runs = running_nodes(graph, choices_reaching(graph, control.name) | {control.name: column})
         shares.append(sum(prices[name] for name in runs if name not in before) / static)
     return shares

@@ -1,4 +1,4 @@
-"""What a node costs on the clock: the median time of its module for one image of a batch."""
+"""The measured time of each node: the median time of its module, per image of a batch."""
 
 import time
 from statistics import median
@@ -7,12 +7,12 @@ import torch
 
 from core.graph.graph import Graph
 
-WARM_UP, REPEATS = 2, 7
+WARM_UP_CALLS, REPEATS = 2, 7  # calls before each timed one; timed calls
 
 
 @torch.no_grad()
-def seconds(graph: Graph, batch: int) -> dict[str, float]:
-    """Seconds per image of each node's module in evaluation mode, on random inputs for `batch` images. Differs from call to call."""
+def seconds_per_node(graph: Graph, batch: int) -> dict[str, float]:
+    """Measure the seconds per image of each node's module, in evaluation mode, on random inputs for `batch` images."""
     device = graph.device
     graph.eval()
     taken = {}
@@ -24,8 +24,9 @@ def seconds(graph: Graph, batch: int) -> dict[str, float]:
 
 
 def _timed(graph: Graph, name: str, inputs: list[torch.Tensor], weight: dict[str, torch.Tensor]) -> float:
+    """Return the seconds of one call, after WARM_UP_CALLS others."""
     part = graph.parts[name]
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP_CALLS):
         part(*inputs, **weight)
     _wait(graph)
     start = time.perf_counter()
@@ -35,6 +36,6 @@ def _timed(graph: Graph, name: str, inputs: list[torch.Tensor], weight: dict[str
 
 
 def _wait(graph: Graph) -> None:
-    """Until what was asked of a GPU is done."""
+    """Wait until the GPU has finished."""
     if graph.device.type == "cuda":
         torch.cuda.synchronize()

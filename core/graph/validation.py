@@ -1,4 +1,4 @@
-"""What makes a list of nodes a graph that can be executed; every fault is told with the node's name and what to mend."""
+"""The rules that a list of nodes must obey to be an executable graph. Errors name the node and what to correct."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -6,13 +6,13 @@ from core.graph.node import GraphError, Node
 
 
 def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
-    """Raises GraphError where the nodes and their modules are no executable graph."""
+    """Raise GraphError if the nodes and their modules are not an executable graph."""
     names = [node.name for node in nodes]
     for name in names:
         if not name or "." in name:
             raise GraphError(f"node {name!r}: a name must not be empty and must not hold a dot")
         if names.count(name) > 1:
-            raise GraphError(f"node {name!r} is there twice: give each node a name of its own")
+            raise GraphError(f"node {name!r} is defined twice: give each node a name of its own")
     inputs = [node.name for node in nodes if node.kind == "input"]
     if len(inputs) != 1:
         raise GraphError(f"a graph has one input node, this one has {len(inputs)}: {inputs}")
@@ -26,19 +26,20 @@ def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
         if (node.name in parts) == (node.kind == "input"):
             raise GraphError(f"node {node.name!r}: " + ("the input has no module" if node.kind == "input" else "it has no module in parts"))
     for stray in set(parts) - set(names):
-        raise GraphError(f"parts hold a module {stray!r} that no node uses: add the node or drop the module")
-    ordered(nodes)
+        raise GraphError(f"parts contain a module {stray!r} that no node uses: add the node or remove the module")
+    topological_order(nodes)
     for node in nodes:
         if node.kind == "output" and find_choices(by_name, node.name) is None:
             raise GraphError(
-                f"no route reaches the output node {node.name!r}: what it needs never runs together; give one of the edges a default"
+                f"no route reaches the output node {node.name!r}: the nodes that it requires never run together; "
+                "give one of the edges a default"
             )
 
 
 def _validate_edges(node: Node, by_name: Mapping[str, Node]) -> None:
     for source in node.sources:
         if source not in by_name:
-            raise GraphError(f"node {node.name!r} has an edge from {source!r}, which is not in the graph: add it or mend the name")
+            raise GraphError(f"node {node.name!r} has an edge from {source!r}, which is not in the graph: add it or correct the name")
     for edge in node.inputs:
         sender = by_name[edge.source]
         if sender.kind == "control":
@@ -60,36 +61,37 @@ def _validate_channels(node: Node, by_name: Mapping[str, Node]) -> None:
         return
     control = by_name[node.channels.control]
     if control.kind != "control" or control.decides != "each":
-        raise GraphError(
-            f"node {node.name!r}: the channels of its module need a control node that decides each by itself, not {control.name!r}"
-        )
+        raise GraphError(f'node {node.name!r}: channel gates need a control node with decides="each", unlike {control.name!r}')
     last = node.channels.first + node.channels.count
     if node.channels.first < 0 or node.channels.count < 1 or last > len(control.options):
         raise GraphError(f"node {node.name!r}: {control.name!r} has {len(control.options)} options, so no columns up to {last}")
     if node.kind != "regular":
-        raise GraphError(f"{node.kind} node {node.name!r} has gates within: only regular nodes can have them")
+        raise GraphError(f"{node.kind} node {node.name!r} has channel gates: only regular nodes can have them")
 
 
 def _validate_kind(node: Node) -> None:
     if node.kind in ("input", "dummy") and node.inputs:
-        raise GraphError(f"{node.kind} node {node.name!r} takes no data: drop its inputs or make it regular")
+        raise GraphError(f"{node.kind} node {node.name!r} cannot have inputs: remove them or make the node regular")
     if node.kind in ("regular", "control", "output") and not node.inputs:
         raise GraphError(f"{node.kind} node {node.name!r} has no input: connect a data edge to it, or make it a dummy")
     if node.kind in ("input", "control") and node.gates:
-        raise GraphError(f"{node.kind} node {node.name!r} is controlled: drop its gates, what controls must not be controlled itself")
+        raise GraphError(f"{node.kind} node {node.name!r} has gates: remove them, since only regular, dummy and output nodes can be gated")
     if (node.kind == "control") != bool(node.options):
         raise GraphError(f"{node.kind} node {node.name!r}: a control node has options, and only a control node")
 
 
-def ordered(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """The nodes in topological order over data and control edges, in the given order where it is free. Raises GraphError on a cycle."""
+def topological_order(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Return the nodes in topological order over data and control edges, which keeps the given order where possible.
+
+    Raises GraphError if there is a cycle.
+    """
     waiting, done, order = list(nodes), set[str](), list[Node]()
     waiting.sort(key=lambda node: node.kind != "input")
     while waiting:
         ready = next((node for node in waiting if done.issuperset(node.sources)), None)
         if ready is None:
             cycle = _cycle(waiting)
-            raise GraphError(f"the nodes {' → '.join(cycle)} form a cycle: drop one of these edges")
+            raise GraphError(f"the nodes {' → '.join(cycle)} form a cycle: remove one of these edges")
         waiting.remove(ready)
         done.add(ready.name)
         order.append(ready)
@@ -106,10 +108,10 @@ def _cycle(waiting: Sequence[Node]) -> list[str]:
 
 
 def find_choices(nodes: Mapping[str, Node], *names: str) -> set[tuple[str, int]] | None:
-    """The open columns of control nodes that make nodes run together, the cheaper options first; none if nothing can. There is no cycle."""
+    """Return the cheapest choices under which all these nodes run, as (control node, column), or None if there are none."""
     untried: list[tuple[tuple[str, ...], frozenset[str], frozenset[tuple[str, int]]]] = [(names, frozenset(), frozenset())]
     while untried:
-        goals, reached, opened = untried.pop()  # what must still run, what will, and the columns that this takes
+        goals, reached, opened = untried.pop()  # nodes still to be reached, nodes that run, and the columns that must be open
         if not goals:
             return set(opened)
         node, rest = nodes[goals[-1]], goals[:-1]
@@ -121,7 +123,7 @@ def find_choices(nodes: Mapping[str, Node], *names: str) -> set[tuple[str, int]]
         goals += () if node.channels is None else (node.channels.control,)
         if not node.gates:
             untried.append((goals, reached, opened))
-        for gate in sorted(node.gates, key=lambda gate: -gate.column):  # the cheapest is put on top
+        for gate in sorted(node.gates, key=lambda gate: -gate.column):  # the cheapest is tried first
             taken = {column for control, column in opened if control == gate.control}
             if nodes[gate.control].decides == "each" or taken <= {gate.column}:
                 untried.append(((*goals, gate.control), reached, opened | {(gate.control, gate.column)}))
@@ -129,12 +131,14 @@ def find_choices(nodes: Mapping[str, Node], *names: str) -> set[tuple[str, int]]
 
 
 def columns(nodes: Sequence[Node], options: Mapping[str, str | int]) -> dict[str, int]:
-    """The column of each control node that `options` names, by its option's name or number. Raises GraphError naming what there is."""
+    """Return the column of each control node in `options`, given by an option's name or number. Raises GraphError if there is none."""
     controls = {node.name: node for node in nodes if node.kind == "control"}
     chosen = {}
     for name, option in options.items():
         if name not in controls:
-            raise GraphError(f"{name!r} is no control node; there {'is' if len(controls) == 1 else 'are'} {', '.join(controls) or 'none'}")
+            raise GraphError(
+                f"{name!r} is not a control node; there {'is' if len(controls) == 1 else 'are'} {', '.join(controls) or 'none'}"
+            )
         known = controls[name].options
         if option not in known and option not in range(len(known)):
             raise GraphError(f"control node {name!r} has no option {option!r}: it has {', '.join(known)}")

@@ -1,7 +1,7 @@
-"""How a network is trained, one file each.
+"""Training methods, one file each.
 
-A method's life: `prepare` makes the graph to train from an architecture's; `setup` measures once what the training needs; `step` turns
-each batch into losses; `after_epoch` and `finish` set what is set without a batch. The training loop knows no option of any method.
+The life of a method: `prepare` returns the graph to train; `setup` takes measurements before the first step; `step` turns each batch into
+losses; `after_epoch` and `finish` change the graph between epochs and after the last one. The training loop knows no option of any method.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Batch:
 
     images   (B, C, H, W) float
     labels   (B,) their classes
-    holdout  (B,) bool: images that only the controllers learn from; these come last
+    holdout  (B,) bool: images that only the controllers learn from; they come last
     teacher  (B, classes) the teacher's logits, where the method distils
     """
 
@@ -36,23 +36,23 @@ class Batch:
     holdout: Tensor
     teacher: Tensor | None = None
 
-    def whole(self, bag: int) -> Batch:
-        """Return the last images, as many as fill bags of this size."""
-        left_out = len(self.labels) % bag
+    def whole_bags(self, bag_size: int) -> Batch:
+        """Return the last images of the batch, in as many whole mini-bags as possible."""
+        left_out = len(self.labels) % bag_size
         teacher = None if self.teacher is None else self.teacher[left_out:]
         return Batch(self.images[left_out:], self.labels[left_out:], self.holdout[left_out:], teacher)
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a batch gives: `losses`, whose sum is minimised, and `figures`, which are only shown."""
+    """The result of a step: `losses`, whose sum is minimised, and `figures`, which are only logged."""
 
     losses: dict[str, Tensor]
     figures: dict[str, float]
 
 
 class Method(Component):
-    """Trains a graph: says which graph, what its losses are, and what is set between and after the epochs."""
+    """Base class of training methods."""
 
     bn_recalibration_batches: int = Field(
         0,
@@ -65,52 +65,52 @@ class Method(Component):
 
     @property
     def decides(self) -> Decides:
-        """Which control nodes the method trains: those that pick one option, those whose gates each decide, or none."""
+        """The control nodes that the method trains: "one" picks one option, "each" opens each gate independently. None: no gates."""
         return "one"
 
     @property
     def continues(self) -> bool:
-        """Whether the method only makes sense from the weights of another network."""
+        """Whether the method requires the weights of a trained network (training.init_from)."""
         return False
 
     @property
     def bag(self) -> int:
-        """How many images of the holdout have to stay together in a batch."""
+        """How many images of the holdout must stay together in a batch."""
         return 1
 
     def holdout(self, count: int, batches: int) -> int:
-        """Return how many of `count` training images are reserved for the controllers, where an epoch has so many batches.
+        """Return how many of `count` training images are reserved for the controllers, if an epoch has `batches` batches.
 
-        Raises ConfigError where too few are left.
+        Raises ConfigError if too few images are left for the modules.
         """
         return 0
 
     @abstractmethod
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
-        """Return the graph to train, the architecture's own or one derived from it, for one λ or, with None, for every λ."""
+        """Return the graph to train, the architecture's own or one derived from it. `lam`: the λ to train for; None: every λ."""
 
     def setup(self, graph: Graph, batch_size: int, images: Tensor) -> None:
-        """Measure once what the training needs and keep it in the graph's tensors, before the first step.
+        """Measure what the training needs and store it in the graph's tensors, once before the first step.
 
-        The graph is on its device, in evaluation mode, and has its initial weights; `images` are some training images (N, C, H, W).
+        The graph is on its device, in evaluation mode, and has its initial weights. `images`: a sample of training images (N, C, H, W).
         """
 
     @abstractmethod
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
-        """Return the losses of one batch; `progress` runs from 0 to 1 over the training."""
+        """Return the losses of one batch. `progress`: the point of the training, from 0 to 1."""
 
     def after_epoch(self, graph: Graph, images: Tensor, labels: Tensor) -> None:
-        """Set what changes between epochs; the graph is in evaluation mode, `images` (N, C, H, W) of classes (N,) are training images."""
+        """Change the graph between epochs, given a sample of training images (N, C, H, W) and their labels (N,), in evaluation mode."""
 
     def finish(self, graph: Graph, holdout: Split, val: Split, generator: Generator) -> None:
-        """Change the weights for the last time, after the last epoch; the graph is in evaluation mode.
+        """Change the weights after the last epoch. The graph is in evaluation mode.
 
         Afterwards the training loop calibrates the graph's trade-off on the validation images.
         """
 
 
 class DistillingMethod(Method):
-    """A method whose network can also learn from a teacher that does not change (Hinton et al., 2015)."""
+    """A method whose network can also learn from the soft labels of a trained teacher (Hinton et al., 2015)."""
 
     distillation_weight: float = Field(
         0.0,
@@ -122,6 +122,6 @@ class DistillingMethod(Method):
     teacher: str = Field(
         "",
         title="Teacher (exported run)",
-        description="Exported run whose answers are the soft labels; {seed} in its name stands for the seed (empty: the static "
+        description="Exported run whose answers are the soft labels; {seed} in its name is replaced by the seed (empty: the static "
         "network in training.init_from)",
     )

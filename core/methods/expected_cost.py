@@ -1,4 +1,4 @@
-"""The expected cost of gates that each decide by their own score, with a gradient for closed gates."""
+"""The expected cost of gates that open independently, with a gradient for closed gates."""
 
 from typing import cast
 
@@ -18,10 +18,10 @@ def open_gates(scores: Tensor) -> Tensor:
 
 
 def expected_share(graph: Graph, execution: Execution) -> Tensor:
-    """Return the cost of each image by the graph's prices, as a share of the static network's, (B,): `spent`, with a gradient.
+    """Return the cost of each image by the graph's prices, as a share of the static network's, (B,): `reward_cost` with a gradient.
 
-    Where the channels of a block have gates, only these get a gradient, not the gate of the block: the gradient at an open block does not
-    tell what closing it all at once would do, and it closed blocks that were needed.
+    Where the channels of a block have gates, only these get a gradient, not the gate of the block. The gradient at an open block says
+    little about closing the whole block at once, and would close blocks that are needed.
     """
     opened = {name: open_gates(scores) for name, scores in execution.scores.items()}
     total = torch.zeros(len(next(iter(execution.ran.values()))), dtype=torch.float64, device=graph.device)

@@ -12,7 +12,7 @@ Differs from the paper:
   the network in `training.init_from`, with the modules fine-tuned.
 - Where the channels of a block have gates, the gate of the block has no part in the gradient of the cost (expected_cost.py).
 - With `distillation_weight`, the network also learns from a teacher: the static network in `training.init_from`, or an exported run.
-- With `sandwich_weight`, each step also trains the network with all gates open, and the gated network learns from its answers too.
+- With `sandwich_weight`, each step also trains the network with all gates open, and distils its answers into the gated network.
 
 Reconstructed: the losses, their weights and the schedule.
 """
@@ -30,16 +30,17 @@ from core.graph.policy import Open, StraightThrough
 from core.graph.tradeoff import BudgetCurve, FixedLam
 from core.methods import Batch, DistillingMethod, StepResult
 from core.methods.expected_cost import expected_share
-from core.methods.losses import classification, taught
-from core.methods.static_gates import ASKED, gate_networks, settle
+from core.methods.losses import classification, distillation_loss
+from core.methods.static_gates import TABLE_ROWS, fit_tables, gate_networks
 from core.registry import Decides
 
-BEYOND = 0.05  # approximate share of the images of a batch that have exactly λ = 0, and that have exactly λ = 1
+ENDPOINT_FRACTION = 0.05  # approximate fraction of a batch with λ = 0 exactly, and also of that with λ = 1
 
 
 class LCNet(DistillingMethod):
-    """Gates of layers and channels, learned straight-through for a budget."""
+    """Gates learn for each image which blocks and channels to skip, so that the mean cost keeps to a budget."""
 
+    title = "Budgeted gates (LC-Net)"
     papers = (bibliography.LCNET, bibliography.DISTILLATION)
     name: Literal["lcnet"] = "lcnet"
     min_budget: float = Field(
@@ -78,7 +79,7 @@ class LCNet(DistillingMethod):
         validation_alias=AliasChoices("sandwich_weight", "beside"),
         ge=0,
         le=10,
-        description="Weight of training the all-open network alongside, whose answers also teach the gated one (0: none)",
+        description="Weight of training the all-open network alongside, and of distilling its answers into the gated network (0: none)",
     )
     bn_recalibration_batches: int = Field(
         16,
@@ -91,6 +92,9 @@ class LCNet(DistillingMethod):
     gates: Literal["image", "constant", "fixed"] = Field(
         "image",
         title="What gates depend on",
+        json_schema_extra={
+            "labels": {"image": "The image and λ", "constant": "λ alone, learned", "fixed": "λ alone, from a trained network"}
+        },
         description="What the gates depend on: image and λ; λ alone, learned; or λ alone, fixed at the most common gates of the "
         "network in training.init_from",
     )
@@ -108,12 +112,12 @@ class LCNet(DistillingMethod):
         for network in gate_networks(graph).values():
             network.blind = self.gates == "constant"
             if self.gates == "fixed":
-                network.table = torch.zeros(ASKED if lam is None else 1, len(network.head.bias))
+                network.table = torch.zeros(TABLE_ROWS if lam is None else 1, len(network.head.bias))
         return graph
 
     def setup(self, graph: Graph, batch_size: int, images: Tensor) -> None:
         if self.gates == "fixed":
-            settle(graph, images)
+            fit_tables(graph, images)
 
     def budgets(self, lams: Tensor, progress: float) -> Tensor:
         """Return the budget of each λ, (B,), as a share of the static network's cost, at a point of the training from 0 to 1."""
@@ -122,25 +126,25 @@ class LCNet(DistillingMethod):
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
         images, labels = batch.images, batch.labels
-        lams = (_drawn(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(images.device)  # (B,)
+        lams = (_draw_lams(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(images.device)  # (B,)
         execution = execute(graph, images, StraightThrough(), lam=lams, dense=True)
         shares = expected_share(graph, execution)  # (B,)
-        beyond = (shares - self.budgets(lams, progress)).tensor_split(min(self.budget_groups, len(labels)) if lam is None else 1)
+        excess = (shares - self.budgets(lams, progress)).tensor_split(min(self.budget_groups, len(labels)) if lam is None else 1)
         losses = {
             "classification": classification(execution, labels),
-            "cost": self.budget_weight * (torch.stack([some.mean() for some in beyond]) ** 2).mean(),
+            "cost": self.budget_weight * (torch.stack([group.mean() for group in excess]) ** 2).mean(),
         }
         if self.sandwich_weight:
             full = execute(graph, images, Open(), lam=lams)
             losses["all-open classification"] = classification(full, labels)
-            losses["all-open distillation"] = self.sandwich_weight * taught(execution.output, full.output)
+            losses["all-open distillation"] = self.sandwich_weight * distillation_loss(execution.output, full.output)
         if batch.teacher is not None:
-            losses["distillation"] = self.distillation_weight * taught(execution.output, batch.teacher)
+            losses["distillation"] = self.distillation_weight * distillation_loss(execution.output, batch.teacher)
         accuracy = float((execution.predicted == labels).float().mean())
         return StepResult(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
 
 
-def _drawn(count: int, generator: Generator) -> Tensor:
-    """Draw a λ for each image of a batch, (count,), ascending and evenly spread; some are exactly 0 or 1, the ends of the slider."""
+def _draw_lams(count: int, generator: Generator) -> Tensor:
+    """Draw a λ for each image of a batch, (count,), ascending and evenly spread, with several at exactly 0 and 1."""
     even = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    return ((1 + 2 * BEYOND) * even - BEYOND).clamp(0, 1)
+    return ((1 + 2 * ENDPOINT_FRACTION) * even - ENDPOINT_FRACTION).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Static: one route of an architecture trained as a network of its own, without gates: what a gated network has to beat."""
+"""Static: one route of an architecture, trained as a network of its own without gates. It is the baseline of a gated network."""
 
 from typing import Literal
 
@@ -12,14 +12,15 @@ from core.graph.policy import Open
 from core.graph.static import static_network
 from core.graph.validation import columns
 from core.methods import Batch, DistillingMethod, StepResult
-from core.methods.holdout import reserved
-from core.methods.losses import classification, taught
+from core.methods.holdout import holdout_size
+from core.methods.losses import classification, distillation_loss
 from core.registry import Decides
 
 
 class Static(DistillingMethod):
-    """Cross-entropy on a fixed path, and if it is wanted what another network says."""
+    """Every image takes the same route; the modules learn by cross-entropy and, if set, from a teacher."""
 
+    title = "Static network"
     papers = (bibliography.DISTILLATION,)
     name: Literal["static"] = "static"
     route: tuple[str, ...] = Field(
@@ -40,16 +41,16 @@ class Static(DistillingMethod):
         return None
 
     def holdout(self, count: int, batches: int) -> int:
-        return reserved(self.controller_holdout, count, batches)
+        return holdout_size(self.controller_holdout, count, batches)
 
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
-        named = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}
-        return static_network(graph, graph.reference | columns(graph.nodes, named))
+        chosen = {control: option for control, _, option in (choice.partition("=") for choice in self.route)}
+        return static_network(graph, graph.reference | columns(graph.nodes, chosen))
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
-        learnt = int((~batch.holdout).sum())  # the holdout comes last
-        execution = execute(graph, batch.images[:learnt], Open())
-        losses = {"classification": classification(execution, batch.labels[:learnt])}
+        trained = int((~batch.holdout).sum())  # the images of the holdout come last
+        execution = execute(graph, batch.images[:trained], Open())
+        losses = {"classification": classification(execution, batch.labels[:trained])}
         if batch.teacher is not None:
-            losses["distillation"] = self.distillation_weight * taught(execution.output, batch.teacher[:learnt])
+            losses["distillation"] = self.distillation_weight * distillation_loss(execution.output, batch.teacher[:trained])
         return StepResult(losses, {})

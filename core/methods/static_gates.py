@@ -1,7 +1,7 @@
 """Static gates: a trained network's most common gates, the same for every image.
 
-At each λ a gate is open if it was open for enough images. How many are enough is chosen so that the pattern costs what the network did on
-average.
+At each λ a gate is open if the network opened it for a large enough share of the images. The share is chosen so that the static gates cost
+as much as the network costs on average.
 """
 
 from collections.abc import Mapping
@@ -10,33 +10,38 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from core.graph.cost import spent
+from core.graph.calibration import IMAGES_PER_PASS
+from core.graph.cost import reward_cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy
 from core.modules.gate_network import GateNetwork
 
-ASKED = 21  # values of λ for which there is a pattern
-IMAGES_PER_PASS = 256  # images
+TABLE_ROWS = 21  # values of λ for which a table holds gates
 
 
 @dataclass(frozen=True)
-class Consensus:
-    """For each control node how often its gates were open, (gates,), and the mean of their gates where they were, (gates,)."""
+class GateStatistics:
+    """How a network's gates behaved on a set of images at one λ.
 
-    often: Mapping[str, Tensor]
-    scale: Mapping[str, Tensor]
-    cost: float  # share of the static network's, mean over images
+    open_rates  {control node: (gates,)}, the share of the images for which each gate was open
+    scales      {control node: (gates,)}, the mean of each gate over the images for which it was open; 1 if it was never open
+    cost        the network's mean cost, as a share of the static network's
+    """
 
-    def pattern(self, enough: float) -> dict[str, Tensor]:
-        """Scores of gates, (gates,), that are open where they were for at least this share of the images."""
-        return {name: torch.where(often >= enough, self.scale[name], -1.0) for name, often in self.often.items()}
+    open_rates: Mapping[str, Tensor]
+    scales: Mapping[str, Tensor]
+    cost: float
+
+    def pattern(self, min_rate: float) -> dict[str, Tensor]:
+        """Return scores (gates,) of each control node that open the gates whose open rate is at least `min_rate`."""
+        return {name: torch.where(rates >= min_rate, self.scales[name], -1.0) for name, rates in self.open_rates.items()}
 
 
 @dataclass(frozen=True)
 class StaticGates:
-    """Gates that are the same for all images: the policy of a pattern."""
+    """A policy that gives every image the gates of one pattern."""
 
     pattern: Mapping[str, Tensor]
 
@@ -45,69 +50,72 @@ class StaticGates:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Gates that do not look at the image: each is open as often as the network's own was, and then scales as that did on average."""
+class RandomStaticGates:
+    """A policy that opens each gate at random with the network's own open rate, whatever the image, and scales by the gate's own mean."""
 
-    known: Consensus
+    statistics: GateStatistics
     generator: Generator
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
-        often, scale = self.known.often[control.name], self.known.scale[control.name]
-        return (torch.rand(scores.shape, generator=self.generator).to(scores.device) < often) * scale
+        rates, scales = self.statistics.open_rates[control.name], self.statistics.scales[control.name]
+        return (torch.rand(scores.shape, generator=self.generator).to(scores.device) < rates) * scales
 
 
 def gate_networks(graph: Graph) -> dict[str, GateNetwork]:
-    """The gate networks of a graph by the names of their control nodes."""
+    """Return the gate networks of a graph by the names of their control nodes."""
     parts = {control.name: graph.parts[control.name] for control in graph.controls}
     return {name: part for name, part in parts.items() if isinstance(part, GateNetwork)}
 
 
 @torch.no_grad()
-def settle(graph: Graph, images: Tensor) -> None:
-    """Puts what is most common among images (N, C, H, W) into the tables of a graph's gate networks, in evaluation mode."""
+def fit_tables(graph: Graph, images: Tensor) -> None:
+    """Fill the tables of a graph's gate networks with their most common gates on images (N, C, H, W).
+
+    The graph must be in evaluation mode.
+    """
     networks = gate_networks(graph)
     tables = {name: network.table for name, network in networks.items()}
     for name, network in networks.items():
         network.table = tables[name][:0]
     steps = max((len(table) for table in tables.values()), default=0)
     for row, lam in enumerate(torch.linspace(0, 1, steps).tolist() if graph.tradeoff.every_lam else [None]):
-        for name, scores in _at_equal_cost(graph, images, lam).items():
+        for name, scores in _pattern_at_equal_cost(graph, images, lam).items():
             tables[name][row] = scores
     for name, network in networks.items():
         network.table = tables[name]
 
 
-def consensus(graph: Graph, images: Tensor, lam: float | None) -> Consensus:
-    """What a network's gates do for images (N, C, H, W) at one λ."""
+def gate_statistics(graph: Graph, images: Tensor, lam: float | None) -> GateStatistics:
+    """Measure a network's gates on images (N, C, H, W) at one λ."""
     scores: dict[str, list[Tensor]] = {control.name: [] for control in graph.controls}
     costs = []
-    for some in torch.split(images, IMAGES_PER_PASS):
-        execution = execute(graph, some, Greedy(), lam=lam, whole=True)
-        costs.append(spent(graph, execution))
+    for batch in torch.split(images, IMAGES_PER_PASS):
+        execution = execute(graph, batch, Greedy(), lam=lam, whole=True)
+        costs.append(reward_cost(graph, execution))
         for name, seen in scores.items():
             seen.append(execution.scores[name].relu())
     gates = {name: torch.cat(seen) for name, seen in scores.items()}  # (N, gates)
-    often = {name: (seen > 0).float().mean(dim=0) for name, seen in gates.items()}
-    scale = {name: torch.where(often[name] > 0, seen.mean(dim=0) / often[name].clamp(min=1e-9), 1.0) for name, seen in gates.items()}
-    return Consensus(often, scale, float(torch.cat(costs).mean()))
+    rates = {name: (seen > 0).float().mean(dim=0) for name, seen in gates.items()}
+    scales = {name: torch.where(rates[name] > 0, seen.mean(dim=0) / rates[name].clamp(min=1e-9), 1.0) for name, seen in gates.items()}
+    return GateStatistics(rates, scales, float(torch.cat(costs).mean()))
 
 
-def _at_equal_cost(graph: Graph, images: Tensor, lam: float | None) -> dict[str, Tensor]:
-    """The pattern of what is common whose cost is nearest to the network's own."""
-    known = consensus(graph, images, lam)
-    bars = sorted({share for often in known.often.values() for share in often.tolist()})  # the higher the bar, the fewer gates are open
-    low, high = 0, len(bars)  # the first bar whose pattern costs no more than the network
+def _pattern_at_equal_cost(graph: Graph, images: Tensor, lam: float | None) -> dict[str, Tensor]:
+    """Return the pattern of most common gates whose cost is nearest to the network's mean cost."""
+    statistics = gate_statistics(graph, images, lam)
+    min_rates = sorted({rate for rates in statistics.open_rates.values() for rate in rates.tolist()})  # higher: fewer open gates
+    low, high = 0, len(min_rates)  # bisects for the first rate whose pattern costs no more than the network
     while low < high:
         middle = (low + high) // 2
-        if _cost(graph, images, known.pattern(bars[middle]), lam) > known.cost:
+        if _cost(graph, images, statistics.pattern(min_rates[middle]), lam) > statistics.cost:
             low = middle + 1
         else:
             high = middle
-    near = [bars[number] for number in (low - 1, low) if 0 <= number < len(bars)]
-    best = min(near, key=lambda bar: abs(_cost(graph, images, known.pattern(bar), lam) - known.cost))
-    return known.pattern(best)
+    nearest = [min_rates[number] for number in (low - 1, low) if 0 <= number < len(min_rates)]
+    best = min(nearest, key=lambda rate: abs(_cost(graph, images, statistics.pattern(rate), lam) - statistics.cost))
+    return statistics.pattern(best)
 
 
 def _cost(graph: Graph, images: Tensor, pattern: Mapping[str, Tensor], lam: float | None) -> float:
-    """The cost share of any image under a pattern."""
-    return float(spent(graph, execute(graph, images[:1], StaticGates(pattern), lam=lam)))
+    """Return the cost share of a pattern, which is the same for every image."""
+    return float(reward_cost(graph, execute(graph, images[:1], StaticGates(pattern), lam=lam)))

@@ -1,11 +1,10 @@
 """L-Net and C-Net of one residual block: from the features of an image to one score per gate (Xia et al., 2021, section 3).
 
-A score above zero opens the gate and scales what it lets through. Every cost pulls scores towards zero, and a batch norm that follows
-cancels a scale that all channels of a block share, so that scores of gates that always run end near zero for every image. Open gates can
-therefore be clamped to a range around one. The gate of a whole block moves everything behind it, so such gates can learn more slowly.
+A score above zero opens the gate and scales the gated output. The cost loss pulls all scores towards zero, and the next batch norm cancels
+a scale that all channels of a block share, so the scores of gates that are always open would end near zero for every image. Open gates can
+therefore be clamped to a range around one. The gate of a block scales its whole output, so block gates can have a lower learning rate.
 Differs from the paper: one network serves every λ if λ is an input; L-Net and C-Net of a block share their hidden layer.
-Two baselines that do not look at the image are here too: a blind gate network learns one score per gate, and one with a table has scores
-that were fixed before.
+Beyond the paper: two baselines that ignore the image. A blind gate network learns one score per gate and λ; a table holds fixed scores.
 Reconstructed: normalised pooled means, one hidden layer; all gates start open.
 """
 
@@ -22,8 +21,8 @@ class GateNetwork(nn.Module):
     """Returns scores (B, gates) from feature maps (B, C, H, W).
 
     blind    whether features are ignored: the scores then depend on λ alone
-    least    (gates,) the smallest scale of an open gate; 2 − least is the largest, and 0 means no bounds. None: no gate has bounds
-    rates    (gates,) the share of its gradient by which a gate learns. None: all of it
+    least    (gates,) the smallest scale of an open gate; the largest is 2 − least, and 0 means no clamping. None: no gate is clamped
+    rates    (gates,) the factor of each gate's gradient, a learning-rate multiplier. None: 1 for every gate
     table    (steps, gates) fixed scores for conditions in even steps from 0 to 1. Without rows, scores are computed
     """
 
@@ -55,27 +54,27 @@ class GateNetwork(nn.Module):
 
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         if len(self.table):
-            return self._settled(len(seen[0]), weight)
+            return self._from_table(len(seen[0]), weight)
         features = self.norm(torch.cat([_pooled(one) for one in seen], dim=1))  # (B, C)
         features = torch.zeros_like(features) if self.blind else features
         if self.every_lam:
-            assert weight is not None  # the executor has seen to it
+            assert weight is not None  # guaranteed by the executor
             features = torch.cat([features, weight[:, None].to(features)], dim=1)  # (B, C + 1)
-        return bounded(slowed(self.head(F.relu(self.hidden(features))), self.rates), self.least)  # (B, gates)
+        return clamp_open(scale_gradient(self.head(F.relu(self.hidden(features))), self.rates), self.least)  # (B, gates)
 
-    def _settled(self, batch: int, weight: Tensor | None) -> Tensor:
-        """Return the nearest row of the table for each image, (B, gates)."""
+    def _from_table(self, batch: int, weight: Tensor | None) -> Tensor:
+        """Return the row of the table nearest to each image's condition, (B, gates)."""
         if weight is None:
             return self.table[:1].expand(batch, -1)
         return self.table[(weight * (len(self.table) - 1)).round().long()]
 
 
-def slowed(scores: Tensor, rates: Tensor | None) -> Tensor:
+def scale_gradient(scores: Tensor, rates: Tensor | None) -> Tensor:
     """Return the same scores (B, gates), with their gradient multiplied by `rates` (gates,)."""
     return scores if rates is None else scores.detach() + rates * (scores - scores.detach())
 
 
-def bounded(scores: Tensor, least: Tensor | None) -> Tensor:
+def clamp_open(scores: Tensor, least: Tensor | None) -> Tensor:
     """Clamp the scores above zero, of (B, gates), to `least` (gates,) and 2 − `least`, where `least` is not 0.
 
     The gradient passes as if they were not clamped.
@@ -87,12 +86,12 @@ def bounded(scores: Tensor, least: Tensor | None) -> Tensor:
 
 
 def _pooled(x: Tensor) -> Tensor:
-    """Return the means of maps (B, C, H, W) as float32, (B, C). Dividing the sum saves a map of quotients in the backward pass."""
+    """Return the means of maps (B, C, H, W) as float32, (B, C). Dividing the sum saves memory in the backward pass."""
     return x.sum(dim=(2, 3), dtype=torch.float32) / (x.shape[2] * x.shape[3])
 
 
 class Means(nn.BatchNorm1d):
-    """Batch norm of pooled features that also takes a single row in training, which the running statistics normalise."""
+    """Batch norm of pooled features. In training, a single row is normalised by the running statistics."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and len(x) == 1:

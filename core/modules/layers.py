@@ -1,4 +1,4 @@
-"""The modules that the architectures are made of."""
+"""The layers that the architectures share."""
 
 import torch
 import torch.nn.functional as F
@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 class Constant(nn.Module):
-    """What a dummy node sends: the same value for every image."""
+    """The module of a dummy node: sends the same value for every image."""
 
     def __init__(self, value: Tensor) -> None:
-        """`value`: what is sent for one image, of any shape."""
+        """`value`: the output for one image, of any shape."""
         super().__init__()
         self.value: Tensor
         self.register_buffer("value", value[None])
@@ -19,14 +19,14 @@ class Constant(nn.Module):
 
 
 class Add(nn.Module):
-    """The sum of its inputs, all of one shape: where paths merge."""
+    """The sum of inputs of the same shape, where paths merge."""
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return torch.stack(inputs).sum(dim=0) if len(inputs) > 2 else sum(inputs[1:], inputs[0])
 
 
 class Norm(nn.BatchNorm2d):
-    """Batch norm that can be trained on whatever rows a gate lets through: one value per channel is normalised by the running figures."""
+    """Batch norm for gated rows. In training, a single value per channel is normalised by the running statistics."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and x.numel() == x.shape[1]:
@@ -35,30 +35,30 @@ class Norm(nn.BatchNorm2d):
 
 
 def conv(channels: int, filters: int, stride: int = 1) -> nn.Sequential:
-    """A 3×3 convolution, batch norm and ReLU: (B, channels, H, W) to (B, filters, H / stride, W / stride)."""
+    """Return a 3×3 convolution, batch norm and ReLU: (B, channels, H, W) to (B, filters, H / stride, W / stride)."""
     return nn.Sequential(nn.Conv2d(channels, filters, 3, stride=stride, padding=1, bias=False), Norm(filters), nn.ReLU(inplace=True))
 
 
 def convs(channels: int, *filters: int, stride: int = 1) -> nn.Sequential:
-    """3×3 convolutions one after the other, the first of them with the stride."""
+    """Return 3×3 convolutions in sequence, the first of which has the stride."""
     widths = (channels, *filters)
     return nn.Sequential(*(conv(widths[i], widths[i + 1], stride if i == 0 else 1) for i in range(len(filters))))
 
 
 def pyramid(channels: int, *filters: int) -> nn.Sequential:
-    """3×3 convolutions one after the other; the first halves the map, and so does each that has more filters than the one before."""
+    """Return 3×3 convolutions in sequence. The first halves the map, as does each with more filters than the one before."""
     widths = (channels, *filters)
     halves = [i == 0 or widths[i + 1] > widths[i] for i in range(len(filters))]
     return nn.Sequential(*(conv(widths[i], widths[i + 1], 1 + halves[i]) for i in range(len(filters))))
 
 
 def classifier(features: int, classes: int) -> nn.Sequential:
-    """Mean over the map, then one score per class: (B, features, H, W) to (B, classes)."""
+    """Return a mean over the map and a linear layer with one score per class: (B, features, H, W) to (B, classes)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, classes))
 
 
 class Refined(nn.Module):
-    """An earlier answer (B, classes) and what a linear classifier makes of features (B, C, H, W), added up."""
+    """Adds the scores of a linear classifier on features (B, C, H, W) to an earlier answer (B, classes)."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -70,9 +70,9 @@ class Refined(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """What enters a residual block, brought to the shape of what leaves it: (B, channels, H, W) to (B, filters, H / stride, W / stride).
+    """The shortcut of a residual block: (B, channels, H, W) to (B, filters, H / stride, W / stride).
 
-    Pixels are dropped and channels padded with zeros; with `projection`, where the shape changes, a 1×1 convolution does both.
+    Where the shape changes, pixels are dropped and channels padded with zeros, or with `projection` a 1×1 convolution does both.
     """
 
     def __init__(self, channels: int, filters: int, stride: int, *, projection: bool = False) -> None:
@@ -85,20 +85,20 @@ class Shortcut(nn.Module):
 
     @property
     def idle(self) -> bool:
-        """Whether it hands on what it gets."""
+        """Whether the shortcut is the identity."""
         return self.downsample is None and self.stride == 1 and not self.more
 
     def shortcut(self, x: Tensor) -> Tensor:
-        """The shortcut alone."""
+        """Return the shortcut of x without the rest of the block."""
         if self.downsample is not None:
-            brought: Tensor = self.downsample(x)
-            return brought
+            projected: Tensor = self.downsample(x)
+            return projected
         short = x if self.stride == 1 else x[:, :, :: self.stride, :: self.stride]
         return F.pad(short, (0, 0, 0, 0, self.more // 2, self.more - self.more // 2)) if self.more else short
 
 
 class Residual(Shortcut):
-    """Two 3×3 convolutions with batch norm, and what came in added: (B, channels, H, W) to (B, filters, H / stride, W / stride)."""
+    """A residual block of two 3×3 convolutions with batch norm: (B, channels, H, W) to (B, filters, H / stride, W / stride)."""
 
     def __init__(self, channels: int, filters: int, stride: int = 1) -> None:
         super().__init__(channels, filters, stride)
@@ -110,14 +110,14 @@ class Residual(Shortcut):
 
 
 class Join(Shortcut):
-    """What enters a block, brought to its shape, and what its branch sends, added up, and ReLU."""
+    """The end of a residual block: ReLU of the sum of the shortcut and the branch."""
 
     def forward(self, x: Tensor, branch: Tensor) -> Tensor:
         return F.relu(self.shortcut(x) + branch)
 
 
 class Stem(nn.Module):
-    """The first convolution, and for large images a pooling."""
+    """The first convolution, followed by max pooling for large images."""
 
     def __init__(self, channels: int, filters: int, large: bool) -> None:
         super().__init__()

@@ -21,9 +21,9 @@ from core.modules.layers import Norm
 
 
 class Branch(nn.Module):
-    """Convolutions with batch norm, ReLU between them: (B, channels, H, W) to (B, filters[-1], H / stride, W / stride).
+    """Convolutions with batch norm, and ReLU between them: (B, channels, H, W) to (B, filters[-1], H / stride, W / stride).
 
-    Gates, (B, count), are those of the outputs of all convolutions but the last, one after the other. Modules are called conv1, bn1, conv2
+    Gates, (B, count), are those of the output channels of all convolutions but the last, concatenated. Modules are called conv1, bn1, conv2
     and so on, as in the published weights of ResNets.
     """
 
@@ -39,13 +39,13 @@ class Branch(nn.Module):
 
     @property
     def layers(self) -> list[tuple[nn.Conv2d, Norm]]:
-        """Each convolution with its batch norm."""
+        """The convolutions, each with its batch norm."""
         return [(getattr(self, f"conv{number}"), getattr(self, f"bn{number}")) for number in range(1, len(self.filters) + 1)]
 
     def share(self, kept: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
-        """Return the share of the multiply-adds that the kept channels leave, (B,) double.
+        """Return the share of the multiply-adds that is computed for the kept channels, (B,) double.
 
-        `kept`: (B, count), bool or gates of 0 and 1; `shapes`: of the branch's one input, (C, H, W).
+        `kept`: (B, count), bool or gates of 0 and 1; `shapes`: the shape of the branch's only input, (C, H, W).
         A convolution costs the share of its filters that are kept times the share of its input channels that are kept, which is what
         `forward` computes, convolution by convolution. So a convolution that keeps filters is charged, and computed, even if a later one
         keeps none and nothing reads it.
@@ -81,11 +81,11 @@ class Branch(nn.Module):
             x = norm(convolution(x))
             if number < len(self.filters) - 1:
                 x = F.relu(x)
-                x = x if gates is None else x * gates[number][:, :, None, None].to(x)  # else bfloat16 becomes float32
+                x = x if gates is None else x * gates[number][:, :, None, None].to(x)  # otherwise bfloat16 becomes float32
         return x
 
     def _sliced(self, x: Tensor, channels: Tensor) -> Tensor:
-        """For images that keep the same channels."""
+        """Compute images that keep the same channels."""
         kept: Tensor | slice = slice(None)
         for (convolution, norm), gates in zip(self.layers, torch.split(channels, self.inner, dim=1), strict=False):
             scale, shift = folded(norm)
@@ -98,7 +98,7 @@ class Branch(nn.Module):
         return last
 
     def _grouped(self, x: Tensor, channels: Tensor) -> Tensor:
-        """For images that keep different channels, but equally many of each convolution."""
+        """Compute images that keep different channels, but equally many of each convolution."""
         batch, kept = len(x), None
         for (convolution, norm), gates in zip(self.layers, torch.split(channels, self.inner, dim=1), strict=False):
             scale, shift = folded(norm)
@@ -114,7 +114,7 @@ class Branch(nn.Module):
 
 
 def folded(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Return what batch norm does in evaluation as a factor and a summand per channel, (C,) each."""
+    """Return the scale and shift per channel by which batch norm acts in evaluation mode, (C,) each."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
@@ -145,5 +145,5 @@ def _convolved(x: Tensor, weights: Tensor, convolution: nn.Conv2d) -> Tensor:
 
 
 def strided(x: Tensor, stride: Sequence[int]) -> tuple[int, ...]:
-    """Return the height and the width of what a convolution of a branch sends for maps (B, C, H, W)."""
+    """Return the output height and width of a branch's convolution for maps (B, C, H, W)."""
     return tuple(-(-side // step) for side, step in zip(x.shape[2:], stride, strict=True))

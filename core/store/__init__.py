@@ -1,4 +1,4 @@
-"""What outlives a process: runs, their metrics and their weights. Loads without torch and without streamlit."""
+"""Persistent storage of runs, their metrics and their weights. Loads without torch and without streamlit."""
 
 from core.store.database import StoreError
 from core.store.models import Checkpoint, MetricPoint, Run, Status

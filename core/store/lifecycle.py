@@ -14,7 +14,7 @@ from core.store.models import Run, Status, now
 from core.store.runs import find
 from core.store.weights import Weights
 
-SEVERAL = "several machines"  # the machine of a run that was trained on more than one
+SEVERAL_MACHINES = "several machines"  # the machine of a run that was trained on more than one
 
 
 class Lifecycle:
@@ -42,7 +42,7 @@ class Lifecycle:
             run.stop_requested = run.stop_requested and run.status == "queued"
             run.status, run.pid, run.host, run.error = "running", os.getpid(), socket.gethostname(), None
             run.started, run.finished, run.heartbeat = now(), None, now()
-            run.machine = machine if not run.seconds or run.machine == machine else SEVERAL
+            run.machine = machine if not run.seconds or run.machine == machine else SEVERAL_MACHINES
         return run
 
     def heartbeat(self, run_id: int) -> bool:

@@ -35,7 +35,7 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class Plain(TypeDecorator[Any]):
+class PlainJSON(TypeDecorator[Any]):
     """JSON. Numbers that JSON cannot hold (NaN, infinity) become null, and tuples become lists."""
 
     impl = JSON(none_as_null=True)
@@ -83,9 +83,9 @@ class Run(Base):
     method: Mapped[str] = mapped_column(String(100))
     lam: Mapped[float | None] = mapped_column(Double)
     seed: Mapped[int]
-    config: Mapped[dict[str, Any]] = mapped_column(Plain)
-    image: Mapped[list[int] | None] = mapped_column(Plain)  # [C, H, W], once the data have been read
-    classes: Mapped[list[str] | None] = mapped_column(Plain)
+    config: Mapped[dict[str, Any]] = mapped_column(PlainJSON)
+    image: Mapped[list[int] | None] = mapped_column(PlainJSON)  # [C, H, W], once the data have been read
+    classes: Mapped[list[str] | None] = mapped_column(PlainJSON)
     epoch: Mapped[float] = mapped_column(Double, default=0.0)  # trained so far
     epochs: Mapped[int]
     created: Mapped[datetime] = mapped_column(Instant, default=now)
@@ -96,9 +96,9 @@ class Run(Base):
     host: Mapped[str | None] = mapped_column(String(255))
     stop_requested: Mapped[bool] = mapped_column(default=False)
     error: Mapped[str | None] = mapped_column(Text)
-    figures: Mapped[dict[str, Any]] = mapped_column(Plain, default=dict)
+    figures: Mapped[dict[str, Any]] = mapped_column(PlainJSON, default=dict)
     notes: Mapped[str] = mapped_column(Text, default="")
-    tags: Mapped[list[str]] = mapped_column(Plain, default=list)
+    tags: Mapped[list[str]] = mapped_column(PlainJSON, default=list)
     deleted: Mapped[datetime | None] = mapped_column(Instant)
     sweep: Mapped[str | None] = mapped_column(String(200))
     seconds: Mapped[float] = mapped_column(Double, default=0.0, server_default=text("0"))  # of training up to its last checkpoint
@@ -141,7 +141,7 @@ class MetricPoint(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     epoch: Mapped[float] = mapped_column(Double, primary_key=True)
-    value: Mapped[float | None] = mapped_column(Double)  # NULL stands for NaN, which not every database can hold
+    value: Mapped[float | None] = mapped_column(Double)  # NULL represents NaN, which not every database supports
 
 
 class Checkpoint(Base):

@@ -1,4 +1,4 @@
-"""What describes a run: the same record for its row, its exported file and its configuration. Loads without torch."""
+"""Records that describe a run, shared by its row, its exported file and its configuration. Loads without torch."""
 
 from typing import Annotated, Any
 
@@ -47,7 +47,7 @@ class Row(BaseModel):
 
 
 class Figures(BaseModel):
-    """What a trained network reaches."""
+    """The results of a trained network."""
 
     model_config = ConfigDict(frozen=True)
 

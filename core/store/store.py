@@ -10,7 +10,7 @@ from core.store.weights import Weights
 
 
 class Store:
-    """All that outlives a process. Safe to use from several threads and processes at once.
+    """The persistent state of the project. Safe to use from several threads and processes at once.
 
     `runs`: create, find, rename, delete. `lifecycle`: claim, heartbeat, stop, finish. `metrics`: the curves. `checkpoints`: the weights.
     `imports`: runs that arrive trained. Runs and checkpoints are returned detached: changing one changes nothing in the database.

@@ -1,1 +1,1 @@
-"""Training as a generator, evaluation, and the process that trains one run."""
+"""Training: the loop, the optimiser, the process that trains one run, and sweeps of several runs."""

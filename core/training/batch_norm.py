@@ -1,7 +1,7 @@
-"""Batch-norm statistics over a training: frozen towards its end (`training.freeze_bn`), re-estimated after each epoch where wanted.
+"""Batch-norm statistics during a training: frozen towards its end (`training.freeze_bn`) and re-estimated after each epoch, if configured.
 
-The running averages of a training are of weights that have changed since. Re-estimating them with the weights as they are is what
-fvcore calls precise batch norm (Wu & Johnson, 2021, "Rethinking Batch in BatchNorm").
+The running averages mix the statistics of earlier weights. Re-estimating them with the current weights is what fvcore calls precise batch
+norm (Wu & Johnson, 2021, "Rethinking Batch in BatchNorm").
 """
 
 from itertools import islice
@@ -15,28 +15,28 @@ from core.training.batches import Batches
 
 
 class BatchNorm:
-    """What happens to the batch-norm statistics of one training."""
+    """Freezes and re-estimates the batch-norm statistics of one training."""
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self.trained = 1 - config.training.freeze_bn  # fraction of the training in which the statistics change
+        self.freeze_from = 1 - config.training.freeze_bn  # point of the training from which the statistics are frozen
 
     def training_mode(self, graph: Graph, progress: float) -> None:
         """Put a graph into training mode, at a point of the training from 0 to 1.
 
-        Once frozen, batch norm keeps its statistics: those of a batch are of images, routes and λ in a mixture that no evaluation sees, and
-        the modules after it learn to rely on them.
+        Once frozen, batch norm normalises by its running statistics. The statistics of a training batch come from a mixture of routes and λ
+        that does not occur in evaluation, and the later modules would adapt to them.
         """
         graph.train()
-        for module in graph.modules() if progress >= self.trained else ():
+        for module in graph.modules() if progress >= self.freeze_from else ():
             if isinstance(module, _BatchNorm):
                 module.eval()
 
     @torch.no_grad()
     def after_epoch(self, graph: Graph, batches: Batches, teacher: Graph | None, epoch: int) -> None:
-        """Re-estimate the statistics after so many epochs: the plain mean of all batches that are run for it."""
+        """Re-estimate the statistics after epoch number `epoch`, as the plain mean over `bn_recalibration_batches` batches."""
         method, training = self.config.method, self.config.training
-        if not method.bn_recalibration_batches or epoch / training.epochs > self.trained:
+        if not method.bn_recalibration_batches or epoch / training.epochs > self.freeze_from:
             return
         norms = {module: module.momentum for module in graph.modules() if isinstance(module, _BatchNorm)}
         before = {name: statistics.clone() for name, statistics in graph.state_dict().items() if "running_" in name}
@@ -49,5 +49,7 @@ class BatchNorm:
             method.step(graph, batch, self.config.lam, epoch / training.epochs, generator)
         for norm, momentum in norms.items():
             norm.momentum = momentum
-        unseen = {name for name, module in graph.named_modules() if module in norms and not module.num_batches_tracked}  # no image came by
+        unseen = {
+            name for name, module in graph.named_modules() if module in norms and not module.num_batches_tracked
+        }  # no image reached them
         graph.load_state_dict({name: value for name, value in before.items() if name.rpartition(".")[0] in unseen}, strict=False)

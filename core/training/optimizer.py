@@ -8,15 +8,15 @@ from torch.optim import SGD, AdamW, Optimizer
 from core.config import Training
 from core.graph.graph import Graph
 
-WARM_UP = 0.1  # fraction of the steps in which the learning rate rises
+WARM_UP_FRACTION = 0.1  # fraction of the steps in which the learning rate rises
 MOMENTUM = 0.9  # of SGD
 
 
 def schedule(progress: float) -> float:
     """Return the learning rate as a share of its peak: a linear warm-up, then a cosine decay to zero."""
-    if progress < WARM_UP:
-        return max(progress, 1e-3) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+    if progress < WARM_UP_FRACTION:
+        return max(progress, 1e-3) / WARM_UP_FRACTION
+    return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP_FRACTION) / (1 - WARM_UP_FRACTION)))
 
 
 def optimizer_of(graph: Graph, options: Training) -> Optimizer:
@@ -34,17 +34,17 @@ def set_rates(optimizer: Optimizer, options: Training, progress: float) -> None:
 
 
 def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:
-    """Return three groups: weights, with decay; biases and norms, without; control nodes, without and with their own learning rate."""
+    """Return three parameter groups: weights; biases and norms, without weight decay; control nodes, without it and at `control_rate`."""
     controls = tuple(f"parts.{control.name}." for control in graph.controls)
     decayed: list[Parameter] = []
     free: list[Parameter] = []
-    deciding: list[Parameter] = []
+    controllers: list[Parameter] = []
     for name, parameter in graph.named_parameters():
         if not parameter.requires_grad:
             continue
-        (deciding if name.startswith(controls) else free if parameter.dim() < 2 else decayed).append(parameter)
+        (controllers if name.startswith(controls) else free if parameter.dim() < 2 else decayed).append(parameter)
     return [
         {"params": decayed, "weight_decay": options.weight_decay, "multiple": 1.0},
         {"params": free, "weight_decay": 0.0, "multiple": 1.0},
-        {"params": deciding, "weight_decay": 0.0, "multiple": options.control_rate},
+        {"params": controllers, "weight_decay": 0.0, "multiple": options.control_rate},
     ]

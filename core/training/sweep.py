@@ -1,4 +1,4 @@
-"""Many runs that belong together: several λ and several seeds, each trained in its own process."""
+"""Sweeps: several λ and several seeds, each trained in its own process."""
 
 import argparse
 import signal
@@ -14,10 +14,10 @@ from core.methods.static import Static
 from core.registry import ConfigError
 from core.store import Run, Store
 from core.store.runs import NewRun
-from core.training.assembly import check_beginning
+from core.training.assembly import check_initial_weights
 from core.training.worker import start
 
-POLL = 1.0  # seconds between looks at the runs
+POLL = 1.0  # seconds between checks of the runs
 
 
 def planned(config: RunConfig, lams: Sequence[float | None], seeds: Sequence[int]) -> list[RunConfig]:
@@ -34,13 +34,17 @@ def static_paths(config: RunConfig, seeds: Sequence[int]) -> list[RunConfig]:
     """
     image, classes = config.dataset.outline()
     graph = config.architecture.build(image, len(classes))
-    kept = {static_nodes(graph, choice): choice for choice in routes(graph)}
+    choices = {static_nodes(graph, choice): choice for choice in routes(graph)}
     if isinstance(config.method, Static) and config.method.route:
         raise ConfigError("--statics trains every path: leave method.route out")
-    like = config.method if isinstance(config.method, Static) else Static(bn_recalibration_batches=config.method.bn_recalibration_batches)
+    template = (
+        config.method if isinstance(config.method, Static) else Static(bn_recalibration_batches=config.method.bn_recalibration_batches)
+    )
     methods = [
-        like.model_copy(update={"route": tuple(f"{control.name}={control.options[choice[control.name]]}" for control in graph.controls)})
-        for choice in kept.values()
+        template.model_copy(
+            update={"route": tuple(f"{control.name}={control.options[choice[control.name]]}" for control in graph.controls)}
+        )
+        for choice in choices.values()
     ]
     trainings = [config.training.model_copy(update={"seed": seed}) for seed in seeds]
     return [config.model_copy(update={"lam": None, "method": method, "training": training}) for training in trainings for method in methods]
@@ -55,10 +59,10 @@ def enlist(
     StoreError if a name is taken or not allowed, and ConfigError if a new run names weights that it cannot be initialised from.
     """
     known = {_key(_current(run)): run for run in store.runs.all() if run.sweep == sweep}
-    wanted = [(None, config) for config in configs] + [(variant, config) for variant, some in variants.items() for config in some]
+    wanted = [(None, config) for config in configs] + [(variant, config) for variant, more in variants.items() for config in more]
     missing = [(variant, config) for variant, config in wanted if _key(config) not in known]
     for _, config in missing:
-        check_beginning(config)
+        check_initial_weights(config)
     new = [
         NewRun(config.record(), "/".join(filter(None, (sweep, variant, _kind(config), str(config.training.seed)))), sweep, variant)
         for variant, config in missing
@@ -68,7 +72,7 @@ def enlist(
 
 
 def _key(config: RunConfig | None) -> str:
-    """Return what is equal for equal configurations."""
+    """Return a key that is the same for equal configurations."""
     return "" if config is None else config.model_dump_json()
 
 
@@ -88,7 +92,7 @@ def _kind(config: RunConfig) -> str:
 
 
 def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
-    """Train the unfinished runs, `jobs` at a time, and yield all runs every second. Ends the trainings if the caller ends."""
+    """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end with the caller."""
     waiting = [run.id for run in runs if run.state not in ("finished", "running")]
     queued = {run.id for run in runs if run.state == "queued"}
     working: dict[int, Popen[bytes]] = {}  # the process of each run
@@ -98,14 +102,14 @@ def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
                 _check_start(store, run_id, working.pop(run_id).returncode)
             while waiting and len(working) < jobs:
                 run = store.runs.get(waiting.pop(0))
-                if not (run.deleted or (run.id in queued and run.state == "stopped")):  # the sweep was stopped before its turn came
+                if not (run.deleted or (run.id in queued and run.state == "stopped")):  # stopped while it was queued
                     working[run.id] = start(run.id, store.url)
             yield [store.runs.get(run.id) for run in runs]
             if not working:
                 return
             time.sleep(POLL)
     finally:
-        for process in working.values():  # signal all before waiting for any
+        for process in working.values():  # all are signalled before the first is waited for
             process.terminate()
         for process in working.values():
             process.wait()
@@ -126,10 +130,10 @@ def main() -> None:
     )
     parser.add_argument("name")
     parser.add_argument("--db", default=None)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the process of the current run too
-    store = Store(asked.db)
-    runs = sorted((run for run in store.runs.all() if run.sweep == asked.name), key=lambda run: run.id)
+    store = Store(arguments.db)
+    runs = sorted((run for run in store.runs.all() if run.sweep == arguments.name), key=lambda run: run.id)
     for _ in sweep(store, runs, 1):
         pass
 

@@ -1,7 +1,7 @@
-"""Training as a generator: it yields its progress and checkpoints; the caller stores them, shows them or stops.
+"""Training as a generator that yields its progress and checkpoints. The caller stores them, displays them, or stops.
 
-All that is random in an epoch depends on the seed and the number of the epoch alone. So a training that is resumed after any epoch ends in
-the same weights as one that was never interrupted.
+All randomness of an epoch depends on the seed and the number of the epoch alone. A training that is resumed after any epoch therefore ends
+with the same weights as an uninterrupted one.
 """
 
 from collections.abc import Iterator
@@ -23,26 +23,29 @@ from core.graph.checkpoint import pack, round_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
 from core.methods import Batch
-from core.training.assembly import assemble, begin, teacher_of
+from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
 from core.training.optimizer import optimizer_of, set_rates
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 
-GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is watched while it trains
-FINAL_GRID = tuple(step / 10 for step in range(11))
-LARGEST_GRADIENT = 5.0
+GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
+FINAL_GRID = tuple(step / 10 for step in range(11))  # λ at which the trained network is evaluated
+MAX_GRADIENT_NORM = 5.0  # gradients are clipped to this norm
 
 
 class TrainingError(UserError):
-    """A training that cannot go on with its options."""
+    """Raised when a training cannot continue with its options. The text says which option to change."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is: `epoch` counts epochs and their parts; `figures` are points of the curve; `state` comes after each epoch.
+    """The progress of a training.
 
-    The last one has `final`, the figures of the trained network, and the weights alone.
+    epoch    epochs done, including the fraction of the current one
+    figures  metrics by name, after each epoch
+    state    the checkpoint, after each epoch; in the last item, the weights alone
+    final    the figures of the trained network, in the last item
     """
 
     epoch: float
@@ -52,30 +55,31 @@ class Progress:
 
 
 def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report: ProgressCallback = no_progress) -> Iterator[Progress]:
-    """Train from the start, or from a state that an earlier training yielded. Uses a CUDA GPU where there is one.
+    """Train a network from its initial weights, or from the checkpoint `resume`. Uses a CUDA GPU if there is one.
 
-    `report` is told how far the evaluation of the trained network is.
+    `report` receives the progress of the final evaluation. Raises TrainingError if the loss is not finite, and ConfigError, GraphError or
+    CheckpointError if the options do not fit.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, options = config.method, config.training
-    whole = graph = _placed(assemble(config, data.image, len(data.classes)), device)
+    whole = graph = _on_device(assemble(config, data.image, len(data.classes)), device)
     optimizer = optimizer_of(graph, options)
     data = unseen(config, data)
     batches, batch_norm = Batches(config, data, device), BatchNorm(config)
     if not resume:
         if options.initial_weights:
-            begin(config, graph)
-        images, _ = batches.few()
+            initialise(config, graph)
+        images, _ = batches.setup_images()
         method.setup(graph.eval(), options.batch_size, images)
-    done = unpack(resume, graph, optimizer) if resume else 0
+    done = unpack(resume, graph, optimizer) if resume else 0  # steps
     if frozen := config.architecture.frozen:
         data = tabulate_data(graph.eval(), frozen, data, report)
         graph, batches = tabulate_graph(graph, frozen), Batches(config, data, device)
         if not resume:
-            config.architecture.fit(graph, *batches.tensors(batches.reserved()))
+            config.architecture.fit(graph, *batches.tensors(batches.holdout_split()))
     steps = batches.count * options.epochs
-    teacher = teacher_of(config, data)
-    teacher = None if teacher is None else _placed(teacher, device)
+    teacher = load_teacher(config, data)
+    teacher = None if teacher is None else _on_device(teacher, device)
     for epoch in range(done // batches.count, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
@@ -88,10 +92,10 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
             figures |= {name: figures.get(name, 0.0) + value / batches.count for name, value in measured.items()}
             yield Progress(done / batches.count)
         batch_norm.after_epoch(graph, batches, teacher, epoch + 1)
-        figures |= _watch(config, graph, data)
-        method.after_epoch(graph, *batches.few())
+        figures |= _validation_figures(config, graph, data)
+        method.after_epoch(graph, *batches.setup_images())
         if epoch + 1 == options.epochs:
-            method.finish(graph, batches.reserved(), data.val, generator)
+            method.finish(graph, batches.holdout_split(), data.val, generator)
             if options.weights_dtype == "float16":
                 round_weights(whole)
             if graph.tradeoff.adjustable:
@@ -101,36 +105,37 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
 
 
 def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressCallback = no_progress) -> dict[str, Any]:
-    """The trained network on validation and test images, at its λ, or at several of them where it serves every λ.
+    """Evaluate a trained network on validation and test images, at its λ, or at each of FINAL_GRID if it serves every λ.
 
-    {"val": [an object per λ], "test": [...]} and, where there are control nodes, {"baselines": {"val": {name: [points]}, "test": ...},
-    "collapsed": [control nodes that do not decide]}.
+    Returns {"val": [an object per λ], "test": [...]} and, for a network with control nodes, {"baselines": {"val": {name: [points]},
+    "test": ...}, "collapsed": [the control nodes whose gates do not depend on the image]}.
     """
     lams: tuple[float | None, ...] = FINAL_GRID if graph.tradeoff.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
     images = (len(lams) + (passes(graph) if graph.controls else 0)) * (len(data.val) + len(data.test))
     done = 0
 
-    def told(more: int) -> None:
+    def count(executed: int) -> None:
         nonlocal done
-        done += more
+        done += executed
         report("evaluating", done / images)
 
-    seen = {part: evaluations(graph, split, [(lam, Greedy()) for lam in lams], told) for part, split in parts.items()}
-    figures: dict[str, Any] = {part: [one.to_json() for one in rows] for part, rows in seen.items()}
+    evaluated = {part: evaluations(graph, split, [(lam, Greedy()) for lam in lams], count) for part, split in parts.items()}
+    figures: dict[str, Any] = {part: [row.to_json() for row in rows] for part, rows in evaluated.items()}
     if graph.controls:
-        fronts = {part: baselines(graph, split, told) for part, split in parts.items()}
+        fronts = {part: baselines(graph, split, count) for part, split in parts.items()}
         figures["baselines"] = {part: {name: [asdict(point) for point in front] for name, front in fronts[part].items()} for part in parts}
-        figures["collapsed"] = [asdict(control) for control in collapsed(graph, seen["val"])]
+        figures["collapsed"] = [asdict(control) for control in collapsed(graph, evaluated["val"])]
     return figures
 
 
-def _placed(graph: Graph, device: torch.device) -> Graph:
-    """A graph on its device, channels last in memory."""
-    return graph.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's hints leave it out
+def _on_device(graph: Graph, device: torch.device) -> Graph:
+    """Move a graph to a device, with its weights channels-last in memory."""
+    return graph.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # missing from torch's type hints
 
 
 def _step(config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, progress: float, generator: Generator) -> dict[str, float]:
+    """Take one optimiser step and return its losses and figures. Raises TrainingError."""
     with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=config.training.precision == "bfloat16"):
         step = config.method.step(graph, batch, config.lam, progress, generator)
     loss = torch.stack(list(step.losses.values())).sum()
@@ -138,18 +143,18 @@ def _step(config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, p
         raise TrainingError(f"the loss is {loss.item()}: lower training.learning_rate")
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(graph.parameters(), LARGEST_GRADIENT)
+    torch.nn.utils.clip_grad_norm_(graph.parameters(), MAX_GRADIENT_NORM)
     optimizer.step()
     return {f"train {name} loss": float(value.detach()) for name, value in step.losses.items()} | {
         f"train {k}": v for k, v in step.figures.items()
     }
 
 
-def _watch(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
-    """The validation points of the curve after an epoch."""
+def _validation_figures(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
+    """Return the validation metrics after an epoch."""
     figures: dict[str, float] = {}
     rows = evaluations(graph, data.val, [(lam, Greedy()) for lam in (GRID if graph.tradeoff.every_lam else (config.lam,))])
-    for seen in rows:
-        at = f" at λ={seen.lam:g}" if graph.tradeoff.every_lam else ""
-        figures |= {f"val accuracy{at}": seen.accuracy, f"val cost share{at}": seen.cost_share}
+    for row in rows:
+        at = f" at λ={row.lam:g}" if graph.tradeoff.every_lam else ""
+        figures |= {f"val accuracy{at}": row.accuracy, f"val cost share{at}": row.cost_share}
     return figures | ({"val collapsed control nodes": float(len(collapsed(graph, rows)))} if graph.controls else {})

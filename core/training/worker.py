@@ -10,25 +10,25 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import torch
 
 from core import malloc
 from core.config import run_config
 from core.store import Run, Store
+from core.store.database import ROOT
 from core.store.weights import file_errors
 from core.training.train import train
 
-ROOT = Path(__file__).parents[2]
 BEAT = 3.0  # seconds between heartbeats
 LOG = 1.0  # seconds between updates of the progress within an epoch
 
 
 def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambda what, share: None) -> Run:
-    """Train a run in this process until it is finished or asked to stop, from its latest checkpoint if it has one, and return it.
+    """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
-    `listen` gets the name of the current activity and how much of it is done, from 0 to 1. An error is stored in the run's row and raised.
+    `listen` gets the name of the current activity and the fraction of it that is done. Errors are stored in the row of the run
+    and raised again.
     """
     malloc.keep_freed_memory()
     run = store.lifecycle.claim(run_id, machine())
@@ -71,12 +71,12 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
 
 
 def start(run_id: int, url: str) -> subprocess.Popen[bytes]:
-    """Start a process for a run, which outlives this one. Its output goes to a log in the weights folder."""
+    """Start a process that trains a run and outlives this one. Its output goes to a log file in the weights folder."""
     return _spawn("core.training.worker", str(run_id), url, f"{run_id}.log")
 
 
 def start_sweep(name: str, url: str) -> subprocess.Popen[bytes]:
-    """Start a process that trains the unfinished runs of a sweep, one after the other; otherwise as `start`."""
+    """Start a process that trains the unfinished runs of a sweep one after the other, and otherwise as `start` does."""
     return _spawn("core.training.sweep", name, url, "sweep.log")
 
 
@@ -111,11 +111,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train one run. The app starts this; use `python -m core resume` by hand.")
     parser.add_argument("run", type=int)
     parser.add_argument("--db", default=None)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     if hasattr(os, "nice"):
         os.nice(10)  # keeps the app responsive
     try:
-        work(Store(asked.db), asked.run)
+        work(Store(arguments.db), arguments.run)
     except Exception:
         traceback.print_exc()
         sys.exit(1)

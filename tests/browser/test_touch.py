@@ -326,7 +326,7 @@ def test_the_choice_of_a_controller_is_forced(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 1.0)
     page.locator('.gate-graph [data-node="Q1"]').click()
-    expect(page.locator(".details").get_by_text("It chooses “stop”, “go on” from λ = ")).to_be_visible()
+    expect(page.locator(".details").get_by_text("It chooses “stop” at first, then “go on” from λ = ")).to_be_visible()
     page.get_by_role("radio", name="stop", exact=True).click()
     expect(page.get_by_text("N3 is forced off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 from core.datasets import DataError, ProgressCallback
 
-CHUNK = 1 << 18  # bytes
+CHUNK_BYTES = 1 << 18  # bytes
 TIMEOUT = 30  # seconds without data
 
 
@@ -52,7 +52,7 @@ def _download(url: str, target: Path, md5: str, report: ProgressCallback) -> boo
     try:
         with os.fdopen(handle, "wb") as file, urlopen(url, timeout=TIMEOUT) as response:
             size = int(response.headers.get("Content-Length") or 0)
-            while chunk := response.read(CHUNK):
+            while chunk := response.read(CHUNK_BYTES):
                 file.write(chunk)
                 digest.update(chunk)
                 report(what, min(file.tell() / size, 1.0) if size else 0.0)

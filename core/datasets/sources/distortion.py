@@ -10,7 +10,7 @@ from torch import Tensor
 
 MAX_NOISE = 0.5  # standard deviation, as a fraction of the value range
 MAX_BLUR = 0.12  # radius, as a fraction of the longer side
-MAX_ROTATION = 90  # degrees
+MAX_ROTATION_DEGREES = 90  # degrees
 MAX_COVER = 0.8  # sides of the grey rectangle, as a fraction of the image's
 MIN_CONTRAST = 0.1  # as a fraction of the original contrast
 
@@ -39,7 +39,7 @@ def distort(image: Tensor, by: Distortion) -> Tensor:
     values = image.permute(1, 2, 0).numpy()  # (H, W, C)
     picture = Image.fromarray(values[:, :, 0] if channels == 1 else values)
     if by.turn:
-        picture = picture.rotate(by.turn * MAX_ROTATION, Image.Resampling.BILINEAR)
+        picture = picture.rotate(by.turn * MAX_ROTATION_DEGREES, Image.Resampling.BILINEAR)
     if by.blur:
         picture = picture.filter(ImageFilter.GaussianBlur(by.blur * MAX_BLUR * max(height, width)))
     if by.fade:

@@ -45,7 +45,7 @@ def read_picture(file: Path | str | bytes | BinaryIO, *, name: str = "", backgro
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(f"{title}: not an image in a supported format") from None
+        raise PictureError(f"{title}: not an image in a supported format, such as PNG or JPEG") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(f"{title}: too many pixels to decode safely") from None
     except Exception as error:  # decoders raise almost any exception on damaged bytes

@@ -15,7 +15,7 @@ from core.datasets.sources import parquet
 from core.datasets.sources.split import holdout_split
 
 
-class Rows(Protocol):
+class PublishedSplit(Protocol):
     """One published split: labels (N,) int64, and images that are decoded on demand."""
 
     @property
@@ -55,7 +55,7 @@ class Published(Dataset):
     class_names: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def download(self, report: ProgressCallback) -> tuple[Rows, Rows]:
+    def download(self, report: ProgressCallback) -> tuple[PublishedSplit, PublishedSplit]:
         """Return the training and test splits from the official archives, downloading them if necessary. Raises DataError."""
 
     @property
@@ -89,7 +89,7 @@ class Published(Dataset):
         rows = torch.tensor(interleave_classes(test.labels.tolist(), count))
         return self._split(test, rows, no_progress), test.classes or self.class_names
 
-    def _split(self, published: Rows, rows: Tensor, report: ProgressCallback) -> Split:
+    def _split(self, published: PublishedSplit, rows: Tensor, report: ProgressCallback) -> Split:
         return Split(published.images(rows, self.shape, report), published.labels[rows])
 
     def _local_splits(self) -> tuple[parquet.EncodedRows, parquet.EncodedRows] | None:
