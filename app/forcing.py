@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.explain.model import ImageTensor
     from core.explain.predict import LamSweep
 
-LISTED = 3  # forced modules that are named one by one
+MAX_NAMED_MODULES = 3  # forced modules that are named one by one
 
 
 def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool]) -> "LamSweep":
@@ -41,9 +41,9 @@ def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str
 def show_forced(run: Run, forced: dict[str, bool]) -> None:
     """Say which modules are forced, and offer to set them back to automatic."""
     listed = [f"{plain(name)} is forced {'on' if runs else 'off'}" for name, runs in forced.items()]
-    words = " and ".join(listed) if len(listed) <= LISTED else f"{len(listed)} modules are forced on or off"
+    words = " and ".join(listed) if len(listed) <= MAX_NAMED_MODULES else f"{len(listed)} modules are forced on or off"
     text, button = st.columns([0.8, 0.2], vertical_alignment="center")
-    text.markdown(f":material/pan_tool: **{words}.**", help="  \n".join(listed) if len(listed) > LISTED else None)
+    text.markdown(f":material/pan_tool: **{words}.**", help="  \n".join(listed) if len(listed) > MAX_NAMED_MODULES else None)
     if button.button("Reset", icon=":material/undo:", width="stretch", help="Set all modules back to automatic"):
         state.force_only(run, {})
         st.rerun(scope="fragment")

@@ -16,14 +16,14 @@ from core.store.models import now
 from core.training.worker import start
 
 DONE = ("finished", "stopped", "failed", "interrupted")
-EVERY = 1.5  # seconds between looks at a run in training
+POLL_SECONDS = 1.5  # seconds between looks at a run in training
 PATIENCE = timedelta(seconds=60)  # within which a process should have claimed its run
 
 
 def follow(run_id: int) -> None:
     """Draw a run, again and again as long as it trains."""
     moving = _moving(state.store().runs.get(run_id))
-    st.fragment(_drawn, run_every=EVERY if moving else None)(run_id, moving)
+    st.fragment(_drawn, run_every=POLL_SECONDS if moving else None)(run_id, moving)
 
 
 def curves(run: Run) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from app.graph_view.folding import FEW, Folded, costs, fold
+from app.graph_view.folding import MAX_UNFOLDED_NODES, Folded, costs, fold
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, Node
@@ -73,7 +73,7 @@ def test_a_group_whose_gates_are_set_at_once_folds_with_its_control_node() -> No
 
 def test_a_gate_from_outside_that_not_all_hang_on_keeps_nodes_apart() -> None:
     gate = Gate("Q", 0)
-    chain = [Node(f"n{number}a", "regular", (Edge("x"),)) for number in range(FEW)]  # to be large enough
+    chain = [Node(f"n{number}a", "regular", (Edge("x"),)) for number in range(MAX_UNFOLDED_NODES)]  # to be large enough
     nodes = [
         Node("x", "input"),
         Node("Q", "control", (Edge("x"),), (), ("a", "b")),
@@ -98,5 +98,5 @@ def test_an_expanded_group_is_shown_whole(name: str) -> None:
 
 def test_small_graphs_are_left_as_they_are() -> None:
     nodes = choose("architectures", "chain").build((1, 16, 16), 10).nodes
-    assert len(nodes) <= FEW
+    assert len(nodes) <= MAX_UNFOLDED_NODES
     assert fold(nodes) == nodes

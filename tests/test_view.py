@@ -10,7 +10,7 @@ from test_predict import IMAGES, fresh
 
 from app.graph_view import standalone
 from app.graph_view.facts import NodeFacts
-from app.graph_view.folding import FEW, fold
+from app.graph_view.folding import MAX_UNFOLDED_NODES, fold
 from app.graph_view.layout import PlacedEdge, Ring
 from app.graph_view.payload import ComparedInterval, Comparison, Drawing, DrawnNode, Interval, StaticCost, View
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
@@ -80,7 +80,7 @@ def test_modules_whose_own_gates_do_not_scale_have_none(model: Model) -> None:
 def test_a_folded_node_has_no_scale() -> None:
     model = fresh(SHAPE | {"depth": 32}, method="lcnet")
     view = viewed(model, IMAGES[0])
-    assert len(model.graph.nodes) > FEW
+    assert len(model.graph.nodes) > MAX_UNFOLDED_NODES
     assert not any(node["scales"] for node in view["layout"]["nodes"] if "…" in node["name"])
 
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from app.charts.style import frame
 from app.colours import LINES, SOFT
 
-HEIGHT = 320
+MODULES_HEIGHT = 320
 OUTPUT_HEIGHT = 230
 MOST = 6  # routes with a band of their own
 
@@ -33,7 +33,7 @@ def routes_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     if rest := ranked[MOST:]:
         others = [sum(shares[name].get(lam, 0.0) for name in rest) for lam in lams]
         _band(figure, f"{len(rest)} other route{'s' * (len(rest) > 1)}", lams, others, SOFT, False)
-    frame(figure, HEIGHT, "Share of the test images on each route")
+    frame(figure, MODULES_HEIGHT, "Share of the test images on each route")
     figure.update_layout(hovermode="x unified")
     figure.update_xaxes(title="λ", range=[0, 1])
     return figure.update_yaxes(range=[0, 1], tickformat=".0%")
@@ -57,7 +57,7 @@ def execution_rates_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
             showscale=False,
         )
     )
-    frame(figure, HEIGHT, "Share of the test images for which each module ran")
+    frame(figure, MODULES_HEIGHT, "Share of the test images for which each module ran")
     figure.update_xaxes(title="λ", type="category")
     return figure.update_yaxes(autorange="reversed", type="category")
 

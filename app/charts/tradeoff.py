@@ -19,8 +19,8 @@ from core.pareto import ParetoPoint, hull
 from core.scale import mean_cost_share
 from core.store import Run
 
-HEIGHT = 440
-COMPARED_HEIGHT = 360
+FRONT_HEIGHT = 440
+COMPARED_FRONT_HEIGHT = 360
 RUN_HEIGHT = 300
 MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
 BASELINES = {  # gates that do not look at the image, on the network's own modules, and how they are drawn
@@ -75,7 +75,7 @@ def front_chart(shown: Sequence[Series], statics: Sequence[Run], baselines: Sequ
     for series in shown:  # on top, where they can be clicked
         for seed, runs in series.seeds.items():
             _front(figure, series.name, rows_of(runs), colors[series.name], first=seed == min(series.seeds))
-    frame(figure, HEIGHT)
+    frame(figure, FRONT_HEIGHT)
     figure.update_layout(hovermode="closest", clickmode="event+select")
     figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero", tickformat="~s")
     return figure.update_yaxes(title="Test accuracy", tickformat=".0%")
@@ -97,7 +97,7 @@ def compared_chart(runs: Sequence[Run]) -> go.Figure:
             text=[_figures(row) for row in rows],
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         )
-    frame(figure, COMPARED_HEIGHT)
+    frame(figure, COMPARED_FRONT_HEIGHT)
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero")
     return figure.update_yaxes(title="Test accuracy", tickformat=".0%")

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 HERE = Path(__file__).parent
-LARGEST = 40_000_000  # letters of a picture in base64
+MAX_PICTURE_LETTERS = 40_000_000  # letters of a picture in base64
 
 _component = st.components.v2.component(
     "gatescope_sketch",
@@ -21,7 +21,7 @@ _component = st.components.v2.component(
 def sketch(*, draws: bool, key: str, on_change: Callable[[], None]) -> bytes | None:
     """Show the canvas; return the last drawn or pasted picture as the bytes of a file. Without `draws`, pictures can only be pasted."""
     picture = _component(data={"draws": draws}, key=key, default={"picture": None}, on_picture_change=on_change).picture
-    if not isinstance(picture, str) or len(picture) > LARGEST:
+    if not isinstance(picture, str) or len(picture) > MAX_PICTURE_LETTERS:
         return None
     try:
         return base64.b64decode(picture.partition(",")[2], validate=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from app.graph_view.layout import Layout, PlacedEdge, PlacedNode
 
-GAP = 44.0  # between columns, in pixels
+COLUMN_GAP = 44.0  # between columns, in pixels
 POINT = re.compile(r"(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)")
 
 
@@ -59,9 +59,9 @@ def _side_by_side(layout: Layout, places: Sequence[PlacedNode]) -> Layout:
         for node in part:
             nodes.append({**node, "x": round(node["x"] + across, 1), "y": round(node["y"] + down, 1)})
         edges += [_moved(edge, across, down) for edge in within]
-        right += max(xs) - min(xs) + GAP
+        right += max(xs) - min(xs) + COLUMN_GAP
         lowest = max(lowest, *(node["y"] + node["h"] / 2 + down for node in part))
-    return {**layout, "width": right - GAP, "height": lowest, "nodes": nodes, "edges": edges}
+    return {**layout, "width": right - COLUMN_GAP, "height": lowest, "nodes": nodes, "edges": edges}
 
 
 def _edges_of(edges: Sequence[PlacedEdge], column: dict[str, int]) -> list[list[PlacedEdge]]:

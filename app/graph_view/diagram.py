@@ -18,7 +18,7 @@ from core.graph.notation import SHADED, SHAPES
 Style = Literal["rows", "TB", "LR"]
 
 LETTER = 7.2  # upper bound of a letter's width in a node's name, in pixels
-MANY = 4  # a control edge with more options gives their number instead of their names
+MAX_NAMED_OPTIONS = 4  # a control edge with more options gives their number instead of their names
 CHANNEL = "channel "  # prefix of options that gate a channel inside a module
 LONGEST = 20  # letters of a name on a node
 POINTS = 72.0  # per inch, Graphviz's unit of node sizes
@@ -92,7 +92,7 @@ def source(nodes: Sequence[Node], style: Style = "rows", *, labelled: bool = Tru
 
 def short(options: Sequence[str]) -> str:
     """Return the label of a control edge: its options, or their number where there are many."""
-    if len(options) > MANY:
+    if len(options) > MAX_NAMED_OPTIONS:
         alone = [option for option in options if not option.startswith(CHANNEL)]
         return " + ".join([*map(shown, alone[:2]), f"{len(options) - len(alone)} channels"])
     return " / ".join(shown(option) for option in options[:2]) + (" …" if len(options) > 2 else "")

@@ -10,7 +10,7 @@ from core.scale import SLIDER_STEPS, cost_share, lam_at
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
-LISTED = 4  # options of a controller that have a line of their own
+MAX_LISTED_OPTIONS = 4  # options of a controller that have a line of their own
 KINDS: dict[NodeKind, str] = {
     "input": "Input: the image",
     "regular": "Module",
@@ -95,7 +95,7 @@ def _connections(node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Seq
         lines.append(f"Runs if {', or '.join(gates)}.")
     if node.channels:
         lines.append(f"{node.channels.control} decides for each of its {node.channels.count} inner channels whether it is computed.")
-    for column, option in enumerate(node.options[:LISTED]):
+    for column, option in enumerate(node.options[:MAX_LISTED_OPTIONS]):
         opened = [other.name for other in nodes.values() if any((g.control, g.column) == (node.name, column) for g in other.gates)]
         if opened or node.decides == "one":
             lines.append(f"“{option}” opens {', '.join(opened) or 'nothing'}.")

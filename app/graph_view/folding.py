@@ -11,7 +11,7 @@ from itertools import groupby
 
 from core.graph.node import Edge, Node
 
-FEW = 32  # nodes; smaller graphs are shown whole
+MAX_UNFOLDED_NODES = 32  # nodes; smaller graphs are shown whole
 NUMBER = re.compile(r"[\d-]*\d$")
 
 
@@ -25,7 +25,7 @@ class Folded(Node):
 
 def fold(nodes: Sequence[Node], expanded: Collection[str] = ()) -> tuple[Node, ...]:
     """Return the nodes with runs of repeated nodes folded, except the runs whose first member is in `expanded`."""
-    if len(nodes) <= FEW:
+    if len(nodes) <= MAX_UNFOLDED_NODES:
         return tuple(nodes)
     found = [_folded(members) for members in _runs(nodes) if members[0].name not in expanded]
     drawn_as = {name: one.name for one in found for name in one.members}

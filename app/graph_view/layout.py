@@ -20,8 +20,8 @@ Position = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 ROOM = (660.0, 480.0)  # pixels that a layout is fitted into
-COLUMNS = (2, 3, 4)  # numbers of columns that a long layout may be split into
-LARGEST = 1.25  # a small graph is enlarged no further
+COLUMN_COUNTS = (2, 3, 4)  # numbers of columns that a long layout may be split into
+MAX_ENLARGEMENT = 1.25  # a small graph is enlarged no further
 DOTS = 16  # points of a line that a label should not cover
 LABEL = 14.0  # height of a control edge's label, in pixels
 CELLS = 40  # largest number of cells in a strip of channels
@@ -103,9 +103,13 @@ def _best(nodes: tuple[Node, ...], macs: tuple[tuple[str, int], ...], static: in
     costs = dict(macs)
     layouts = [_drawn(nodes, style, costs, static) for style in get_args(Style)]
     layouts += [
-        split(layout, columns) for layout in layouts if layout["style"] != "LR" for columns in COLUMNS if layout["height"] > 2 * ROOM[1]
+        split(layout, columns)
+        for layout in layouts
+        if layout["style"] != "LR"
+        for columns in COLUMN_COUNTS
+        if layout["height"] > 2 * ROOM[1]
     ]
-    best = max(layouts, key=lambda layout: round(8 * min(ROOM[0] / layout["width"], ROOM[1] / layout["height"], LARGEST)))
+    best = max(layouts, key=lambda layout: round(8 * min(ROOM[0] / layout["width"], ROOM[1] / layout["height"], MAX_ENLARGEMENT)))
     return json.dumps(best)
 
 

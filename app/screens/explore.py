@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
 GRAPH = "gate_graph"  # key of the component
-MANY = 300  # test images
-FEW = 24  # nodes that a newcomer takes in at once
+MAX_TEST_IMAGES = 300  # test images
+MAX_EASY_NODES = 24  # nodes that a newcomer takes in at once
 PINNED = "pinned"  # key of the session
 
 
@@ -107,7 +107,12 @@ def _variety(run: Run) -> tuple[bool, bool, bool, float]:
     rates = [list(row["execution_rates"].values()) for row in run.figures.get("test", [])]
     along = list(zip(*rates, strict=True))  # per node, along λ
     tested = min((row["n"] for row in run.figures.get("test", [])), default=0)
-    return run.reference, tested >= MANY, len(along) <= FEW, sum(max(node) - min(node) for node in along) / max(len(along), 1)
+    return (
+        run.reference,
+        tested >= MAX_TEST_IMAGES,
+        len(along) <= MAX_EASY_NODES,
+        sum(max(node) - min(node) for node in along) / max(len(along), 1),
+    )
 
 
 @st.fragment

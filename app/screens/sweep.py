@@ -18,7 +18,7 @@ from core.store import Run
 from core.store.models import now
 from core.training.worker import start_sweep
 
-EVERY = 2.0  # seconds between looks at sweeps in training
+REFRESH_SECONDS = 2.0  # seconds between looks at sweeps in training
 STATIC = "static networks"
 REACHED = "The lowest cost, as a share of the static network’s, at which the network is within 0.5 points of its accuracy with all modules."
 GAINED = "Mean difference in accuracy at equal cost, over costs from 30% to 70% of the static network’s."
@@ -149,7 +149,7 @@ def _training(runs: Sequence[Run]) -> None:
     names = sorted({run.sweep for run in runs if run.sweep and run.status != "finished"})
     if names:
         moving = any(_moving(name, _of(runs, name)) for name in names)
-        st.fragment(_draw_training, run_every=EVERY if moving else None)(names, moving)
+        st.fragment(_draw_training, run_every=REFRESH_SECONDS if moving else None)(names, moving)
 
 
 def _draw_training(names: Sequence[str], moved: bool) -> None:

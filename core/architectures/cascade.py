@@ -3,7 +3,7 @@
 Paper: Liu & Deng, AAAI 2018, section 5 (arXiv 1701.00299).
 
 Each stage has a trunk (N1, N3, N5, N7), which the next stage builds on, and a head (N2, N4, N6, N8) with a classifier of its own. After
-each stage but the last, a controller stops or goes on.
+each stage but the last, a controller stops or continues.
 Differs from the paper: with `controller_sees` = "answer" (the default here) a stage's head always runs, and the controller judges the
 head's answer. "features" is the published form, in which the controller sees the trunk and picks the head or the next stage.
 Reconstructed: the sizes, which are options. The last stage has a head too.

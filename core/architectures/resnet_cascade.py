@@ -3,7 +3,7 @@
 Papers: Liu & Deng, AAAI 2018, section 5 (arXiv 1701.00299); He et al., CVPR 2016, section 4.2 (arXiv 1512.03385).
 
 The network has three groups of n residual blocks, with 16, 32 and 64 filters by default. After each of the blocks named in `exits`, an
-exit answers, and a controller that sees the exit's features and answer decides whether to go on.
+exit answers, and a controller that sees the exit's features and answer decides whether to continue.
 Differs from the paper: the controllers judge an answer, where those of the paper see features only. With `scout`, a small network that
 halves the map quickly answers before the first block, because the first blocks see too little of the image to answer well.
 Reconstructed: where the exits are and what they consist of. A shortcut that changes the shape drops every other pixel and pads channels.

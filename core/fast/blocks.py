@@ -26,9 +26,9 @@ class ShortcutKernel:
         short, before = x[:, :, :: self.part.stride, :: self.part.stride], self.part.more // 2
         batch, channels, height, width = short.shape
         shape = (batch, channels + self.part.more, height, width)
-        brought = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last).zero_()
-        brought[:, before : before + channels] = short
-        return brought
+        shortcut = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last).zero_()
+        shortcut[:, before : before + channels] = short
+        return shortcut
 
 
 class Block(Kernel):
@@ -70,15 +70,15 @@ class Gathered(Block):
         if scale is None and channels is None:
             return self(x, owned=owned)
         sent = self._branch(x, channels)
-        brought = self.shortcut(x, owned)
+        shortcut = self.shortcut(x, owned)
         if isinstance(scale, Tensor):
-            return brought.addcmul_(sent, scale[:, None, None, None]).relu_()
-        return brought.add_(sent, alpha=1.0 if scale is None else scale).relu_()
+            return shortcut.addcmul_(sent, scale[:, None, None, None]).relu_()
+        return shortcut.add_(sent, alpha=1.0 if scale is None else scale).relu_()
 
     def closed(self, x: Tensor, owned: bool) -> Tensor:
         """Compute images for which the block's gate is closed."""
-        brought = self.shortcut(x, owned)
-        return brought if self.unchanged else brought.relu_()
+        shortcut = self.shortcut(x, owned)
+        return shortcut if self.unchanged else shortcut.relu_()
 
     def _branch(self, x: Tensor, channels: Tensor | None) -> Tensor:
         if channels is not None:

@@ -1,7 +1,7 @@
 """Kernels: modules in the form that runs fastest on a processor, with the same answers.
 
 Batch norm is folded into the convolution before it. ReLU, and the addition of a shortcut, are done by the convolution that they follow.
-Weights are brought into the layout of oneDNN, the library that convolves, once for each size of maps. Images are stored channels-last.
+Weights are converted to the layout of oneDNN, which computes the convolutions, once for each map size. Images are stored channels-last.
 A kernel takes the inputs of its module. `owned` says that it may overwrite its first input, `fresh` that its output never shares memory
 with its input. Modules without a kernel of their own run unchanged.
 """

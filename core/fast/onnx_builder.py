@@ -200,8 +200,8 @@ class Operators:
 
     def joined(self, one: Block, x: str, sent: str | None) -> str:
         """Write the sum of a block's shortcut and its branch's output, if there is one, and ReLU."""
-        brought = self.write(one.shortcut, x)
-        return self.add("Relu", brought if sent is None else self.add("Add", sent, brought))
+        shortcut = self.write(one.shortcut, x)
+        return self.add("Relu", shortcut if sent is None else self.add("Add", sent, shortcut))
 
     def _together(self, features: Sequence[str]) -> str:
         return self.add("Concat", *features, axis=1) if len(features) > 1 else features[0]

@@ -1,4 +1,4 @@
-"""The steps of a graph, with everything that can be looked up before it runs, and the answer of a run."""
+"""The steps of a graph, precomputed as far as possible, and the answer of a run."""
 
 from dataclasses import dataclass
 
@@ -39,14 +39,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Step:
-    """A node with everything that can be looked up before a run."""
+    """A node with everything that is known before a run."""
 
     node: Node
     run: Kernel
     inputs: tuple[Edge, ...]  # the edges from other steps
     branch: Node | None  # computed in the same step, if the node is a join
     last: frozenset[str]  # the sources that no later step reads
-    overwrites: bool  # whether it may overwrite its first input: nobody reads the same memory later
+    overwrites: bool  # whether it may overwrite its first input: no later step reads the same memory
 
 
 def steps(graph: Graph) -> tuple[Step, ...]:
@@ -65,8 +65,8 @@ def steps(graph: Graph) -> tuple[Step, ...]:
         name = node.name
         last = frozenset(source for source, reading in readers.items() if reading[-1] == name)
         first = inputs[name][0].source if inputs[name] else ""
-        apart = first in kernels and kernels[first].fresh and all(kernels[reader].fresh for reader in readers[first])
-        overwrites = apart and readers[first][-1] == name and readers[first].count(name) == 1
+        separate = first in kernels and kernels[first].fresh and all(kernels[reader].fresh for reader in readers[first])
+        overwrites = separate and readers[first][-1] == name and readers[first].count(name) == 1
         found.append(Step(node, kernels[name], inputs[name], branches.get(node), last, overwrites))
     return tuple(found)
 

@@ -2,7 +2,7 @@
 
 Which nodes run is known before a segment begins. Each pattern of running nodes has a program of its own, made when the pattern first
 occurs, so that skipped nodes are not in it. The branches of blocks are left to the program, which looks at their gates. A segment ends
-where only a policy can decide. Where gate networks decide, or all gates are known beforehand, it goes on.
+where only a policy can decide. Where gate networks decide, or all gates are known beforehand, it continues.
 """
 
 from collections.abc import Mapping, Sequence
@@ -121,7 +121,7 @@ class Segment:
 def segments(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[Step | Segment]:
     """Return the steps in order, grouped into segments as long as possible; steps that cannot be written stay single.
 
-    `deciding`: whether a segment goes on after a gate network on which later steps inside depend.
+    `deciding`: whether a segment continues after a gate network on which later steps inside depend.
     """
     writable = {step.node.name for step in steps if _writable(graph, step)}
     found: list[list[Step]] = []

@@ -37,7 +37,7 @@ def inspected(page: Page) -> None:
     lit(page)
     page.locator('.gate-graph [data-node="Q2"]').click()
     expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
-    page.get_by_text("Download trace (JSON)").scroll_into_view_if_needed()
+    page.get_by_role("button", name="Download trace (JSON)").last.scroll_into_view_if_needed()
 
 
 def charted(page: Page) -> None:
