@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.modules.controller import LEAST, Controller
+from core.modules.controller import MIN_LOG_PROBABILITY, Controller
 
 FIT_STEPS, FIT_RATE = 300, 0.05
 
@@ -27,12 +27,12 @@ class AnswerController(Controller):
         logs = [one.float().log_softmax(dim=1) for one in seen]
         found = []
         for log in logs:
-            ordered = log.clamp(min=LEAST).sort(dim=1, descending=True).values
-            entropy = -(log.exp() * log.clamp(min=LEAST)).sum(dim=1, keepdim=True)
+            ordered = log.clamp(min=MIN_LOG_PROBABILITY).sort(dim=1, descending=True).values
+            entropy = -(log.exp() * log.clamp(min=MIN_LOG_PROBABILITY)).sum(dim=1, keepdim=True)
             found += [ordered, ordered[:, :1] - ordered[:, 1:2], entropy]
         for earlier, later in combinations(logs, 2):
             chosen = later.argmax(dim=1, keepdim=True)
-            found += [(earlier.argmax(dim=1, keepdim=True) == chosen).float(), earlier.gather(1, chosen).clamp(min=LEAST)]
+            found += [(earlier.argmax(dim=1, keepdim=True) == chosen).float(), earlier.gather(1, chosen).clamp(min=MIN_LOG_PROBABILITY)]
         return torch.cat(found, dim=1)
 
 

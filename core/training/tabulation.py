@@ -10,7 +10,7 @@ from core.architectures.model_cascade import ModelCascade
 from core.config import RunConfig
 from core.datasets import Data, ProgressCallback, Split, no_progress, normalised
 from core.graph.graph import Graph
-from core.methods.holdout import holdout_rows, reserved
+from core.methods.holdout import holdout_rows, holdout_size
 
 IMAGES_AT_ONCE = 100  # images that a frozen node sees at once
 
@@ -71,7 +71,7 @@ def unseen(config: RunConfig, data: Data) -> Data:
         return data
     if architecture.unseen == "validation":
         return replace(data, train=_every_second(data.val, 0), val=_every_second(data.val, 1))
-    rows = holdout_rows(len(data.train), reserved(architecture.unseen_fraction, len(data.train), 1), architecture.unseen_seed)
+    rows = holdout_rows(len(data.train), holdout_size(architecture.unseen_fraction, len(data.train), 1), architecture.unseen_seed)
     return replace(data, train=Split(data.train.images[rows], data.train.labels[rows]))
 
 
