@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from core.config import run_config
-from core.graph.checkpoint import begin_with, pack
+from core.graph.checkpoint import initialise_from, pack
 from core.store import Store
 from core.store.record import TrainedRecord
 from core.training.assembly import assemble
@@ -29,7 +29,7 @@ def main() -> None:
     config = run_config(**json.loads(given.config.read_text(encoding="utf-8")))
     data = config.dataset.read()
     graph = assemble(config, data.image, len(data.classes))
-    found = begin_with(given.weights.read_bytes(), graph, config.architecture.own_weights)
+    found = initialise_from(given.weights.read_bytes(), graph, config.architecture.own_weights)
     lacking = [name for name, part in graph.parts.items() if name not in found and any(True for _ in part.parameters())]
     if lacking:
         raise SystemExit(f"{given.weights} lacks the weights of {', '.join(lacking)}")

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from core.architectures.imagenet import DEVIATION, MEAN, absorb_colours
 from core.architectures.mobile import Mobile
-from core.graph.checkpoint import begin_with, pack
+from core.graph.checkpoint import initialise_from, pack
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Open
@@ -123,5 +123,5 @@ def test_own_names_load() -> None:
     source, target = SMALL.build((3, 8, 8), 5), SMALL.build((3, 8, 8), 5)
     images = torch.randn(3, 3, 8, 8)
     assert not torch.equal(answers(source, images), answers(target, images))
-    begin_with(pack(source), target, SMALL.own_weights)
+    initialise_from(pack(source), target, SMALL.own_weights)
     assert torch.equal(answers(source, images), answers(target, images))
