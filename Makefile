@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
-TRAINING := $(addprefix tests/test_,assembly.py lcnet.py learning.py refit.py)
+TRAINING := $(addprefix tests/test_,assembly.py baselines.py lc_resnet.py lcnet.py learning.py refit.py sweep.py training.py)
 
-.PHONY: run test test-long test-portable check format docs pictures dot browser
+.PHONY: run test test-long test-portable lint check format docs pictures dot browser
 
 run: .venv/run dot
 	$(BIN)/python -m app
@@ -21,11 +21,13 @@ test-portable: .venv/test
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) $(TRAINING)
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(TRAINING)
 
-check: .venv/test
+# Formatting, style and types.
+lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(MAKE) test
+
+check: lint test
 
 format: .venv/test
 	$(BIN)/ruff check --fix .

@@ -91,7 +91,7 @@ def test_without_runs_explore_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
     assert "There is no network to explore yet" in texts(app)
 
 
-def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_opened_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("this is no database " * 50)
     monkeypatch.setenv("GATESCOPE_DB", f"sqlite:///{tmp_path / 'text.db'}")
     app = AppTest.from_file(str(MAIN), default_timeout=PATIENCE).run()
@@ -99,7 +99,7 @@ def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatc
     assert "not a database" in app.error[0].value
 
 
-def test_a_file_that_is_no_picture_is_told_in_one_line(app: AppTest) -> None:
+def test_a_file_that_is_no_picture_is_reported_in_one_line(app: AppTest) -> None:
     app.query_params["run"] = "every"
     app.run()
     app.file_uploader(key="upload").upload("notes.png", b"not a picture", "image/png").run()
@@ -201,7 +201,7 @@ def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("field", "text", "told"), [("lams", "0.2, many", "not '0.2, many'"), ("seeds", "0.5", "'0.5'"), ("lams", "2", "λ must be at most 1")]
 )
-def test_a_sweep_that_cannot_be_is_told_at_the_form(app: AppTest, field: str, text: str, told: str) -> None:
+def test_a_sweep_that_cannot_be_is_reported_at_the_form(app: AppTest, field: str, text: str, told: str) -> None:
     page(app, "train")
     app.segmented_control(key="form-lam-choice").set_value(forms.SEVERAL).run()
     app.text_input(key=f"form-{field}").set_value(text).run()
@@ -219,7 +219,7 @@ def test_the_sweep_page_shows_the_networks_that_the_address_names(app: AppTest) 
     assert "The line is the Pareto front" in texts(app)
 
 
-def test_choices_that_do_not_fit_are_told_at_the_form(app: AppTest) -> None:
+def test_choices_that_do_not_fit_are_reported_at_the_form(app: AppTest) -> None:
     page(app, "train")
     app.text_input(key="form-architectures-cascade-trunk").set_value("8, eight").run()
     assert "'eight' is not a whole number" in texts(app)
@@ -253,7 +253,7 @@ def test_the_form_shows_titles_and_labels_and_keeps_the_technical_names(app: App
     assert "`cascade`" in texts(app)
 
 
-def test_a_name_that_is_taken_is_told(app: AppTest) -> None:
+def test_a_name_that_is_taken_is_reported(app: AppTest) -> None:
     page(app, "train")
     app.text_input(key="form-name").set_value("every")
     app.button(key="start").click().run()
@@ -298,7 +298,7 @@ def test_groups_are_written_as_they_are_shown() -> None:
     assert fields.parsed(known["root"], fields.written(known["root"])) == list(known["root"].default)
 
 
-def test_the_form_takes_groups_and_names_what_is_no_whole_number_in_them(app: AppTest) -> None:
+def test_the_form_takes_groups_and_names_what_is_not_an_integer_in_them(app: AppTest) -> None:
     page(app, "train")
     app.selectbox(key="form-architectures").select("hierarchy").run()
     field = app.text_input(key="form-architectures-hierarchy-tree")

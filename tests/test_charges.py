@@ -1,4 +1,4 @@
-"""What is charged is what is computed: operations that torch counts while a network runs, against the cost that is told."""
+"""What is charged is what is computed: operations that torch counts while a network runs, against the reported cost."""
 
 from dataclasses import dataclass
 

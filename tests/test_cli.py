@@ -335,7 +335,7 @@ def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[
         (("runs", "--db", "nonsense"), "nonsense"),
     ],
 )
-def test_what_a_user_got_wrong_is_told_in_one_line(words: tuple[str, ...], says: str) -> None:
+def test_a_mistake_is_reported_in_one_line(words: tuple[str, ...], says: str) -> None:
     assert says in refused(*words)
 
 

@@ -134,7 +134,7 @@ def test_a_strip_tells_closed_channels_from_open_ones_and_small_scales_from_larg
     assert _strip([0.0, 0.0, 0.0, 2.0], 2) == "05"
 
 
-def test_many_channels_are_told_by_their_number() -> None:
+def test_many_channels_are_counted() -> None:
     nodes = {node.name: node for node in gated_channels(16)}
     assert short(opening(nodes["block"], nodes)["Q"]) == "block + 16 channels"
     assert short(["low", "high"]) == "low / high"

@@ -1,18 +1,24 @@
 """Documents hold: their size, their links, their commands, their figures and their code."""
 
+import math
 import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 import typer
+from torch import Generator, Tensor
 
 from core.cli.main import app
 from core.config import Training, run_config
+from core.graph.node import Node
+from core.graph.policy import Policy, one_hot
 from core.registry import COMPONENT_KINDS, ComponentKind, component, names
 from core.training.train import train
 
@@ -174,6 +180,17 @@ def test_the_readmes_figures_are_those_of_the_cards() -> None:
 def test_the_guides_code_is_that_of_the_samples(kind: str) -> None:
     [file] = (SAMPLES / kind).glob("*.py")
     assert file.read_text(encoding="utf-8") in fenced(ROOT / "docs" / "extending.md", "python")
+
+
+def test_the_guides_policy_opens_one_option_and_prefers_high_scores() -> None:
+    [code] = [block for block in fenced(ROOT / "docs" / "extending.md", "python") if "class Boltzmann" in block]
+    names = {"dataclass": dataclass, "Generator": Generator, "Node": Node, "Tensor": Tensor, "one_hot": one_hot}
+    exec(compile(code, "extending", "exec"), names)
+    scores = torch.tensor([[0.0, 1.0]]).repeat(2000, 1)
+    policy: Policy = names["Boltzmann"](0.5, Generator().manual_seed(0))  # type: ignore[operator,assignment]
+    gates = policy(Node("Q", "control", options=("a", "b")), scores)
+    assert torch.equal(gates.sum(dim=1), torch.ones(2000))
+    assert float(gates[:, 1].mean()) == pytest.approx(1 / (1 + math.exp(-2)), abs=0.04)
 
 
 @pytest.mark.usefixtures("sampled")

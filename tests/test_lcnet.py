@@ -1,4 +1,4 @@
-"""LC-Net: gates that keep to the cost they are asked for, and open where that helps."""
+"""LC-Net: gates that keep to their budget, and open where that helps."""
 
 import math
 from copy import deepcopy
@@ -82,7 +82,7 @@ def test_open_gates_are_exact_forwards_and_soft_backwards() -> None:
     assert torch.allclose(scores.grad, soft * (1 - soft))
 
 
-def test_a_batch_is_asked_for_every_cost_and_for_both_ends() -> None:
+def test_the_budgets_of_a_batch_cover_every_cost_and_both_ends() -> None:
     """Gates that stand open are held against what is asked of groups of neighbouring λ, all along from the least to the whole."""
     graph = two_blocks(every_lam=True).eval()
     graph.prices.copy_(torch.tensor([50.0 if node.name.startswith("block") else 0.0 for node in graph.nodes]))
@@ -95,7 +95,7 @@ def test_a_batch_is_asked_for_every_cost_and_for_both_ends() -> None:
     assert loss.item() == pytest.approx(((1 - lams) * 0.8).square().mean().item(), rel=0.03)
 
 
-def test_what_the_static_network_says_is_learnt_from() -> None:
+def test_the_static_network_is_a_teacher() -> None:
     """A teacher that says what the network says already adds nothing; another adds its distance, weighed."""
     graph = two_blocks(every_lam=True).eval()
     images, labels = halves(8, Generator().manual_seed(0))
@@ -144,7 +144,7 @@ def test_distilling_needs_a_network_and_uses_it(tmp_path: Path) -> None:
     assert curve["train distillation loss"] > 0
 
 
-def test_what_is_asked_for_comes_down_from_the_whole_cost() -> None:
+def test_the_budget_falls_from_the_whole_cost() -> None:
     method = LCNet(min_budget=0.2, budget_warmup=0.5)
     lams = torch.tensor([0.0, 0.5, 1.0])
     assert method.budgets(lams, 0.0).tolist() == [1.0] * 3
@@ -211,8 +211,8 @@ def test_half_the_cost_is_spent_where_it_helps(lam: float | None) -> None:
     assert float(opened.gather(1, own[:, None]).float().mean()) > 0.95
 
 
-def unevenly_told() -> Graph:
-    """Gates of which more open the more is asked for, but not evenly."""
+def uneven_network() -> Graph:
+    """Gates of which more open the higher the budget is, but not evenly."""
     graph = shaken(small()).eval()
     for control in graph.controls:
         part = graph.parts[control.name]
@@ -232,8 +232,8 @@ def unevenness(graph: Graph) -> float:
 
 
 def test_the_course_makes_the_cost_rise_evenly() -> None:
-    graph = unevenly_told()
-    labels = execute(graph, IMAGES, Greedy(), lam=1.0).predicted  # the more is asked for, the better
+    graph = uneven_network()
+    labels = execute(graph, IMAGES, Greedy(), lam=1.0).predicted  # the higher the budget, the better
     assert unevenness(graph) > 0.4
     calibrate(graph, IMAGES, labels)
     assert (graph.tradeoff.curve.diff() >= 0).all()
@@ -242,7 +242,7 @@ def test_the_course_makes_the_cost_rise_evenly() -> None:
 
 
 def test_the_course_ends_where_more_cost_brings_no_more() -> None:
-    graph = unevenly_told()
+    graph = uneven_network()
     best = execute(graph, IMAGES, Greedy(), lam=0.5).predicted
     said = [execute(graph, IMAGES, Greedy(), lam=told / 20).predicted for told in range(21)]
     right = [float((answers == best).float().mean()) for answers in said]
@@ -391,7 +391,7 @@ def test_fixed_gates_stay_as_they_are_while_the_modules_are_trained(varied: Grap
     unpack(last.state, graph)
     images = normalised(digits.train.images[:256])
     assert not torch.equal(graph.parts["stem"].conv1.weight, varied.parts["stem"].conv1.weight)
-    graph.tradeoff.curve.copy_(varied.tradeoff.curve)  # so that both are asked for the same
+    graph.tradeoff.curve.copy_(varied.tradeoff.curve)  # so that both have the same budgets
     for lam in torch.linspace(0, 1, TABLE_ROWS).tolist():
         costs = [float(reward_cost(one, execute(one, images, Greedy(), lam=lam)).mean()) for one in (varied, graph)]
         assert costs[1] == pytest.approx(costs[0], abs=0.1)  # the two nearest patterns are never further apart than twice that

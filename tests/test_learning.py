@@ -33,12 +33,12 @@ from core.methods.static import Static
 from core.modules.controller import Controller
 from core.registry import ConfigError
 
-ALL = 0.0  # no image is held out: every one teaches modules and controllers
+ALL = 0.0  # no holdout: every image teaches modules and controllers
 Draw = Callable[[int, Generator], tuple[Tensor, Tensor]]  # so many images and their labels
 
 
 def batch_of(images: Tensor, labels: Tensor, holdout: int = 0) -> Batch:
-    """A batch whose last images are held out from the modules."""
+    """A batch whose last images are the holdout."""
     return Batch(images, labels, torch.arange(len(labels)) >= len(labels) - holdout)
 
 
@@ -411,7 +411,7 @@ def test_set_based_metrics_want_several_images() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [16, 32, 64, 128])
-def test_controllers_learn_from_bags_whatever_share_is_held_out(batch_size: int) -> None:
+def test_controllers_learn_from_bags_whatever_the_share_of_the_holdout(batch_size: int) -> None:
     method = D2NN(metric="f1", bag_size=16)
     graph = method.prepare(two_paths(), 0.5)
     images, labels = rare(batch_size, Generator().manual_seed(0))
@@ -432,7 +432,7 @@ def test_early_controllers_of_every_lam_learn_from_bags_of_any_size(bag: int) ->
         assert graph.parts[control].head.weight.grad.abs().sum() > 0, control
 
 
-def test_a_batch_that_is_held_out_as_a_whole_teaches_no_module() -> None:
+def test_a_batch_that_is_all_holdout_teaches_no_module() -> None:
     graph = D2NN().prepare(three_paths(), 0.5)
     images, labels = marked(2, Generator().manual_seed(0))
     step = D2NN().step(graph, batch_of(images, labels, 2), 0.5, 0.0, Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""What can be chosen is found by its file alone, and what cannot be is told in one line."""
+"""What can be chosen is found by its file alone, and a wrong choice is reported in one line."""
 
 from importlib import import_module
 
@@ -48,7 +48,7 @@ def test_components_cannot_be_changed() -> None:
         ({"architecture": {"name": "cascade", "trunk": [4], "head": [4, 4]}}, "give both the same number"),
     ],
 )
-def test_wrong_choices_are_told_in_one_line(choices: dict[str, object], says: str) -> None:
+def test_wrong_choices_are_reported_in_one_line(choices: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         run_config(**({"architecture": "cascade", "dataset": "digits", "method": "d2nn"} | choices))
     assert "\n" not in str(caught.value)

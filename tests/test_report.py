@@ -99,7 +99,7 @@ def test_there_is_no_hypervolume_over_one_point_of_the_largest_cost() -> None:
 
 
 @pytest.mark.parametrize(("between", "told"), [(0.2, []), (0.002, [SAME_FOR_ALL])])
-def test_gates_that_do_not_depend_on_the_image_are_told(between: float, told: list[str]) -> None:
+def test_gates_that_do_not_depend_on_the_image_are_named(between: float, told: list[str]) -> None:
     """Those between the ends of λ count; at the ends all images may well be treated alike, or not."""
     one = run("one", [0.1, 0.2, 0.5], [0.6, 0.8, 0.9])
     for row, share in zip(one.figures["test"], (0.4, between, 0.4), strict=True):
@@ -107,7 +107,7 @@ def test_gates_that_do_not_depend_on_the_image_are_told(between: float, told: li
     assert warnings(one) == told
 
 
-def test_how_much_depends_on_the_image_is_told_between_costs_or_of_the_one_that_there_is() -> None:
+def test_how_much_depends_on_the_image_is_given_between_costs_or_of_the_one_that_there_is() -> None:
     own = [ParetoPoint(0.2, 0.7), ParetoPoint(0.4, 0.8), ParetoPoint(0.6, 0.9)]
     assert mean_dependence(own, [0.9, 0.1, 0.3]) == pytest.approx(0.2)
     assert mean_dependence(own[:1], [0.9]) == 0.9

@@ -90,6 +90,6 @@ def test_a_file_and_a_shipped_run_are_the_same_network(model: Model) -> None:
 
 
 @pytest.mark.parametrize(("name", "says"), [("nobody", "nobody"), ("reference/nobody", "nobody"), ("nothing.safetensors", "nothing")])
-def test_what_cannot_be_loaded_is_told_in_one_line(name: str, says: str) -> None:
+def test_what_cannot_be_loaded_is_reported_in_one_line(name: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         core.load(name)

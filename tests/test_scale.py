@@ -13,7 +13,7 @@ from core.store.record import Row
 CORE = Path(__file__).parents[1] / "core"
 
 
-def test_a_cost_is_told_as_a_share_of_the_static_network() -> None:
+def test_a_cost_is_given_as_a_share_of_the_static_network() -> None:
     assert cost_share(30, 120) == 0.25
     assert torch.equal(cost_share(torch.tensor([30.0, 240.0]), 120), torch.tensor([0.25, 2.0]))
 

@@ -227,7 +227,7 @@ def test_costs_to_come_by_hand() -> None:
     assert choices_reaching(graph, "b") == {"Q": 1, "R": 1}
 
 
-def test_a_route_without_an_answer_is_told() -> None:
+def test_a_route_without_an_answer_is_reported() -> None:
     nodes = [Node("x", "input"), Node("Q", "control", (Edge("x"),), (), ("a", "b")), Node("y", "output", (Edge("x"),), (Gate("Q", 0),))]
     graph = Graph(nodes, {"Q": Told(), "y": nn.Identity()}, (3,))
     with pytest.raises(GraphError, match="ends in no output"):

@@ -89,7 +89,7 @@ def test_static_paths_take_the_options_of_static_and_no_route(scratch_database: 
         static_paths(run_config(architecture="cascade", dataset="faces", method={"name": "static", "route": ["Q1=stop"]}), [0])
 
 
-def test_a_run_of_before_an_option_came_is_known_again(scratch_database: str) -> None:
+def test_a_run_from_before_an_option_was_added_is_recognised(scratch_database: str) -> None:
     store = Store(scratch_database)
     record = CONFIG.record()
     del record.config["training"]["optimizer"], record.config["method"]["self_distillation"]
@@ -216,7 +216,7 @@ def test_a_renamed_run_stays_with_its_variant(scratch_database: str) -> None:
     assert store.runs.rename(run.id, "my wide").series == "all/wide"
 
 
-def test_variants_of_a_sweep_are_told_apart(scratch_database: str) -> None:
+def test_variants_of_a_sweep_have_names(scratch_database: str) -> None:
     store = Store(scratch_database)
     base = enlist(store, planned(CONFIG, [None], [0]), "all")
     other = run_config(architecture="cascade", dataset="faces", method="d2nn")

@@ -94,7 +94,7 @@ def test_batch_norm_keeps_its_figures_once_they_are_settled() -> None:
     assert not any(torch.equal(states[1][name], states[3][name]) for name in learnt)
 
 
-def test_batch_norm_is_taken_anew_after_each_epoch() -> None:
+def test_batch_norm_is_recalibrated_after_each_epoch() -> None:
     """Its figures are then those of the images under the weights as they are, for a static network exactly their means."""
     config = small(architecture="plain", method={"name": "static", "bn_recalibration_batches": 1000})
     data = config.dataset.read()
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_curve_and_another_seed_another_one() -> No
     assert curve(0) == curve(0) != curve(1)
 
 
-def test_sgd_is_what_was_asked_for() -> None:
+def test_sgd_is_the_chosen_optimizer() -> None:
     config = small(training={"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 0.001})
     graph = assemble(config, (3, 25, 25), 2)
     optimizer = optimizer_of(graph, config.training)
@@ -161,7 +161,7 @@ def test_the_evaluation_at_the_end_tells_how_far_it_is() -> None:
     assert shares[-1] == pytest.approx(1)
 
 
-def test_a_network_that_does_not_decide_is_told_in_its_row() -> None:
+def test_a_network_that_does_not_decide_is_named_in_its_row() -> None:
     dear = {"name": "d2nn", "exchange_rate": 10.0, "epsilon_decay_end": 0.5}  # nothing is worth its cost
     config = small(lam=0.5, method=dear, training={"epochs": 12, "learning_rate": 0.03})
     progress = list(train(config, config.dataset.read()))

@@ -10,7 +10,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run by itself it would not find the project
+sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
 import plotly.graph_objects as go
 from conftest import ARGUMENTS, chromium

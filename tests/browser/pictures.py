@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run by itself it would not find the project
+sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
 from conftest import ARGUMENTS, chromium, served
 from playwright.sync_api import Browser, Page, expect, sync_playwright

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run by itself it would not find the project
+sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
 import numpy as np
 from conftest import ARGUMENTS, chromium, served

@@ -43,7 +43,7 @@ def test_a_node_is_forced_on_and_off_and_compared_with_the_automatic_run(page: P
     expect(page.get_by_text("N3 is forced off")).to_have_count(0)
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
     assert lit(page) == dearest
-    expect(page.get_by_role("radio", name="automatic", exact=True)).to_have_count(1)  # one of before may stay for a moment
+    expect(page.get_by_role("radio", name="automatic", exact=True)).to_have_count(1)  # the previous one may stay for a moment
     expect(page.get_by_role("radio", name="automatic", exact=True)).to_be_checked()
     page.get_by_role("radio", name="off", exact=True).click()
     expect(page.get_by_text("N3 is forced off")).to_be_visible()
@@ -290,8 +290,8 @@ def test_the_factor_of_a_gate_is_written_in_its_node(page: Page, server: str) ->
     expect(page.locator(".gate-graph .legend").get_by_text("scales the output")).to_have_count(0)
 
 
-def test_scores_of_gates_that_decide_each_by_itself_have_two_digits(page: Page, server: str) -> None:
-    """More are told only where they tell the highest score from the next."""
+def test_scores_of_independent_gates_have_two_digits(page: Page, server: str) -> None:
+    """More are shown only where they distinguish the highest score from the next."""
     page.goto(f"{server}/?run=reference/lc-wide-cifar10&lam=0.50")
     scores = page.locator(".gate-graph .choice").filter(has_text=re.compile(r"\d\.\d"))
     expect(scores).to_have_count(24)  # three of each of eight gate networks
@@ -331,7 +331,7 @@ def test_the_choice_of_a_controller_is_forced(page: Page, server: str) -> None:
     expect(page.get_by_text("N3 is forced off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)
     expect(page.locator(".gate-graph .headline")).to_contain_text("With N3 forced off: ")
-    expect(page.get_by_role("radio", name="automatic", exact=True)).to_have_count(1)  # the inspector of before may still be there
+    expect(page.get_by_role("radio", name="automatic", exact=True)).to_have_count(1)  # the previous inspector may still be there
     page.get_by_role("radio", name="automatic", exact=True).click()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
 
