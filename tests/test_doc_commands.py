@@ -115,7 +115,7 @@ def test_what_is_not_run_is_written_somewhere() -> None:
 
 
 def test_a_training_is_shortened_and_nothing_else_is_changed() -> None:
-    words = "train high_low --epochs 12 --name mine".split()
+    words = ["train", "high_low", "--epochs", "12", "--name", "mine"]
     few = ["--set", "dataset.train=300", "--set", "dataset.val=100", "--set", "dataset.test=100"]
     assert shortened(words) == ["train", "high_low", "--epochs", "1", "--name", "my-own", *few]
     assert shortened(["report", "mine"]) == ["report", "mine"]

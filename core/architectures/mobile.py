@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
+from core import bibliography
 from core.architectures import Architecture
 from core.architectures.imagenet import absorb_colours
 from core.graph.builder import Builder
@@ -24,7 +25,7 @@ from core.modules.layers import classifier
 from core.registry import Decides
 
 Filters = Annotated[int, Field(ge=1, le=4096)]
-Stage = tuple[Filters, Annotated[int, Field(ge=1, le=64)], Literal[1, 2], Annotated[int, Field(ge=0, le=16)]]
+Stage = tuple[Filters, Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=2)], Annotated[int, Field(ge=0, le=16)]]
 OWN = re.compile(r"(stem|head|classifier|block(\d+))\.(.+)")
 TORCHVISION = re.compile(r"features\.(\d+)\.(?:conv\.)?(.+)")
 
@@ -32,15 +33,23 @@ TORCHVISION = re.compile(r"features\.(\d+)\.(?:conv\.)?(.+)")
 class Mobile(Architecture):
     """A small network of inverted residual blocks (MobileNetV2)."""
 
+    title = "MobileNetV2"
+    papers = (bibliography.MOBILENET,)
     name: Literal["mobile"] = "mobile"
-    stem: Filters = Field(16, description="Filters of the first convolution")
-    stem_stride: Literal[1, 2] = Field(1, description="Stride of the first convolution")
+    stem: Filters = Field(16, title="Filters of the stem", description="Filters of the first convolution")
+    stem_stride: int = Field(1, ge=1, le=2, title="Stride of the stem", description="Stride of the first convolution; 2 halves the map")
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)] = Field(
         ((16, 1, 2, 2), (24, 2, 1, 3), (48, 3, 2, 3), (96, 2, 2, 3)),
+        title="Stages of blocks",
         description="Stages of blocks: channels, count, stride of the first block, expansion (0: no expanding convolution)",
     )
-    head: Filters = Field(192, description="Filters of the 1×1 convolution before the classifier")
-    activation: Literal["relu", "relu6"] = Field("relu", description="Activation; relu6 as in the published MobileNetV2")
+    head: Filters = Field(192, title="Filters of the head", description="Filters of the 1×1 convolution before the classifier")
+    activation: Literal["relu", "relu6"] = Field(
+        "relu",
+        title="Activation",
+        description="Activation; relu6 as in the published MobileNetV2",
+        json_schema_extra={"labels": {"relu": "ReLU", "relu6": "ReLU6"}},
+    )
 
     @property
     def decides(self) -> Decides:

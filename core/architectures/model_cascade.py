@@ -109,18 +109,24 @@ def fit_image(x: Tensor, image: Sequence[int]) -> Tensor:
 class ModelCascade(Architecture):
     """Whole trained networks, from cheap to dear: easy images stop at a cheap one."""
 
+    title = "Model cascade"
     papers = (bibliography.D2NN,)
+    by_form = False
     name: Literal["model_cascade"] = "model_cascade"
     members: tuple[Member, ...] = Field(
         (), max_length=16, title="Members", description="Networks from cheap to dear; `python -m core cascade` fills them in from files"
     )
     combine: Literal["last", "mean"] = Field(
-        "last", title="Answer", description="The last member's that ran, or the mean of all that ran, with weights fitted on holdout images"
+        "last",
+        title="Answer",
+        description="The last member's that ran, or the mean of all that ran, with weights fitted on holdout images",
+        json_schema_extra={"labels": {"last": "The last member's", "mean": "Weighted mean"}},
     )
     unseen: Literal["holdout", "validation"] = Field(
         "holdout",
         title="Images for the controllers",
         description="Images that no member was trained on: a part of the training images, or half of the validation images",
+        json_schema_extra={"labels": {"holdout": "Left out of training", "validation": "Half of the validation images"}},
     )
     unseen_fraction: float = Field(
         0.1, gt=0, lt=1, title="Holdout fraction", description="holdout: fraction of the training images that the members left out"

@@ -171,7 +171,7 @@ def _mobilenet(tensors: Mapping[str, Tensor]) -> Mobile:
     block = 1
     for count, stride, expansion in MOBILENET_V2:
         step = 2 if expansion > 1 else 1  # the projecting convolution behind the others
-        stages.append((len(tensors[f"features.{block}.conv.{step}.weight"]), count, stride, expansion if expansion > 1 else 0))  # type: ignore[arg-type]
+        stages.append((len(tensors[f"features.{block}.conv.{step}.weight"]), count, stride, expansion if expansion > 1 else 0))
         block += count
     head = len(tensors[f"features.{last}.0.weight"])
     stem = len(tensors["features.0.0.weight"])
