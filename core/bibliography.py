@@ -13,10 +13,11 @@ class Paper:
     url: str
 
     def __str__(self) -> str:
-        return f"{self.title} ({self.authors}, {self.venue}), {self.url}"
+        """Return the title, the authors and the venue, without the address."""
+        return f"{self.title} ({self.authors}, {self.venue})"
 
 
-D2NN = Paper(
+D2NN_PAPER = Paper(
     "Dynamic Deep Neural Networks: Optimizing Accuracy-Efficiency Trade-offs by Selective Execution",
     "Liu and Deng",
     "AAAI 2018",

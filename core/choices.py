@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from core.bibliography import Paper
-from core.registry import ComponentKind, component, names, title
+from core.registry import ComponentKind, ConfigError, component, names, title
 
 KINDS_OF_VALUE = {  # singular and plural
     bool: ("true or false", "true or false"),
@@ -50,8 +51,12 @@ class Choice:
 
 
 def choices(kind: ComponentKind) -> list[Choice]:
-    """Return every architecture, method or dataset in alphabetical order."""
-    return [choice(kind, name) for name in names(kind)]
+    """Return every usable architecture, method or dataset in alphabetical order. `core.registry.problems` tells of the others."""
+    found = []
+    for name in names(kind):
+        with suppress(ConfigError):
+            found.append(choice(kind, name))
+    return found
 
 
 def choice(kind: ComponentKind, name: str) -> Choice:

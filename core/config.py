@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.architectures import Architecture
 from core.datasets import Dataset
-from core.methods import DistillingMethod, Method
+from core.methods import Method
 from core.registry import Component, ConfigError, choose, first_fault
 from core.store.record import RunRecord
 
@@ -94,24 +94,17 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fitting(self) -> "RunConfig":
-        present, trained = self.architecture.decides, self.method.decides
-        if trained and not present:
-            raise ValueError(f"{_named(self.architecture)} has no control nodes to train: choose the method Static network (static)")
-        if trained and present != trained:
-            how = {"one": "pick one of several options", "each": "open each gate on its own"}
-            shape, trainer = _named(self.architecture), _named(self.method)
-            raise ValueError(
-                f"the control nodes of {shape} {how[present or trained]}, and {trainer} trains control nodes that {how[trained]}: "
-                "choose another architecture or another method"
-            )
+        if refusal := unsuitable(self.architecture, self.method):
+            raise ValueError(refusal)
         if self.method.continues and not self.training.init_from:
             raise ValueError(
                 "fixed gates are copied from a trained network: name its exported file in “Initialise from” (training.init_from)"
             )
-        method = self.method
-        if isinstance(method, DistillingMethod) and method.distillation_weight and not (method.teacher or self.training.init_from):
+        teacher = self.method.learns_from
+        if teacher is not None and not teacher.file and not self.training.init_from:
             raise ValueError(
-                "there is nothing to distil: name an exported run in “Teacher” (method.teacher) or “Initialise from” (training.init_from)"
+                f"there is nothing to distil: name an exported run in “Teacher” ({teacher.option}) "
+                "or “Initialise from” (training.init_from)"
             )
         if self.lam is not None and not self.gated:
             raise ValueError(f"{_named(self.method)} trains no gates and has no λ: leave λ out, or choose one network for every λ")
@@ -147,6 +140,20 @@ class RunConfig(BaseModel):
                     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
                     words.append(f"--set {shlex.quote(f'{part}.{option}={text}')}")
         return " ".join(words)
+
+
+def unsuitable(architecture: Architecture, method: Method) -> str:
+    """Return why a method cannot train an architecture; empty if it can."""
+    present, trained = architecture.decides, method.decides
+    if trained and not present:
+        return f"{_named(architecture)} has no control nodes to train: choose the method Static network (static)"
+    if trained and present != trained:
+        how = {"one": "pick one of several options", "each": "open each gate on its own"}
+        return (
+            f"the control nodes of {_named(architecture)} {how[present or trained]}, and {_named(method)} trains control nodes that "
+            f"{how[trained]}: choose another architecture or another method"
+        )
+    return ""
 
 
 def _named(part: Component) -> str:

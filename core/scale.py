@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SLIDER_STEPS = 101  # positions of the λ slider, from λ = 0 to λ = 1
+TENTHS = tuple(step / 10 for step in range(11))  # from 0 to 1: λ at which networks are compared, opening rates of random gates
 
 
 @overload

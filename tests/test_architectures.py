@@ -209,7 +209,6 @@ def test_values_out_of_bounds_are_refused_in_one_line_that_names_the_option(name
         with pytest.raises(ConfigError) as caught:
             choose("architectures", {"name": name, option: value})
         text = str(caught.value)
-        assert name in text
         assert option in text
         assert len(text.splitlines()) == 1
 

@@ -9,6 +9,8 @@ from core.config import RunConfig, run_config
 from core.datasets import Data, normalised
 from core.graph.execution import execute
 from core.graph.policy import Greedy
+from core.methods import Teacher
+from core.methods.static import Static
 from core.registry import ConfigError
 from core.store import Store
 from core.store.exchange import export_run
@@ -76,3 +78,21 @@ def test_a_beginning_that_lacks_a_part_of_the_network_cannot_teach(taught_by: st
     few = Data(digits.train, digits.val, digits.test, digits.classes[:5])
     with pytest.raises(ConfigError, match=r"has no weights for 1 nodes of the static network.*method\.teacher"):
         load_teacher(begun, few)
+
+
+def test_a_method_names_its_teacher_to_the_training_loop(taught_by: str, digits: Data) -> None:
+    """A method with options of other names distils too: the loop reads `learns_from` alone."""
+
+    class Pupil(Static):
+        mentor: str = ""
+
+        @property
+        def learns_from(self) -> Teacher | None:
+            return Teacher(self.mentor, "method.mentor")
+
+    config = static("digits", 4, {"seed": 3})
+    teacher = load_teacher(config.model_copy(update={"method": Pupil(mentor=taught_by)}), digits)
+    assert teacher is not None
+    assert teacher.shapes["y"] == (10,)
+    with pytest.raises(ConfigError, match=r"^method\.mentor: .*nowhere"):
+        load_teacher(config.model_copy(update={"method": Pupil(mentor="nowhere.safetensors")}), digits)

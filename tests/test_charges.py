@@ -1,6 +1,7 @@
 """What is charged is what is computed: operations that torch counts while a network runs, against the reported cost."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Open, Policy, Random
 from core.graph.static import static_network
+from core.methods.lcnet import LCNet
+from core.methods.static_gates import gate_networks
 from core.registry import choose, names
 
 IMAGE, CLASSES, BATCH = (3, 32, 32), 10, 5
@@ -71,6 +74,20 @@ def test_what_is_charged_is_what_is_computed(shape: dict[str, object], lam: floa
         for some in (images, images[:1], images[1:2]):
             macs, execution = executed(graph, some, policy, lam)
             assert macs == pytest.approx(float(cost(graph, execution).used.sum()), rel=1e-12)
+
+
+@pytest.mark.parametrize("lam", LAMS)
+@pytest.mark.parametrize("gates", ["image", "constant", "fixed"])
+def test_gates_that_ignore_the_image_are_charged_what_they_compute(gates: Literal["image", "constant", "fixed"], lam: float) -> None:
+    """A table of fixed gates computes nothing, and is priced at nothing."""
+    graph = LCNet(gates=gates).prepare(built({"name": "lc_resnet"}), None).eval()
+    for network in gate_networks(graph).values():
+        nn.init.normal_(network.table, generator=Generator().manual_seed(3))
+    assert graph.prices.tolist() == [graph.macs[node.name] for node in graph.nodes]
+    assert (sum(graph.macs[control.name] for control in graph.controls) == 0) == (gates == "fixed")
+    images = torch.randn(BATCH, *IMAGE, generator=Generator().manual_seed(0))
+    macs, execution = executed(graph, images, Greedy(), lam)
+    assert macs == pytest.approx(float(cost(graph, execution).used.sum()), rel=1e-12)
 
 
 @everywhere

@@ -15,10 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.cli.evaluate import _letters, _routes
 from core.cli.main import main
+from core.cli.output import counted, epoch_text
+from core.cli.report import _print
 from core.cli.settings import configuration
 from core.config import run_config
-from core.store import Store
+from core.evaluation.report import Report
+from core.store import Store, TrainedRecord
 
 ROOT = Path(__file__).parents[1]
 PREDICTION = {"run", "image", "lam", "label", "probabilities", "executed", "skipped", "controls", "gates", "scales"}
@@ -311,11 +315,18 @@ def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[
     [
         (("train", "nonsense"), "choose one of cascade"),
         (("train", "cascade", "--dataset", "nonsense"), "choose one of"),
-        (("train", "cascade", "--set", "training.epochs=0"), "epochs"),
+        (("train", "cascade", "--set", "training.epochs=0"), "error: Epochs (training.epochs) must be at least 1."),
+        (("train", "high_low", "--epochs", "0"), "error: Epochs (training.epochs) must be at least 1."),
+        (("train", "high_low", "--set", "method.bags=2"), "the nearest is method.bag_size."),
+        (("describe", "two_scales"), "architectures are cascade, chain"),
+        (("bench", "two_scales"), "architectures are cascade, chain"),
         (("train", "cascade", "--set", "epochs=3"), "part.option=value"),
         (("train", "cascade", "--dataset", "faces", "--set", "architecture.name=plain"), "--set architecture.name=plain"),
         (("describe", "cascade", "--set", "dataset.name=faces"), "--set dataset.name=faces"),
-        (("describe", "cascade", "--set", "architecture.trunk=[8]"), "architecture cascade: trunk has 1 stages"),
+        (
+            ("describe", "cascade", "--set", "architecture.trunk=[8]"),
+            "error: trunk has 1 stages and head has 4: give both the same",
+        ),
         (
             ("train", "plain", "--dataset", "digits", "--method", "static", "--set", "method.controller_holdout=0.99"),
             "lower method.controller_holdout",
@@ -346,6 +357,80 @@ def test_a_training_that_could_not_begin_leaves_its_name_free(scratch_database: 
     assert "method.teacher: " in refused(*words, "--set", "method.distillation_weight=1", "--set", "method.teacher=nowhere.safetensors")
     assert "set method.distillation_weight above 0" in refused(*words, "--set", "method.teacher=nowhere.safetensors")
     assert [run.name for run in Store(scratch_database).runs.all() if not run.reference] == []
+
+
+def test_a_training_that_fails_unexpectedly_leaves_its_name_free(scratch_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.methods.static import Static
+
+    def broken(*_args: object) -> object:
+        raise IndexError("off by one")
+
+    monkeypatch.setattr(Static, "step", broken)
+    with pytest.raises(IndexError, match="off by one"):
+        call("train", "plain", "--dataset", "digits", "--method", "static", "--name", "mine", "--db", scratch_database)
+    assert [run.name for run in Store(scratch_database).runs.all() if not run.reference] == []
+
+
+def test_a_training_is_announced_once_nothing_speaks_against_it(scratch_database: str) -> None:
+    words = ("train", "cascade", "--dataset", "faces", "--epochs", 1, "--name", "mine", "--set", "architecture.trunk=[2,2,2,2]")
+    assert "Training run" not in call(*words, "--set", "method.bag_size=200").stderr
+    assert call(*words).stderr.count("Training run") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("describe", "nobody"), ("bench", "nobody"), ("evaluate", "nobody"), ("predict", "nobody", "x.png"), ("report", "nobody")),
+        *(("resume", "nobody"), ("stop", "nobody"), ("export", "nobody", "x.safetensors")),
+        *(("train", "high_low", "--epochs", "0"), ("describe", "cascade", "--set", "architecture.trunk=[8]")),
+    ],
+)
+def test_a_command_that_fails_creates_no_database(words: tuple[str, ...], tmp_path: Path) -> None:
+    refused(*words, "--db", f"sqlite:///{tmp_path / 'runs.db'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_resembles_a_shipped_run_is_suggested(tmp_path: Path) -> None:
+    says = refused("evaluate", "reference/high-low-digit", "--db", f"sqlite:///{tmp_path / 'runs.db'}")
+    assert "did you mean 'reference/high-low-digits'?" in says
+
+
+def test_runs_as_json_have_the_whole_record_and_their_place_in_a_sweep() -> None:
+    runs = told("runs")
+    assert isinstance(runs, list)
+    assert all(run.keys() >= TrainedRecord.model_fields.keys() | {"id", "name", "state", "epoch", "sweep", "variant"} for run in runs)
+    gated = {run["name"]: run["gated"] for run in runs}
+    assert (gated["reference/lc-digits"], gated["reference/lc-digits-static"]) == (True, False)
+
+
+def test_routes_are_named_in_the_table_of_an_evaluation() -> None:
+    shown = call("evaluate", "reference/high-low-digits", "--lam", 0.6).stdout
+    assert "A 84%, B 16%" in shown
+    assert "Every route runs x, stem, low, low answer, y low, Q.\nRoute A runs nothing else.\nRoute B also runs high, y high." in shown
+
+
+def test_rare_routes_are_counted_together() -> None:
+    routes = [{"nodes": [f"n{number}"], "share": 0.1} for number in range(10)]
+    letters = _letters([{"routes": routes}])
+    assert _routes({"routes": routes}, letters) == "A 10%, B 10%, C 10%, D 10%, E 10%, F 10%, G 10%, H 10%, others 20%"
+
+
+def test_multiply_adds_of_a_column_have_one_unit() -> None:
+    assert counted([9_999, 1_234_567.4]) == ["9,999", "1,234,567"]
+    assert counted([12_345, 1_234_567]) == ["0.01 M", "1.23 M"]
+
+
+@pytest.mark.parametrize(("epoch", "says"), [(0.0, "0"), (0.0234375, "0.0"), (1.5, "1.5"), (2.0, "2")])
+def test_the_epoch_of_an_unfinished_run_is_rounded(epoch: float, says: str) -> None:
+    assert epoch_text(epoch) == says
+
+
+def test_a_report_prints_no_negative_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    _print(Report("mine", "test", 10, [0], [], {"gain": (-0.00001, None), "loss": (-0.25, 0.1)}, []))
+    shown = capsys.readouterr().out
+    assert "-0.0000" not in shown
+    assert "0.0000" in shown
+    assert "-0.2500 ± 0.1000" in shown
 
 
 def test_the_command_of_a_configuration_makes_the_same_configuration(scratch_database: str) -> None:

@@ -15,14 +15,29 @@ PARTS = {"architectures": "architecture", "datasets": "dataset", "methods": "met
 
 
 def test_list_names_everything_with_its_summary_and_papers() -> None:
-    shown = call("list").stdout
+    lines = call("list").stdout.splitlines()
+    shown = " ".join(" ".join(lines).split())
     for kind in COMPONENT_KINDS:
         for one in choices(kind):
             assert one.name in shown
             assert one.summary in shown
-            assert all(paper.url in shown for paper in one.papers)
-    assert "https://arxiv.org/abs/1701.00299" in shown
-    assert "https://arxiv.org/abs/2007.15151" in shown
+            assert all(str(paper) in shown for paper in one.papers)
+            assert all(f"    {paper.url}" in lines for paper in one.papers)
+    assert "    https://arxiv.org/abs/1701.00299" in lines
+    assert "    https://arxiv.org/abs/2007.15151" in lines
+    assert max(map(len, lines)) <= 100
+
+
+def test_list_says_which_files_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import core.methods
+
+    monkeypatch.setattr(core.methods, "__path__", [*core.methods.__path__, str(tmp_path)])
+    (tmp_path / "torn.py").write_text("import nowhere_at_all\n\nname: Literal['torn']\n")
+    listed = call("list", "methods")
+    assert listed.returncode == 0
+    assert listed.stderr.startswith("core/methods/torn.py: cannot be imported: ModuleNotFoundError")
+    assert "d2nn" in listed.stdout
+    assert call("train", "cascade", "--help").returncode == 0
 
 
 def test_list_as_json_has_the_options_too() -> None:
@@ -52,7 +67,15 @@ def test_the_help_of_an_architecture_names_its_options_and_no_other_ones(words: 
     assert "architecture.trunk" in shown
     assert "architecture.links" not in shown
     assert all(f"Dataset {name}:" in shown for name in names("datasets"))
-    assert all(f"Method {name}:" in shown for name in names("methods"))
+    assert [name for name in names("methods") if f"Method {name}:" in shown] == ["d2nn", "static"]
+    assert shown.index("Training:") < shown.index("Architecture cascade:")
+
+
+@pytest.mark.parametrize(("architecture", "methods"), [("plain", ["static"]), ("lc_resnet", ["lcnet", "static"])])
+def test_the_help_of_an_architecture_leaves_out_methods_that_it_refuses(architecture: str, methods: list[str]) -> None:
+    shown = call("train", architecture, "--help").stdout
+    assert [name for name in names("methods") if f"Method {name}:" in shown] == methods
+    assert "Method d2nn:" in call("train", architecture, "--method", "d2nn", "--help").stdout
 
 
 def test_the_help_of_a_dataset_and_a_method_leaves_the_others_out() -> None:

@@ -49,7 +49,7 @@ def test_linear_layers(inputs: int, outputs: int, bias: bool) -> None:
 def test_controllers(every_lam: bool, options: int) -> None:
     shapes = [(5, 9, 7), (10,)]
     part = Controller(shapes, options, hidden=6, every_lam=every_lam)
-    shape, macs = measure(part, shapes, weighed=True)
+    shape, macs = measure(part, shapes, conditioned=True)
     assert shape == ((options, 2) if every_lam else (options,))
     assert macs == (5 + 10 + every_lam) * 6 + 6 * options * (1 + every_lam)
 

@@ -214,7 +214,7 @@ def test_the_number_of_training_images_does_not_change_the_test_images() -> None
 
 @pytest.mark.parametrize("options", [{"canvas": 20}, {"fragments": -1}, {"train": 0}, {"source": "letters"}, {"colour": 3}])
 def test_invalid_options_are_refused(options: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=f"cluttered_digits: {next(iter(options))}"):
+    with pytest.raises(ConfigError, match=rf"dataset\.{next(iter(options))}\b"):
         choose("datasets", {"name": "cluttered_digits", **options})
 
 

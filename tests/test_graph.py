@@ -8,13 +8,16 @@ from torch import Tensor, nn
 
 from core.graph.builder import Builder
 from core.graph.cost import cost
+from core.graph.description import describe
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import ChannelGate, Edge, Gate, GraphError, Node
-from core.graph.policy import Forced, Open
+from core.graph.policy import Forced, Greedy, Open, Stacked
+from core.graph.tradeoff import BudgetCurve, ExchangeRate
 from core.graph.validation import topological_order, validate
+from core.methods.d2nn import D2NN
 from core.modules.controller import Controller
-from core.modules.layers import Add, Constant, classifier
+from core.modules.layers import Add, Constant, Norm, classifier
 from core.modules.residual import Branch
 
 X, Y = Node("x", "input"), Node("y", "output", (Edge("x"),))
@@ -159,6 +162,31 @@ def test_two_values_per_option_serve_every_lam(shape: tuple[int, ...]) -> None:
     assert graph.tradeoff.every_lam == (len(shape) == 2)  # two values are to be weighed
 
 
+def normalised_stages(norm: nn.Module, always: nn.Module | None = None) -> Graph:
+    """A gated node, and behind it one without gates that has a batch norm."""
+    g = Builder((1, 8, 8))
+    stem = g.add("stem", nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), always or nn.Identity()), g.input)
+    _, on = g.control("Q", stem, options=("stop", "go on"), part=Scores(2))
+    g.output("y1", classifier(4, 2), stem)
+    more = g.add("more", nn.Conv2d(4, 6, 8), stem, when=on)
+    g.output("y2", nn.Sequential(norm, classifier(6, 2)), more)
+    return g.build()
+
+
+def test_a_node_that_can_be_skipped_has_a_batch_norm_for_single_rows() -> None:
+    """Also one without gates of its own, which runs only where a gated node sends something. Where all images come, any norm will do."""
+    with pytest.raises(GraphError, match=r"'y2'.*BatchNorm2d.*core\.modules\.layers\.Norm"):
+        normalised_stages(nn.BatchNorm2d(6))
+    with pytest.raises(GraphError, match=r"'y2'.*BatchNorm1d.*core\.modules\.gate_network\.Means"):
+        normalised_stages(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), nn.Unflatten(1, (6, 1, 1))))
+    graph = normalised_stages(Norm(6), always=nn.BatchNorm2d(4)).train()
+    x = torch.zeros(3, 1, 8, 8)
+    one = Stacked([Forced({"Q": {column: True}}) for column in (0, 0, 1)])  # a single image goes on
+    assert execute(graph, x, one).ran["y2"].tolist() == [False, False, True]
+    with pytest.raises(GraphError, match=r"'more'.*BatchNorm2d"):
+        graph.replace("more", nn.Sequential(nn.Conv2d(4, 6, 8), nn.BatchNorm2d(6)))
+
+
 def test_outputs_must_have_the_same_number_of_classes() -> None:
     text = fault([X, Y, Node("z", "output", (Edge("x"),))], {"y": nn.Linear(2, 2), "z": nn.Linear(2, 3)})
     assert "'z'" in text or "'y'" in text
@@ -248,6 +276,40 @@ def stages() -> Graph:
     return g.build()
 
 
+class Unsure(nn.Module):
+    """Goes on where the entropy of an answer (B, classes) is above a threshold, which falls as λ's condition rises. Learns nothing."""
+
+    def forward(self, answer: Tensor, *, weight: Tensor | None) -> Tensor:
+        entropy = -(answer.softmax(dim=1) * answer.log_softmax(dim=1)).sum(dim=1)  # (B,)
+        above = entropy - (0.5 if weight is None else 1 - weight)
+        return torch.stack([torch.zeros_like(above), above], dim=1)
+
+
+@pytest.mark.parametrize("every_lam", [True, False])
+def test_only_two_values_per_option_have_an_exchange_rate(every_lam: bool) -> None:
+    """An exit by entropy weighs nothing by κ: with every λ it is given λ as a budget, and its description claims no κ."""
+    g = Builder((2,), every_lam=every_lam)
+    first = g.add("first", nn.Linear(2, 2), g.input)
+    _, on = g.control("Q", first, options=("stop", "go on"), part=Unsure())
+    g.output("y1", Add(), first)
+    g.output("y2", nn.Linear(2, 2), g.input, when=on)
+    graph = D2NN().prepare(g.build(), None)
+    assert isinstance(graph.tradeoff, BudgetCurve) == every_lam
+    assert describe(graph)["every_lam"] == every_lam
+    assert describe(graph)["exchange_rate"] is None
+    assert "κ" not in describe(graph)["tradeoff"]
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    runs = [execute(graph, x, Greedy(), lam=lam).ran["y2"] for lam in (0.0, 1.0)]
+    assert torch.equal(*runs) != every_lam
+
+
+def test_a_graph_with_a_controller_has_an_exchange_rate() -> None:
+    g = Builder((2,), every_lam=True)
+    _, on = g.control("Q", g.add("first", nn.Linear(2, 2), g.input), options=("stop", "go on"), decides="each")
+    g.output("y", nn.Linear(2, 2), g.input, when=on)
+    assert isinstance(g.build().tradeoff, ExchangeRate)
+
+
 def told(graph: Graph) -> tuple[dict[str, tuple[int, ...]], dict[str, int], list[float]]:
     return dict(graph.shapes), dict(graph.macs), graph.prices.tolist()
 
@@ -300,6 +362,7 @@ MISFITS = {
     "inputs that it cannot take": ("more", nn.Conv2d(3, 6, 3, padding=1), r"node 'more'.*cannot take inputs of shape \(4, 8, 8\)"),
     "three classes in one of two answers": ("y2", classifier(6, 3), r"'y1' sends \(2,\) and 'y2' \(3,\): change"),
     "an option too many": ("Q", Controller([(4, 8, 8)], 3), r"control node 'Q' has 2 options"),
+    "two values per option instead of one": ("Q", Controller([(4, 8, 8)], 2, every_lam=True), r"'Q' returns values \(2,\) and .* \(2, 2\)"),
     "no such node": ("z", nn.Identity(), r"'z' has no module to replace: name one of stem, Q, y1, more, y2"),
     "the input": ("x", nn.Identity(), r"'x' has no module to replace"),
 }
@@ -314,6 +377,13 @@ def test_a_module_that_does_not_fit_leaves_the_graph_as_it_was(case: str) -> Non
         graph.replace(name, part)
     assert told(graph) == before
     assert dict(graph.parts) == parts
+
+
+def test_a_replaced_module_moves_to_the_device_of_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = stages()
+    monkeypatch.setattr(Graph, "device", torch.device("meta"))  # the one device besides the processor that every machine has
+    graph.replace("more", nn.Conv2d(4, 6, 1))
+    assert {weights.device.type for weights in graph.parts["more"].parameters()} == {"meta"}
 
 
 def test_a_module_is_not_replaced_where_prices_are_seconds() -> None:

@@ -23,6 +23,7 @@ from core.graph.cost import cost, reward_cost
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.policy import Greedy, Open, Replay
+from core.graph.static import initialise_controllers, static_price
 from core.graph.timing import seconds_per_node
 from core.graph.tradeoff import KAPPAS, ODDS, reward
 from core.methods import Batch
@@ -104,6 +105,7 @@ def test_where_seconds_count_the_quickest_path_is_taken(monkeypatch: pytest.Monk
     method = D2NN(efficiency="seconds", exchange_rate=1.0, calibrate=False, controller_holdout=ALL)
     graph = method.prepare(three_paths(every_lam), None if every_lam else 0.4)
     method.setup(graph, 32, torch.empty(0))
+    initialise_controllers(graph)
     again = method.prepare(three_paths(every_lam), None if every_lam else 0.4)
     unpack(pack(graph), again)  # what was measured is kept with the weights
     assert again.prices.tolist() == list(SECONDS.values())
@@ -468,6 +470,24 @@ def test_a_controller_of_every_lam_knows_the_cost_and_bounds_the_accuracy() -> N
         assert ((accuracy >= 0) & (accuracy <= 1)).all()
         assert (-efficiency >= part.min_remaining_cost - 1e-6).all()
         assert has_successors or torch.equal(-efficiency, part.min_remaining_cost.expand(50, 2))
+
+
+def test_controllers_know_the_costs_to_come_under_any_method() -> None:
+    """A graph tells its controllers as it is built; other prices, or weights of another network, are made up for by telling them again."""
+    graph = three_stages(every_lam=True)
+    first, second = (graph.parts[name] for name in ("Q1", "Q2"))
+    known = (first.min_remaining_cost.tolist(), second.min_remaining_cost.tolist())
+    assert (first.has_successors, second.has_successors) == (True, False)
+    assert known[1] == pytest.approx([0.0, graph.macs["y2"] / static_price(graph)])
+    first.min_remaining_cost.zero_()
+    first.has_successors = False
+    initialise_controllers(graph)
+    assert first.has_successors
+    assert first.min_remaining_cost.tolist() == known[0]
+    graph.prices.fill_(1.0)  # the static network: x, N1, N2 and y2. Going on after Q1 costs N1, y1 and Q2 at least
+    initialise_controllers(graph)
+    costs = [part.min_remaining_cost.tolist() for part in (first, second)]
+    assert costs == [pytest.approx([share / static_price(graph) for share in counts]) for counts in ((0, 3), (0, 2))]
 
 
 def test_methods_refuse_what_they_cannot_train() -> None:

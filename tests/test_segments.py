@@ -238,7 +238,6 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
         elif kind == "controller":
             inputs = [edge([*maps, *answers]), edge(maps)]
             part = Controller([g.shapes[one.source] for one in inputs], 2, every_lam=g.every_lam)
-            part.has_successors = draw(st.booleans())
             nn.init.normal_(part.head.weight, std=3.0)
             decides: Decision = draw(st.sampled_from(("one", "one", "each")))
             gates += g.control(f"Q{number}", *inputs, options=("no", "yes"), part=part, decides=decides)

@@ -315,8 +315,8 @@ def test_the_address_comes_from_the_environment_else_the_project(tmp_path: Path,
     monkeypatch.setenv("GATESCOPE_DB", f"sqlite:///{tmp_path / 'default.db'}")
     add(Store())
     assert (tmp_path / "default.db").exists()
-    assert database.ROOT == ROOT
-    monkeypatch.setattr(database, "ROOT", tmp_path / "project")
+    assert database.PROJECT_ROOT == ROOT
+    monkeypatch.setattr(database, "PROJECT_ROOT", tmp_path / "project")
     (tmp_path / "project").mkdir()
     monkeypatch.setenv("GATESCOPE_DB", "")
     assert Store().weights.folder == tmp_path / "project" / "runs.weights"

@@ -63,6 +63,20 @@ def test_scores_are_the_rewards_to_expect(options: list[tuple[float, float]], st
     assert ExchangeRate(rate).score(values, torch.tensor([lam]))[0].tolist() == expected
 
 
+class SquareRoots(ExchangeRate):
+    """A reward of another form: the first units of cost weigh most."""
+
+    def reward(self, accuracy: Tensor, share: Tensor, lam: Tensor | float) -> Tensor:
+        return super().reward(accuracy, share.sqrt(), lam)
+
+
+def test_another_reward_changes_the_choice() -> None:
+    values = torch.tensor([[(0.5, -0.25), (0.9, -1.0)]])
+    lam = torch.tensor([0.6])
+    assert ExchangeRate(1.0).score(values, lam)[0].tolist() == pytest.approx([0.3 - 0.1, 0.54 - 0.4])
+    assert SquareRoots(1.0).score(values, lam)[0].tolist() == pytest.approx([0.3 - 0.2, 0.54 - 0.4])
+
+
 @given(st.lists(st.tuples(dyadic, dyadic), min_size=2, max_size=4), st.sampled_from([0.125, 1.0, 4.0]))
 def test_the_chosen_cost_and_accuracy_rise_with_lam(options: list[tuple[float, float]], rate: float) -> None:
     options = sorted(options, key=lambda option: option[1])  # from the cheapest to the dearest

@@ -12,6 +12,7 @@ from app.comparison import differing, setting_label, table
 from app.progress import curves, warn
 from app.wording import counted, plain
 from core.errors import UserError
+from core.scale import TENTHS
 from core.store import Run
 
 CHOSEN = "runs"  # parameter of the address
@@ -40,7 +41,7 @@ def page() -> None:
     st.header("Runs")
     runs = state.store().runs.all()
     if runs:
-        lam = st.select_slider("Show accuracy and cost at λ", [step / 10 for step in range(11)], 0.5, key="figures-lam", width=420)
+        lam = st.select_slider("Show accuracy and cost at λ", TENTHS, 0.5, key="figures-lam", width=420)
         _selected(runs, lam)
     else:
         st.info("There are no runs yet.")

@@ -26,7 +26,7 @@ class Cascade(Architecture):
     """Stages from small to large: an easy image gets its answer from an early stage."""
 
     title = "Cascade with early exits"
-    papers = (bibliography.D2NN,)
+    papers = (bibliography.D2NN_PAPER,)
     name: Literal["cascade"] = "cascade"
     trunk: Widths = Field(
         (8, 16, 32, 64), title="Filters of each trunk", description="Filters of each stage's trunk; the first three trunks halve the map"

@@ -30,7 +30,7 @@ class Chain(Architecture):
     """Links in a row: in each, a controller picks one of several modules, and their paths merge again."""
 
     title = "Chain of alternative modules"
-    papers = (bibliography.D2NN,)
+    papers = (bibliography.D2NN_PAPER,)
     name: Literal["chain"] = "chain"
     links: Widths = Field(
         (32, 64, 128), title="Filters of each link", description="Filters of each link's output; every link halves the map"

@@ -43,7 +43,7 @@ class Hierarchy(Architecture):
     """A shared root, and a branch for each group of classes, which a controller opens for the images that need it."""
 
     title = "Hierarchy of branches"
-    papers = (bibliography.D2NN,)
+    papers = (bibliography.D2NN_PAPER,)
     name: Literal["hierarchy"] = "hierarchy"
     tree: tuple[Group, ...] = Field(
         (),

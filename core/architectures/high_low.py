@@ -24,7 +24,7 @@ class HighLow(Architecture):
     """A small and a large path: one controller decides which images need the large one."""
 
     title = "High-low capacity"
-    papers = (bibliography.D2NN,)
+    papers = (bibliography.D2NN_PAPER,)
     name: Literal["high_low"] = "high_low"
     stem: int = Field(
         16, ge=1, le=512, title="Filters of the stem", description="Filters of the shared first convolution, which halves the image"

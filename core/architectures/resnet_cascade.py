@@ -29,7 +29,7 @@ class ResNetCascade(Architecture):
     """A ResNet whose easy images get their answer before its end."""
 
     title = "ResNet with early exits"
-    papers = (bibliography.D2NN, bibliography.RESNET)
+    papers = (bibliography.D2NN_PAPER, bibliography.RESNET)
     name: Literal["resnet_cascade"] = "resnet_cascade"
     n: int = Field(3, ge=1, le=18, title="Blocks per group", description="Blocks in each group; the depth is 6n + 2")
     width: int = Field(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from core.cli.options import AsJson, Database, RunOrArchitecture, Settings, opened
+from core.cli.options import AsJson, Database, RunOrArchitecture, Settings, network_of_run
 from core.cli.output import NOTHING, bar, print_json, print_table
 from core.cli.settings import refuse_unused, untrained
 from core.registry import ConfigError, names
@@ -112,7 +112,6 @@ def _network(
     import torch
 
     from core.datasets import normalised
-    from core.explain.model import load_model
 
     along: list[float | None] = []
     if what in names("architectures"):
@@ -121,7 +120,7 @@ def _network(
         images = torch.randn(BENCH_IMAGES, *next(graph.shapes[node.name] for node in graph.nodes if node.kind == "input"))
     else:
         refuse_unused(what, sets)
-        model = load_model(opened(db), what)
+        model = network_of_run(db, what)
         graph, images = model.graph, normalised(_images(model))
         along += lams if graph.tradeoff.every_lam else [model.lam]
     if not graph.controls:
@@ -146,11 +145,10 @@ def _slide(what: str, threads: list[int], db: str | None, *, as_json: bool) -> N
     """Measure and print how long one image takes at all values of λ. Raises ConfigError for a network that has one λ or none."""
     import torch
 
-    from core.explain.model import load_model
     from core.fast.bench import slider
     from core.scale import SLIDER_STEPS
 
-    if what in names("architectures") or not (model := load_model(opened(db), what)).graph.tradeoff.every_lam:
+    if what in names("architectures") or not (model := network_of_run(db, what)).graph.tradeoff.every_lam:
         raise ConfigError(f"--slider needs a run that serves every λ, and {what} does not: name another run")
     images = _images(model)
     rows: list[dict[str, Any]] = []

@@ -6,6 +6,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from core.cli.settings import KIND_OF_PART
+from core.registry import choose
 
 EARLIER = {"--targets": "--budgets", "--target": "--budget", "--also": "--variant"}
 ARGUMENT_WORDS = "core.cli.words"  # the words of the command line, kept in the context
@@ -25,7 +26,7 @@ class TrainCommand(Command):
     """The command whose help lists every component and every option that `--set` takes."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help; of a component that the command line names, none of its alternatives."""
+        """Write the help, without alternatives to the components that the command line names or methods that they refuse."""
         super().format_help(ctx, formatter)
         named, _, _ = self.make_parser(ctx).parse_args(args=list(ctx.meta[ARGUMENT_WORDS]))
         _write_choices(formatter, named)
@@ -39,17 +40,28 @@ def _current(word: str, own: set[str]) -> str:
 
 
 def _write_choices(formatter: Any, named: Mapping[str, Any]) -> None:
-    """Write each component and the training with their options. Raises ConfigError for an unknown name."""
+    """Write the training and each component with their options. Raises ConfigError for an unknown name."""
     from core.choices import choice, choices, options
     from core.config import Training
 
+    with formatter.section("Training"):
+        _write_options(formatter, "training", options(Training))
     for part, kind in KIND_OF_PART.items():
         for one in [choice(kind, named[part])] if named.get(part) else choices(kind):
+            if part == "method" and not named.get(part) and named.get("architecture") and not _suits(named["architecture"], one.name):
+                continue
             with formatter.section(f"{part.capitalize()} {one.name}"):
                 formatter.write_text(one.summary)
                 _write_options(formatter, part, one.options)
-    with formatter.section("Training"):
-        _write_options(formatter, "training", options(Training))
+
+
+def _suits(architecture: str, method: str) -> bool:
+    """Return whether a method can train an architecture, each with its default options. Raises ConfigError for an unknown name."""
+    from core.config import unsuitable
+
+    shape: Any = choose("architectures", architecture)
+    trainer: Any = choose("methods", method)
+    return not unsuitable(shape, trainer)
 
 
 def _write_options(formatter: Any, part: str, rows: Any) -> None:

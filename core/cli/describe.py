@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from core.cli.options import AsJson, Database, RunOrArchitecture, Settings, opened
-from core.cli.output import millions, print_json, print_table
+from core.cli.options import AsJson, Database, RunOrArchitecture, Settings, network_of_run
+from core.cli.output import counted, print_json, print_table
 from core.cli.settings import refuse_unused, untrained
 from core.graph.notation import dot_source
 from core.registry import names
@@ -23,14 +23,13 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Show the graph of a network: its nodes, edges and costs."""
-    from core.explain.model import load_model
     from core.graph.description import describe as description
 
     if what in names("architectures"):
         graph = untrained(what, dataset, sets)
     else:
         refuse_unused(what, sets)
-        graph = load_model(opened(db), what).graph
+        graph = network_of_run(db, what).graph
     if dot:
         print(dot_source(graph.nodes))
         return
@@ -48,7 +47,7 @@ def describe(
         shape = "×".join(map(str, node["shape"]))
         table.add_row(node["name"], node["kind"], inputs, opened_by, shape, f"{node['parameters']:,}", f"{node['macs']:,}")
     print_table(table)
-    total, static = millions(described["macs_full"]), millions(described["macs_static"])
+    total, static = counted([described["macs_full"], described["macs_static"]])
     print(f"All nodes: {total} multiply-adds. Static network: {static}.")
     print(f"Controllers: {described['controllers_share']:.2%} of the static network's multiply-adds.")
     if described["tradeoff"]:

@@ -1,5 +1,7 @@
 """`evaluate`: measure a network on the images of its dataset."""
 
+from collections import Counter
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -9,6 +11,7 @@ from core.cli.options import AsJson, Database, Lam, RunName, SplitName, opened
 from core.cli.output import bar, cost_cells, lam_text, print_json, print_table
 from core.evaluation.budget import lam_of_run
 from core.registry import ConfigError
+from core.scale import TENTHS
 
 if TYPE_CHECKING:
     from core.explain.model import Model
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from core.store import Run
 
 PolicyName = Literal["greedy", "random", "open"]
+NAMED_ROUTES = 8  # routes that get a letter, the most frequent ones
+LEAST_SHARE = 0.005  # share of the images below which routes without a letter are not mentioned
 SCORES = ("accuracy", "f1", "precision", "recall")
 
 
@@ -43,7 +48,7 @@ def evaluate(
     from core.evaluation.evaluate import evaluations
     from core.explain.model import load_model
 
-    store = opened(db)
+    store = opened(db, run)
     model = load_model(store, run)
     _check(model, {"--grid": grid, "--lam": lam, "--budgets": budgets}, policy)
     shares = [] if budgets is None else [_budget(word) for word in budgets.split(",")]
@@ -87,7 +92,7 @@ def _lams(model: "Model", run: "Run", lam: float | None, grid: int | None, budge
     if budgets:
         return [lam_of_run(run, budget) for budget in budgets]
     if lam is None and model.graph.tradeoff.every_lam:
-        points = grid or 11
+        points = grid or len(TENTHS)
         return [resolve_lam(model, step / (points - 1)) for step in range(points)]
     return [resolve_lam(model, lam)]
 
@@ -112,9 +117,34 @@ def _budget(word: str) -> float:
 def _print_rows(rows: list[dict[str, Any]], title: str) -> None:
     budgets = any("budget" in row for row in rows)
     headings = ("λ", "accuracy", "F1", "precision", "recall", "multiply-adds", "share of static")
-    table = Table(*headings, *(["budget"] if budgets else []), "shares of the routes", title=title)
-    for row in rows:
-        routes = " ".join(f"{route['share']:.0%}" for route in row["routes"][:6])
+    table = Table(*headings, *(["budget"] if budgets else []), "routes", title=title)
+    letters = _letters(rows)
+    for row, cells in zip(rows, cost_cells(rows), strict=True):
         budget = [f"{row['budget']:.1%}"] if budgets else []
-        table.add_row(lam_text(row["lam"]), *(f"{row[name]:.4f}" for name in SCORES), *cost_cells(row), *budget, routes)
+        table.add_row(lam_text(row["lam"]), *(f"{row[name]:.4f}" for name in SCORES), *cells, *budget, _routes(row, letters))
     print_table(table)
+    _print_letters(letters)
+
+
+def _letters(rows: list[dict[str, Any]]) -> dict[tuple[str, ...], str]:
+    """Return a letter for each of the most frequent routes, which are tuples of the nodes that ran."""
+    frequency: Counter[tuple[str, ...]] = Counter()
+    for row in rows:
+        frequency.update({tuple(route["nodes"]): route["share"] for route in row["routes"]})
+    return {nodes: letter for (nodes, _), letter in zip(frequency.most_common(NAMED_ROUTES), ascii_uppercase, strict=False)}
+
+
+def _routes(row: dict[str, Any], letters: dict[tuple[str, ...], str]) -> str:
+    """Return the shares of the images that took each route, such as "A 84%, B 16%"; routes without a letter are counted together."""
+    shares = {letters[nodes]: route["share"] for route in row["routes"] if (nodes := tuple(route["nodes"])) in letters}
+    others = 1 - sum(shares.values())
+    return ", ".join(f"{name} {share:.0%}" for name, share in (shares | ({"others": others} if others > LEAST_SHARE else {})).items())
+
+
+def _print_letters(letters: dict[tuple[str, ...], str]) -> None:
+    """Print which nodes run on each route."""
+    always = [node for node in next(iter(letters)) if all(node in nodes for nodes in letters)]
+    print(f"Every route{' with a letter' * (len(letters) == NAMED_ROUTES)} runs {', '.join(always)}.")
+    for nodes, letter in letters.items():
+        more = [node for node in nodes if node not in always]
+        print(f"Route {letter} also runs {', '.join(more)}." if more else f"Route {letter} runs nothing else.")

@@ -19,7 +19,7 @@ def export(
     from core.store.exchange import export_run
     from core.store.record import Figures
 
-    store = opened(db)
+    store = opened(db, run)
     exported = store.runs.get(run)
     siblings = [Figures.model_validate(sibling.figures).test for sibling in store.runs.siblings(exported)]
     export_run(store, run, file, describe=lambda header: card(header, siblings), force=force)

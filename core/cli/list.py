@@ -1,30 +1,52 @@
 """`list`: the available architectures, methods and datasets."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated
+from textwrap import TextWrapper
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from core.cli.options import AsJson
-from core.cli.output import NOTHING, print_json, print_table
-from core.registry import COMPONENT_KINDS, ComponentKind
+from core.cli.output import console, print_json
+from core.registry import COMPONENT_KINDS, ComponentKind, problems
+
+if TYPE_CHECKING:
+    from core.choices import Choice
+
+WIDTH = 100  # characters of a line at most; a web address is never cut
+INDENT = 4  # characters before what is said of a name
 
 
 def list_choices(
     kind: Annotated[ComponentKind | None, typer.Argument(metavar="KIND", help="Which to list (default: all).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List architectures, methods and datasets with their papers."""
+    """List architectures, methods and datasets with their papers. Files that cannot be used are named with the reason."""
     from core.choices import choices
 
     found = {one: choices(one) for one in ([kind] if kind else COMPONENT_KINDS)}
     if as_json:
         print_json({one: [asdict(choice) for choice in listed] for one, listed in found.items()})
-        return
-    for one, listed in found.items():
-        table = Table("name", "title", "summary", "papers", title=one.capitalize(), title_justify="left", show_lines=True)
-        for choice in listed:
-            table.add_row(choice.name, choice.title, choice.summary, "\n".join(map(str, choice.papers)) or NOTHING)
-        print_table(table)
-    print("`python -m core train ARCHITECTURE --dataset NAME --method NAME --help` explains the options of each.")
+    else:
+        for one, listed in found.items():
+            print(f"{one.capitalize()}\n")
+            for choice in listed:
+                print(*_lines(choice), "", sep="\n")
+        print("`python -m core train ARCHITECTURE --help` explains the options.")
+    for problem in (problem for one in found for problem in problems(one)):
+        print(problem, file=sys.stderr)
+
+
+def _lines(choice: "Choice") -> Iterator[str]:
+    """Yield the lines on a component: its name, its title and summary, its papers and their addresses."""
+    margin = " " * INDENT
+    wrapper = TextWrapper(
+        min(console().width, WIDTH), initial_indent=margin, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+    )
+    yield choice.name
+    yield from wrapper.wrap(f"{choice.title}. {choice.summary}")
+    for paper in choice.papers:
+        yield from wrapper.wrap(str(paper))
+        yield margin + paper.url

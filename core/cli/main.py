@@ -48,7 +48,8 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print("error:", *str(error).split(), file=sys.stderr)
+        text = " ".join(str(error).split())
+        print("error:", text if text.endswith((".", "?", ")")) else f"{text}.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

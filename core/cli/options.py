@@ -1,13 +1,19 @@
 """The arguments and options that several commands share, and the store that they open."""
 
-from typing import Annotated, Literal
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from core.cli.settings import KIND_OF_PART
 from core.config import Training
-from core.registry import ConfigError
+from core.registry import ConfigError, names
 from core.store import Store
+from core.store.database import exists
+from core.store.runs import MissingRunError, missing
+
+if TYPE_CHECKING:
+    from core.explain.model import Model
 
 
 def _without_names(pairs: list[str] | None) -> list[str] | None:
@@ -44,10 +50,26 @@ Settings = Annotated[
 ]
 
 
-def opened(url: str | None) -> Store:
-    """Return the store of the runs, including those that ship with the project. Raises StoreError."""
-    from core.store.references import load_references
+def opened(url: str | None, *runs: str) -> Store:
+    """Return the store of the runs, including those that ship with the project. Raises StoreError.
 
+    `runs`: the ids or names of runs that must exist. No database is created where they cannot.
+    """
+    from core.store.references import load_references, shipped
+
+    for run in runs:
+        if not run.isdecimal() and run not in shipped() and not exists(url):
+            raise missing(repr(run), get_close_matches(run, shipped(), 1))
     store = Store(url)
     load_references(store)
     return store
+
+
+def network_of_run(url: str | None, name: str) -> "Model":
+    """Return the network of a run, where a command also takes architectures. Raises UserError."""
+    from core.explain.model import load_model
+
+    try:
+        return load_model(opened(url, name), name)
+    except MissingRunError as error:
+        raise MissingRunError(f"{error}; architectures are {', '.join(names('architectures'))}") from None

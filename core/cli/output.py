@@ -1,7 +1,7 @@
 """How commands print: tables, JSON, a progress bar, and figures as text."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -35,9 +35,9 @@ def print_json(result: object) -> None:
     print(json.dumps(result, ensure_ascii=False, indent=2))
 
 
-def millions(macs: float) -> str:
-    """Return multiply-adds in millions, 1.23 M; below 10,000 as they are."""
-    return f"{macs / 1e6:.2f} M" if macs >= 1e4 else f"{macs:.0f}"
+def counted(macs: Sequence[float]) -> list[str]:
+    """Return multiply-adds as text, all in one unit: in millions, "1.23 M", unless one of them is below 10,000."""
+    return [f"{one / 1e6:.2f} M" if min(macs) >= 1e4 else f"{one:,.0f}" for one in macs]
 
 
 def lam_text(lam: float | None) -> str:
@@ -45,6 +45,11 @@ def lam_text(lam: float | None) -> str:
     return NOTHING if lam is None else f"{lam:.2f}"
 
 
-def cost_cells(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the mean multiply-adds of an evaluation and their share of the static network's."""
-    return millions(row["macs_mean"]), f"{mean_cost_share(row):.1%}"
+def epoch_text(epoch: float) -> str:
+    """Return the epochs done, with one decimal within an epoch."""
+    return f"{epoch:.0f}" if epoch == int(epoch) else f"{epoch:.1f}"
+
+
+def cost_cells(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return the mean multiply-adds of each evaluation, all in one unit, and their share of the static network's."""
+    return list(zip(counted([row["macs_mean"] for row in rows]), (f"{mean_cost_share(row):.1%}" for row in rows), strict=True))

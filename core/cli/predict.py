@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.options import AsJson, Database, Lam, RunName, opened
-from core.cli.output import bar, millions, print_json
+from core.cli.output import bar, counted, print_json
 from core.registry import ConfigError
 from core.scale import cost_share
 
@@ -30,7 +30,7 @@ def predict(
     from core.explain.predict import thresholds
     from core.fast.stopwatch import timed
 
-    store = opened(db)
+    store = opened(db, run)
     model = load_model(store, run)
     if budget is not None:
         if lam is not None or not model.graph.tradeoff.every_lam:
@@ -62,7 +62,7 @@ def _print_answer(answer: dict[str, Any], static: float) -> None:
     share = cost_share(answer["macs"], answer["macs_static"])
     at = "" if answer["lam"] is None else f" at λ = {answer['lam']:.3g}"
     print(f"{answer['image']}: {answer['label']} ({answer['probabilities'][answer['label']]:.0%}){at}")
-    print(f"  cost: {millions(answer['macs'])} multiply-adds, {share:.0%} of the static network's")
+    print(f"  cost: {counted([answer['macs']])[0]} multiply-adds, {share:.0%} of the static network's")
     print(f"  time: {1e3 * answer['seconds']:.2f} ms; static network {1e3 * static:.2f} ms")
     print(f"  ran: {', '.join(answer['executed'])}")
     print(f"  skipped: {', '.join(answer['skipped']) or 'nothing'}")

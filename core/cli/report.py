@@ -29,7 +29,7 @@ def report(
     """
     from core.evaluation.report import report as gather
 
-    result = gather(opened(db), name, against or [], split)
+    result = gather(opened(db, name, *against or []), name, against or [], split)
     if as_json:
         print_json(
             {
@@ -52,7 +52,7 @@ def _print(result: "Report") -> None:
     table = Table("figure", "value", title=f"{result.name}: {result.split} split, {result.images} images, {over}")
     for figure, (mean, deviation) in result.figures.items():
         missing = next((words for part, words in MISSING.items() if part in figure), "no cost in common")
-        value = f"{mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+        value = f"{mean:z.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
         table.add_row(figure, missing + " for every seed" * several if math.isnan(mean) else value)
     print_table(table)
     print("Costs are shares of the static network's multiply-adds. Accuracies, gains and losses are fractions of 1.")

@@ -9,5 +9,5 @@ def resume(run: RunName, db: Database = None, as_json: AsJson = False) -> None:
 
     The run was stopped or interrupted, or it failed.
     """
-    store = opened(db)
+    store = opened(db, run)
     train_run(store, store.runs.get(run), as_json=as_json)

@@ -3,11 +3,11 @@
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, opened
-from core.cli.output import NOTHING, print_json, print_table
+from core.cli.output import NOTHING, epoch_text, print_json, print_table
 from core.evaluation.series import best_by_validation
-from core.store import Run
+from core.store import Run, TrainedRecord
 
-KEYS = ("id", "name", "architecture", "dataset", "method", "lam", "seed", "epoch", "epochs", "error", "tags", "notes", "figures")
+KEYS = ("id", "name", "sweep", "variant", *TrainedRecord.model_fields, "epoch", "error", "tags", "notes")
 
 
 def runs(db: Database = None, as_json: AsJson = False) -> None:
@@ -22,7 +22,7 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
     collapsed = any(run.figures.get("collapsed") for run in found)
     table = Table("id", "name", "state", "architecture", "dataset", "method", "λ", "epoch", "test accuracy", "at λ", title="Runs")
     if collapsed:
-        table.add_column("constant controllers")
+        table.add_column("collapsed controllers")
     for run in found:
         table.add_row(*_cells(run), *([", ".join(one["control"] for one in run.figures.get("collapsed", []))] if collapsed else []))
     print_table(table)
@@ -34,6 +34,6 @@ def _cells(run: Run) -> tuple[str, ...]:
     best = best_by_validation(run.figures)
     accuracy, at = ("", None) if best is None else (f"{best['accuracy']:.4f}", best["lam"])
     return (
-        *(str(run.id), run.name, run.state, run.architecture, run.dataset, run.method, lam, f"{run.epoch:g}/{run.epochs}"),
+        *(str(run.id), run.name, run.state, run.architecture, run.dataset, run.method, lam, f"{epoch_text(run.epoch)}/{run.epochs}"),
         *(accuracy or NOTHING, NOTHING if at is None else f"{at:g}"),
     )

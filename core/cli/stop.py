@@ -5,7 +5,7 @@ from core.cli.options import Database, RunName, opened
 
 def stop(run: RunName, db: Database = None) -> None:
     """Ask the process that trains a run to stop after this step."""
-    store = opened(db)
+    store = opened(db, run)
     training = store.runs.get(run)
     store.lifecycle.request_stop(training.id)
     print(f"Asked run {training.name} to stop. `python -m core resume {training.name}` continues it.")

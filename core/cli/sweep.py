@@ -74,9 +74,10 @@ def sweep(
 
 def _print_runs(runs: list[Run], name: str) -> None:
     table = Table("run", "state", "λ", "test accuracy", "multiply-adds", "share of static", title=name)
+    cells = iter(cost_cells([row for run in runs for row in run.figures.get("test", [])]))
     for run in runs:
         for row in run.figures.get("test", []):
-            macs, share = cost_cells(row)
+            macs, share = next(cells)
             own = share if run.gated else NOTHING  # a static network's share is of itself
             table.add_row(run.name, run.state, lam_text(row["lam"]), f"{row['accuracy']:.4f}", macs, own)
         if not run.figures.get("test"):

@@ -6,9 +6,8 @@ import typer
 from rich.table import Table
 
 from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, Settings, opened
-from core.cli.output import bar, console, cost_cells, lam_text, print_json, print_table
+from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
-from core.errors import UserError
 from core.store import Run, Store
 
 
@@ -28,41 +27,51 @@ def train(
 ) -> None:
     """Train a network and keep it as a run. Ctrl-C stops the training; `resume` continues it.
 
-    The sections below list what can be trained and every option that --set takes. With --dataset NAME or --method NAME
-    beside --help, only the options of that dataset or method are listed.
+    The sections below list every option that --set takes, and what can be trained. With ARCHITECTURE, --dataset NAME or
+    --method NAME beside --help, only what goes with them is listed.
     """
     config = configuration(architecture, dataset, method, lam, epochs, seed, sets)
     store = opened(db)
     run = store.runs.create(config.record(), name=name)
     try:
         train_run(store, run, as_json=as_json)
-    except UserError:
+    except Exception:
         if store.checkpoints.latest(run.id) is None:  # nothing was trained: the name is free again for the corrected command
             store.runs.purge(run.id)
         raise
 
 
 def train_run(store: Store, run: Run, *, as_json: bool) -> None:
-    """Train a run to its end, with a progress bar, and print its test figures. Raises UserError."""
+    """Train a run to its end, with a progress bar, and print its test figures. Raises UserError.
+
+    The run is announced with its first step, once nothing speaks against its options.
+    """
     from core.evaluation.report import warnings
     from core.training.worker import work
 
     notices = console(errors=True)
-    notices.print(f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {run.name}` continues it.")
+    announcement = [f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {run.name}` continues it."]
     with bar() as progress:
         task = progress.add_task("starting", total=1.0)
-        done = work(store, run.id, lambda what, share: progress.update(task, description=what, completed=share))
+
+        def listen(what: str, share: float) -> None:
+            if what == "training" and announcement:
+                progress.console.print(announcement.pop())
+            progress.update(task, description=what, completed=share)
+
+        done = work(store, run.id, listen)
     if as_json:
         print_json(
             {"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.metrics.history(done.id)}
         )
         return
     if done.status != "finished":
-        notices.print(f"Stopped at epoch {done.epoch:g} of {done.epochs}.")
+        notices.print(f"Stopped at epoch {epoch_text(done.epoch)} of {done.epochs}.")
         return
     table = Table("λ", "accuracy", "F1", "multiply-adds", "share of static", title=f"{done.name}: test split")
-    for row in done.figures["test"]:
-        table.add_row(lam_text(row["lam"]), f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", *cost_cells(row))
+    rows = done.figures["test"]
+    for row, cells in zip(rows, cost_cells(rows), strict=True):
+        table.add_row(lam_text(row["lam"]), f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", *cells)
     print_table(table)
     for sentence in warnings(done):
         print(sentence)

@@ -67,7 +67,7 @@ def normalised(images: Tensor) -> Tensor:
     return images if images.is_floating_point() else images.float() / 127.5 - 1
 
 
-def no_progress(what: str, share: float) -> None:
+def no_progress(*done: object) -> None:
     """A progress callback that does nothing."""
 
 

@@ -9,15 +9,15 @@ Networks whose gates open independently (LC-Net) have no routes, so only random 
 are runs of the method "static".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 
 import torch
 from torch import Generator, Tensor
 
-from core.datasets import Split, normalised
-from core.evaluation.evaluate import BATCH, Evaluation, evaluations
+from core.datasets import Split, no_progress, normalised
+from core.evaluation.evaluate import BATCH, CountCallback, Evaluation, evaluations
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError
@@ -25,18 +25,13 @@ from core.graph.policy import Forced, Open, Random
 from core.graph.static import running_nodes, static_macs
 from core.methods.static_gates import GateStatistics, RandomStaticGates, gate_statistics
 from core.pareto import ParetoPoint
-
-CountCallback = Callable[[int], None]  # receives the number of images just executed
+from core.scale import TENTHS, cost_share
 
 MAX_ROUTES = 100  # fixed routes of networks with more are not evaluated
 MAX_COMBINATIONS = 4096  # combinations of options, many of which may be the same route
 RATE_IMAGES = 256  # images on which the opening rates of gates are measured
-RANDOM_RATES = tuple(step / 10 for step in range(11))  # probabilities of the more expensive option
+RANDOM_RATES = TENTHS  # probabilities of the more expensive option
 THRESHOLDS = tuple(1 - 10 ** (-step / 5) for step in range(21))  # confidences from 0 to 0.9999
-
-
-def no_progress(images: int) -> None:
-    """A progress callback that does nothing."""
 
 
 def pareto_point(evaluation: Evaluation) -> ParetoPoint:
@@ -159,11 +154,11 @@ def _exit_costs(graph: Graph) -> Tensor:
     exits = [output.name for output in graph.outputs]
     if len(exits) < 2 or any(control.decides == "each" for control in graph.controls):
         raise GraphError("Early exit by confidence needs a cascade with several exits")
-    static = max(static_macs(graph), 1)
+    static = static_macs(graph)
     shares = []
     for stop in range(len(graph.outputs)):
         runs = running_nodes(graph, {name: int(number < stop) for number, name in enumerate(names)})
         if [name for name in runs if name in exits] != exits[: stop + 1]:
             raise GraphError("Early exit by confidence needs a cascade whose control nodes each decide to stop or to continue")
-        shares.append(sum(graph.macs[name] for name in runs if name not in names) / static)
+        shares.append(cost_share(sum(graph.macs[name] for name in runs if name not in names), static))
     return torch.tensor(shares, dtype=torch.float64)

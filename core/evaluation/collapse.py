@@ -28,7 +28,7 @@ class Collapsed:
         always = [name for name, rate in self.rates.items() if rate >= CONSTANT]
         never = [name for name, rate in self.rates.items() if rate <= 1 - CONSTANT]
         effects = [f"always opens {', '.join(always)}"] * bool(always) + [f"never opens {', '.join(never)}"] * bool(never)
-        return f"{self.control} {' and '.join(effects)}, whatever the image"
+        return f"{self.control} {' and '.join(effects)}, whatever the image."
 
 
 def collapsed(graph: Graph, rows: Sequence[Evaluation]) -> list[Collapsed]:

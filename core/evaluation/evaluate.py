@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from torch import Tensor
 
-from core.datasets import Split, normalised
+from core.datasets import Split, no_progress, normalised
 from core.evaluation.dependence import dependence
 from core.graph.cost import cost
 from core.graph.execution import execute
@@ -17,6 +17,8 @@ from core.graph.graph import Graph
 from core.graph.policy import Greedy, Policy, Stacked
 from core.graph.static import static_macs
 from core.scale import cost_share
+
+CountCallback = Callable[[int], None]  # receives the number of images just executed
 
 BATCH = 256  # images
 POLICIES_PER_PASS = 16  # settings of λ and policy executed at once
@@ -72,7 +74,7 @@ def evaluate(graph: Graph, split: Split, *, lam: float | None = None, policy: Po
 
 @torch.no_grad()
 def evaluations(
-    graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: Callable[[int], None] = lambda images: None
+    graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: CountCallback = no_progress
 ) -> list[Evaluation]:
     """Evaluate a graph on a split once per setting, a λ and a policy.
 
@@ -89,7 +91,7 @@ def evaluations(
 
 
 def _evaluate_together(
-    graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: Callable[[int], None]
+    graph: Graph, split: Split, settings: Sequence[tuple[float | None, Policy]], report: CountCallback
 ) -> list[Evaluation]:
     """Evaluate a graph at several settings in one pass over the images."""
     results = [_Accumulator(lam) for lam, _ in settings]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from core.graph.graph import Graph
 from core.graph.measure import measure
 from core.graph.node import ChannelGate, Decision, Edge, Gate, GraphError, Node
-from core.graph.tradeoff import BudgetCurve, ExchangeRate, Tradeoff
+from core.graph.static import initialise_controllers
 from core.modules.controller import Controller
 from core.modules.layers import Constant
 
@@ -16,7 +16,7 @@ class Builder:
     """Collects nodes and their modules. Its methods return the name of the new node, to be used as an input of later nodes."""
 
     def __init__(self, image: Sequence[int], *, every_lam: bool = False) -> None:
-        """`image`: (C, H, W). `every_lam`: controllers hold two values per option, so that one network serves every λ."""
+        """`image`: (C, H, W). `every_lam`: one network serves every λ, so controllers hold two values per option."""
         self.input = "x"
         self.image = tuple(image)
         self.every_lam = every_lam
@@ -53,14 +53,9 @@ class Builder:
 
     def build(self, reference: Mapping[str, str | int] | None = None) -> Graph:
         """Return the graph. `reference`: each control node's option on the path of the highest capacity (default: its last option)."""
-        return Graph(self.nodes, self.parts, self.image, reference, self._tradeoff())
-
-    def _tradeoff(self) -> Tradeoff | None:
-        """Return the default trade-off: an exchange rate, or a budget if all gates open independently."""
-        decide = {node.decides for node in self.nodes if node.kind == "control"}
-        if not self.every_lam or not decide:
-            return None
-        return BudgetCurve() if decide == {"each"} else ExchangeRate()
+        graph = Graph(self.nodes, self.parts, self.image, reference, every_lam=self.every_lam)
+        initialise_controllers(graph)
+        return graph
 
     def _add(self, node: Node, part: nn.Module) -> str:
         if node.name in self.shapes:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from core.graph.execution import Execution
 from core.graph.graph import Graph
-from core.graph.static import static_macs, static_price
+from core.graph.node import Node
+from core.graph.static import price_share, static_macs
 from core.scale import cost_share
 
 NOT_COUNTED = ("normalisation", "activation functions", "pooling", "additions", "biases")
@@ -48,27 +49,31 @@ class CostReport:
 
 def reward_cost(graph: Graph, execution: Execution) -> Tensor:
     """Return the cost of each image in the reward, (B,): by the graph's prices, as a share of the static network's."""
-    return (_computed(graph, execution) * graph.prices).sum(dim=1) / static_price(graph)
+    return price_share(graph, _spent(graph, execution))
 
 
 def reward_cost_after(graph: Graph, execution: Execution, control: str) -> Tensor:
-    """Return the cost of each image in the nodes after a control node, (B,), otherwise as `reward_cost`. Channel gates are ignored."""
-    first = [node.name for node in graph.nodes].index(control) + 1
-    ran = torch.stack([execution.ran[node.name] for node in graph.nodes[first:]], dim=1)  # (B, nodes)
-    return (ran.to(graph.prices) @ graph.prices[first:] / static_price(graph)).float()
+    """Return the cost of each image in the nodes after a control node, (B,) float, otherwise as `reward_cost`."""
+    first = graph.nodes.index(graph.by_name[control]) + 1
+    return price_share(graph, _spent(graph, execution, first)).float()
 
 
 def cost(graph: Graph, execution: Execution) -> CostReport:
     """Return the multiply-adds of an execution, for each image."""
     macs = torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64, device=graph.device)
-    used = (_computed(graph, execution) * macs).sum(dim=1)
+    used = (_computed(graph, execution, graph.nodes) * macs).sum(dim=1)
     return CostReport(dict(graph.macs), used, sum(graph.macs.values()), static_macs(graph))
 
 
-def _computed(graph: Graph, execution: Execution) -> Tensor:
+def _spent(graph: Graph, execution: Execution, first: int = 0) -> Tensor:
+    """Return the cost of each image by the graph's prices in the nodes from position `first`, (B,) double."""
+    return (_computed(graph, execution, graph.nodes[first:]) * graph.prices[first:]).sum(dim=1)
+
+
+def _computed(graph: Graph, execution: Execution, nodes: Sequence[Node]) -> Tensor:
     """Return the share of each node that was computed for each image, (B, nodes) double: 0, 1, or a share set by its channel gates."""
     shares = []
-    for node in graph.nodes:
+    for node in nodes:
         share = execution.ran[node.name].to(torch.float64)  # (B,)
         if node.channels is not None:
             part = cast(ChannelGated, graph.parts[node.name])

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from core.graph.measure import measure
 from core.graph.node import GraphError, Node
-from core.graph.tradeoff import ExchangeRate, Tradeoff
-from core.graph.validation import columns, topological_order, validate
+from core.graph.tradeoff import BudgetCurve, ExchangeRate, Tradeoff
+from core.graph.validation import columns, topological_order, validate, validate_batch_norm
 
 
 class Parts(nn.ModuleDict):
@@ -44,9 +44,13 @@ class Graph(nn.Module):
         parts: Mapping[str, nn.Module],
         image: Sequence[int],
         reference: Mapping[str, str | int] | None = None,
-        tradeoff: Tradeoff | None = None,
+        *,
+        every_lam: bool = False,
     ) -> None:
-        """By default, `tradeoff` is an exchange rate of 1 if a control node returns two values per option, and otherwise λ has no effect.
+        """`every_lam`: the control nodes take λ's condition, so that the graph serves every λ.
+
+        The trade-off is an exchange rate of 1 if a control node returns two values per option, since only two values can be weighed by λ.
+        Otherwise it is a budget with `every_lam`, and without it λ has no effect.
 
         Raises GraphError, naming the node and what to correct, if the graph cannot be executed.
         """
@@ -55,6 +59,7 @@ class Graph(nn.Module):
         self.nodes: tuple[Node, ...] = topological_order(nodes)
         self.by_name: dict[str, Node] = {node.name: node for node in self.nodes}
         self.parts = Parts(parts)
+        validate_batch_norm(self.nodes, parts)
         most_expensive = {control.name: len(control.options) - 1 for control in self.controls}
         self.reference: dict[str, int] = most_expensive | columns(self.nodes, reference or {})
         self.shapes: dict[str, tuple[int, ...]] = {self.input.name: tuple(image)}
@@ -62,19 +67,19 @@ class Graph(nn.Module):
         for node in self.nodes[1:]:
             self.shapes[node.name], self.macs[node.name] = self._measure(node, self.parts[node.name], self.shapes)
         self._check_outputs(self.shapes)
-        if tradeoff is None:
-            two_values = any(len(self.shapes[control.name]) == 2 for control in self.controls)
-            tradeoff = ExchangeRate() if two_values else Tradeoff()
-        self.tradeoff: Tradeoff = tradeoff
+        two_values = any(len(self.shapes[control.name]) == 2 for control in self.controls)
+        conditioned = every_lam and bool(self.controls)
+        self.tradeoff: Tradeoff = ExchangeRate() if two_values else BudgetCurve() if conditioned else Tradeoff()
         self.prices: Tensor
         self.register_buffer("prices", self._macs_as_prices())
 
     def replace(self, name: str, part: nn.Module) -> None:
         """Replace a node's module, and measure its shape and multiply-adds, and those of every later node that reads a changed shape.
 
-        `shapes`, `macs` and `prices` are updated; the costs that controllers store or have learned are not. Raises GraphError if the
-        node has no module, if the new shape does not fit a node that reads it, or if `prices` are not multiply-adds, since the price of the
-        new module is then unknown. On an error, the graph is unchanged.
+        The module moves to the graph's device. `shapes`, `macs` and `prices` are updated; the costs that controllers store or have learned
+        are not. Raises GraphError if the node has no module, if the new one's shape does not fit a node that reads it, if it returns
+        another number of values per option, if its batch norm cannot be trained behind a gate, or if `prices` are not multiply-adds, since the
+        price of the new module is then unknown. On an error, the graph is unchanged.
         """
         node = self.by_name.get(name)
         if node is None or node.kind == "input":
@@ -84,15 +89,21 @@ class Graph(nn.Module):
                 f"node {name!r}: prices are not multiply-adds, so that of the new module is unknown: "
                 "replace the module before prices are set"
             )
+        validate_batch_norm(self.nodes, {**self.parts, name: part})
         shapes, macs = dict(self.shapes), dict(self.macs)
         shapes[name], macs[name] = self._measure(node, part, shapes)
+        if node.kind == "control" and shapes[name] != self.shapes[name]:
+            raise GraphError(
+                f"control node {name!r} returns values {self.shapes[name]} and the new module {shapes[name]}: return as many values for "
+                "each option, since the trade-off depends on it, or build another graph"
+            )
         changed = {name} if shapes[name] != self.shapes[name] else set[str]()
         for later in self.nodes:
             if any(edge.source in changed for edge in later.inputs):
                 shapes[later.name], macs[later.name] = self._measure(later, self.parts[later.name], shapes)
                 changed |= {later.name} if shapes[later.name] != self.shapes[later.name] else set()
         self._check_outputs(shapes)
-        self.parts._modules[name] = part
+        self.parts._modules[name] = part.to(self.device)
         self.shapes.update(shapes)
         self.macs.update(macs)
         self.prices.copy_(self._macs_as_prices())

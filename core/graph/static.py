@@ -2,14 +2,18 @@
 
 import copy
 from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, GraphError, Node
 from core.graph.validation import find_choices
+from core.modules.controller import Controller
 from core.modules.layers import Add, Constant
+
+Price = TypeVar("Price", float, Tensor)
 
 
 def running_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
@@ -96,13 +100,29 @@ def static_price(graph: Graph) -> float:
     return float(total) or 1.0
 
 
+def price_share(graph: Graph, price: Price) -> Price:
+    """Return a cost by the graph's prices, a number or one per image (B,), as a share of the static network's."""
+    return price / static_price(graph)
+
+
+def initialise_controllers(graph: Graph) -> None:
+    """Tell each controller what it need not learn: whether later control nodes exist, and the lowest cost to come after each option.
+
+    `Builder.build` calls it, and the training loop calls it again once the prices are known. Raises GraphError if a controller never runs.
+    """
+    for control in graph.controls:
+        part = graph.parts[control.name]
+        if isinstance(part, Controller):
+            part.has_successors = control is not graph.controls[-1]
+            part.min_remaining_cost.copy_(torch.tensor(min_remaining_costs(graph, control)))
+
+
 def min_remaining_costs(graph: Graph, control: Node) -> list[float]:
     """Return, for each option of a control node, the cost share of the later nodes if later control nodes take their cheapest options."""
     before = {node.name for node in graph.nodes[: graph.nodes.index(control) + 1]}
     prices = dict(zip((node.name for node in graph.nodes), graph.prices.tolist(), strict=True))
-    static = static_price(graph)
     shares = []
     for column in range(len(control.options)):
         runs = running_nodes(graph, choices_reaching(graph, control.name) | {control.name: column})
-        shares.append(sum(prices[name] for name in runs if name not in before) / static)
+        shares.append(price_share(graph, sum(prices[name] for name in runs if name not in before)))
     return shares

@@ -117,7 +117,7 @@ class ExchangeRate(Tradeoff):
         if values.dim() == 2 or lam is None:
             return values
         accuracy, efficiency = values.unbind(-1)
-        return reward(accuracy, -efficiency, lam[:, None], self.exchange_rate)
+        return self.reward(accuracy, -efficiency, lam[:, None])
 
     def threshold(self, values: Tensor) -> Tensor | None:
         """Return the λ (B,) at which the choice between two options changes, from values (B, 2, 2) that do not depend on λ.

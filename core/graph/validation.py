@@ -2,7 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from torch import nn
+
 from core.graph.node import GraphError, Node
+
+# what stands in for torch's batch norms where a node runs for few rows
+SINGLE_ROW_NORMS: Mapping[type[nn.Module], str] = {
+    nn.BatchNorm2d: "core.modules.layers.Norm",
+    nn.BatchNorm1d: "core.modules.gate_network.Means",
+}
 
 
 def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
@@ -34,6 +42,24 @@ def validate(nodes: Sequence[Node], parts: Collection[str]) -> None:
                 f"no route reaches the output node {node.name!r}: the nodes that it requires never run together; "
                 "give one of the edges a default"
             )
+
+
+def validate_batch_norm(nodes: Sequence[Node], parts: Mapping[str, nn.Module]) -> None:
+    """Raise GraphError if a node that can be skipped has torch's own batch norm, which cannot be trained on a single row.
+
+    `nodes` are in topological order. Any image may be the only one of its batch for which such a node runs.
+    """
+    skippable = set[str]()
+    for node in nodes:
+        if not node.gates and not any(edge.default is None and edge.source in skippable for edge in node.inputs):
+            continue
+        skippable.add(node.name)
+        for module in parts[node.name].modules():
+            if type(module) in SINGLE_ROW_NORMS:
+                raise GraphError(
+                    f"node {node.name!r} can be skipped and contains {type(module).__name__}, which fails in training when the node runs "
+                    f"for one image: use {SINGLE_ROW_NORMS[type(module)]}, which has the same weights"
+                )
 
 
 def _validate_edges(node: Node, by_name: Mapping[str, Node]) -> None:

@@ -1,7 +1,8 @@
 """Training methods, one file each.
 
 The life of a method: `prepare` returns the graph to train; `setup` takes measurements before the first step; `step` turns each batch into
-losses; `after_epoch` and `finish` change the graph between epochs and after the last one. The training loop knows no option of any method.
+losses; `after_epoch` and `finish` change the graph between epochs and after the last one. The training loop reads what the base class
+defines, and no option of a single method.
 """
 
 from __future__ import annotations
@@ -51,8 +52,20 @@ class StepResult:
     figures: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """The network whose answers a method learns from.
+
+    file    the name of an exported run's file; if empty, the static network in training.init_from teaches
+    option  the option that names the file
+    """
+
+    file: str
+    option: str
+
+
 class Method(Component):
-    """Base class of training methods."""
+    """Base class of training methods. The training loop reads what this class defines, and no other option of a method."""
 
     bn_recalibration_batches: int = Field(
         0,
@@ -77,6 +90,11 @@ class Method(Component):
     def bag(self) -> int:
         """How many images of the holdout must stay together in a batch."""
         return 1
+
+    @property
+    def learns_from(self) -> Teacher | None:
+        """The network whose logits each batch carries as `teacher`, if any."""
+        return None
 
     def holdout(self, count: int, batches: int) -> int:
         """Return how many of `count` training images are reserved for the controllers, if an epoch has `batches` batches.
@@ -125,3 +143,7 @@ class DistillingMethod(Method):
         description="Exported run whose answers are the soft labels; {seed} in its name is replaced by the seed (empty: the static "
         "network in training.init_from)",
     )
+
+    @property
+    def learns_from(self) -> Teacher | None:
+        return Teacher(self.teacher, "method.teacher") if self.distillation_weight else None

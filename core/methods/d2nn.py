@@ -34,7 +34,6 @@ from core.graph.calibration import calibrate
 from core.graph.cost import reward_cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
-from core.graph.static import min_remaining_costs
 from core.graph.timing import seconds_per_node
 from core.graph.tradeoff import ExchangeRate, FixedLam
 from core.methods import Batch, DistillingMethod, StepResult
@@ -54,7 +53,7 @@ class D2NN(DistillingMethod):
     """Controllers learn by Q-learning which option pays off for an image; modules learn by cross-entropy."""
 
     title = "Q-learning (D2NN)"
-    papers = (bibliography.D2NN, bibliography.DISTILLATION)
+    papers = (bibliography.D2NN_PAPER, bibliography.DISTILLATION)
     name: Literal["d2nn"] = "d2nn"
     metric: Metric = Field(
         "accuracy",
@@ -180,17 +179,15 @@ class D2NN(DistillingMethod):
         return holdout_size(self.controller_holdout, count, batches, self.bag_size)
 
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
-        """Return the graph itself, with its trade-off, and with the remaining costs that its controllers know in advance."""
-        if lam is None:
-            graph.tradeoff = ExchangeRate(self.exchange_rate, adjustable=self.calibrate)
-        else:
+        """Return the graph itself, with its trade-off. Without two values per option there is no κ, so the graph's own trade-off stays."""
+        if lam is not None:
             graph.tradeoff = FixedLam(lam, self.exchange_rate)
+        elif isinstance(graph.tradeoff, ExchangeRate):
+            graph.tradeoff = ExchangeRate(self.exchange_rate, adjustable=self.calibrate)
         for control in graph.controls:
             part = graph.parts[control.name]
             if isinstance(part, Controller):
                 part.controller_gradient = self.controller_gradient
-                part.has_successors = control is not graph.controls[-1]
-        _set_remaining_costs(graph)
         return graph
 
     def setup(self, graph: Graph, batch_size: int, images: Tensor) -> None:
@@ -202,7 +199,6 @@ class D2NN(DistillingMethod):
         if self.efficiency == "seconds":
             times = seconds_per_node(graph, batch_size)
             graph.prices.copy_(torch.tensor([times[node.name] for node in graph.nodes], dtype=torch.float64))
-        _set_remaining_costs(graph)  # again, since training.init_from may have overwritten them
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
         batch = batch.whole_bags(self.bag_size)
@@ -239,11 +235,3 @@ class D2NN(DistillingMethod):
         refits = self.refit_controllers and self.metric == "accuracy" and self.bag_size == 1
         if refits and graph.tradeoff.every_lam and len(holdout) >= MIN_REFIT_IMAGES:
             fit_controllers(graph, holdout, val, generator)
-
-
-def _set_remaining_costs(graph: Graph) -> None:
-    """Give each controller the lowest cost to come after each of its options."""
-    for control in graph.controls:
-        part = graph.parts[control.name]
-        if isinstance(part, Controller):
-            part.min_remaining_cost.copy_(torch.tensor(min_remaining_costs(graph, control)))

@@ -8,7 +8,7 @@ from torch import Tensor
 from core.graph.cost import ChannelGated
 from core.graph.execution import Execution
 from core.graph.graph import Graph
-from core.graph.static import static_price
+from core.graph.static import price_share
 
 
 def open_gates(scores: Tensor) -> Tensor:
@@ -33,4 +33,4 @@ def expected_share(graph: Graph, execution: Execution) -> Tensor:
             part = cast(ChannelGated, graph.parts[node.name])
             share = share.detach() * part.share(opened[node.channels.control][:, node.channels.columns], graph.input_shapes(node))
         total = total + share * price
-    return (total / static_price(graph)).float()
+    return price_share(graph, total).float()

@@ -109,10 +109,11 @@ class LCNet(DistillingMethod):
 
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
         graph.tradeoff = BudgetCurve() if lam is None else FixedLam(lam)
-        for network in gate_networks(graph).values():
+        for name, network in gate_networks(graph).items():
             network.blind = self.gates == "constant"
             if self.gates == "fixed":
                 network.table = torch.zeros(TABLE_ROWS if lam is None else 1, len(network.head.bias))
+                graph.replace(name, network)  # measures it again: a table computes nothing
         return graph
 
     def setup(self, graph: Graph, batch_size: int, images: Tensor) -> None:

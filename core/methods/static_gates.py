@@ -1,7 +1,7 @@
 """Static gates: a trained network's most common gates, the same for every image.
 
-At each λ a gate is open if the network opened it for a large enough share of the images. The share is chosen so that the static gates cost
-as much as the network costs on average.
+At each λ a gate is open if the network opened it for a large enough share of the images. The share is chosen so that what
+the static gates open costs as much as what the network opens on average. The gate networks' own cost is left out.
 """
 
 from collections.abc import Mapping

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = Path(__file__).parent / "migrations"
 _upgrading = threading.Lock()  # Alembic keeps its context in globals
 
@@ -33,7 +33,7 @@ class Database:
 
         Raises StoreError if the database cannot be opened or was made by a newer version.
         """
-        self.location = locate(url or os.environ.get("GATESCOPE_DB") or f"sqlite:///{ROOT / 'runs.db'}")
+        self.location = locate(url)
         self.engine = connect(self.location)
         reading = self.engine.execution_options(begin="BEGIN")
         durable = self.engine.execution_options(synchronous="FULL")
@@ -76,14 +76,21 @@ class Database:
             raise StoreError(f"database {self.location.render_as_string()}: {one_line(cause)}") from error
 
 
-def locate(url: str) -> URL:
-    """Parse an address and make a file's path absolute. Raises StoreError."""
+def locate(url: str | None) -> URL:
+    """Parse an address and make a file's path absolute. Without one: GATESCOPE_DB, else runs.db. Raises StoreError."""
+    url = url or os.environ.get("GATESCOPE_DB") or f"sqlite:///{PROJECT_ROOT / 'runs.db'}"
     try:
         location = make_url(url)
     except (SQLAlchemyError, ValueError):
         raise StoreError(f"{url!r} is not a database address: write one such as sqlite:////home/me/runs.db") from None
     file = sqlite_file(location)
     return location.set(database=str(file)) if file else location
+
+
+def exists(url: str | None) -> bool:
+    """Return whether there may be a database at an address: false for a file that is not there. Raises StoreError."""
+    file = sqlite_file(locate(url))
+    return file is None or file.exists()
 
 
 def sqlite_file(location: URL) -> Path | None:

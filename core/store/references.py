@@ -5,8 +5,14 @@ from pathlib import Path
 
 from core.store import Run, Store, StoreError
 from core.store.exchange import read_header, reason
+from core.store.runs import REFERENCE
 
 SHIPPED = Path(__file__).parents[2] / "assets" / "reference"
+
+
+def shipped(folder: Path = SHIPPED) -> list[str]:
+    """Return the names of the runs that ship with the project."""
+    return [f"{REFERENCE}{file.stem}" for file in sorted(folder.glob("*.safetensors"))]
 
 
 def load_references(store: Store, folder: Path = SHIPPED) -> list[Run]:
@@ -18,5 +24,5 @@ def load_references(store: Store, folder: Path = SHIPPED) -> list[Run]:
             digest = hashlib.sha256(file.read_bytes()).hexdigest()
         except OSError as error:
             raise StoreError(f"{file} cannot be read: {reason(error)}") from error
-        runs.append(store.imports.put_reference(f"reference/{file.stem}", header, history=header.curve, file=file, sha256=digest))
+        runs.append(store.imports.put_reference(f"{REFERENCE}{file.stem}", header, history=header.curve, file=file, sha256=digest))
     return runs

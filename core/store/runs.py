@@ -16,6 +16,10 @@ from core.store.weights import Weights, file_errors
 REFERENCE = "reference/"  # the names of the runs that ship with the project begin with it
 
 
+class MissingRunError(StoreError):
+    """Raised when there is no run of an id or a name."""
+
+
 class NewRun(NamedTuple):
     """A run to create. Without a name, it gets one such as "cascade-faces-3"."""
 
@@ -133,9 +137,9 @@ def find(session: Session, run_id: int) -> Run:
     return run
 
 
-def missing(what: str, alike: list[str]) -> StoreError:
+def missing(what: str, alike: list[str]) -> MissingRunError:
     """Return the error for a run that does not exist, with the names that resemble what was given."""
-    return StoreError(f"no run {what}: `python -m core runs` lists them" + "".join(f" (did you mean {name!r}?)" for name in alike))
+    return MissingRunError(f"no run {what}: `python -m core runs` lists them" + "".join(f" (did you mean {name!r}?)" for name in alike))
 
 
 def find_by_name(session: Session, name: str) -> Run | None:

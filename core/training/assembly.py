@@ -1,5 +1,7 @@
 """The networks of a training: the one that is trained, with its initial weights, and its teacher."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -8,8 +10,7 @@ from core.config import RunConfig, run_config
 from core.datasets import Data
 from core.graph.checkpoint import CheckpointError, initialise_from, unpack
 from core.graph.graph import Graph
-from core.methods import DistillingMethod
-from core.methods.static import Static
+from core.graph.static import static_network
 from core.registry import ConfigError
 from core.store import StoreError
 from core.store.exchange import read_header
@@ -17,8 +18,7 @@ from core.store.exchange import read_header
 
 def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Graph:
     """Return the graph of a configuration with random weights from its seed. Raises ConfigError or GraphError if the options do not fit."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.training.seed)
+    with _seeded(config.training.seed):
         graph = config.architecture.build(image, classes, every_lam=config.lam is None)
         return config.method.prepare(graph, config.lam)
 
@@ -48,28 +48,37 @@ def load_teacher(config: RunConfig, data: Data) -> Graph | None:
 
     Raises ConfigError or CheckpointError if the teacher cannot be loaded, or was trained on other images or classes.
     """
-    method = config.method
-    if not isinstance(method, DistillingMethod) or not method.distillation_weight:
+    teacher = config.method.learns_from
+    if teacher is None:
         return None
-    if method.teacher:
-        file = config.training.file(method.teacher)
+    if teacher.file:
+        file = config.training.file(teacher.file)
         try:
             header = read_header(file)
         except StoreError as error:
-            raise ConfigError(f"method.teacher: {error}") from None
+            raise ConfigError(f"{teacher.option}: {error}") from None
         if header.image != data.image or tuple(header.classes) != tuple(data.classes):
-            raise ConfigError(f"method.teacher: {file} was trained on other images or classes than {config.dataset.name}'s")
+            raise ConfigError(f"{teacher.option}: {file} was trained on other images or classes than {config.dataset.name}'s")
         graph = assemble(run_config(**header.config), data.image, len(data.classes))
-        unpack(read_weights(file, "method.teacher"), graph)
+        unpack(read_weights(file, teacher.option), graph)
     else:
-        graph = assemble(config.model_copy(update={"method": Static(), "lam": None}), data.image, len(data.classes))
+        with _seeded(config.training.seed):
+            graph = static_network(config.architecture.build(data.image, len(data.classes)))
         initialised = initialise(config, graph)  # a configuration with neither is refused
         if missing := [name for name, part in graph.parts.items() if name not in initialised and any(True for _ in part.parameters())]:
             raise ConfigError(
-                f"method.distillation_weight: {config.training.initial_weights} has no weights for {len(missing)} nodes of the static "
-                f"network, such as {missing[0]}, so it cannot be the teacher: name a trained run in method.teacher"
+                f"training.init_from: {config.training.initial_weights} has no weights for {len(missing)} nodes of the static network, "
+                f"such as {missing[0]}, so it cannot be the teacher: name a trained run in {teacher.option}"
             )
     return graph.eval()
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from a seed inside, and leave torch's own generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def read_weights(file: Path, option: str) -> bytes:

@@ -34,7 +34,10 @@ class BatchNorm:
 
     @torch.no_grad()
     def after_epoch(self, graph: Graph, batches: Batches, teacher: Graph | None, epoch: int) -> None:
-        """Re-estimate the statistics after epoch number `epoch`, as the plain mean over `bn_recalibration_batches` batches."""
+        """Re-estimate the statistics after epoch number `epoch`, as the plain mean over `bn_recalibration_batches` batches.
+
+        Every method has this option.
+        """
         method, training = self.config.method, self.config.training
         if not method.bn_recalibration_batches or epoch / training.epochs > self.freeze_from:
             return

@@ -22,7 +22,9 @@ from core.graph.calibration import calibrate
 from core.graph.checkpoint import pack, round_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
+from core.graph.static import initialise_controllers
 from core.methods import Batch
+from core.scale import TENTHS
 from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
@@ -30,7 +32,7 @@ from core.training.optimizer import optimizer_of, set_rates
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
-FINAL_GRID = tuple(step / 10 for step in range(11))  # λ at which the trained network is evaluated
+FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
 MAX_GRADIENT_NORM = 5.0  # gradients are clipped to this norm
 
 
@@ -71,6 +73,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
             initialise(config, graph)
         images, _ = batches.setup_images()
         method.setup(graph.eval(), options.batch_size, images)
+        initialise_controllers(graph)  # again: the method may have set other prices, and initial weights may be of another network
     done = unpack(resume, graph, optimizer) if resume else 0  # steps
     if frozen := config.architecture.frozen:
         data = tabulate_data(graph.eval(), frozen, data, report)

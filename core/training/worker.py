@@ -16,7 +16,7 @@ import torch
 from core import malloc
 from core.config import run_config
 from core.store import Run, Store
-from core.store.database import ROOT
+from core.store.database import PROJECT_ROOT
 from core.store.weights import file_errors
 from core.training.train import train
 
@@ -88,7 +88,7 @@ def _spawn(module: str, what: str, url: str, log_name: str) -> subprocess.Popen[
         log = (folder / log_name).open("ab")
     with log as output:
         return subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
+            command, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
         )
 
 
