@@ -78,8 +78,8 @@ class Graph(nn.Module):
 
         The module moves to the graph's device. `shapes`, `macs` and `prices` are updated; the costs that controllers store or have learned
         are not. Raises GraphError if the node has no module, if the new one's shape does not fit a node that reads it, if it returns
-        another number of values per option, if its batch norm cannot be trained behind a gate, or if `prices` are not multiply-adds, since the
-        price of the new module is then unknown. On an error, the graph is unchanged.
+        another number of values per option, if its batch norm cannot be trained behind a gate, or if `prices` are not multiply-adds, since
+        the price of the new module is then unknown. On an error, the graph is unchanged.
         """
         node = self.by_name.get(name)
         if node is None or node.kind == "input":
