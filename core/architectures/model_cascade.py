@@ -110,7 +110,7 @@ class ModelCascade(Architecture):
     """Whole trained networks, from cheap to dear: easy images stop at a cheap one."""
 
     title = "Model cascade"
-    papers = (bibliography.D2NN,)
+    papers = (bibliography.D2NN_PAPER,)
     by_form = False
     name: Literal["model_cascade"] = "model_cascade"
     members: tuple[Member, ...] = Field(

@@ -37,7 +37,8 @@ def tabulate_graph(graph: Graph, frozen: Sequence[str]) -> Graph:
         columns[name] = Column(start, graph.shapes[name], graph.macs[name])
         start += torch.Size(graph.shapes[name]).numel()
     reference = {control.name: control.options[graph.reference[control.name]] for control in graph.controls}
-    table = Graph(graph.nodes, {**graph.parts, **columns}, (start,), reference, graph.tradeoff).to(graph.device)
+    table = Graph(graph.nodes, {**graph.parts, **columns}, (start,), reference).to(graph.device)
+    table.tradeoff = graph.tradeoff
     table.prices.copy_(graph.prices)
     return table
 
