@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from core.modules.controller import MIN_LOG_PROBABILITY, Controller
 
-FIT_STEPS, FIT_RATE = 300, 0.05
+MEAN_FIT_STEPS, MEAN_FIT_RATE = 300, 0.05
 
 
 class AnswerController(Controller):
@@ -54,8 +54,8 @@ class WeightedMean(nn.Module):
     def fit(self, answers: Tensor, labels: Tensor) -> None:
         """Choose the weights that make classes (N,) likeliest under answers (answers, N, classes)."""
         free = torch.zeros(len(self.weights), requires_grad=True)
-        optimizer = torch.optim.Adam([free], lr=FIT_RATE)
-        for _ in range(FIT_STEPS if len(free) > 1 else 0):
+        optimizer = torch.optim.Adam([free], lr=MEAN_FIT_RATE)
+        for _ in range(MEAN_FIT_STEPS if len(free) > 1 else 0):
             optimizer.zero_grad()
             F.nll_loss(self._mean(answers, free.softmax(dim=0)), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
