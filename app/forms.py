@@ -120,7 +120,7 @@ def draw(field: Field, where: str) -> Any:
 
 
 def _choose(kind: ComponentKind) -> str:
-    known = names(kind)
+    known = [name for name in names(kind) if component(kind, name).by_form]
     first = known.index(FIRST[kind]) if FIRST[kind] in known else 0
     box, explanation = st.columns([0.45, 0.55], vertical_alignment="bottom")
     name = box.selectbox(TITLES[kind], known, index=first, format_func=lambda name: title(kind, name), key=f"form-{kind}")

@@ -25,6 +25,9 @@ D2NN_PAPER = Paper(
 )
 LCNET = Paper("Fully Dynamic Inference with Deep Neural Networks", "Xia et al.", "IEEE TETC 2021", "https://arxiv.org/abs/2007.15151")
 RESNET = Paper("Deep Residual Learning for Image Recognition", "He et al.", "CVPR 2016", "https://arxiv.org/abs/1512.03385")
+MOBILENET = Paper(
+    "MobileNetV2: Inverted Residuals and Linear Bottlenecks", "Sandler et al.", "CVPR 2018", "https://arxiv.org/abs/1801.04381"
+)
 DISTILLATION = Paper("Distilling the Knowledge in a Neural Network", "Hinton et al.", "2015", "https://arxiv.org/abs/1503.02531")
 CLUTTERED_MNIST = Paper("Recurrent Models of Visual Attention", "Mnih et al.", "NIPS 2014", "https://arxiv.org/abs/1406.6247")
 CIFAR10 = Paper(

@@ -92,6 +92,8 @@ def _values(annotation: Any, bounds: Sequence[Any], *, several: bool = False) ->
         return f"{', '.join(most)} or {last}" if most else last
     if get_origin(annotation) is tuple:
         return f"list{'s' * several} of {_length(bounds)}{_values(get_args(annotation)[0], (), several=True)}"
+    if issubclass(annotation, BaseModel):
+        return f"{annotation.__name__.lower()}{'s' * several}"
     word, span = KINDS_OF_VALUE[annotation][several], _span(bounds)
     if not span or span.startswith("from"):
         return f"{word} {span}".rstrip()

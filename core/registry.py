@@ -59,6 +59,7 @@ class Component(BaseModel):
 
     title: ClassVar[str] = ""  # its name for a person; empty: the technical name in words
     papers: ClassVar[tuple[Paper, ...]] = ()  # the papers that describe it
+    by_form: ClassVar[bool] = True  # whether its options can be set one by one; otherwise a command of its own sets them
 
     name: str
 

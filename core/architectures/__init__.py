@@ -26,6 +26,14 @@ class Architecture(Component):
         """How its control nodes decide: "one" picks one option (D2NN), "each" opens each gate by its score (LC-Net). None: no gates."""
         return "one"
 
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The nodes that are never trained; they see the image alone, so their answers to each image are computed once."""
+        return ()
+
+    def fit(self, graph: Graph, images: Tensor, labels: Tensor) -> None:
+        """Fit what gradients do not train, before training, to holdout images (N, C, H, W) of classes (N,)."""
+
     def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return published weights under the names that this architecture's graph gives them. Unknown names stay as they are."""
         return dict(published)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from core import bibliography
 from core.architectures import Architecture
+from core.architectures.imagenet import absorb_colours
 from core.graph.builder import Builder
 from core.graph.checkpoint import CheckpointError
 from core.graph.graph import Graph
@@ -33,7 +34,6 @@ Gates = tuple[tuple[Gate, ...], ChannelGate | None]  # the gate of a block, and 
 IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}  # blocks of each group
 CIFAR_GROUPS = 3
 EXPANSION = 4  # output filters of a bottleneck block per inner filter; depths 50 and 101 have such blocks
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours in [0, 1]; images here are in [−1, 1]
 PUBLISHED = re.compile(r"layer(\d)\.(\d+)\.(conv\d|bn\d|downsample)\.(.+)")
 STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 
@@ -133,11 +133,7 @@ class LCResNet(Architecture):
         if blocks and blocks != list(self._blocks):
             given, own_blocks = (", ".join(map(str, some)) for some in (blocks, self._blocks))
             raise CheckpointError(f"these weights are of another depth: their groups have {given} blocks, this network's {own_blocks}")
-        if self.images == "imagenet" and STEM in own and own[STEM].shape[1:2] == (len(MEAN),):
-            deviation, mean = (torch.tensor(colour)[:, None, None] for colour in (DEVIATION, MEAN))
-            offset = (own[STEM] * (0.5 - mean) / deviation).sum(dim=(1, 2, 3))  # the response to a grey image
-            own |= {STEM: own[STEM] / (2 * deviation)} | ({STEM_MEAN: own[STEM_MEAN] - offset} if STEM_MEAN in own else {})
-        return own
+        return absorb_colours(own, STEM, STEM_MEAN) if self.images == "imagenet" else own
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from core.cli.bench import bench
+from core.cli.cascade import cascade
 from core.cli.command import Command, TrainCommand
 from core.cli.describe import describe
 from core.cli.evaluate import evaluate
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 app.command("list", cls=Command)(list_choices)
 app.command("train", cls=TrainCommand)(train)
-for command in (resume, stop, sweep, runs, describe, predict, evaluate, report, bench, export):
+for command in (cascade, resume, stop, sweep, runs, describe, predict, evaluate, report, bench, export):
     app.command(command.__name__, cls=Command)(command)
 app.command("import", cls=Command)(import_file)
 

@@ -63,8 +63,8 @@ class Data:
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Convert images (B, C, H, W) uint8 to a network's input, float32 in [−1, 1]."""
-    return images.float() / 127.5 - 1
+    """Convert images (B, C, H, W) uint8 to a network's input, float32 in [−1, 1]. Floats are a network's input already."""
+    return images if images.is_floating_point() else images.float() / 127.5 - 1
 
 
 def no_progress(*done: object) -> None:

@@ -19,7 +19,7 @@ def decider(part: nn.Module) -> Kernel:
     """Return the kernel of a control node's module in evaluation mode."""
     if isinstance(part, GateNetwork) and not len(part.table):
         return GateNetworkKernel(part)
-    return ControllerKernel(part) if isinstance(part, Controller) else kernel(part)
+    return ControllerKernel(part) if type(part) is Controller else kernel(part)  # a subclass may observe something else
 
 
 class GateNetworkKernel(Kernel):

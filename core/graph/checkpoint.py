@@ -84,13 +84,18 @@ def initialise_from(state: bytes, graph: Graph, own_weights: OwnWeights = dict) 
     return set(parameters.values()) - {node for name, node in parameters.items() if name not in fitting}
 
 
-def _weights_of(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
-    """Return the weights in a file under the names of the graph."""
+def read_tensors(state: bytes) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, or of weights that PyTorch saved, by name. Raises CheckpointError."""
     try:
         tensors = load(state)
     except SafetensorError:
         tensors = _saved_by_torch(state)
-    tensors = {name.removeprefix("module."): value for name, value in tensors.items()}  # added by torch.nn.DataParallel
+    return {name.removeprefix("module."): value for name, value in tensors.items()}  # added by torch.nn.DataParallel
+
+
+def _weights_of(state: bytes, own_weights: OwnWeights) -> dict[str, Tensor]:
+    """Return the weights in a file under the names of the graph."""
+    tensors = read_tensors(state)
     if any(name.startswith("graph.") for name in tensors):
         return {_current(name.removeprefix("graph.")): value for name, value in tensors.items()}
     return own_weights(tensors)

@@ -2,12 +2,21 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.graph.node import GraphError
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A module that states its shape and its cost, because they cannot be counted on tensors without data."""
+
+    def measure(self) -> tuple[tuple[int, ...], int]:
+        """Return the shape of what it returns and its multiply-adds, for one image."""
 
 
 def measure(
@@ -18,6 +27,8 @@ def measure(
     `conditioned`: whether the module is a control node's and also takes λ's condition as `weight`. `channels`: the number of channel gates
     inside it, all of which are open. Raises GraphError if the module cannot take inputs of these shapes.
     """
+    if isinstance(part, Measured):
+        return part.measure()
     part = copy.deepcopy(part).to("meta").eval()
     inputs = [torch.empty(1, *shape, device="meta") for shape in shapes]
     named = {"weight": torch.empty(1, device="meta")} if conditioned else {}

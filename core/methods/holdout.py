@@ -1,5 +1,8 @@
 """The holdout: training images for the controllers alone, which thus learn the accuracy on images that the modules have not fitted."""
 
+import torch
+from torch import Generator, Tensor
+
 from core.registry import ConfigError
 
 
@@ -16,3 +19,10 @@ def holdout_size(fraction: float, count: int, batches: int, bag: int = 1) -> int
             f"lower {lower}, or raise training.batch_size"
         )
     return size
+
+
+def holdout_rows(count: int, size: int, seed: int) -> Tensor:
+    """Return which of `count` training images a seed reserves, (count,) bool, `size` of them."""
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[torch.randperm(count, generator=Generator().manual_seed(seed))[:size]] = True
+    return chosen

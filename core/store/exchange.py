@@ -99,6 +99,15 @@ def read_header(file: Path) -> Header:
     )
 
 
+def is_exported(file: Path) -> bool:
+    """Return whether a file is an exported run, rather than weights alone."""
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            return HEADER in (opened.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
+
+
 def checked(content: object, where: str) -> Header:
     """Validate the content of a header. Raises StoreError, which names the first invalid entry."""
     try:

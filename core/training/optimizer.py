@@ -40,6 +40,8 @@ def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:
     free: list[Parameter] = []
     controllers: list[Parameter] = []
     for name, parameter in graph.named_parameters():
+        if not parameter.requires_grad:
+            continue
         (controllers if name.startswith(controls) else free if parameter.dim() < 2 else decayed).append(parameter)
     return [
         {"params": decayed, "weight_decay": options.weight_decay, "multiple": 1.0},

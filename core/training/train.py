@@ -29,6 +29,7 @@ from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
 from core.training.optimizer import optimizer_of, set_rates
+from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
@@ -63,10 +64,10 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, options = config.method, config.training
-    graph = _on_device(assemble(config, data.image, len(data.classes)), device)
+    whole = graph = _on_device(assemble(config, data.image, len(data.classes)), device)
     optimizer = optimizer_of(graph, options)
+    data = unseen(config, data)
     batches, batch_norm = Batches(config, data, device), BatchNorm(config)
-    steps = batches.count * options.epochs
     if not resume:
         if options.initial_weights:
             initialise(config, graph)
@@ -74,6 +75,12 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         method.setup(graph.eval(), options.batch_size, images)
         initialise_controllers(graph)  # again: the method may have set other prices, and initial weights may be of another network
     done = unpack(resume, graph, optimizer) if resume else 0  # steps
+    if frozen := config.architecture.frozen:
+        data = tabulate_data(graph.eval(), frozen, data, report)
+        graph, batches = tabulate_graph(graph, frozen), Batches(config, data, device)
+        if not resume:
+            config.architecture.fit(graph, *batches.tensors(batches.holdout_split()))
+    steps = batches.count * options.epochs
     teacher = load_teacher(config, data)
     teacher = None if teacher is None else _on_device(teacher, device)
     for epoch in range(done // batches.count, options.epochs):
@@ -93,11 +100,11 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         if epoch + 1 == options.epochs:
             method.finish(graph, batches.holdout_split(), data.val, generator)
             if options.weights_dtype == "float16":
-                round_weights(graph)
+                round_weights(whole)
             if graph.tradeoff.adjustable:
                 calibrate(graph.eval(), *batches.tensors(data.val))
-        yield Progress(epoch + 1, figures, pack(graph, optimizer, done))
-    yield Progress(options.epochs, {}, pack(graph, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
+        yield Progress(epoch + 1, figures, pack(whole, optimizer, done))
+    yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
 
 
 def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressCallback = no_progress) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""`cascade`: make a model cascade of trained networks."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from core.cli.options import AsJson, Database, DatasetName, Epochs, Settings, opened
+from core.cli.output import console
+from core.cli.settings import settings
+from core.cli.train import train_run
+from core.errors import UserError
+from core.store import StoreError
+
+
+def cascade(
+    members: Annotated[
+        list[str], typer.Argument(metavar="RUN_OR_FILE…", help="Trained runs, exported files, published weights or ONNX classifiers.")
+    ],
+    dataset: DatasetName = "cluttered_digits",
+    name: Annotated[str | None, typer.Option(help="Name of the cascade (optional; generated if empty).")] = None,
+    combine: Annotated[
+        Literal["last", "mean"], typer.Option(help="The answer: the last member's, or the weighted mean of all that ran.")
+    ] = "last",
+    lam: Annotated[float | None, typer.Option(help="λ to train for; without it, the cascade serves every λ.")] = None,
+    size: Annotated[int | None, typer.Option(help="Image side that published and ONNX members take (default: the dataset's).")] = None,
+    low: Annotated[float, typer.Option(help="Value that ONNX members expect for black.")] = 0.0,
+    high: Annotated[float, typer.Option(help="Value that ONNX members expect for white.")] = 1.0,
+    output: Annotated[
+        Literal["logits", "log-probabilities", "probabilities"] | None,
+        typer.Option(help="What the scores of ONNX members are (default: recognised)."),
+    ] = None,
+    epochs: Epochs = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    sets: Settings = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a cascade of trained networks: easy images stop at a cheap one, hard ones go on.
+
+    The members keep their weights. Only the controllers between them are trained, in seconds, on images that no member was trained on.
+    """
+    from core.datasets import Dataset
+    from core.registry import choose
+    from core.store.exchange import header_of, weights_of
+    from core.training.cascade import compose
+    from core.training.members import member_of_run, read_member
+
+    chosen = settings(sets, dataset=dataset)
+    images = choose("datasets", chosen["dataset"])
+    assert isinstance(images, Dataset)
+    store = opened(db)
+    given = []
+    for member in members:
+        if (file := Path(member).expanduser()).is_file():
+            given.append(read_member(file, images, size=size, low=low, high=high, output=output))
+            continue
+        try:
+            run = store.runs.get(member)
+        except StoreError:
+            raise StoreError(f"{member} is neither a file nor a run: `python -m core runs` lists the runs") from None
+        tensors = weights_of(store, run)
+        latest = store.checkpoints.read(run.id)
+        assert latest is not None  # weights_of has read them
+        given.append(member_of_run(run.name, header_of(store, run, tensors), latest[1], images.outline()[1]))
+    training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | chosen["training"]
+    config, sentence = compose(given, images, store.weights.folder, combine=combine, lam=lam, training=training)
+    console(errors=True).print(sentence)
+    run = store.runs.create(config.record(), name=name)
+    try:
+        train_run(store, run, as_json=as_json)
+    except UserError:
+        if store.checkpoints.latest(run.id) is None:  # nothing was trained: the name is free again for the corrected command
+            store.runs.purge(run.id)
+        raise

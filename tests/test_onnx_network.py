@@ -1,0 +1,138 @@
+"""ONNX classifiers as members: made by other libraries, measured, run, and refused where they cannot serve."""
+
+import io
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+from test_cli import call, refused, told
+from torch import nn
+
+from core.modules.onnx_network import OnnxNetwork, count_macs, read_signature, recognise_output
+
+
+def mlp(hidden: int) -> bytes:
+    """Return scikit-learn's perceptron, trained on digits, as ONNX: 64 values from 0 to 16 to probabilities."""
+    from skl2onnx import to_onnx
+
+    bunch = load_digits()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is not trained to the end
+        model = MLPClassifier((hidden,), max_iter=60, random_state=0).fit(bunch.data[:1000], bunch.target[:1000])
+        program: bytes = to_onnx(model, bunch.data[:1].astype(np.float32), options={"zipmap": False}).SerializeToString()
+    return program
+
+
+def network(classes: int = 10, channels: int = 1) -> bytes:
+    """Return a small convolutional network, exported by PyTorch, with the number of images left open."""
+    torch.manual_seed(0)
+    part = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, classes)).eval()
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            part, (torch.randn(1, channels, 8, 8),), file, dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "n"}}
+        )
+    return file.getvalue()
+
+
+def test_the_cost_of_other_libraries_networks_is_counted() -> None:
+    assert count_macs(network(), (1, 8, 8)) == 64 * 4 * 9 + 256 * 10
+    assert count_macs(mlp(20), (1, 8, 8)) == 64 * 20 + 20 * 10
+
+
+def test_outputs_are_recognised() -> None:
+    assert recognise_output(mlp(20), (1, 8, 8)) == "probabilities"
+    assert recognise_output(network(), (1, 8, 8)) == "logits"
+    assert recognise_output(with_last(network(), "LogSoftmax"), (1, 8, 8)) == "log-probabilities"
+
+
+def with_last(program: bytes, operator: str) -> bytes:
+    """Return a classifier with another operator behind its output."""
+    model = onnx.load_from_string(program)
+    model.graph.node.append(helper.make_node(operator, [model.graph.output[0].name], ["last"], axis=1))
+    model.graph.output[0].name = "last"
+    return model.SerializeToString()
+
+
+def test_a_network_answers_as_its_library_does() -> None:
+    program, bunch = mlp(20), load_digits()
+    part = OnnxNetwork(len(program), 1, 10, 0.0, 16.0, "probabilities")
+    part.program.copy_(torch.frombuffer(bytearray(program), dtype=torch.uint8))
+    images = torch.from_numpy(bunch.images[1000:1100] / 8 - 1).float()[:, None]  # from [0, 16] to [−1, 1]
+    predicted = part(images).argmax(dim=1)
+    assert float((predicted == torch.from_numpy(bunch.target[1000:1100])).float().mean()) > 0.8
+    assert torch.allclose(part(images).exp().sum(dim=1), torch.ones(100), atol=1e-3)
+
+
+def test_two_classifiers_of_other_libraries_form_a_cascade(scratch_database: str, tmp_path: Path) -> None:
+    (tmp_path / "small.onnx").write_bytes(mlp(8))
+    (tmp_path / "large.onnx").write_bytes(mlp(80))
+    words = [
+        "cascade",
+        tmp_path / "large.onnx",
+        tmp_path / "small.onnx",
+        "--dataset",
+        "digits",
+        "--high",
+        "16",
+        "--name",
+        "onnx",
+        "--epochs",
+        "2",
+    ]
+    done = call(*words)
+    assert done.returncode == 0, done.stderr
+    run = told("describe", "onnx")
+    macs = {node["name"]: node["macs"] for node in run["nodes"]}
+    assert macs["small"] == 8 * 74
+    assert macs["large"] == 80 * 74
+    test = told("evaluate", "onnx", "--split", "test", "--lam", "1")[0]
+    assert test["accuracy"] > 0.85
+
+
+def scores_only(operator: str = "Identity", domain: str = "", inputs: int = 1, kind: int = TensorProto.FLOAT) -> bytes:
+    """Return a program of one operator from (N, 64) to (N, 10), valid or not."""
+    values = [helper.make_tensor_value_info(f"x{number}", kind, ["n", 64]) for number in range(inputs)]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])
+    options = {"to": TensorProto.FLOAT} if operator == "Cast" else {}
+    node = helper.make_node(operator, ["x0"], ["y"], domain=domain, **options)
+    imports = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    graph = helper.make_graph([node], "g", values, [output])
+    return helper.make_model(graph, opset_imports=imports, ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        (b"not a program", "ONNX Runtime cannot run it"),
+        (scores_only("Unheard", "nowhere"), "ONNX Runtime cannot run it"),
+        (scores_only(inputs=2), "it must take one input of floats"),
+        (scores_only("Cast", kind=TensorProto.INT64), "it must take one input of floats"),
+        (network(classes=7), "it has 7 classes, but the dataset has 10"),
+        (network(channels=2), "it takes images of 2 channels"),
+    ],
+    ids=["text", "operator", "inputs", "integers", "classes", "channels"],
+)
+def test_what_is_no_classifier_is_refused_in_one_line(program: bytes, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "strange.onnx"
+    file.write_bytes(program)
+    error = refused("cascade", file, file, "--dataset", "digits")
+    assert says in error
+    assert str(file) in error
+
+
+def test_classes_are_compared_by_name_where_they_have_names(tmp_path: Path) -> None:
+    model = onnx.load_from_string(network())
+    helper.set_model_props(model, {"classes": json.dumps([str(digit) for digit in reversed(range(10))])})
+    assert read_signature(model.SerializeToString()).names == tuple("9876543210")
+    file = tmp_path / "reversed.onnx"
+    file.write_bytes(model.SerializeToString())
+    assert "its classes are 9, 8, 7" in refused("cascade", file, file, "--dataset", "digits")
