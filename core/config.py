@@ -130,13 +130,15 @@ class RunConfig(BaseModel):
 
     def command(self) -> str:
         """Return the command that trains it, with every option that differs from its default."""
-        words = [f"python -m core train {self.architecture.name} --dataset {self.dataset.name} --method {self.method.name}"]
+        words = [f"python -m core {self.architecture.command} --dataset {self.dataset.name}"]
+        words += [f"--method {self.method.name}"] if self.architecture.by_form else []
         words += [] if self.lam is None else [f"--lam {self.lam!r}"]
         words += [f"--epochs {self.training.epochs}", f"--seed {self.training.seed}"]
+        fixed = () if self.architecture.by_form else ("architecture", "method")  # the command sets their options
         for part in ("architecture", "dataset", "method", "training"):
             chosen = getattr(self, part)
             for option, value in chosen.model_dump(mode="json", exclude_defaults=True).items():
-                if option not in ("name", "epochs", "seed"):
+                if part not in fixed and option not in ("name", "epochs", "seed", *["init_from"] * bool(fixed)):
                     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
                     words.append(f"--set {shlex.quote(f'{part}.{option}={text}')}")
         return " ".join(words)

@@ -31,6 +31,16 @@ class Architecture(Component):
         """The nodes that are never trained; they see the image alone, so their answers to each image are computed once."""
         return ()
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Where the weights of frozen nodes come from, by node."""
+        return {}
+
+    @property
+    def command(self) -> str:
+        """The command of `python -m core` that trains it, with its arguments."""
+        return f"train {self.name}"
+
     def fit(self, graph: Graph, images: Tensor, labels: Tensor) -> None:
         """Fit what gradients do not train, before training, to holdout images (N, C, H, W) of classes (N,)."""
 

@@ -6,6 +6,7 @@ are frozen, so only the controllers are trained, on images that no member was tr
 Differs from the paper: modules are whole networks that were trained alone, and controllers see only the answers so far.
 """
 
+import shlex
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -55,6 +56,7 @@ class Member(BaseModel):
     ] = Field(None, description="Its architecture, whose static network runs")
     route: tuple[str, ...] = Field((), description="Route of the static network, as control=option (empty: the most expensive route)")
     onnx: OnnxFile | None = Field(None, description="Or its ONNX file")
+    origin: str = Field("", max_length=255, description="Where its weights come from")
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Member":
@@ -137,6 +139,14 @@ class ModelCascade(Architecture):
     @property
     def frozen(self) -> tuple[str, ...]:
         return tuple(member.title for member in self.members)
+
+    @property
+    def origins(self) -> dict[str, str]:
+        return {member.title: member.origin for member in self.members if member.origin}
+
+    @property
+    def command(self) -> str:
+        return f"cascade {shlex.join(self.frozen)} --combine {self.combine}"
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         if len(self.members) < 2:

@@ -31,6 +31,7 @@ def card(header: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
     ]
     if header.seconds:
         lines.append(f"- Time to train: {header.seconds / 60:.1f} minutes{f' on {header.machine}' if header.machine else ''}")
+    lines += [f"- Weights of {name}: {origin}" for name, origin in config.architecture.origins.items()]
     if config.gated:
         graph = config.method.prepare(
             config.architecture.build(header.image, len(header.classes), every_lam=config.lam is None), config.lam

@@ -84,7 +84,7 @@ def member_of_run(title: str, header: Header, content: bytes, classes: Sequence[
     if tuple(header.classes) != tuple(classes):
         raise ConfigError(f"its classes are {', '.join(header.classes)}, but the dataset's are {', '.join(classes)}")
     route = config.method.route if isinstance(config.method, Static) else ()
-    member = Member(title=_title(title), image=header.image, architecture=config.architecture, route=route)
+    member = Member(title=_title(title), image=header.image, architecture=config.architecture, route=route, origin=header.machine or "")
     weights = {name.removeprefix("graph."): tensor for name, tensor in load(content).items() if name.startswith("graph.parts.")}
     return _checked(member, weights, len(classes), config)
 
