@@ -26,6 +26,9 @@ FEW = {  # settings under which a dataset is small
 }
 NOT_RUN = {  # part of a command: why it is not run
     "resnet18.pth": "reads published weights",
+    "cascade mobilenet_v2.pth": "reads published weights",
+    "cascade small.onnx": "reads ONNX classifiers",
+    "cascade mobile-7m-cifar10": "reads CIFAR-10, and members trained on it",
     "evaluate reference/lc-": "reads CIFAR-10",
     "bench reference/lc-": "reads CIFAR-10",
     "bench reference/resnet38-": "reads CIFAR-10",
