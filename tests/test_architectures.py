@@ -123,7 +123,19 @@ def test_the_static_network_is_the_dearest_path_alone(name: str) -> None:
     assert sum(static.macs.values()) == cost(graph, execution).static
 
 
-@everywhere
+TRAINED = [name for name in NAMES if not component("architectures", name)(name=name).frozen]
+
+
+def test_frozen_nodes_have_no_parameters_to_train() -> None:
+    for name in set(NAMES) - set(TRAINED):
+        graph = built(name, (1, 8, 8))
+        for node in choose("architectures", name).frozen:
+            parameters = list(graph.parts[node].parameters())
+            assert parameters
+            assert not any(parameter.requires_grad for parameter in parameters)
+
+
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_training_goes_through_whatever_rows_the_gates_let_pass(name: str, rows: int) -> None:
     torch.manual_seed(0)

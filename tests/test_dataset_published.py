@@ -100,7 +100,7 @@ def cifar10_mirror(root: Path, monkeypatch: pytest.MonkeyPatch, lacks: str = "")
             if name != lacks:
                 archive.addfile(entry, io.BytesIO(data))
     monkeypatch.setattr(cifar10_module, "URL", file.as_uri())
-    monkeypatch.setattr(cifar10_module, "CHECKSUMS", hashlib.md5(file.read_bytes()).hexdigest())
+    monkeypatch.setattr(cifar10_module, "CHECKSUM", hashlib.md5(file.read_bytes()).hexdigest())
 
 
 def provide(how: str, kind: type[Mnist] | type[Cifar10], root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:

@@ -10,7 +10,8 @@ from safetensors.torch import save
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from core.architectures.lc_resnet import DEVIATION, EXPANSION, IMAGENET, MEAN, LCResNet
+from core.architectures.imagenet import DEVIATION, MEAN
+from core.architectures.lc_resnet import EXPANSION, IMAGENET, LCResNet
 from core.graph.checkpoint import CheckpointError, initialise_from
 from core.graph.cost import cost
 from core.graph.execution import execute

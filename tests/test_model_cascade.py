@@ -218,6 +218,7 @@ def test_runs_become_a_cascade_by_one_command(scratch_database: str, tmp_path: P
     done = call("cascade", "broad", "narrow", "--dataset", "digits", "--name", "both", "--epochs", "2")
     assert done.returncode == 0, done.stderr
     assert "half of the validation images" in done.stderr
+    assert "nonsense" in refused("cascade", "broad", "narrow", "--dataset", "digits", "--set", "method.nonsense=1")
     run = told("describe", "both")
     assert isinstance(run, dict)
     names = [node["name"] for node in run["nodes"]]
@@ -245,6 +246,10 @@ def test_what_cannot_be_a_member_is_refused_in_one_line(words: list[str], says: 
     text = tmp_path / "text.safetensors"
     text.write_text("not a file of weights")
     assert says in refused("cascade", *(word.format(text=text) for word in words))
+
+
+def test_train_names_the_command_that_makes_cascades() -> None:
+    assert "python -m core cascade" in refused("train", "model_cascade", "--dataset", "digits")
 
 
 def test_members_of_a_configuration_survive_json() -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from core import bibliography
 from core.architectures import Architecture
+from core.architectures.plain import Plain
 from core.graph.builder import Builder
 from core.graph.execution import execute
 from core.graph.graph import Graph
@@ -29,6 +30,7 @@ from core.modules.onnx_network import OnnxNetwork, Output
 from core.registry import ConfigError, choose
 
 Side = Annotated[int, Field(ge=1, le=4096)]
+UNTRAINED = {"small": (8,), "large": (32, 32, 64)}  # filters of the members without any: they show the shape of a cascade
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -116,7 +118,10 @@ class ModelCascade(Architecture):
     by_form = False
     name: Literal["model_cascade"] = "model_cascade"
     members: tuple[Member, ...] = Field(
-        (), max_length=16, title="Members", description="Networks from cheap to dear; `python -m core cascade` fills them in from files"
+        (),
+        max_length=16,
+        title="Members",
+        description="Networks from cheap to expensive, set by `python -m core cascade` (empty: two small ones, untrained)",
     )
     combine: Literal["last", "mean"] = Field(
         "last",
@@ -138,7 +143,7 @@ class ModelCascade(Architecture):
 
     @property
     def frozen(self) -> tuple[str, ...]:
-        return tuple(member.title for member in self.members)
+        return tuple(member.title for member in self.members) or tuple(UNTRAINED)
 
     @property
     def origins(self) -> dict[str, str]:
@@ -149,18 +154,21 @@ class ModelCascade(Architecture):
         return f"cascade {shlex.join(self.frozen)} --combine {self.combine}"
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
-        if len(self.members) < 2:
+        members = self.members or tuple(
+            Member(title=title, image=image, architecture=Plain(widths=widths)) for title, widths in UNTRAINED.items()
+        )
+        if len(members) < 2:
             raise ConfigError("a model cascade needs at least two members: build one with `python -m core cascade FILE FILE --dataset D`")
         g = Builder(image, every_lam=every_lam)
         go_on: tuple[Gate, ...] = ()
         answers: list[str] = []
-        for number, member in enumerate(self.members, start=1):
+        for number, member in enumerate(members, start=1):
             answers.append(g.add(member.title, member.build(classes), g.input, when=go_on))
             if self.combine == "mean":
                 g.output(f"y{number}", WeightedMean(number), *answers)
             else:
                 g.output(f"y{number}", nn.Identity(), answers[-1])
-            if number < len(self.members):
+            if number < len(members):
                 part = AnswerController(number, classes, 2, hidden=self.hidden, every_lam=every_lam)
                 go_on = g.control(f"Q{number}", *answers, options=("stop", "go on"), part=part)[1:]
         return g.build()

@@ -8,8 +8,7 @@ import typer
 from core.cli.options import AsJson, Database, DatasetName, Epochs, Settings, opened
 from core.cli.output import console
 from core.cli.settings import settings
-from core.cli.train import train_run
-from core.errors import UserError
+from core.cli.train import train_new
 from core.store import StoreError
 
 
@@ -64,12 +63,14 @@ def cascade(
         assert latest is not None  # weights_of has read them
         given.append(member_of_run(run.name, header_of(store, run, tensors), latest[1], images.outline()[1]))
     training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | chosen["training"]
-    config, sentence = compose(given, images, store.weights.folder, combine=combine, lam=lam, training=training)
+    config, sentence = compose(
+        given,
+        images,
+        store.weights.folder,
+        lam=lam,
+        architecture={"combine": combine} | chosen["architecture"],
+        method=chosen["method"],
+        training=training,
+    )
     console(errors=True).print(sentence)
-    run = store.runs.create(config.record(), name=name)
-    try:
-        train_run(store, run, as_json=as_json)
-    except UserError:
-        if store.checkpoints.latest(run.id) is None:  # nothing was trained: the name is free again for the corrected command
-            store.runs.purge(run.id)
-        raise
+    train_new(store, config, name, as_json=as_json)

@@ -8,6 +8,8 @@ from rich.table import Table
 from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, Settings, opened
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
+from core.config import RunConfig
+from core.registry import ConfigError
 from core.store import Run, Store
 
 
@@ -31,12 +33,18 @@ def train(
     --method NAME beside --help, only what goes with them is listed.
     """
     config = configuration(architecture, dataset, method, lam, epochs, seed, sets)
-    store = opened(db)
+    if not config.architecture.by_form:
+        raise ConfigError(f"{architecture} is trained by a command of its own: python -m core {config.architecture.command.split()[0]}")
+    train_new(opened(db), config, name, as_json=as_json)
+
+
+def train_new(store: Store, config: RunConfig, name: str | None, *, as_json: bool) -> None:
+    """Create a run and train it. If nothing was trained, remove it, so that its name is free for the corrected command."""
     run = store.runs.create(config.record(), name=name)
     try:
         train_run(store, run, as_json=as_json)
     except Exception:
-        if store.checkpoints.latest(run.id) is None:  # nothing was trained: the name is free again for the corrected command
+        if store.checkpoints.latest(run.id) is None:
             store.runs.purge(run.id)
         raise
 

@@ -22,11 +22,19 @@ class Unseen:
 
 
 def compose(
-    given: Sequence[Given], dataset: Dataset, folder: Path, *, combine: str, lam: float | None, training: dict[str, Any]
+    given: Sequence[Given],
+    dataset: Dataset,
+    folder: Path,
+    *,
+    lam: float | None,
+    architecture: dict[str, Any],
+    method: dict[str, Any],
+    training: dict[str, Any],
 ) -> tuple[RunConfig, str]:
     """Return the configuration of a cascade of members, and a sentence on which images teach its controllers.
 
-    The members' weights are written to a file in `folder`, where the training finds them. Raises ConfigError.
+    `architecture`, `method` and `training` are further options of each. The members' weights are written to a file in `folder`, where the
+    training finds them. Raises ConfigError.
     """
     if len(given) < 2:
         raise ConfigError("a cascade needs at least two members: name two or more runs or files, from cheap to expensive")
@@ -35,9 +43,9 @@ def compose(
     packed = pack_members(ordered)
     file = folder / f"members-{hashlib.sha256(packed).hexdigest()[:16]}.safetensors"
     config = run_config(
-        architecture={"name": "model_cascade", "members": [one.member for one in ordered], "combine": combine, **unseen.options},
+        architecture=unseen.options | architecture | {"name": "model_cascade", "members": [one.member for one in ordered]},
         dataset=dataset,
-        method="d2nn",
+        method=method | {"name": "d2nn"},
         lam=lam,
         training=training | {"init_from": str(file)},
     )
