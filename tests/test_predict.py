@@ -33,7 +33,10 @@ def fresh(architecture: object = "cascade", lam: float | None = None, method: ob
     return Model("fresh", config, graph, (1, 25, 25), ("background", "face"))
 
 
-@pytest.mark.parametrize("architecture", ["cascade", "high_low", {"name": "high_low", "controller_sees": "features", "stem": 8}])
+@pytest.mark.parametrize(
+    "architecture",
+    [pytest.param("cascade", marks=pytest.mark.long), "high_low", {"name": "high_low", "controller_sees": "features", "stem": 8}],
+)
 def test_thresholds_agree_with_brute_force(architecture: object) -> None:
     model = fresh(architecture)
     lams = torch.linspace(0, 1, 1001).tolist()

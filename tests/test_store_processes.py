@@ -124,6 +124,7 @@ DEATHS = {
 }
 
 
+@pytest.mark.long
 def test_a_crash_while_saving_leaves_usable_weights(tmp_path: Path) -> None:
     code = """
 import os, pathlib

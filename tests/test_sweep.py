@@ -35,6 +35,7 @@ def test_every_path_is_planned_as_a_static_network_of_its_own(scratch_database: 
     assert [run.name for run in runs] == ["all/static stop/0", "all/static go on/0"]
 
 
+@pytest.mark.long
 def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: str) -> None:
     sizes = ["--set", "architecture.trunk=[2,2]", "--set", "architecture.head=[2,2]"]
     words = ["sweep", "cascade", "--name", "still", "--dataset", "faces", "--method", "static", "--statics", "--epochs", "1", *sizes]
@@ -48,6 +49,7 @@ def test_a_sweep_of_static_paths_alone_has_each_of_them_once(scratch_database: s
     assert {row[5] for row in rows} == {"–"}  # their share of themselves would tell nothing
 
 
+@pytest.mark.long
 def test_a_sweep_whose_runs_fail_says_so(scratch_database: str, tmp_path: Path) -> None:
     """Scripts that go on with its runs hear of it, and so does who asks for its figures."""
     missing = tmp_path / "nowhere.safetensors"

@@ -265,6 +265,7 @@ def test_a_worker_is_a_command(scratch_database: str) -> None:
     assert len({store.checkpoints.read(run.id)[0].sha256 for run in runs}) == 1
 
 
+@pytest.mark.long
 def test_a_worker_killed_while_it_finishes_is_resumed_to_the_same_end(scratch_database: str) -> None:
     store = Store(scratch_database)
     record = small(training={"epochs": 2}).record()
@@ -285,6 +286,7 @@ def test_a_worker_killed_while_it_finishes_is_resumed_to_the_same_end(scratch_da
         assert store.checkpoints.read(run.id)[0].sha256 == store.checkpoints.read(runs[2].id)[0].sha256
 
 
+@pytest.mark.long
 def test_the_seconds_of_a_run_are_those_of_all_its_processes(scratch_database: str) -> None:
     store = Store(scratch_database)
     run = store.runs.create(small(dataset="digits", training={"epochs": 3}).record())

@@ -59,6 +59,7 @@ def test_nonsense_in_an_address_does_no_harm(page: Page, server: str, query: str
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_the_inspector_and_the_slider_agree_on_lam(page: Page, server: str) -> None:
     page.goto(f"{server}/?run=digits&lam=0.30")
     page.locator('.gate-graph [data-node="Q1"]').click()
@@ -79,6 +80,7 @@ def test_the_inspector_and_the_slider_agree_on_lam(page: Page, server: str) -> N
     expect(page.get_by_text("at λ = 1.00")).to_have_count(2)  # as above: at first in what the page knows alone
 
 
+@pytest.mark.long
 def test_the_route_of_another_lam_is_forced(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 0.0)
@@ -150,6 +152,7 @@ def test_an_image_is_distorted_and_restored(page: Page, server: str) -> None:
     expect(shown).to_have_attribute("src", before or "")
 
 
+@pytest.mark.long
 def test_the_address_is_that_of_the_run_that_is_chosen(page: Page, server: str) -> None:
     page.goto(f"{server}/?run=digits&noise=0.4&lam=0.20")
     expect(page.locator(".gate-graph output")).to_have_text("λ = 0.20")
@@ -187,6 +190,7 @@ def test_the_marked_sample_is_the_one_that_is_seen(page: Page, server: str, tmp_
     expect(marked).to_have_count(1)
 
 
+@pytest.mark.long
 def test_a_digit_is_drawn(page: Page, server: str) -> None:
     open_explore(page, server)
     page.get_by_text("Draw", exact=True).click()
@@ -205,6 +209,7 @@ def test_a_digit_is_drawn(page: Page, server: str) -> None:
     expect(page.get_by_text("Your picture", exact=True)).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_picture_is_taken_with_the_camera(browser: Browser, server: str) -> None:
     """With the browser's own stand-in for a camera, a moving pattern."""
     pretended = [*ARGUMENTS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
@@ -272,6 +277,7 @@ def test_a_view_is_pinned_and_unpinned(page: Page, server: str) -> None:
     expect(page.locator(".gate-graph")).to_have_count(1)
 
 
+@pytest.mark.long
 def test_the_factor_of_a_gate_is_written_in_its_node(page: Page, server: str) -> None:
     page.goto(f"{server}/?run={SCALING}&lam=0.20")
     expect(page.locator(".gate-graph .legend").get_by_text("Factor by which the gate scales the output")).to_be_visible()
@@ -293,6 +299,7 @@ def test_the_factor_of_a_gate_is_written_in_its_node(page: Page, server: str) ->
     expect(page.locator(".gate-graph .legend").get_by_text("scales the output")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_scores_of_independent_gates_have_two_digits(page: Page, server: str) -> None:
     """More are shown only where they distinguish the highest score from the next."""
     page.goto(f"{server}/?run=reference/lc-wide-cifar10&lam=0.50")
@@ -325,6 +332,7 @@ def test_a_link_reopens_the_view(page: Page, server: str) -> None:
     expect(page.get_by_text("Force this controller’s choice")).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_choice_of_a_controller_is_forced(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 1.0)
@@ -339,6 +347,7 @@ def test_the_choice_of_a_controller_is_forced(page: Page, server: str) -> None:
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_picture_of_ones_own_has_no_link(page: Page, server: str, tmp_path: Path) -> None:
     open_explore(page, server)
     page.get_by_text("Draw", exact=True).click()
@@ -353,6 +362,7 @@ def test_a_picture_of_ones_own_has_no_link(page: Page, server: str, tmp_path: Pa
     expect(page.get_by_text("stays private")).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_graph_is_saved_as_svg_and_png(page: Page, server: str) -> None:
     open_explore(page, server)
     with page.expect_download() as saved:
@@ -395,6 +405,7 @@ def test_the_trace_and_a_page_without_a_server(page: Page, server: str, browser:
     assert complaints == []
 
 
+@pytest.mark.long
 def test_lambda_plays_to_its_end_and_can_be_stopped(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 0.9)
@@ -409,6 +420,7 @@ def test_lambda_plays_to_its_end_and_can_be_stopped(page: Page, server: str) -> 
     assert page.locator(".gate-graph output").inner_text() == stopped
 
 
+@pytest.mark.long
 def test_an_execution_is_played_in_its_order(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 1.0)
@@ -420,6 +432,7 @@ def test_an_execution_is_played_in_its_order(page: Page, server: str) -> None:
     assert lit(page) == whole
 
 
+@pytest.mark.long
 def test_a_group_of_blocks_opens_and_folds_again(page: Page, server: str) -> None:
     page.goto(f"{server}/?run=long")
     settled(page)
@@ -431,6 +444,7 @@ def test_a_group_of_blocks_opens_and_folds_again(page: Page, server: str) -> Non
     expect(folded).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_node_is_found_and_the_graph_grows_and_fits(page: Page, server: str) -> None:
     open_cascade(page, server)
     page.get_by_label("Find a node").fill("answer")
