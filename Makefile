@@ -22,10 +22,16 @@ test-portable: .venv/test
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(TRAINING)
 
 # Formatting, style and types.
-lint: .venv/test
+lint: .venv/test tests/javascript/node_modules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	tests/javascript/node_modules/.bin/eslint --config tests/javascript/eslint.config.js app/components tests/javascript
+
+tests/javascript/node_modules: tests/javascript/package-lock.json
+	command -v npm >/dev/null || sh tests/install.sh npm
+	npm ci --prefix tests/javascript --no-audit --no-fund --silent
+	touch $@
 
 check: lint test
 

@@ -14,6 +14,7 @@ from app.graph_view.folding import MAX_UNFOLDED_NODES, fold
 from app.graph_view.layout import PlacedEdge, Ring
 from app.graph_view.payload import ComparedInterval, Comparison, Drawing, DrawnNode, Interval, StaticCost, View
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
+from app.javascript import joined
 from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import forced_policy, sweep_lam
@@ -100,7 +101,7 @@ def test_a_note_says_where_some_times_are_those_of_the_nearest_lam() -> None:
 
 
 def test_the_script_of_the_component_reads_every_name_of_the_model_and_no_other() -> None:
-    script = (Path(standalone.__file__).parents[1] / "components" / "gate_graph.js").read_text(encoding="utf-8")
+    script = joined(Path(standalone.__file__).parents[1] / "components" / "graph" / "page.mjs")
     names = {name for model in MODEL for name in model.__annotations__}
     picked = {name.partition(":")[0].strip() for part in re.findall(r"const \{([^}]*)\} = ", script) for name in part.split(",")}
     read = set(re.findall(r"\.([a-z_]+)\b", script)) | picked

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.graph_view.payload import View
+from app.javascript import joined
 from core.scale import SLIDER_STEPS
 
 HERE = Path(__file__).parent
@@ -15,7 +16,7 @@ _component = st.components.v2.component(
     "gatescope_gate_graph",
     html='<div class="gate-graph"></div>',
     css=(HERE / "gate_graph.css").read_text(encoding="utf-8"),
-    js=(HERE / "gate_graph.js").read_text(encoding="utf-8"),
+    js=joined(HERE / "graph" / "page.mjs"),
 )
 
 

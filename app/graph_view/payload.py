@@ -1,6 +1,6 @@
 """The plain data that the browser is sent about one image: the drawing of the graph and what happens at every λ.
 
-`gate_graph.js` reads exactly these names. Loads without torch and without streamlit.
+The modules in `app/components/graph` read exactly these names. Loads without torch and without streamlit.
 """
 
 from typing import Literal, TypedDict

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from app.graph_view.payload import View
+from app.javascript import joined
 
 COMPONENTS = Path(__file__).parents[1] / "components"
 PAGE = """<!doctype html>
@@ -39,7 +40,7 @@ component({ data: %(data)s, parentElement: document.querySelector("main"), setSt
 
 def standalone(run: str, description: str, view: View, image_url: str) -> str:
     """Return the page of a view, with a description of its image."""
-    script = (COMPONENTS / "gate_graph.js").read_text(encoding="utf-8").replace("export default function", "const component = function")
+    script = joined(COMPONENTS / "graph" / "page.mjs").replace("export default function", "const component = function")
     saved: View = {**view, "link": None, "live": False}
     parts = {
         "title": html.escape(f"{run} · Gatescope"),

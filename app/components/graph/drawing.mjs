@@ -1,0 +1,125 @@
+// Draws a placed graph as SVG.
+
+import { shape } from "./dom.mjs";
+import { showDetails } from "./inspector.mjs";
+import { sendSelection } from "./lam.mjs";
+import { light } from "./lighting.mjs";
+
+const LISTED = 3; // options listed below a controller
+
+export function draw(page) {
+  const { layout } = page.data;
+  const svg = shape("svg", { role: "group", "aria-label": "Graph of the network’s modules" });
+  page.edges = layout.edges.map((edge) => drawEdge(edge));
+  const drawn = layout.nodes.map((node) => ({ node, group: node.continuation ? drawContinuation(node) : drawNode(page, node) }));
+  page.nodes = new Map(drawn.filter(({ node }) => !node.continuation).map((one) => [one.node.name, one]));
+  page.continuations = drawn.filter(({ node }) => node.continuation);
+  page.choices = [];
+  svg.append(...page.edges.map((one) => one.group), ...drawn.map((one) => one.group), ...drawChoices(page, layout));
+  page.canvas.replaceChildren(svg);
+}
+
+function drawEdge(edge) {
+  const group = shape("g", { class: `edge ${edge.kind}` });
+  group.append(shape("path", { d: edge.path }), shape("polygon", { points: edge.arrow }));
+  if (edge.ring) {
+    const ring = shape("circle", { cx: edge.ring.x, cy: edge.ring.y, r: edge.ring.r });
+    ring.append(shape("title", {}, `If ${edge.source} is skipped, ${edge.default} is used instead.`));
+    group.append(ring);
+  }
+  return { edge, group };
+}
+
+function outline(node, margin) {
+  const [w, h] = [node.w / 2 + margin, node.h / 2 + margin];
+  if (node.kind === "control") {
+    const [dx, dy] = [w + margin * 0.6, h + margin * 0.6];
+    return shape("polygon", { points: `${node.x},${node.y - dy} ${node.x + dx},${node.y} ${node.x},${node.y + dy} ${node.x - dx},${node.y}` });
+  }
+  if (node.kind === "input" || node.kind === "output") return shape("ellipse", { cx: node.x, cy: node.y, rx: w, ry: h });
+  return shape("rect", { x: node.x - w, y: node.y - h, width: 2 * w, height: 2 * h, rx: 8 + margin });
+}
+
+// The second drawing of a node, at the top of the next column.
+function drawContinuation(node) {
+  const group = shape("g", { class: `node ${node.kind} continuation`, "aria-hidden": "true" });
+  const body = outline(node, 0);
+  body.classList.add("shape");
+  group.append(body, shape("text", { x: node.x, y: node.y + 4 }, `${node.text} …`));
+  return group;
+}
+
+function drawNode(page, node) {
+  const fixed = node.members.length > 0 && !page.data.live; // only the server can expand it
+  const group = shape("g", { class: `node ${node.kind}`, "data-node": node.name, ...(fixed ? { role: "img" } : { tabindex: 0, role: "button" }) });
+  const [body, halo] = [outline(node, 0), outline(node, 4)];
+  body.classList.add("shape");
+  halo.classList.add("halo");
+  const costly = node.kind === "regular";
+  const up = node.strip_cells ? 8 : 0;
+  if (node.members.length) group.append(...[8, 4].map((behind) => {
+    const sheet = outline({ ...node, x: node.x + behind, y: node.y + behind }, 0);
+    sheet.classList.add("sheet");
+    return sheet;
+  }));
+  group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 - up : 4) - (node.scales ? 3 : 0) }, node.text));
+  if (node.scales) group.append(shape("text", { class: "scale", x: node.x, y: node.y + 6 - up }));
+  for (let cell = 0; cell < node.strip_cells; cell += 1) {
+    const width = (node.w - 18) / node.strip_cells;
+    const at = { x: node.x - node.w / 2 + 9 + cell * width, y: node.y + 13, width: width * 0.86, height: 9 };
+    group.append(shape("rect", { ...at, class: "cell" }));
+  }
+  if (costly) {
+    const bar = { x: node.x - node.w / 2 + 9, y: node.y + (node.scales ? 10 : 9) - up, height: 5, rx: 2.5 };
+    const full = node.w - 18;
+    group.append(shape("rect", { ...bar, width: full, class: "room" }));
+    if (node.macs > 0) group.append(shape("rect", { ...bar, width: Math.min(Math.max(full * node.cost_share, 2), full), class: "cost" }));
+  }
+  const click = page.data.live ? "; click to expand them" : "";
+  const members = node.members.length ? `, ${node.members.length} nodes${click}` : "";
+  group.append(shape("title", {}, `${node.name}: ${node.cost} multiply-adds${members}`));
+  const flag = shape("g", { class: "flag", transform: `translate(${node.x + node.w / 2 - 4},${node.y - node.h / 2})` });
+  flag.append(shape("rect", { x: -20, y: -8, width: 40, height: 16, rx: 8 }), shape("text", { y: 4 }));
+  group.append(flag);
+  const select = () => {
+    if (fixed) return;
+    if (node.members.length) {
+      page.send("expanded", [...page.data.expanded, node.members[0]]);
+      return;
+    }
+    page.selected = page.selected === node.name ? null : node.name;
+    showDetails(page);
+    light(page);
+    sendSelection(page);
+  };
+  group.addEventListener("click", select);
+  group.addEventListener("keydown", (event) => {
+    const direction = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (direction) {
+      const names = [...page.nodes.keys()];
+      page.nodes.get(names[(names.indexOf(node.name) + direction + names.length) % names.length]).group.focus();
+      event.preventDefault();
+    }
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    select();
+  });
+  return group;
+}
+
+// The options of each controller with their scores: on the control edge, or below the node where there is no room or no edge.
+function drawChoices(page, layout) {
+  const texts = [];
+  const add = (control, options, label, x, y) => {
+    const text = shape("text", { class: "small choice", x, y });
+    page.choices.push({ control: control.name, columns: options.map((option) => control.options.indexOf(option)), options, label, text });
+    texts.push(text);
+  };
+  for (const control of layout.nodes.filter((node) => node.kind === "control" && !node.continuation)) {
+    const edges = layout.edges.filter((edge) => edge.source === control.name && edge.label_at);
+    for (const edge of edges) add(control, edge.options, edge.label, edge.label_at[0], edge.label_at[1] + 4);
+    const others = control.options.filter((option) => !edges.some((edge) => edge.options.includes(option)));
+    others.slice(0, LISTED).forEach((option, line) => add(control, [option], option, control.x, control.y + control.h / 2 + 17 + 13 * line));
+  }
+  return texts;
+}
