@@ -9,10 +9,10 @@ import torch
 from test_predict import IMAGES, fresh
 
 from app.graph_view import standalone
+from app.graph_view.drawing import Drawing, DrawnEdge, DrawnNode
 from app.graph_view.facts import NodeFacts
-from app.graph_view.folding import MAX_UNFOLDED_NODES, fold
-from app.graph_view.layout import PlacedEdge, Ring
-from app.graph_view.payload import ComparedInterval, Comparison, Drawing, DrawnNode, Interval, StaticCost, View
+from app.graph_view.folding import MAX_UNFOLDED_NODES, costs, fold
+from app.graph_view.payload import ComparedInterval, Comparison, Interval, StaticCost, View
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
 from app.javascript import joined
 from core.datasets import normalised
@@ -23,8 +23,7 @@ from core.graph.execution import execute
 from core.scale import SLIDER_STEPS, lam_at
 
 SHAPE = {"name": "lc_resnet", "depth": 8, "width": 4}
-LAYOUT = {"width": 1.0, "height": 1.0, "style": "TB", "nodes": [], "edges": []}
-MODEL = (Comparison, ComparedInterval, DrawnNode, Drawing, Interval, NodeFacts, PlacedEdge, Ring, StaticCost, View)
+MODEL = (Comparison, ComparedInterval, DrawnEdge, DrawnNode, Drawing, Interval, NodeFacts, StaticCost, View)
 BLOCKS = ("block 1-1", "block 2-1", "block 3-1")
 
 
@@ -41,9 +40,8 @@ def varied(**options: object) -> Model:
 def viewed(model: Model, image: torch.Tensor, forced: Mapping[str, bool] | None = None, times: list[float] | None = None) -> View:
     nodes, sweep = model.graph.nodes, sweep_lam(model, image, forced)
     shown = fold(nodes)
-    layout = LAYOUT | {"nodes": [{"name": node.name, "macs": 0} for node in shown]}
     seconds = times or [1e-3] * len(sweep.traces)
-    return view_of(nodes, shown, layout, sweep, Times(seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {})
+    return view_of(nodes, shown, costs(shown, model.graph.macs), sweep, Times(seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {})
 
 
 def scales_at(view: View, step: int) -> dict[str, str]:
@@ -59,7 +57,7 @@ def test_a_module_shows_the_scale_of_its_own_gate_where_it_ran(channels: bool, f
     told = set()
     for image in IMAGES[:4]:
         view = viewed(model, image, forced)
-        assert {node["name"] for node in view["layout"]["nodes"] if node["scales"]} == set(BLOCKS)
+        assert {node["name"] for node in view["drawing"]["nodes"] if node["scales"]} == set(BLOCKS)
         for step in range(0, SLIDER_STEPS, 10):
             execution = execute(model.graph, normalised(image[None]), forced_policy(model.graph, forced), lam=lam_at(step))
             scales = {name: float(execution.gate(model.graph.by_name[name])) * bool(execution.ran[name]) for name in BLOCKS}
@@ -74,7 +72,7 @@ def test_a_module_shows_the_scale_of_its_own_gate_where_it_ran(channels: bool, f
 @pytest.mark.parametrize("model", [varied(layers=False), fresh()], ids=["channels alone", "d2nn"])
 def test_modules_whose_own_gates_do_not_scale_have_none(model: Model) -> None:
     view = viewed(model, IMAGES[0])
-    assert not any(node["scales"] for node in view["layout"]["nodes"])
+    assert not any(node["scales"] for node in view["drawing"]["nodes"])
     assert not any(one["scales"] for one in view["intervals"])
 
 
@@ -82,7 +80,7 @@ def test_a_folded_node_has_no_scale() -> None:
     model = fresh(SHAPE | {"depth": 32}, method="lcnet")
     view = viewed(model, IMAGES[0])
     assert len(model.graph.nodes) > MAX_UNFOLDED_NODES
-    assert not any(node["scales"] for node in view["layout"]["nodes"] if "…" in node["name"])
+    assert not any(node["scales"] for node in view["drawing"]["nodes"] if "…" in node["name"])
 
 
 def test_a_pinned_view_keeps_the_scales_of_its_step() -> None:
@@ -116,7 +114,7 @@ def test_forced_modules_are_marked_and_compared_with_the_automatic_route() -> No
     forced, automatic = sweep_lam(model, image, {"block 3-1": True}), sweep_lam(model, image)
     times = Times([1e-3] * len(forced.traces), 1e-3)
     options = ViewOptions(forced={"block 3-1": True}, compared_with=automatic)
-    view = view_of(nodes, shown, LAYOUT, forced, times, model.lam, True, {}, options)
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), forced, times, model.lam, True, {}, options)
     assert view["forced"] == {"block 3-1": "on"}
     assert all("block 3-1" in interval["executed"] for interval in view["intervals"])
     assert view["comparison"] is not None

@@ -17,7 +17,7 @@ from core.graph.notation import SHADED, SHAPES
 
 Style = Literal["rows", "TB", "LR"]
 
-LETTER = 7.2  # upper bound of a letter's width in a node's name, in pixels
+LETTER = 6.9  # upper bound of a letter's width in a node's name, in pixels
 MAX_NAMED_OPTIONS = 4  # a control edge with more options gives their number instead of their names
 CHANNEL = "channel "  # prefix of options that gate a channel inside a module
 LONGEST = 20  # letters of a name on a node
@@ -34,11 +34,11 @@ def size(node: Node) -> tuple[float, float]:
     text = len(shown(node.name)) * LETTER
     match node.kind:
         case "input" | "output":
-            return max(34.0, text + 22), 34.0
+            return max(32.0, text + 20), 30.0
         case "control":
-            return max(58.0, text * 1.5 + 30), 56.0
+            return max(54.0, text * 1.4 + 26), 46.0
         case _:
-            return max(78.0, text + 20), 58.0 if node.channels or isinstance(node, Folded) else 46.0
+            return max(72.0, text + 18), 52.0 if node.channels or isinstance(node, Folded) else 40.0
 
 
 def opening(node: Node, nodes: Mapping[str, Node]) -> dict[str, list[str]]:
@@ -61,8 +61,8 @@ def source(nodes: Sequence[Node], style: Style = "rows", *, labelled: bool = Tru
     dot.attr(
         "graph",
         rankdir="LR" if style == "LR" else "TB",
-        nodesep="0.28",
-        ranksep="0.72" if style == "rows" else "0.5",
+        nodesep="0.26",
+        ranksep="0.44" if style == "rows" else "0.34",
         bgcolor="transparent",
     )
     dot.attr("node", fixedsize="true", fontname="Helvetica", fontsize="12")

@@ -5,26 +5,10 @@ The modules in `app/components/graph` read exactly these names. Loads without to
 
 from typing import Literal, TypedDict
 
+from app.graph_view.drawing import Drawing
 from app.graph_view.facts import NodeFacts
-from app.graph_view.layout import PlacedEdge, PlacedNode
 
 ForcedState = Literal["on", "off", "some"]
-
-
-class DrawnNode(PlacedNode):
-    """A placed node with its cost in words; `scales` if its own gate scales what it outputs."""
-
-    cost: str
-    scales: bool
-
-
-class Drawing(TypedDict):
-    """A layout whose nodes have their costs in words."""
-
-    width: float
-    height: float
-    nodes: list[DrawnNode]
-    edges: list[PlacedEdge]
 
 
 class Interval(TypedDict):
@@ -94,7 +78,7 @@ class View(TypedDict):
     scores        each controller's scores at every step, none where it did not run
     """
 
-    layout: Drawing
+    drawing: Drawing
     live: bool
     pinned: bool
     side_by_side: bool

@@ -7,7 +7,9 @@ from pathlib import Path
 from app.graph_view.payload import View
 from app.javascript import joined
 
-COMPONENTS = Path(__file__).parents[1] / "components"
+APP = Path(__file__).parents[1]
+COMPONENTS = APP / "components"
+VIZ = APP / "static" / "viz" / "viz-global.js"
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -30,6 +32,7 @@ header p { margin: 0; }
 </style>
 <header><img src="%(image)s" alt="the image as the network sees it"><p><b>%(title)s</b><br>%(description)s</p></header>
 <main><div class="gate-graph"></div></main>
+<script>%(viz)s</script>
 <script type="module">
 %(js)s
 component({ data: %(data)s, parentElement: document.querySelector("main"), setStateValue() {} });
@@ -41,12 +44,14 @@ component({ data: %(data)s, parentElement: document.querySelector("main"), setSt
 def standalone(run: str, description: str, view: View, image_url: str) -> str:
     """Return the page of a view, with a description of its image."""
     script = joined(COMPONENTS / "graph" / "page.mjs").replace("export default function", "const component = function")
+    viz = VIZ.read_text(encoding="utf-8")
     saved: View = {**view, "link": None, "live": False}
     parts = {
         "title": html.escape(f"{run} · Gatescope"),
         "description": html.escape(description),
         "image": html.escape(image_url),
         "css": (COMPONENTS / "gate_graph.css").read_text(encoding="utf-8"),
+        "viz": viz,
         "js": script.replace("</", "<\\/"),
         "data": json.dumps(saved).replace("<", "\\u003c"),
     }

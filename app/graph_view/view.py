@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from app.graph_view.drawing import drawing, strip_cells
 from app.graph_view.facts import NodeFacts
 from app.graph_view.folding import Folded
-from app.graph_view.layout import Layout, strip_cells
-from app.graph_view.payload import Comparison, Drawing, DrawnNode, ForcedState, Interval, View
+from app.graph_view.payload import Comparison, ForcedState, Interval, View
 from app.wording import Forced, clock, counted, headline, percent, scaled, time_comparison, timing_note
 from core.graph.node import Node
 from core.scale import SLIDER_STEPS, lam_at
@@ -50,7 +50,7 @@ class Times:
 def view_of(
     nodes: Sequence[Node],
     shown: Sequence[Node],
-    layout: Layout,
+    macs: Mapping[str, int],
     sweep: LamSweep,
     times: Times,
     lam: float | None,
@@ -58,7 +58,7 @@ def view_of(
     facts: Mapping[str, NodeFacts],
     options: ViewOptions | None = None,
 ) -> View:
-    """Return the view of one image. `shown` are the nodes as they are drawn, some of them folded."""
+    """Return the view of one image. `shown` are the nodes as they are drawn, some folded, and `macs` their costs."""
     options = options or ViewOptions()
     forced = {name: _state(runs) for name, runs in options.forced.items()}
     static, reference = sweep.reference.macs_static, sweep.reference
@@ -87,7 +87,7 @@ def view_of(
             }
         )
     return {
-        "layout": _drawing(layout, scaling),
+        "drawing": drawing(shown, macs, static, scaling),
         "live": True,
         "pinned": False,
         "side_by_side": options.side_by_side,
@@ -132,13 +132,6 @@ def pinned(view: View, step: int) -> View:
     }
 
 
-def _drawing(layout: Layout, scaling: Sequence[str]) -> Drawing:
-    nodes: list[DrawnNode] = []
-    for node in layout["nodes"]:
-        nodes.append({**node, "cost": counted(node["macs"]), "scales": node["name"] in scaling})
-    return {"width": layout["width"], "height": layout["height"], "nodes": nodes, "edges": layout["edges"]}
-
-
 def _gated(nodes: Sequence[Node]) -> bool:
     return any(node.kind == "control" for node in nodes)
 
@@ -162,7 +155,7 @@ def _forced(shown: Sequence[Node], forced: Mapping[str, bool]) -> dict[str, Forc
 def _comparison(shown: Sequence[Node], other: LamSweep | View) -> Comparison:
     """Return what to compare with. Nodes are compared only where a pinned view's network has the same ones."""
     if isinstance(other, dict):
-        same = {node["name"] for node in other["layout"]["nodes"]} == {node.name for node in shown}
+        same = {node["name"] for node in other["drawing"]["nodes"]} == {node.name for node in shown}
         return {
             "title": "In the pinned view",
             "starts": other["starts"],

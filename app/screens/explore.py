@@ -10,9 +10,7 @@ import streamlit as st
 from app import address, state
 from app.components.gate_graph import gate_graph, graph_state
 from app.forcing import free_conflicts, other_route, show_forced
-from app.graph_view import layout
 from app.graph_view.facts import NodeFacts, facts
-from app.graph_view.fallback import static_graph
 from app.graph_view.folding import costs, fold
 from app.graph_view.payload import View
 from app.graph_view.standalone import standalone
@@ -136,35 +134,30 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         rows = run.figures.get("val", [])
         return facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, forced, automatic)
 
-    if layout.installed():
-        before = graph_state(GRAPH)
-        shown = fold(graph.nodes, before.expanded)
-        options = ViewOptions(
-            start_lam=address.start_lam(),
-            expanded=before.expanded,
-            link=urlencode(query) if query else None,
-            compared_with=kept.view if kept else automatic if forced else None,
-            selected=before.selected if GRAPH in st.session_state else address.selected_node(graph.nodes),
-            forced=dict(forced),
-            side_by_side=kept is not None,
-            true_label=chosen.label,
-        )
-        placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        names = {node.name for node in shown}
-        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.tradeoff.every_lam, known(names), options)
-        with _beside_pinned(kept):
-            now = gate_graph(view, key=GRAPH)
-        if now.pin is not None:
-            st.session_state[PINNED] = Pinned(f"{run.name} · {chosen.description}", data_url(image), pinned(view, now.pin))
-            st.rerun(scope="fragment")
-        selected, step = now.selected, now.step
-        panel = st.container()
-        with st.container(horizontal=True):
-            other_route(run, graph.nodes, automatic)
-            _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
-    else:
-        selected, step = static_graph(graph.nodes, sweep, times, graph.tradeoff.every_lam, known({node.name for node in graph.nodes}))
-        panel = st.container()
+    before = graph_state(GRAPH)
+    shown = fold(graph.nodes, before.expanded)
+    options = ViewOptions(
+        start_lam=address.start_lam(),
+        expanded=before.expanded,
+        link=urlencode(query) if query else None,
+        compared_with=kept.view if kept else automatic if forced else None,
+        selected=before.selected if GRAPH in st.session_state else address.selected_node(graph.nodes),
+        forced=dict(forced),
+        side_by_side=kept is not None,
+        true_label=chosen.label,
+    )
+    names = {node.name for node in shown}
+    view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known(names), options)
+    with _beside_pinned(kept):
+        now = gate_graph(view, key=GRAPH)
+    if now.pin is not None:
+        st.session_state[PINNED] = Pinned(f"{run.name} · {chosen.description}", data_url(image), pinned(view, now.pin))
+        st.rerun(scope="fragment")
+    selected, step = now.selected, now.step
+    panel = st.container()
+    with st.container(horizontal=True):
+        other_route(run, graph.nodes, automatic)
+        _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
     with panel:
         inspect(Inspected(run, model, image, dict(forced), sweep, step), selected)
 

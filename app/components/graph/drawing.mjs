@@ -5,10 +5,8 @@ import { showDetails } from "./inspector.mjs";
 import { sendSelection } from "./lam.mjs";
 import { light } from "./lighting.mjs";
 
-const LISTED = 3; // options listed below a controller
-
 export function draw(page) {
-  const { layout } = page.data;
+  const { layout } = page;
   const svg = shape("svg", { role: "group", "aria-label": "Graph of the network’s modules" });
   page.edges = layout.edges.map((edge) => drawEdge(edge));
   const drawn = layout.nodes.map((node) => ({ node, group: node.continuation ? drawContinuation(node) : drawNode(page, node) }));
@@ -21,13 +19,23 @@ export function draw(page) {
 
 function drawEdge(edge) {
   const group = shape("g", { class: `edge ${edge.kind}` });
-  group.append(shape("path", { d: edge.path }), shape("polygon", { points: edge.arrow }));
+  group.append(shape("path", { d: curve(edge.points) }), shape("polygon", { points: edge.tip ? arrow(edge.points.at(-1), edge.tip) : "" }));
   if (edge.ring) {
     const ring = shape("circle", { cx: edge.ring.x, cy: edge.ring.y, r: edge.ring.r });
     ring.append(shape("title", {}, `If ${edge.source} is skipped, ${edge.default} is used instead.`));
     group.append(ring);
   }
   return { edge, group };
+}
+
+const written = (points) => points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
+
+const curve = ([first, ...rest]) => `M${written([first])} C${written(rest)}`;
+
+// A triangle from the end of a line to its tip.
+function arrow([x, y], [toX, toY]) {
+  const [across, down] = [-(toY - y) * 0.42, (toX - x) * 0.42];
+  return written([[toX, toY], [x + across, y + down], [x - across, y - down]]);
 }
 
 function outline(node, margin) {
@@ -109,17 +117,15 @@ function drawNode(page, node) {
 
 // The options of each controller with their scores: on the control edge, or below the node where there is no room or no edge.
 function drawChoices(page, layout) {
-  const texts = [];
+  const controls = new Map(layout.nodes.filter((node) => node.kind === "control").map((node) => [node.name, node]));
   const add = (control, options, label, x, y) => {
     const text = shape("text", { class: "small choice", x, y });
-    page.choices.push({ control: control.name, columns: options.map((option) => control.options.indexOf(option)), options, label, text });
-    texts.push(text);
+    page.choices.push({ control, columns: options.map((option) => controls.get(control).options.indexOf(option)), options, label, text });
+    return text;
   };
-  for (const control of layout.nodes.filter((node) => node.kind === "control" && !node.continuation)) {
-    const edges = layout.edges.filter((edge) => edge.source === control.name && edge.label_at);
-    for (const edge of edges) add(control, edge.options, edge.label, edge.label_at[0], edge.label_at[1] + 4);
-    const others = control.options.filter((option) => !edges.some((edge) => edge.options.includes(option)));
-    others.slice(0, LISTED).forEach((option, line) => add(control, [option], option, control.x, control.y + control.h / 2 + 17 + 13 * line));
-  }
-  return texts;
+  const labelled = layout.edges.filter((edge) => edge.labelAt);
+  return [
+    ...labelled.map((edge) => add(edge.source, edge.options, edge.label, edge.labelAt[0], edge.labelAt[1] + 4)),
+    ...layout.listed.map(({ control, option, x, y }) => add(control, [option], option, x, y)),
+  ];
 }

@@ -1,21 +1,46 @@
-// The part of the drawing that the canvas shows: fitting, zooming and dragging.
+// The part of the drawing that the canvas shows: fitting, zooming and dragging. Zoom and position stay until a person changes them.
 
-const ROOM = { width: 560, height: 336 }; // a smaller graph is not enlarged further
-const SMALLEST = 0.62; // below this scale the graph scrolls sideways instead of shrinking
-const NARROW = 520; // a canvas narrower than this shows the whole graph, however small its letters
-const HEADER = 18; // height of a line of small text
+import { MARGIN, fitted } from "./layout.mjs";
+
 export const ZOOM = { step: 1.25, least: 0.25, most: 4 };
+const PHONE = 520; // a canvas narrower than this has letters of 12 pixels or more
+const PHONE_LETTERS = 1.087; // 12 pixels instead of 11
 
-export function zoom(page, factor) {
-  page.zoom = Math.min(Math.max(factor, ZOOM.least), ZOOM.most);
-  frame(page);
+// The room for a graph: a canvas's size, and the size of its letters against those of a desktop.
+export function roomOf(canvas) {
+  return { width: canvas.clientWidth, height: canvas.clientHeight, letters: canvas.clientWidth < PHONE ? PHONE_LETTERS : 1 };
 }
 
-export function fit(page) {
-  page.zoom = 1;
+// Zooms, and keeps the point in view at which it happens: the middle of the canvas, or `at` in pixels from its corner.
+export function zoom(page, factor, at) {
+  const { canvas } = page;
+  const [x, y] = at ?? [canvas.clientWidth / 2, canvas.clientHeight / 2];
+  const before = page.zoom;
+  page.zoom = Math.min(Math.max(factor, ZOOM.least), ZOOM.most);
+  const [left, top] = [canvas.scrollLeft + x, canvas.scrollTop + y];
   frame(page);
-  const svg = page.canvas.firstElementChild.getBoundingClientRect();
-  zoom(page, Math.min(1, page.canvas.clientHeight / svg.height, page.canvas.clientWidth / svg.width));
+  canvas.scrollTo((left * page.zoom) / before - x, (top * page.zoom) / before - y);
+}
+
+// Shows the whole graph, however small its letters.
+export function fit(page) {
+  const { canvas, layout } = page;
+  if (!layout) return;
+  const { width, height } = roomOf(canvas);
+  const whole = Math.min(width / (layout.width + 2 * MARGIN), height / (layout.height + 2 * MARGIN));
+  zoom(page, Math.min(1, whole / fitted(layout, roomOf(canvas)).scale));
+}
+
+// Gives the drawing its size on the canvas.
+export function frame(page) {
+  const { canvas, layout } = page;
+  const svg = canvas.firstElementChild;
+  if (!svg || !layout) return;
+  const scale = fitted(layout, roomOf(canvas)).scale * page.zoom;
+  const [width, height] = [layout.width + 2 * MARGIN, layout.height + 2 * MARGIN];
+  svg.setAttribute("viewBox", `${-MARGIN} ${-MARGIN} ${width} ${height}`);
+  svg.style.width = `${Math.floor(width * scale)}px`;
+  svg.style.height = `${Math.floor(height * scale)}px`;
 }
 
 // Dragging the canvas moves the graph; the wheel with Ctrl, or two fingers, zooms.
@@ -24,7 +49,8 @@ export function makeDraggable(page) {
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
     event.preventDefault();
-    zoom(page, page.zoom * Math.exp(-event.deltaY / 300));
+    const { left, top } = canvas.getBoundingClientRect();
+    zoom(page, page.zoom * Math.exp(-event.deltaY / 300), [event.clientX - left, event.clientY - top]);
   }, { passive: false });
   canvas.addEventListener("pointerdown", (event) => {
     if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".node:not(.continuation)")) return;
@@ -43,19 +69,4 @@ export function makeDraggable(page) {
     else if (event.key === "-") zoom(page, page.zoom / ZOOM.step);
     else if (event.key === "0") fit(page);
   });
-}
-
-// Fits the graph to its canvas: a small one is not enlarged, a large one scrolls before its letters get too small. A narrow canvas, on a
-// phone or beside a pinned view, always shows the whole graph.
-export function frame(page) {
-  const { layout } = page.data;
-  const svg = page.canvas.firstElementChild;
-  if (!svg) return;
-  const width = Math.max(layout.width + 28, Math.min(ROOM.width, page.canvas.clientWidth));
-  const height = Math.max(layout.height + 12 + HEADER, ROOM.height);
-  svg.setAttribute("viewBox", `${(layout.width - width) / 2} ${(layout.height + HEADER - height) / 2} ${width} ${height}`);
-  svg.style.width = `${100 * page.zoom}%`;
-  const least = page.canvas.clientWidth < NARROW ? 0 : SMALLEST;
-  svg.style.minWidth = `${Math.round(width * least * page.zoom)}px`;
-  svg.style.minHeight = `${Math.round(height * least * page.zoom)}px`;
 }

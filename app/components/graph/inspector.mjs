@@ -15,7 +15,7 @@ export function showDetails(page) {
   page.announcement.textContent = known ? `${page.selected}: ${known.title}` : "";
   page.more.hidden = !known;
   page.brief.textContent = known
-    ? `${page.selected} · ${known.title.split(":")[0]} · ${page.nodes.get(page.selected).node.cost} multiply-adds`
+    ? `${page.selected} · ${known.title.split(":")[0]} · ${nodeOf(page, page.selected).cost} multiply-adds`
     : "Click a node for its details, or move between nodes with the arrow keys and press Enter.";
   if (!known) {
     const output = page.data.live ? ", what it computed for this image" : "";
@@ -50,7 +50,7 @@ function ratesPlot(page, rates) {
 
 // A controller's scores along λ; none where every gate opens by its own score.
 function scoresPlot(page, name) {
-  const { node } = page.nodes.get(name);
+  const node = nodeOf(page, name);
   const rows = page.data.scores[name];
   if (node.decides !== "one" || !rows || rows.length < 2 || node.options.length > LINE_STYLES) return null;
   const points = rows.map((row, step) => [lamAt(page.data, step), row]);
@@ -62,3 +62,5 @@ function scoresPlot(page, name) {
   const { switches } = page.data.facts[name];
   return plot(page, "Scores of its options for this image", node.options, points, [low - room, high + room], (value) => value.toFixed(digits), false, switches, "its choice changes");
 }
+
+const nodeOf = (page, name) => page.data.drawing.nodes.find((node) => node.name === name);

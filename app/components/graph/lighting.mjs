@@ -1,7 +1,6 @@
 // Lights what ran at the slider’s λ.
 
 import { showAnswer } from "./answer.mjs";
-import { frame } from "./frame.mjs";
 import { intervalAt, lamAt } from "./lam.mjs";
 
 function showHeadline(page, interval) {
@@ -19,7 +18,7 @@ export function light(page) {
   const compared = data.comparison && intervalAt(data.comparison, step).executed;
   const other = compared ? new Set(compared) : null;
   const current = page.upto === null ? undefined : interval.executed[page.upto - 1];
-  const answering = data.layout.nodes.filter((node) => node.kind === "output" && ran.has(node.name)).map((node) => node.name);
+  const answering = data.drawing.nodes.filter((node) => node.kind === "output" && ran.has(node.name)).map((node) => node.name);
   const last = interval.executed.filter((name) => answering.includes(name)).at(-1);
   showHeadline(page, interval);
   page.lam.textContent = data.has_slider ? `λ = ${lamAt(data, step).toFixed(2)}` : data.lam === null ? "" : `λ = ${data.pinned ? data.lam.toFixed(2) : data.lam}`;
@@ -79,6 +78,5 @@ export function reserveHeadline(page) {
     most = Math.max(most, page.headline.offsetHeight);
   }
   page.headline.style.minHeight = `${most}px`;
-  frame(page);
   light(page);
 }

@@ -4,11 +4,13 @@
 
 import { button, element } from "./dom.mjs";
 import { draw } from "./drawing.mjs";
-import { ZOOM, fit, makeDraggable, zoom } from "./frame.mjs";
+import { graphviz } from "./engine.mjs";
+import { ZOOM, fit, frame, makeDraggable, roomOf, zoom } from "./frame.mjs";
 import { showDetails } from "./inspector.mjs";
 import { FIRST_LAM, START_LAM, STEP, moveTo, rest, sendSelection, writeAddress } from "./lam.mjs";
+import { place } from "./layout.mjs";
 import { drawLegend } from "./legend.mjs";
-import { reserveHeadline } from "./lighting.mjs";
+import { light, reserveHeadline } from "./lighting.mjs";
 import { noticeLine } from "./notice.mjs";
 import { playLam, playSteps, stop } from "./playback.mjs";
 import { actions } from "./saving.mjs";
@@ -17,7 +19,7 @@ import { seek } from "./search.mjs";
 const pages = new WeakMap(); // each mounted component's elements and state
 
 function mount(root) {
-  const page = { root, nodes: new Map(), edges: [], choices: [], selected: null, step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, follow() {} };
+  const page = { root, nodes: new Map(), edges: [], choices: [], continuations: [], selected: null, step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, follow() {} };
   page.before = element("span");
   page.figures = element("em");
   page.after = element("span");
@@ -46,11 +48,12 @@ function mount(root) {
   page.slider.addEventListener("change", () => rest(page));
   makeDraggable(page);
   page.watcher = new ResizeObserver(() => {
-    if (root.offsetWidth === page.width) return;
-    page.width = root.offsetWidth;
+    if (!page.data) return;
+    arrange(page);
     reserveHeadline(page);
   });
   page.watcher.observe(root);
+  page.watcher.observe(page.canvas);
   return page;
 }
 
@@ -103,21 +106,37 @@ function show(page) {
     tick.style.left = `calc(9px + (100% - 18px) * ${lam})`;
     return tick;
   }));
-  const drawn = JSON.stringify(data.layout);
-  if (drawn !== page.drawn) {
-    page.drawn = drawn;
-    if (page.selected !== null && !data.layout.nodes.some((node) => node.name === page.selected)) {
-      page.selected = null;
-      sendSelection(page);
-    }
-    page.names.replaceChildren(...data.layout.nodes.filter((node) => !node.continuation).map((node) => element("option", { value: node.name })));
-    page.fold.disabled = !data.expanded.length;
-    page.fold.hidden = !data.layout.nodes.some((node) => node.members.length) && !data.expanded.length;
-    draw(page);
+  page.names.replaceChildren(...data.drawing.nodes.map((node) => element("option", { value: node.name })));
+  page.fold.disabled = !data.expanded.length;
+  page.fold.hidden = !data.drawing.nodes.some((node) => node.members.length) && !data.expanded.length;
+  if (page.selected !== null && !data.drawing.nodes.some((node) => node.name === page.selected)) {
+    page.selected = null;
+    sendSelection(page);
   }
+  arrange(page);
   drawLegend(page);
   showDetails(page);
   reserveHeadline(page);
+}
+
+// Places and draws the graph where it has changed, or the room for it. Until Graphviz is there, everything else is shown.
+function arrange(page) {
+  const { data, canvas } = page;
+  if (!page.viz) {
+    graphviz().then((viz) => {
+      page.viz = viz;
+      arrange(page);
+      light(page);
+    }, () => canvas.replaceChildren(element("p", { class: "cap" }, "The graph cannot be drawn, because a part of the studio did not load. Reload the page.")));
+    return;
+  }
+  if (!canvas.clientWidth) return;
+  const layout = place(data.drawing, page.viz, roomOf(canvas));
+  if (layout !== page.layout) {
+    page.layout = layout;
+    draw(page);
+  }
+  frame(page);
 }
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
@@ -127,7 +146,8 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   page.data = data;
   page.send = setStateValue;
   page.pin = (step) => setTriggerValue("pin", step);
-  const first = !page.drawn;
+  const first = !page.shown;
+  page.shown = true;
   const path = location.pathname;
   if (first) page.selected = data.selected;
   page.step ??= Math.round(data.last_step * FIRST_LAM);
