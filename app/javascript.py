@@ -19,6 +19,11 @@ def joined(entry: Path) -> str:
     return "\n".join(parts.values())
 
 
+def styles(folder: Path) -> str:
+    """Return the styles in a folder, which stand in one file per concern, as one sheet."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.css")))
+
+
 def _collect(file: Path, parts: dict[Path, str], begun: list[Path]) -> None:
     """Add a module behind those that it imports; where modules import each other, the order among them does not matter."""
     begun.append(file)

@@ -62,7 +62,7 @@ def drawing(nodes: Sequence[Node], macs: Mapping[str, int], static: int, scaling
     return {
         "nodes": [_node(node, macs[node.name], static, node.name in scaling) for node in nodes],
         "edges": [edge for node in nodes for edge in _edges(node, by_name)],
-        "sources": {style: source(nodes, style, labelled=False) for style in get_args(Style)},
+        "sources": {style: source(nodes, style) for style in get_args(Style)},
     }
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from app.graph_view.payload import View
-from app.javascript import joined
+from app.javascript import joined, styles
 
 APP = Path(__file__).parents[1]
 COMPONENTS = APP / "components"
@@ -17,7 +17,7 @@ PAGE = """<!doctype html>
 <title>%(title)s</title>
 <style>
 :root { color-scheme: light dark; }
-body { margin: 24px auto; max-width: 1280px; padding: 0 16px; font: 14px/1.45 system-ui, sans-serif; }
+body { --above: 150px; margin: 16px auto; max-width: 1440px; padding: 0 16px; font: 14px/1.45 system-ui, sans-serif; }
 header { display: flex; gap: 16px; align-items: center; margin-bottom: 16px; }
 header img { width: 96px; border-radius: 8px; image-rendering: pixelated; }
 header p { margin: 0; }
@@ -50,7 +50,7 @@ def standalone(run: str, description: str, view: View, image_url: str) -> str:
         "title": html.escape(f"{run} · Gatescope"),
         "description": html.escape(description),
         "image": html.escape(image_url),
-        "css": (COMPONENTS / "gate_graph.css").read_text(encoding="utf-8"),
+        "css": styles(COMPONENTS / "graph"),
         "viz": viz,
         "js": script.replace("</", "<\\/"),
         "data": json.dumps(saved).replace("<", "\\u003c"),

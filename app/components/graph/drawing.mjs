@@ -1,9 +1,7 @@
 // Draws a placed graph as SVG.
 
 import { shape } from "./dom.mjs";
-import { showDetails } from "./inspector.mjs";
-import { sendSelection } from "./lam.mjs";
-import { light } from "./lighting.mjs";
+import { select } from "./inspector.mjs";
 
 export function draw(page) {
   const { layout } = page;
@@ -19,7 +17,7 @@ export function draw(page) {
 
 function drawEdge(edge) {
   const group = shape("g", { class: `edge ${edge.kind}` });
-  group.append(shape("path", { d: curve(edge.points) }), shape("polygon", { points: edge.tip ? arrow(edge.points.at(-1), edge.tip) : "" }));
+  group.append(shape("path", { d: bezier(edge.points) }), shape("polygon", { points: edge.tip ? arrow(edge.points.at(-1), edge.tip) : "" }));
   if (edge.ring) {
     const ring = shape("circle", { cx: edge.ring.x, cy: edge.ring.y, r: edge.ring.r });
     ring.append(shape("title", {}, `If ${edge.source} is skipped, ${edge.default} is used instead.`));
@@ -30,7 +28,7 @@ function drawEdge(edge) {
 
 const written = (points) => points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
 
-const curve = ([first, ...rest]) => `M${written([first])} C${written(rest)}`;
+const bezier = ([first, ...rest]) => `M${written([first])} C${written(rest)}`;
 
 // A triangle from the end of a line to its tip.
 function arrow([x, y], [toX, toY]) {
@@ -89,18 +87,15 @@ function drawNode(page, node) {
   const flag = shape("g", { class: "flag", transform: `translate(${node.x + node.w / 2 - 4},${node.y - node.h / 2})` });
   flag.append(shape("rect", { x: -20, y: -8, width: 40, height: 16, rx: 8 }), shape("text", { y: 4 }));
   group.append(flag);
-  const select = () => {
+  const act = () => {
     if (fixed) return;
     if (node.members.length) {
       page.send("expanded", [...page.data.expanded, node.members[0]]);
       return;
     }
-    page.selected = page.selected === node.name ? null : node.name;
-    showDetails(page);
-    light(page);
-    sendSelection(page);
+    select(page, page.selected === node.name ? null : node.name);
   };
-  group.addEventListener("click", select);
+  group.addEventListener("click", act);
   group.addEventListener("keydown", (event) => {
     const direction = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (direction) {
@@ -110,7 +105,7 @@ function drawNode(page, node) {
     }
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    select();
+    act();
   });
   return group;
 }

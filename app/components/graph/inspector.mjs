@@ -1,39 +1,127 @@
-// Details of the selected node. The browser has all of them already, so that they appear at once and follow the slider.
+// The inspector: a panel with all about the selected node. What the browser has of it appears at once and follows the slider; what the
+// server computes follows into the same panel.
 
-import { element } from "./dom.mjs";
-import { lamAt } from "./lam.mjs";
-import { plot } from "./plot.mjs";
+import { button, caption, choice, element } from "./dom.mjs";
+import { forceChoice, forceNode, forceRoute } from "./forcing.mjs";
+import { lamAt, sendSelection } from "./lam.mjs";
+import { light } from "./lighting.mjs";
+import { outputPlot, plot } from "./plot.mjs";
 
 const LINE_STYLES = 4; // number of distinguishable lines in a plot
 
-// Details of the selected node. The browser has all of them already, so that they appear at once and follow the slider.
-export function showDetails(page) {
-  const known = page.selected === null ? undefined : page.data.facts[page.selected];
-  page.details.classList.toggle("empty", !known);
+// Selects a node, or none, and tells the server.
+export function select(page, name) {
+  const before = page.selected;
+  page.selected = name;
+  page.option = null;
+  showInspector(page);
+  light(page);
+  sendSelection(page);
+  if (name === null && before !== null && page.inspector.contains(focused(page))) page.nodes.get(before)?.group.focus();
+}
+
+const focused = (page) => page.root.getRootNode().activeElement;
+
+// Shows the selected node, or nothing.
+export function showInspector(page) {
+  const { selected, data, inspector } = page;
+  const known = selected === null ? undefined : data.facts[selected];
+  page.root.classList.toggle("open", Boolean(known));
+  inspector.hidden = !known;
   page.follow = () => {};
-  page.details.setAttribute("aria-label", known ? `Details of ${page.selected}` : "No node is selected");
-  page.announcement.textContent = known ? `${page.selected}: ${known.title}` : "";
-  page.more.hidden = !known;
-  page.brief.textContent = known
-    ? `${page.selected} · ${known.title.split(":")[0]} · ${nodeOf(page, page.selected).cost} multiply-adds`
-    : "Click a node for its details, or move between nodes with the arrow keys and press Enter.";
+  page.announcement.textContent = known ? `${selected}: ${known.title}` : "";
   if (!known) {
-    const output = page.data.live ? ", what it computed for this image" : "";
-    page.details.replaceChildren(element("p", { class: "cap" }, `Click a node of the graph to see what it is, when it runs${output} and what it costs.`));
+    inspector.replaceChildren();
     return;
   }
+  const same = inspector.dataset.node === selected;
+  const [top, held] = [same ? inspector.scrollTop : 0, focused(page)?.dataset?.focus];
   const where = element("span");
-  const figures = known.figures.map(([title, value]) => element("div", {}, element("p", { class: "cap" }, title), element("b", {}, value)));
-  const plots = [ratesPlot(page, known.rates), scoresPlot(page, page.selected)].filter(Boolean);
-  page.details.replaceChildren(
-    element("h3", {}, element("b", {}, page.selected), ` · ${known.title}`, where),
+  const figures = known.figures.map(([title, value]) => element("div", {}, caption(title), element("b", {}, value)));
+  const plots = [ratesPlot(page, known.rates), scoresPlot(page, selected)].filter(Boolean);
+  const computed = element("div", { class: "computed" });
+  inspector.dataset.node = selected;
+  inspector.setAttribute("aria-label", `Details of ${selected}`);
+  inspector.replaceChildren(
+    element("header", {}, element("h3", {}, element("b", {}, selected), ` · ${known.title}`, where), button("×", "Close the details", () => select(page, null))),
+    ...forcing(page, selected),
+    element("div", { class: "lines" }, ...known.lines.map((line) => caption(line))),
     element("div", { class: "figures" }, ...figures),
-    element("div", { class: "facts" }, element("div", {}, ...known.lines.map((line) => element("p", { class: "cap" }, line))), ...plots.map((one) => one.figure)),
+    computed,
+    ...plots.map(({ figure }) => figure),
+    ...routes(page),
   );
   page.follow = () => {
     where.textContent = page.lam.textContent && ` · at ${page.lam.textContent}`;
-    for (const { at } of plots) at(page.data.has_slider ? page.step : 0);
+    for (const { at } of plots) at(data.has_slider ? page.step : 0);
+    showComputed(page, computed);
   };
+  page.follow();
+  inspector.scrollTop = top;
+  if (held) inspector.querySelector(`[data-focus="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+}
+
+function forcing(page, name) {
+  const { forcing: possible, forced, live } = page.data;
+  if (!live) return [];
+  const found = [];
+  if (possible.nodes.includes(name)) {
+    const states = ["automatic", "on", "off"].map((state) => [state, state]);
+    found.push(choice("Force this module", states, forced[name] ?? "automatic", (state) => forceNode(page, name, state)));
+  }
+  if (name in possible.options) {
+    const options = [["", "automatic"], ...nodeOf(page, name).options.map((option) => [option, option])];
+    found.push(choice("Force this controller’s choice", options, possible.options[name] ?? "", (option) => forceChoice(page, name, option)));
+  }
+  return found;
+}
+
+// The routes of this image at other values of λ, to be forced at every λ.
+function routes(page) {
+  const { forcing: possible, live } = page.data;
+  if (!live || !possible.nodes.length) return [];
+  if (!possible.routes.length) return [element("div", { class: "routes" }, caption("Force another route"), caption(possible.routes_note))];
+  const options = possible.routes.map(({ lam, cost_share: share }, index) => [String(index), `from λ = ${lam}: ${share} of the static network`]);
+  const made = choice("Force another route", [["", "automatic"], ...options], "", (index) => index && forceRoute(page, Number(index)), { list: true });
+  return [element("div", { class: "routes" }, made, caption(possible.routes_note))];
+}
+
+// What the server computed of the node, or that it is computing it.
+function showComputed(page, place) {
+  const { inspection, live } = page.data;
+  if (!live || nodeOf(page, page.selected).kind === "input") return;
+  if (inspection?.node !== page.selected) {
+    place.replaceChildren(caption("Computing what it made of this image …"));
+    return;
+  }
+  if (place.shown === inspection) return;
+  place.shown = inspection;
+  const { note, output, values, attribution, lam } = inspection;
+  const at = lam && page.data.has_slider ? ` at λ = ${lam}` : "";
+  const parts = [];
+  if (note) parts.push(caption(note + (at && ` (${at.trim()})`)));
+  if (output) parts.push(picture(output, at));
+  if (values.length) parts.push(outputPlot(values, `Output${at}`));
+  if (attribution) parts.push(...attributed(page, attribution, at));
+  place.replaceChildren(...parts);
+}
+
+const picture = ({ url, caption: text }, at) => element("figure", { class: "picture" }, element("figcaption", {}, text + at), element("img", { src: url, alt: text }));
+
+function attributed(page, { picture: shown, option, method, methods }, at) {
+  const ask = (changed) => {
+    Object.assign(page, changed);
+    page.data.inspection = null;
+    page.follow();
+    sendSelection(page);
+  };
+  const { options } = nodeOf(page, page.selected);
+  return [
+    picture(shown, at),
+    caption("Green pixels raised the score of this option, orange pixels lowered it. The image keeps its route while its pixels are changed. Computed with Captum."),
+    choice("Pixels in favour of", options.map((name) => [name, name]), option, (wanted) => ask({ option: wanted })),
+    choice("Attribution method", methods, method, (wanted) => ask({ method: wanted }), { list: true }),
+  ];
 }
 
 function ratesPlot(page, rates) {

@@ -32,7 +32,7 @@ export function rest(page) {
 }
 
 export function sendSelection(page) {
-  page.send("inspected", { selected: page.selected, step: page.step });
+  page.send("inspected", { selected: page.selected, step: page.step, option: page.option, method: page.method });
 }
 
 export function intervalAt(data, step) {

@@ -4,7 +4,9 @@ import { showAnswer } from "./answer.mjs";
 import { intervalAt, lamAt } from "./lam.mjs";
 
 function showHeadline(page, interval) {
-  [page.before.textContent, page.figures.textContent, page.after.textContent] = interval.headline;
+  const { claim, correct, headline } = interval;
+  page.claim.className = correct === null ? "claim" : `claim verdict ${correct ? "right" : "wrong"}`;
+  [page.claim.textContent, page.before.textContent, page.figures.textContent, page.after.textContent] = [claim, ...headline];
 }
 
 // Strength of a cell's colour: 0 where its channels are closed, else more for a larger scale.
@@ -58,6 +60,7 @@ export function light(page) {
     text.textContent = row && columns.length === 1 ? `${label} ${row[columns[0]].toFixed(decimals(page.nodes.get(control).node, row))}` : label;
     text.classList.toggle("on", options.some((option) => interval.chosen[control].includes(option)));
   }
+  page.curve.style.setProperty("--at", String(lamAt(data, step)));
   showAnswer(page, interval);
   page.follow();
 }

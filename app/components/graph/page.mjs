@@ -2,105 +2,117 @@
 // The view is what app/graph_view/payload.py describes. Its texts come from models and people, so they are only set as textContent or
 // as attributes.
 
+import { curve, drawCurve } from "./curve.mjs";
 import { button, element } from "./dom.mjs";
 import { draw } from "./drawing.mjs";
 import { graphviz } from "./engine.mjs";
-import { ZOOM, fit, frame, makeDraggable, roomOf, zoom } from "./frame.mjs";
-import { showDetails } from "./inspector.mjs";
+import { forcedLine, showForced } from "./forcing.mjs";
+import { frame, makeDraggable, roomOf } from "./frame.mjs";
+import { select, showInspector } from "./inspector.mjs";
 import { FIRST_LAM, START_LAM, STEP, moveTo, rest, sendSelection, writeAddress } from "./lam.mjs";
 import { place } from "./layout.mjs";
 import { drawLegend } from "./legend.mjs";
 import { light, reserveHeadline } from "./lighting.mjs";
-import { noticeLine } from "./notice.mjs";
-import { playLam, playSteps, stop } from "./playback.mjs";
-import { actions } from "./saving.mjs";
-import { seek } from "./search.mjs";
+import { noticeLine, notify } from "./notice.mjs";
+import { playLam, stop } from "./playback.mjs";
+import { toolbar } from "./toolbar.mjs";
 
 const pages = new WeakMap(); // each mounted component's elements and state
 
 function mount(root) {
-  const page = { root, nodes: new Map(), edges: [], choices: [], continuations: [], selected: null, step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, follow() {} };
+  const page = {
+    root, nodes: new Map(), edges: [], choices: [], continuations: [], selected: null, option: null, method: "",
+    step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, follow() {},
+  };
+  const centre = element("section", { class: "centre", "aria-label": "Network" }, headline(page), forcedLine(page), slider(page), toolbar(page), canvas(page));
+  page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
+  page.legend = element("div", { class: "card legend", "aria-hidden": "true" });
+  page.inspector = element("section", { class: "card inspector", hidden: "" });
+  page.announcement = element("p", { class: "unseen", role: "status" });
+  root.replaceChildren(element("div", { class: "stage" }, centre, element("div", { class: "side" }, page.answer, page.inspector, page.legend)), page.announcement);
+  makeDraggable(page);
+  page.watcher = new ResizeObserver(() => {
+    if (!page.data) return;
+    reserveHeadline(page);
+    arrange(page);
+    light(page);
+  });
+  page.watcher.observe(root);
+  page.watcher.observe(page.canvas);
+  page.escape = (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented && page.selected !== null) select(page, null);
+  };
+  document.addEventListener("keydown", page.escape);
+  return page;
+}
+
+function headline(page) {
+  page.claim = element("span", { class: "claim" });
   page.before = element("span");
   page.figures = element("em");
   page.after = element("span");
-  page.headline = element("h2", { class: "headline", "aria-live": "polite" }, page.before, page.figures, page.after);
+  page.headline = element("h2", { class: "headline", "aria-live": "polite" }, page.claim, " ", page.before, page.figures, page.after);
+  return page.headline;
+}
+
+function slider(page) {
   page.lam = element("output", { class: "lam" });
   page.slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "λ: from 0, cheapest, to 1, most accurate" });
   page.ticks = element("div", { class: "ticks", "aria-hidden": "true" });
   const ends = element("div", { class: "ends" }, ...["0 · lowest cost", "", "highest accuracy · 1"].map((text) => element("span", {}, text)));
   page.marks = ends.children[1];
   page.note = element("p", { class: "cap" });
-  page.canvas = element("div", { class: "canvas" });
-  page.legend = element("div", { class: "legend", "aria-hidden": "true" });
   page.sweep = button("▶ Play", "Play λ from 0 to 1", () => playLam(page));
-  const head = element("div", { class: "head" }, page.lam, page.sweep);
-  const control = element("div", { class: "slider" }, page.slider, page.ticks);
-  const parts = [head, control, ends, page.note, toolbar(page), noticeLine(page), page.canvas, page.legend];
-  const graph = element("section", { class: "card graph", "aria-label": "Network" }, ...parts);
-  page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
-  page.details = element("section", { class: "card details" });
-  page.announcement = element("p", { class: "unseen", role: "status" });
-  root.replaceChildren(page.headline, element("div", { class: "grid" }, graph, page.answer), page.announcement, page.details);
   page.slider.addEventListener("input", () => {
     stop(page);
     moveTo(page, Number(page.slider.value));
   });
   page.slider.addEventListener("change", () => rest(page));
-  makeDraggable(page);
-  page.watcher = new ResizeObserver(() => {
-    if (!page.data) return;
-    arrange(page);
-    reserveHeadline(page);
-  });
-  page.watcher.observe(root);
-  page.watcher.observe(page.canvas);
-  return page;
+  const track = element("div", { class: "slider" }, page.slider, page.ticks);
+  return element("div", { class: "lambda" }, element("div", { class: "head" }, page.lam, page.sweep), element("div", { class: "track" }, track, curve(page), ends), page.note);
 }
 
-function toolbar(page) {
-  page.steps = button("▷ Step through", "Play the execution node by node", () => playSteps(page));
-  page.find = element("input", { type: "search", placeholder: "Find a node", "aria-label": "Find a node", list: "gatescope-nodes" });
-  page.names = element("datalist", { id: "gatescope-nodes" });
-  page.fold = button("Fold", "Fold repeated blocks again", () => page.send("expanded", []));
-  page.find.addEventListener("input", () => seek(page));
-  page.find.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    const [first] = seek(page, 1);
-    if (first && page.found.length === 1) page.nodes.get(first).group.focus();
-  });
-  return element(
-    "div",
-    { class: "tools", role: "toolbar", "aria-label": "Graph" },
-    page.steps,
-    button("−", "Make the graph smaller", () => zoom(page, page.zoom / ZOOM.step)),
-    button("+", "Make the graph larger", () => zoom(page, page.zoom * ZOOM.step)),
-    button("Fit", "Show the whole graph", () => fit(page)),
-    page.fold,
-    page.find,
-    page.names,
-    actions(page),
-  );
+function canvas(page) {
+  page.canvas = element("div", { class: "canvas" });
+  return element("div", { class: "stand" }, page.canvas, noticeLine(page));
+}
+
+// Places and draws the graph where it has changed, or the room for it. Until Graphviz is there, everything else is shown.
+function arrange(page) {
+  const { data } = page;
+  if (!page.viz) {
+    graphviz().then((viz) => {
+      page.viz = viz;
+      arrange(page);
+      light(page);
+    }, () => page.canvas.replaceChildren(element("p", { class: "cap" }, "The graph cannot be drawn, because a part of the studio did not load. Reload the page.")));
+    return;
+  }
+  if (!page.canvas.clientWidth) return;
+  const layout = place(data.drawing, page.viz, roomOf(page.canvas));
+  if (layout !== page.layout) {
+    page.layout = layout;
+    draw(page);
+    drawLegend(page);
+  }
+  frame(page);
 }
 
 function show(page) {
-  const { data, slider } = page;
+  const { data } = page;
   page.root.classList.toggle("side-by-side", data.side_by_side);
   page.root.classList.toggle("ungated", !data.gated);
   page.root.classList.toggle("fixed", data.gated && !data.has_slider);
   page.actions.hidden = !data.live;
-  slider.max = String(data.last_step);
-  slider.disabled = !data.has_slider;
-  slider.value = String(data.has_slider ? page.step : Math.round((data.lam ?? 0) * data.last_step));
+  page.slider.max = String(data.last_step);
+  page.slider.disabled = !data.has_slider;
+  page.slider.value = String(data.has_slider ? page.step : Math.round((data.lam ?? 0) * data.last_step));
   page.note.textContent = data.has_slider || data.pinned
     ? ""
     : data.gated
       ? `This network was trained for λ = ${data.lam} only. A network trained for every λ has a slider here.`
       : "This network has no gates: every image takes the same route, and λ changes nothing.";
-  const image = Object.keys(data.forced).length ? "With the modules you forced, this image" : "This image";
-  page.marks.textContent = data.thresholds.length
-    ? "Orange marks: values of λ at which this image takes a different route"
-    : `${image} takes the same route at every λ`;
+  page.marks.textContent = data.along;
   page.ticks.replaceChildren(...data.thresholds.map((lam) => {
     const tick = element("i", { title: `λ = ${lam.toFixed(2)}` });
     tick.style.left = `calc(9px + (100% - 18px) * ${lam})`;
@@ -113,30 +125,14 @@ function show(page) {
     page.selected = null;
     sendSelection(page);
   }
+  showForced(page);
+  drawCurve(page);
+  reserveHeadline(page);
   arrange(page);
   drawLegend(page);
-  showDetails(page);
-  reserveHeadline(page);
-}
-
-// Places and draws the graph where it has changed, or the room for it. Until Graphviz is there, everything else is shown.
-function arrange(page) {
-  const { data, canvas } = page;
-  if (!page.viz) {
-    graphviz().then((viz) => {
-      page.viz = viz;
-      arrange(page);
-      light(page);
-    }, () => canvas.replaceChildren(element("p", { class: "cap" }, "The graph cannot be drawn, because a part of the studio did not load. Reload the page.")));
-    return;
-  }
-  if (!canvas.clientWidth) return;
-  const layout = place(data.drawing, page.viz, roomOf(canvas));
-  if (layout !== page.layout) {
-    page.layout = layout;
-    draw(page);
-  }
-  frame(page);
+  showInspector(page);
+  light(page);
+  if (data.forcing.problem) notify(page, data.forcing.problem);
 }
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
@@ -146,6 +142,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   page.data = data;
   page.send = setStateValue;
   page.pin = (step) => setTriggerValue("pin", step);
+  page.force = (wanted) => setTriggerValue("force", wanted);
   const first = !page.shown;
   page.shown = true;
   const path = location.pathname;
@@ -158,6 +155,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   if (first && page.selected !== null && data.live) sendSelection(page); // the address named it
   return () => {
     page.watcher.disconnect();
+    document.removeEventListener("keydown", page.escape);
     if (location.pathname !== path) delete window[START_LAM]; // a link on another page may lead here again
   };
 }

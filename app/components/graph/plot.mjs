@@ -1,9 +1,10 @@
-// Lines along λ.
+// Lines along λ, and the values of an output.
 
 import { element, shape } from "./dom.mjs";
 import { lamAt } from "./lam.mjs";
 
-const PLOT = { width: 320, height: 120, left: 40, right: 8, top: 8, bottom: 20 };
+const PLOT = { width: 268, height: 116, left: 40, right: 8, top: 8, bottom: 20 }; // pixels
+const NAMED = 12; // values that have a line each
 
 // Lines along λ, each with its value at the slider's λ. Points are [λ, [a value per line]], or [λ, null] where there is none. With `dotted`
 // the points are measurements, drawn as dots, and the values between them are approximate.
@@ -54,4 +55,30 @@ export function valuesAt(points, lam) {
   if (next === 0 || to - lam < 1e-6) return after;
   const [from, before] = points[next - 1];
   return before && after ? before.map((value, line) => value + ((after[line] - value) * (lam - from)) / (to - from)) : after;
+}
+
+// The values of an output: a line each with its name, or bars beside each other where there are many.
+export function outputPlot(values, title) {
+  const most = Math.max(...values.map(([, value]) => Math.abs(value)), 1e-9);
+  const figure = element("figure", { class: "output" }, element("figcaption", {}, title));
+  if (values.length <= NAMED) {
+    const rows = values.map(([name, value]) => {
+      const filled = element("i", { class: value < 0 ? "negative" : "positive" });
+      filled.style.width = `${(50 * Math.abs(value)) / most}%`;
+      return element("div", { class: "value" }, element("span", { title: name }, name), element("div", { class: "both" }, filled), element("b", {}, value.toFixed(2)));
+    });
+    figure.append(...rows);
+    return figure;
+  }
+  const width = PLOT.width / values.length;
+  const svg = shape("svg", { viewBox: `0 0 ${PLOT.width} 100`, role: "img", "aria-label": `${title}: ${values.length} values` });
+  for (const [index, [name, value]] of values.entries()) {
+    const height = (48 * Math.abs(value)) / most;
+    const bar = shape("rect", { class: "value-bar", x: index * width, y: value < 0 ? 50 : 50 - height, width: width * 0.85, height });
+    bar.append(shape("title", {}, `${name}: ${value.toFixed(3)}`));
+    svg.append(bar);
+  }
+  svg.append(shape("line", { class: "rule", x1: 0, x2: PLOT.width, y1: 50, y2: 50 }));
+  figure.append(svg);
+  return figure;
 }
