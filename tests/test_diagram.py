@@ -1,4 +1,4 @@
-"""Graphs as Graphviz source, and what the browser is told about their nodes and edges."""
+"""Graphs as Graphviz source, and the nodes and edges that the browser draws."""
 
 import pytest
 

@@ -120,7 +120,7 @@ def test_the_details_of_a_node_open(page: Page, server: str, way: str) -> None:
     else:
         node.focus()
         page.keyboard.press(way)
-    expect(page.locator(".details").get_by_text("it decides which modules run")).to_be_visible()
+    expect(page.locator(".inspector").get_by_text("it decides which modules run")).to_be_visible()
     expect(page.get_by_text("“go on” opens N3.")).to_be_visible()
     assert node.get_attribute("aria-pressed") == "true"
 

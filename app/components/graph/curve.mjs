@@ -5,7 +5,7 @@ import { lamAt, moveTo, rest } from "./lam.mjs";
 import { stop } from "./playback.mjs";
 
 const HEIGHT = 100; // of the curve, in units of its own that are stretched to its box
-const WORDS = { true: "right", false: "wrong", null: "answer" };
+const WORDS = { true: "right", false: "wrong", null: "unknown" };
 const SIGNS = { true: "✓ ", false: "✗ ", null: "" };
 
 export function curve(page) {
@@ -36,7 +36,7 @@ export function drawCurve(page) {
   const [first, last] = [data.intervals[0], data.intervals.at(-1)];
   const ends = [["first", `Cost ${first.cost_share}`], ["last", last.cost_share]].map(([name, text]) => element("span", { class: `end ${name}` }, text));
   const segments = answersAlong(data).map(({ from, to, label, correct }) => {
-    const segment = element("span", { class: WORDS[correct], title: `“${label}”, ${WORDS[correct]}, from λ = ${lamAt(data, from).toFixed(2)}` }, `${SIGNS[correct]}${label}`);
+    const segment = element("span", { class: WORDS[correct], title: `“${label}”${correct === null ? "" : `, ${WORDS[correct]},`} from λ = ${lamAt(data, from).toFixed(2)}` }, `${SIGNS[correct]}${label}`);
     segment.style.width = `${(100 * (to - from)) / data.last_step}%`;
     return segment;
   });

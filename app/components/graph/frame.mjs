@@ -4,7 +4,7 @@ import { MARGIN, fitted } from "./layout.mjs";
 
 export const ZOOM = { step: 1.25, least: 0.25, most: 4 };
 const PHONE = 520; // a canvas narrower than this has letters of 12 pixels or more
-const PHONE_LETTERS = 1.087; // 12 pixels instead of 11
+const PHONE_LETTERS = 1.09; // 12 pixels instead of 11
 
 // The room for a graph: a canvas's size, and the size of its letters against those of a desktop.
 export function roomOf(canvas) {

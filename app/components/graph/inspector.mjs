@@ -34,13 +34,13 @@ export function showInspector(page) {
     inspector.replaceChildren();
     return;
   }
-  const same = inspector.dataset.node === selected;
+  const same = page.shownNode === selected;
   const [top, held] = [same ? inspector.scrollTop : 0, focused(page)?.dataset?.focus];
   const where = element("span");
   const figures = known.figures.map(([title, value]) => element("div", {}, caption(title), element("b", {}, value)));
   const plots = [ratesPlot(page, known.rates), scoresPlot(page, selected)].filter(Boolean);
   const computed = element("div", { class: "computed" });
-  inspector.dataset.node = selected;
+  page.shownNode = selected;
   inspector.setAttribute("aria-label", `Details of ${selected}`);
   inspector.replaceChildren(
     element("header", {}, element("h3", {}, element("b", {}, selected), ` · ${known.title}`, where), button("×", "Close the details", () => select(page, null))),
