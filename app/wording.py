@@ -37,7 +37,7 @@ def clock(seconds: float) -> str:
 
 
 def time_range(spread: "Spread") -> str:
-    """Return the least and the most of several measured times: "0.45 to 0.61 ms"."""
+    """Return the bounds of the middle half of several measured times: "0.45 to 0.61 ms"."""
     low, high = clock(spread.low), clock(spread.high)
     same_unit = low.split()[1] == high.split()[1]
     return low if low == high else f"{low.split()[0] if same_unit else low} to {high}"

@@ -18,7 +18,8 @@ class Interval(TypedDict):
     which the middle one is stressed. `executed` names the nodes in the order in which they ran. `strips` has a digit for each cell of a
     node's strip: 0 closed, 1 to 9 by how far it is open. `chosen` are the options that each controller opened, `scales` the factors of
     the modules' own gates. `probabilities` are triples of class, share and percentage. `cost` is the share of the static network's
-    computation, `cost_share` the same in words. `time_range` gives the least and the most of the measured times.
+    computation, `cost_share` the same in words. `time_range` gives the bounds of the middle half of the
+    measured times.
     """
 
     claim: str

@@ -17,9 +17,9 @@ PAGE = """<!doctype html>
 <title>%(title)s</title>
 <style>
 :root { color-scheme: light dark; }
-body { --above: 150px; margin: 16px auto; max-width: 1440px; padding: 0 16px; font: 14px/1.45 system-ui, sans-serif; }
-header { display: flex; gap: 16px; align-items: center; margin-bottom: 16px; }
-header img { width: 96px; border-radius: 8px; image-rendering: pixelated; }
+body { --above: 104px; margin: 12px auto; max-width: 1440px; padding: 0 16px; font: 14px/1.45 system-ui, sans-serif; }
+header { display: flex; gap: 16px; align-items: center; margin-bottom: 10px; }
+header img { width: 60px; border-radius: 8px; image-rendering: pixelated; }
 header p { margin: 0; }
 @media (prefers-color-scheme: dark) {
   body { background: #10151c; color: #e8edf4; }

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import median, quantiles
 from weakref import WeakKeyDictionary
 
 from torch import Tensor
@@ -27,7 +27,7 @@ _compiled: WeakKeyDictionary[Graph, tuple[Engine, Engine]] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class Spread:
-    """Seconds measured several times: the median, the least and the most."""
+    """Seconds measured several times: the median, and the bounds of the middle half."""
 
     median: float
     low: float
@@ -70,7 +70,8 @@ def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapp
 
 
 def _spread(values: list[float]) -> Spread:
-    return Spread(median(values), min(values), max(values))
+    low, middle, high = quantiles(values, n=4, method="inclusive")
+    return Spread(middle, low, high)
 
 
 def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None) -> tuple[list[Spread], float]:

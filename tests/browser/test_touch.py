@@ -304,9 +304,9 @@ def test_the_factor_of_a_gate_is_written_in_its_node(page: Page, server: str) ->
 @pytest.mark.long
 def test_scores_of_independent_gates_have_two_digits(page: Page, server: str) -> None:
     """More are shown only where they distinguish the highest score from the next."""
-    page.goto(f"{server}/?run=reference/lc-wide-cifar10&lam=0.50")
+    page.goto(f"{server}/?run=reference/l-net-cifar10&lam=0.50")
     scores = page.locator(".gate-graph .choice").filter(has_text=re.compile(r"\d\.\d"))
-    expect(scores).to_have_count(24)  # three of each of eight gate networks
+    expect(scores).to_have_count(9)  # one of each gate network
     assert all(re.search(r" -?\d+\.\d\d$", text) for text in scores.all_text_contents())
 
 

@@ -11,7 +11,7 @@ export function showAnswer(page, interval) {
     ...interval.probabilities.map(([name, share, text]) => element("div", { class: "probability" }, row(name, text), bar(share))),
     ...compared(page, interval),
     element("div", { class: "computation" },
-      row("Computation", `${interval.cost_share} of the static network’s`, "b"),
+      row("Cost", `${interval.cost_share} of the static network’s`, "b"),
       bar(interval.cost),
       row("Multiply-adds", whole ? `${interval.macs} of ${whole.macs}` : interval.macs)),
     element("div", { class: "time" },

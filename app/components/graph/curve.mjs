@@ -34,7 +34,10 @@ export function drawCurve(page) {
     shape("polyline", { class: "cost", points: path }),
   );
   const [first, last] = [data.intervals[0], data.intervals.at(-1)];
-  const ends = [["first", `Cost ${first.cost_share}`], ["last", last.cost_share]].map(([name, text]) => element("span", { class: `end ${name}` }, text));
+  const ends = [["first", first, "Cost "], ["last", last, ""]].map(([name, { cost, cost_share: share }, title]) => {
+    const side = cost > most / 2 ? "below" : "above"; // of the line
+    return element("span", { class: `end ${name} ${side}` }, title + share);
+  });
   const segments = answersAlong(data).map(({ from, to, label, correct }) => {
     const segment = element("span", { class: WORDS[correct], title: `“${label}”${correct === null ? "" : `, ${WORDS[correct]},`} from λ = ${lamAt(data, from).toFixed(2)}` }, `${SIGNS[correct]}${label}`);
     segment.style.width = `${(100 * (to - from)) / data.last_step}%`;

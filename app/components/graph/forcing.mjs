@@ -17,4 +17,5 @@ export function showForced(page) {
   const { note } = page.data.forcing;
   page.forced.textContent = note && `${note}.`;
   page.forcedLine.hidden = !note;
+  page.forcedLine.lastChild.hidden = !page.data.live;
 }

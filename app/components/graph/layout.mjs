@@ -32,8 +32,9 @@ export function fitted({ width, height }, canvas) {
   return { scale, seen: Math.min(canvas.width / (w * scale), 1) * Math.min(canvas.height / (h * scale), 1) };
 }
 
-// A difference that nobody sees leaves the earlier layout, which has fewer columns.
-const better = (one, other) => (Math.abs(one.seen - other.seen) > 0.02 ? one.seen > other.seen : one.scale > other.scale * 1.06);
+// The layout of which more is in view, or else the one with larger letters; a column has to make them larger by a tenth.
+const better = (one, other) => (Math.abs(one.seen - other.seen) > 0.02 ? one.seen > other.seen : worth(one) > worth(other));
+const worth = ({ layout, scale }) => scale * 0.9 ** layout.nodes.filter((node) => node.continuation).length;
 
 function layoutsOf(drawing, viz) {
   const key = JSON.stringify(drawing);

@@ -148,7 +148,10 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   const path = location.pathname;
   if (first) page.selected = data.selected;
   page.step ??= Math.round(data.last_step * FIRST_LAM);
-  if (data.start_lam !== null && data.start_lam !== window[START_LAM]) page.step = Math.round(data.last_step * data.start_lam);
+  if (data.start_lam !== null && data.start_lam !== window[START_LAM]) {
+    page.step = Math.round(data.last_step * data.start_lam);
+    if (data.live) window[STEP] = page.step;
+  }
   if (data.live) window[START_LAM] = data.start_lam; // the address's λ is applied once, even if the component is drawn again
   show(page);
   writeAddress(page);
