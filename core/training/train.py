@@ -14,12 +14,11 @@ from torch.optim import Optimizer
 
 from core.config import RunConfig
 from core.datasets import Data, ProgressCallback, no_progress
-from core.errors import UserError
 from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations
 from core.graph.calibration import calibrate
-from core.graph.checkpoint import pack, round_weights, unpack
+from core.graph.checkpoint import pack, round_weights, trained_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers
@@ -28,16 +27,16 @@ from core.scale import TENTHS
 from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
+from core.training.figures import EpochFigures, TrainingError
 from core.training.optimizer import optimizer_of, set_rates
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
+from core.training.weight_average import WeightAverage
+
+__all__ = ["FINAL_GRID", "Progress", "TrainingError", "final_figures", "train"]
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
 MAX_GRADIENT_NORM = 5.0  # gradients are clipped to this norm
-
-
-class TrainingError(UserError):
-    """Raised when a training cannot continue with its options. The text says which option to change."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +82,25 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     steps = batches.count * options.epochs
     teacher = load_teacher(config, data)
     teacher = None if teacher is None else _on_device(teacher, device)
+    average = WeightAverage(graph, options.ema_decay)
+    if resume and options.ema_decay:
+        average.load(trained_weights(resume))
+    if device.type == "cuda" and not graph.controls:
+        graph.compile(dynamic=False)  # an epoch has batches of two sizes at most
     for epoch in range(done // batches.count, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
-        figures: dict[str, float] = {}
-        for batch in batches.epoch(generator, teacher):
+        epoch_figures = EpochFigures(batches.count, device)
+        average.swap()
+        for batch in batches.epoch(generator, teacher, epoch):
             set_rates(optimizer, options, done / steps)
             batch_norm.training_mode(graph, done / steps)
-            measured = _step(config, graph, optimizer, batch, done / steps, generator)
+            _step(config, graph, optimizer, batch, done / steps, generator, epoch_figures)
             done += 1
-            figures |= {name: figures.get(name, 0.0) + value / batches.count for name, value in measured.items()}
+            average.update(done)
             yield Progress(done / batches.count)
+        average.swap()
+        figures = epoch_figures.means()
         batch_norm.after_epoch(graph, batches, teacher, epoch + 1)
         figures |= _validation_figures(config, graph, data)
         method.after_epoch(graph, *batches.setup_images())
@@ -103,7 +110,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
                 round_weights(whole)
             if graph.tradeoff.adjustable:
                 calibrate(graph.eval(), *batches.tensors(data.val))
-        yield Progress(epoch + 1, figures, pack(whole, optimizer, done))
+        yield Progress(epoch + 1, figures, pack(whole, optimizer, done, trained=average.other))
     yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
 
 
@@ -137,20 +144,19 @@ def _on_device(graph: Graph, device: torch.device) -> Graph:
     return graph.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # missing from torch's type hints
 
 
-def _step(config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, progress: float, generator: Generator) -> dict[str, float]:
-    """Take one optimiser step and return its losses and figures. Raises TrainingError."""
+def _step(
+    config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, progress: float, generator: Generator, figures: EpochFigures
+) -> None:
+    """Take one optimiser step, and add its losses and figures. Raises TrainingError."""
     with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=config.training.precision == "bfloat16"):
         step = config.method.step(graph, batch, config.lam, progress, generator)
     loss = torch.stack(list(step.losses.values())).sum()
-    if not bool(loss.isfinite()):
-        raise TrainingError(f"the loss is {loss.item()}: lower training.learning_rate")
+    figures.check(loss)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(graph.parameters(), MAX_GRADIENT_NORM)
     optimizer.step()
-    return {f"train {name} loss": float(value.detach()) for name, value in step.losses.items()} | {
-        f"train {k}": v for k, v in step.figures.items()
-    }
+    figures.add(step)
 
 
 def _validation_figures(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
