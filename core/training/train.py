@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Generator
-from torch.optim import Optimizer
 
 from core.config import RunConfig
 from core.datasets import Data, ProgressCallback, no_progress
@@ -22,13 +20,13 @@ from core.graph.checkpoint import pack, round_weights, trained_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers
-from core.methods import Batch
 from core.scale import TENTHS
 from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
 from core.training.figures import EpochFigures, TrainingError
 from core.training.optimizer import optimizer_of, set_rates
+from core.training.step import take_step
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 from core.training.weight_average import WeightAverage
 
@@ -36,7 +34,6 @@ __all__ = ["FINAL_GRID", "Progress", "TrainingError", "final_figures", "train"]
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
-MAX_GRADIENT_NORM = 5.0  # gradients are clipped to this norm
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         for batch in batches.epoch(generator, teacher, epoch):
             set_rates(optimizer, options, done / steps)
             batch_norm.training_mode(graph, done / steps)
-            _step(config, graph, optimizer, batch, done / steps, generator, epoch_figures)
+            take_step(config, graph, optimizer, batch, done / steps, generator, epoch_figures)
             done += 1
             average.update(done)
             yield Progress(done / batches.count)
@@ -142,21 +139,6 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressC
 def _on_device(graph: Graph, device: torch.device) -> Graph:
     """Move a graph to a device, with its weights channels-last in memory."""
     return graph.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # missing from torch's type hints
-
-
-def _step(
-    config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, progress: float, generator: Generator, figures: EpochFigures
-) -> None:
-    """Take one optimiser step, and add its losses and figures. Raises TrainingError."""
-    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=config.training.precision == "bfloat16"):
-        step = config.method.step(graph, batch, config.lam, progress, generator)
-    loss = torch.stack(list(step.losses.values())).sum()
-    figures.check(loss)
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(graph.parameters(), MAX_GRADIENT_NORM)
-    optimizer.step()
-    figures.add(step)
 
 
 def _validation_figures(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:
