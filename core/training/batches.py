@@ -38,10 +38,9 @@ class Batches:
         reserved = len(data.train) if frozen else config.method.holdout(len(data.train), self.count)
         self.holdout = holdout_rows(len(data.train), reserved, config.training.seed)
         self.tabulated = data.train.images.is_floating_point()  # rows of a table are neither augmented nor maps
-        if not self.tabulated and config.training.cutout > min(data.image[1:]):
-            raise ConfigError(
-                f"training.cutout: a square of {config.training.cutout} pixels does not fit into images of this size: lower it"
-            )
+        height, width = data.train.images.shape[-2:]
+        if not self.tabulated and config.training.cutout > min(height, width):
+            raise ConfigError(f"cutout size (training.cutout) must be at most {min(height, width)} for images of {height}×{width} pixels")
         self.images = data.train.images.to(device) if _fits(data.train.images, device) else data.train.images
         self.labels = data.train.labels.to(device)
 
