@@ -170,7 +170,7 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
     Store(trained).runs.purge(run.id)
     app.selectbox(key="form-recipe").select("distilled").run()
     assert app.number_input(key="form-methods-d2nn-distilled-distillation_weight").value == 0.9
-    assert "there is nothing to distil" in texts(app)
+    assert "There is nothing to distil" in texts(app)
     assert app.button(key="start").disabled
     app.selectbox(key="form-recipe").select("").run()
     assert app.number_input(key="form-training-learning_rate").value == 0.002

@@ -9,6 +9,7 @@ Reconstructed: normalised pooled means, one hidden layer; all gates start open.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -55,7 +56,7 @@ class GateNetwork(nn.Module):
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         if len(self.table):
             return self._from_table(len(seen[0]), weight)
-        features = self.norm(torch.cat([_pooled(one) for one in seen], dim=1))  # (B, C)
+        features = self.norm(torch.cat([_Pooled.apply(one) for one in seen], dim=1))  # (B, C)
         features = torch.zeros_like(features) if self.blind else features
         if self.every_lam:
             assert weight is not None  # guaranteed by the executor
@@ -85,9 +86,22 @@ def clamp_open(scores: Tensor, least: Tensor | None) -> Tensor:
     return scores + (held - scores).detach()
 
 
-def _pooled(x: Tensor) -> Tensor:
-    """Return the means of maps (B, C, H, W) as float32, (B, C). Dividing the sum saves memory in the backward pass."""
-    return x.sum(dim=(2, 3), dtype=torch.float32) / (x.shape[2] * x.shape[3])
+class _Pooled(torch.autograd.Function):
+    """The means of maps (B, C, H, W) as float32, (B, C).
+
+    The gradient is the same for all pixels of a channel, so it is rounded to the maps' type before it is spread over them, not after.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.shape, ctx.dtype = x.shape, x.dtype
+        return x.sum(dim=(2, 3), dtype=torch.float32) / (x.shape[2] * x.shape[3])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
+        height, width = ctx.shape[2:]
+        return (gradient / (height * width)).to(ctx.dtype)[:, :, None, None].expand(ctx.shape)
 
 
 class Means(nn.BatchNorm1d):
