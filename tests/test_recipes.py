@@ -117,14 +117,14 @@ def test_the_average_of_the_weights_is_that_of_a_loop_in_plain_python(data: Data
     graph = assemble(config, data.image, 10)
     name, parameter = next(iter(graph.named_parameters()))
     average = WeightAverage(graph, 0.8)
-    expected, number = [float(value) for value in parameter.flatten()], 0.0
+    expected, number = parameter.flatten().tolist(), 0.0
     generator = Generator().manual_seed(0)
     for step in range(1, 40):
         with torch.no_grad():
             parameter.add_(torch.randn(parameter.shape, generator=generator))
         average.update(step)
         number = min(0.8, (1 + step) / (10 + step))
-        expected = [number * old + (1 - number) * float(new) for old, new in zip(expected, parameter.flatten(), strict=True)]
+        expected = [number * old + (1 - number) * new for old, new in zip(expected, parameter.flatten().tolist(), strict=True)]
     trained = parameter.detach().clone()
     average.swap()
     assert torch.allclose(parameter.flatten(), torch.tensor(expected), atol=1e-5)

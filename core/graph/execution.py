@@ -17,7 +17,7 @@ from torch import Tensor
 from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.graph.policy import Policy
-from core.graph.rows import gather_rows, scatter_rows
+from core.graph.rows import bits, combine_keys, first_occurrences, gather_rows, scatter_rows
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class NodeOutput:
             return NodeOutput(self.values * _broadcast(by, self.values))
         if bool(((by == 0) | (by == 1)).all()):
             return self
-        first, of = _first_occurrences(_combine_keys(self.index, _bits(by)))
+        first, of = first_occurrences(combine_keys(self.index, bits(by)))
         values = gather_rows(self.values, self.index[first])
         return NodeOutput(values * _broadcast(by[first], values), of)
 
@@ -228,30 +228,11 @@ def _unique_rows(inputs: Sequence[NodeOutput], named: Mapping[str, Tensor | None
     """Return where each distinct input of a module first occurs among rows (n,), (kinds,), and the kind of each row, (n,)."""
     kind = torch.zeros_like(rows)
     for one in inputs:
-        kind = _combine_keys(kind, one.indices(rows))
+        kind = combine_keys(kind, one.indices(rows))
     for value in named.values():
         if value is not None:
-            kind = _combine_keys(kind, rows if value.dim() > 1 else _bits(value[rows]))
-    return _first_occurrences(kind)
-
-
-def _first_occurrences(kind: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first position of each distinct integer of (n,), (kinds,), and which of them is at each position, (n,)."""
-    kinds, of = torch.unique(kind, return_inverse=True)
-    places = torch.arange(len(kind), device=kind.device)
-    return places.new_full((len(kinds),), len(kind)).scatter_reduce(0, of, places, "amin"), of
-
-
-def _bits(numbers: Tensor) -> Tensor:
-    """Return integers (n,) that are equal exactly where the given numbers are."""
-    return numbers.float().contiguous().view(torch.int32).long()
-
-
-def _combine_keys(kind: Tensor, other: Tensor) -> Tensor:
-    """Return keys (n,) from 0 on that are equal exactly where both given keys are."""
-    other = other - other.min()
-    together: Tensor = torch.unique(kind * (other.max() + 1) + other, return_inverse=True)[1]
-    return together
+            kind = combine_keys(kind, rows if value.dim() > 1 else bits(value[rows]))
+    return first_occurrences(kind)
 
 
 def _without_infinities(values: Tensor, ran: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class GateNetwork(nn.Module):
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         if len(self.table):
             return self._from_table(len(seen[0]), weight)
-        features = self.norm(torch.cat([_Pooled.apply(one) for one in seen], dim=1))  # (B, C)
+        features = self.norm(torch.cat([_pooled(one) for one in seen], dim=1))  # (B, C)
         features = torch.zeros_like(features) if self.blind else features
         if self.every_lam:
             assert weight is not None  # guaranteed by the executor
@@ -86,8 +86,14 @@ def clamp_open(scores: Tensor, least: Tensor | None) -> Tensor:
     return scores + (held - scores).detach()
 
 
+def _pooled(x: Tensor) -> Tensor:
+    """Return the means of maps (B, C, H, W) as float32, (B, C)."""
+    means: Tensor = _Pooled.apply(x)  # type: ignore[no-untyped-call]
+    return means
+
+
 class _Pooled(torch.autograd.Function):
-    """The means of maps (B, C, H, W) as float32, (B, C).
+    """The means of maps.
 
     The gradient is the same for all pixels of a channel, so it is rounded to the maps' type before it is spread over them, not after.
     """
@@ -99,9 +105,10 @@ class _Pooled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (gradient,) = gradients
+        (gradient,) = gradients  # (B, C)
         height, width = ctx.shape[2:]
-        return (gradient / (height * width)).to(ctx.dtype)[:, :, None, None].expand(ctx.shape)
+        rounded: Tensor = (gradient / (height * width)).to(ctx.dtype)
+        return rounded[:, :, None, None].expand(ctx.shape)
 
 
 class Means(nn.BatchNorm1d):
