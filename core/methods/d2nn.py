@@ -37,7 +37,7 @@ from core.graph.cost import reward_cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.timing import seconds_per_node
-from core.graph.tradeoff import ExchangeRate, FixedLam
+from core.graph.tradeoff import ExchangeRate, FixedLam, WeightCurve
 from core.methods import Batch, DistillingMethod, StepResult
 from core.methods.exploration import Exploration
 from core.methods.holdout import holdout_size
@@ -87,8 +87,16 @@ class D2NN(DistillingMethod):
     )
     calibrate: bool = Field(
         True,
-        title="Calibrate κ",
-        description="One network for every λ: choose κ so that cost rises evenly along the slider, finally on validation images",
+        title="Calibrate λ",
+        description="One network for every λ: choose κ, or the budgets, so that cost rises evenly along the slider, finally on validation "
+        "images",
+    )
+    lam_scale: Literal["reward", "budget"] = Field(
+        "reward",
+        title="Scale of λ",
+        json_schema_extra={"labels": {"reward": "Weight of accuracy", "budget": "Mean cost, which rises evenly"}},
+        description="One network for every λ: λ weighs accuracy against κ · cost (reward), or selects a budget (budget: the mean cost on "
+        "validation images rises evenly with λ)",
     )
     early_exit_weight: float = Field(
         1.0,
@@ -189,7 +197,11 @@ class D2NN(DistillingMethod):
         if lam is not None:
             graph.tradeoff = FixedLam(lam, self.exchange_rate)
         elif isinstance(graph.tradeoff, ExchangeRate):
-            graph.tradeoff = ExchangeRate(self.exchange_rate, adjustable=self.calibrate)
+            scale = {
+                "reward": ExchangeRate(self.exchange_rate, adjustable=self.calibrate),
+                "budget": WeightCurve(adjustable=self.calibrate),
+            }
+            graph.tradeoff = scale[self.lam_scale]
         for control in graph.controls:
             part = graph.parts[control.name]
             if isinstance(part, Controller):

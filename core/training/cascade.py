@@ -45,7 +45,7 @@ def compose(
     config = run_config(
         architecture=unseen.options | architecture | {"name": "model_cascade", "members": [one.member for one in ordered]},
         dataset=dataset,
-        method=method | {"name": "d2nn"},
+        method={"lam_scale": "budget"} | method | {"name": "d2nn"},
         lam=lam,
         training=training | {"init_from": str(file)},
     )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from core.config import RunConfig
-from core.datasets import Data, ProgressCallback, no_progress
+from core.datasets import Data, ProgressCallback, Split, no_progress
 from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations
@@ -108,18 +108,25 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
             if graph.tradeoff.adjustable:
                 calibrate(graph.eval(), *batches.tensors(data.val))
         yield Progress(epoch + 1, figures, pack(whole, optimizer, done, trained=average.other))
-    yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
+    figures = final_figures(graph, config, data, batches.holdout_split(), report)
+    yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), figures)
 
 
-def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressCallback = no_progress) -> dict[str, Any]:
+def final_figures(
+    graph: Graph, config: RunConfig, data: Data, holdout: Split | None = None, report: ProgressCallback = no_progress
+) -> dict[str, Any]:
     """Evaluate a trained network on validation and test images, at its λ, or at each of FINAL_GRID if it serves every λ.
 
     Returns {"val": [an object per λ], "test": [...]} and, for a network with control nodes, {"baselines": {"val": {name: [points]},
-    "test": ...}, "collapsed": [the control nodes whose gates do not depend on the image]}.
+    "test": ...}, "collapsed": [the control nodes whose gates do not depend on the image]}. With a `holdout`, a network for every λ also has
+    {"budget": [an object per λ]}, measured on the validation images and the holdout together: more images tell a budget's λ more exactly.
     """
     lams: tuple[float | None, ...] = FINAL_GRID if graph.tradeoff.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
-    images = (len(lams) + (passes(graph) if graph.controls else 0)) * (len(data.val) + len(data.test))
+    if graph.tradeoff.every_lam and holdout is not None and len(holdout):
+        both = (torch.cat([getattr(data.val, name), getattr(holdout, name)]) for name in ("images", "labels"))
+        parts["budget"] = Split(*both)
+    images = len(lams) * sum(map(len, parts.values())) + (passes(graph) if graph.controls else 0) * (len(data.val) + len(data.test))
     done = 0
 
     def count(executed: int) -> None:
@@ -130,8 +137,10 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressC
     evaluated = {part: evaluations(graph, split, [(lam, Greedy()) for lam in lams], count) for part, split in parts.items()}
     figures: dict[str, Any] = {part: [row.to_json() for row in rows] for part, rows in evaluated.items()}
     if graph.controls:
-        fronts = {part: baselines(graph, split, count) for part, split in parts.items()}
-        figures["baselines"] = {part: {name: [asdict(point) for point in front] for name, front in fronts[part].items()} for part in parts}
+        fronts = {part: baselines(graph, parts[part], count) for part in ("val", "test")}
+        figures["baselines"] = {
+            part: {name: [asdict(point) for point in front] for name, front in found.items()} for part, found in fronts.items()
+        }
         figures["collapsed"] = [asdict(control) for control in collapsed(graph, evaluated["val"])]
     return figures
 
