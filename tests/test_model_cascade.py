@@ -238,7 +238,12 @@ def test_runs_become_a_cascade_by_one_command(scratch_database: str, tmp_path: P
         (["nowhere", "nothing"], "nowhere is neither a file nor a run"),
         (["{text}", "{text}"], "neither a safetensors file nor weights"),
         (["reference/cascade-digits-static", "reference/cascade-digits"], "decides per image"),
-        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--dataset", "digits"], "was trained on another split"),
+        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--dataset", "digits"], "was trained on Cluttered digits"),
+        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--set", "dataset.seed=5"], "was trained on another split"),
+        (
+            ["reference/cascade-digits-static", "reference/cascade-digits-static", "--set", "training.init_from=x.pth"],
+            "the members bring their own weights",
+        ),
         (["reference/lc-cifar10-static", "reference/cascade-digits-static"], "its classes are airplane"),
     ],
 )

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
+from app.cascade_form import offer, watch
 from app.charts.curves import compared_curves_chart
 from app.charts.tradeoff import along_lam_chart, compared_chart
 from app.comparison import differing, setting_label, table
@@ -41,6 +42,7 @@ def page() -> None:
     st.header("Runs")
     runs = state.store().runs.all()
     if runs:
+        watch()
         lam = st.select_slider("Show accuracy and cost at λ", TENTHS, 0.5, key="figures-lam", width=420)
         _selected(runs, lam)
     else:
@@ -70,6 +72,7 @@ def _selected(runs: list[Run], lam: float) -> None:
 def _compared(runs: list[Run]) -> None:
     """Draw several runs side by side."""
     st.subheader(f"{len(runs)} runs compared", divider="gray")
+    offer(runs)
     plain_chart = {"displayModeBar": False}
     tradeoff, along = st.columns(2, gap="large")
     with tradeoff:

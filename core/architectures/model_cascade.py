@@ -146,6 +146,10 @@ class ModelCascade(Architecture):
         return tuple(member.title for member in self.members) or tuple(UNTRAINED)
 
     @property
+    def needs_weights(self) -> bool:
+        return bool(self.members)
+
+    @property
     def origins(self) -> dict[str, str]:
         return {member.title: member.origin for member in self.members if member.origin}
 

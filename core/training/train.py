@@ -19,7 +19,7 @@ from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations
 from core.graph.calibration import calibrate
-from core.graph.checkpoint import pack, round_weights, unpack
+from core.graph.checkpoint import initialise_from, pack, round_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers
@@ -56,11 +56,18 @@ class Progress:
     final: dict[str, Any] | None = None
 
 
-def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report: ProgressCallback = no_progress) -> Iterator[Progress]:
+def train(
+    config: RunConfig,
+    data: Data,
+    *,
+    resume: bytes | None = None,
+    initial: bytes | None = None,
+    report: ProgressCallback = no_progress,
+) -> Iterator[Progress]:
     """Train a network from its initial weights, or from the checkpoint `resume`. Uses a CUDA GPU if there is one.
 
-    `report` receives the progress of the final evaluation. Raises TrainingError if the loss is not finite, and ConfigError, GraphError or
-    CheckpointError if the options do not fit.
+    `initial`: weights to begin with, in place of the file that `training.init_from` names. `report` receives the progress of the final
+    evaluation. Raises TrainingError if the loss is not finite, and ConfigError, GraphError or CheckpointError if the options do not fit.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, options = config.method, config.training
@@ -69,7 +76,9 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     data = unseen(config, data)
     batches, batch_norm = Batches(config, data, device), BatchNorm(config)
     if not resume:
-        if options.initial_weights:
+        if initial is not None:
+            initialise_from(initial, graph, config.architecture.own_weights)
+        elif options.initial_weights:
             initialise(config, graph)
         images, _ = batches.setup_images()
         method.setup(graph.eval(), options.batch_size, images)

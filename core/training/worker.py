@@ -15,7 +15,7 @@ import torch
 
 from core import malloc
 from core.config import run_config
-from core.store import Run, Store
+from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT
 from core.store.weights import file_errors
 from core.training.train import train
@@ -39,12 +39,14 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
     try:
         config = run_config(**run.config)
         data = config.dataset.read(listen)
-        latest = store.checkpoints.read(run_id)
+        latest, initial = store.checkpoints.read(run_id), store.checkpoints.initial(run_id)
+        if config.architecture.needs_weights and not (latest or initial or config.training.init_from):
+            raise StoreError(f"the weights of the members of {run.name} are missing or damaged: make the cascade again")
         if latest and run.image and run.classes:  # the checkpoint was trained on these; the data may have changed since
             data.check(run.image, run.classes)
         store.lifecycle.describe_data(run_id, data.image, data.classes)
         logged = saved = time.monotonic()
-        for progress in train(config, data, resume=latest[1] if latest else None, report=listen):
+        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=listen):
             epoch, instant = progress.epoch, time.monotonic()
             if progress.final is not None:
                 store.lifecycle.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))
