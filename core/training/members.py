@@ -16,7 +16,7 @@ from torch import Tensor
 from core.architectures import Architecture
 from core.architectures.lc_resnet import IMAGENET, LCResNet
 from core.architectures.mobile import Mobile, Stage
-from core.architectures.model_cascade import Member, OnnxFile
+from core.architectures.model_cascade import MAX_SIDE, Member, OnnxFile
 from core.config import RunConfig, run_config
 from core.datasets import Dataset
 from core.graph.checkpoint import CheckpointError, read_tensors
@@ -59,6 +59,8 @@ def read_member(
     that an ONNX classifier expects for black and white, and what its scores are (recognised if None).
     """
     image, classes = dataset.outline()
+    if size is not None and not 1 <= size <= MAX_SIDE:
+        raise ConfigError(f"{file}: images of {size} pixels are not possible: choose a size from 1 to {MAX_SIDE}")
     try:
         content = file.read_bytes()
         if file.suffix == ".onnx":

@@ -4,6 +4,7 @@ All randomness of an epoch depends on the seed and the number of the epoch alone
 with the same weights as an uninterrupted one.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -34,6 +35,7 @@ from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
 MAX_GRADIENT_NORM = 5.0  # gradients are clipped to this norm
+FROZEN_SECONDS = 10.0  # between checkpoints of a network with frozen nodes: an epoch takes less time than packing their weights
 
 
 class TrainingError(UserError):
@@ -46,7 +48,7 @@ class Progress:
 
     epoch    epochs done, including the fraction of the current one
     figures  metrics by name, after each epoch
-    state    the checkpoint, after each epoch; in the last item, the weights alone
+    state    the checkpoint, after each epoch, or every few epochs where nodes are frozen; in the last item, the weights alone
     final    the figures of the trained network, in the last item
     """
 
@@ -92,6 +94,7 @@ def train(
     steps = batches.count * options.epochs
     teacher = load_teacher(config, data)
     teacher = None if teacher is None else _on_device(teacher, device)
+    packed = time.monotonic()
     for epoch in range(done // batches.count, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
@@ -112,7 +115,10 @@ def train(
                 round_weights(whole)
             if graph.tradeoff.adjustable:
                 calibrate(graph.eval(), *batches.tensors(data.val))
-        yield Progress(epoch + 1, figures, pack(whole, optimizer, done))
+        state = None
+        if not frozen or epoch + 1 == options.epochs or time.monotonic() - packed > FROZEN_SECONDS:
+            state, packed = pack(whole, optimizer, done), time.monotonic()
+        yield Progress(epoch + 1, figures, state)
     yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
 
 
