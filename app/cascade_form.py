@@ -54,11 +54,14 @@ def watch() -> None:
     except UserError:  # it was deleted for good
         st.session_state.pop(MADE)
         return
+    if run.deleted:
+        st.session_state.pop(MADE)
+        return
     with st.container(border=True, key="cascade-watched"):
         heading, close = st.columns([0.85, 0.15], vertical_alignment="center")
         heading.markdown(f"**{plain(run.name)}**")
         close.button("Hide", key="cascade-hide", help="The training continues.", on_click=lambda: st.session_state.pop(MADE, None))
-        if run.state == "running" or run.state == "queued":
+        if run.state in ("queued", "running"):
             st.caption(
                 "First every member answers every image once, then the controllers are trained in seconds. You can close this page: the "
                 "training continues. If you stay, the cascade opens in Explore when it is ready."

@@ -85,7 +85,7 @@ def test_selected_runs_become_a_cascade_for_every_lam(app: AppTest, trained: str
 @pytest.mark.parametrize(
     ("names", "says"),
     [
-        (("narrow", "gated"), "Gated: this network decides per image, but a member has one cost"),
+        (("narrow", "gated"), "Run gated: this network decides per image, but a member has one cost"),
         (("narrow", "cluttered"), "Member narrow was trained on Handwritten digits (8×8), and the cascade is for Cluttered digits"),
         (("narrow", "waiting"), "Run waiting has not finished training"),
         (("narrow", "reference/lc-cifar10-static"), "its classes are"),

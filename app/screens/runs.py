@@ -44,7 +44,6 @@ def page() -> None:
     st.header("Runs")
     runs = state.store().runs.all()
     if runs:
-        watch()
         lam = st.select_slider("Show accuracy and cost at λ", TENTHS, 0.5, key="figures-lam", width=420)
         _selected(runs, lam)
     else:
@@ -61,6 +60,7 @@ def _selected(runs: list[Run], lam: float) -> None:
         st.query_params.from_dict({CHOSEN: ",".join(str(runs[row].id) for row in sorted(rows) if row < len(runs))} if rows else {})
 
     st.dataframe(table(runs, lam), hide_index=True, on_select=choose, selection_mode="multi-row", column_config=COLUMNS, key=key)
+    watch()
     asked = st.query_params.get(CHOSEN, "").split(",")  # the address names the selected runs and reopens them
     chosen = [run for run in runs if str(run.id) in asked]
     if len(chosen) > 1:

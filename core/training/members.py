@@ -89,7 +89,7 @@ def member_of_run(store: Store, run: Run, classes: Sequence[str]) -> Given:
     try:
         return member_of_export(run.name, header_of(store, run, tensors), latest[1], classes)
     except (CheckpointError, ConfigError) as error:
-        raise ConfigError(f"{run.name}: {error}") from None
+        raise ConfigError(f"run {run.name}: {error}") from None
 
 
 def member_of_export(title: str, header: Header, content: bytes, classes: Sequence[str]) -> Given:

@@ -1,10 +1,11 @@
 """A cascade in a browser: from two selected runs to Explore with its slider."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import served
-from playwright.sync_api import Page, expect
+from conftest import PATIENCE, served
+from playwright.sync_api import Browser, expect
 
 from core.config import run_config
 from core.store import Store
@@ -24,24 +25,19 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.long  # `tests/test_cascade_form.py` does the same without a browser
-def test_two_runs_become_a_cascade_that_opens_in_explore(page: Page, members: str, tmp_path: Path) -> None:
-    with served(members, tmp_path) as server:
-        ids = ",".join(str(Store(members).runs.get(name).id) for name in ("narrow", "broad"))
-        page.goto(f"{server}/?run=narrow")
-        page.get_by_role("link", name="Runs").click()
-        expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
-        page.evaluate("address => history.replaceState({}, '', address)", f"{server}/runs?runs={ids}")
-        page.reload()
+def test_two_runs_become_a_cascade_that_opens_in_explore(browser: Browser, members: str, tmp_path: Path) -> None:
+    ids = ",".join(str(Store(members).runs.get(name).id) for name in ("narrow", "broad"))
+    with served(members, tmp_path) as server, closing(browser.new_page()) as page:
+        page.set_default_timeout(PATIENCE * 1000)
+        page.goto(f"{server}/runs?runs={ids}")
         page.get_by_role("button", name="Make a cascade").click()
         expect(page.get_by_text("The 20% of the training images that no member was trained on teach the controllers.")).to_be_visible()
         name = page.get_by_label("Name", exact=True)
         name.fill("both")
         name.press("Enter")
         page.get_by_role("button", name="Start training").click()
-        expect(page.get_by_text("the cascade opens in Explore when it is ready")).to_be_visible()
         expect(page.get_by_role("combobox", name="Run")).to_have_value("both · every λ")  # the page has changed by itself
         expect(page.locator(".gate-graph .node.on").first).to_be_visible()
         expect(page.locator('.gate-graph [data-node="narrow"]')).to_be_visible()
         assert "run=both" in page.url
-        slider = page.locator(".gate-graph input[type=range]").first
-        expect(slider).to_be_visible()
+        expect(page.get_by_role("slider", name="λ")).to_be_visible()
