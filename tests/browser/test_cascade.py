@@ -36,7 +36,7 @@ def test_two_runs_become_a_cascade_that_opens_in_explore(browser: Browser, membe
         name.fill("both")
         name.press("Enter")
         page.get_by_role("button", name="Start training").click()
-        expect(page.get_by_role("combobox", name="Run")).to_have_value("both · every λ")  # the page has changed by itself
+        expect(page.get_by_role("combobox", name="Run")).to_have_value("both · every λ")
         expect(page.locator(".gate-graph .node.on").first).to_be_visible()
         expect(page.locator('.gate-graph [data-node="narrow"]')).to_be_visible()
         assert "run=both" in page.url
