@@ -191,7 +191,7 @@ class RunConfig(BaseModel):
         for part in ("architecture", "dataset", "method", "training"):
             chosen = getattr(self, part)
             for option, value in chosen.model_dump(mode="json", exclude_defaults=True).items():
-                if part not in fixed and option not in ("name", "epochs", "seed", *["init_from"] * bool(fixed)):
+                if part not in fixed and option not in ("name", "epochs", "seed"):
                     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
                     words.append(f"--set {shlex.quote(f'{part}.{option}={text}')}")
         return " ".join(words)

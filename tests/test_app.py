@@ -9,7 +9,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import fields, forms
-from app.graph_view import layout
+from app.graph_view import layout, view
 from core.config import RunConfig, run_config
 from core.recipes import RECIPES, recipe
 from core.registry import COMPONENT_KINDS, component, names
@@ -75,6 +75,26 @@ def test_photographs_stand_for_images_that_are_not_there(app: AppTest, monkeypat
     app.run()
     assert not app.exception
     assert "The images of CIFAR-10 are not on this computer" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("sample", "caption", "label"),
+    [("3", "Photograph of a cat", "cat"), ("10", "Photograph of a rocket, which is of none of the classes", None)],
+)
+def test_a_picture_that_stands_in_is_judged_by_its_class(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, sample: str, caption: str, label: str | None
+) -> None:
+    monkeypatch.delenv("GATESCOPE_DATA", raising=False)
+    captions: list[str] = []
+    labels: list[str | None] = []
+    monkeypatch.setattr("app.picture.show", lambda image, caption: captions.append(caption))
+    monkeypatch.setattr(view, "view_of", lambda *given, known=view.view_of: labels.append(given[-1].true_label) or known(*given))
+    app.query_params["run"] = "reference/model-cascade-cifar10"
+    app.query_params["sample"] = sample
+    app.run()
+    assert not app.exception
+    assert captions == [caption]
+    assert labels == [label]
 
 
 def test_explore_says_where_a_run_is_not_there(app: AppTest) -> None:

@@ -163,7 +163,8 @@ def test_a_member_of_another_split_is_refused() -> None:
         unseen_images(given(member_config(split=5)), member_config().dataset)
 
 
-def test_only_the_controllers_are_trained_and_a_resumed_training_ends_alike(digits: Data) -> None:
+def test_only_the_controllers_are_trained_and_a_resumed_training_ends_alike(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.train.FROZEN_SECONDS", 0.0)
     architecture = {"name": "model_cascade", "members": MEMBERS, "unseen": "validation", "combine": "mean"}
     config = run_config(architecture=architecture, dataset="digits", method="d2nn", training={"epochs": 2, "batch_size": 32})
     whole = list(train(config, digits))
@@ -176,6 +177,14 @@ def test_only_the_controllers_are_trained_and_a_resumed_training_ends_alike(digi
     assert all(torch.equal(first[name], last[name]) for name in members)
     assert any(not torch.equal(first[name], last[name]) for name in first if name.startswith("graph.parts.Q"))
     assert last["graph.parts.y3.weights"].sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_checkpoints_of_frozen_members_are_packed_seldom(digits: Data) -> None:
+    architecture = {"name": "model_cascade", "members": MEMBERS, "unseen": "validation"}
+    config = run_config(architecture=architecture, dataset="digits", method="d2nn", training={"epochs": 4, "batch_size": 32})
+    epochs = [progress for progress in train(config, digits) if progress.figures or progress.final]
+    assert [progress.epoch for progress in epochs] == [1, 2, 3, 4, 4]
+    assert [progress.state is not None for progress in epochs] == [False, False, False, True, True]
 
 
 def load_weights(state: bytes) -> dict[str, Tensor]:
@@ -243,7 +252,12 @@ def test_runs_become_a_cascade_by_one_command(scratch_database: str, tmp_path: P
         (["nowhere", "nothing"], "nowhere is neither a file nor a run"),
         (["{text}", "{text}"], "neither a safetensors file nor weights"),
         (["reference/cascade-digits-static", "reference/cascade-digits"], "decides per image"),
-        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--dataset", "digits"], "was trained on another split"),
+        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--dataset", "digits"], "was trained on Cluttered digits"),
+        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--set", "dataset.seed=5"], "was trained on another split"),
+        (
+            ["reference/cascade-digits-static", "reference/cascade-digits-static", "--set", "training.init_from=x.pth"],
+            "the members bring their own weights",
+        ),
         (["reference/lc-cifar10-static", "reference/cascade-digits-static"], "its classes are airplane"),
     ],
 )

@@ -29,7 +29,8 @@ from core.modules.answers import AnswerController, WeightedMean
 from core.modules.onnx_network import OnnxNetwork, Output
 from core.registry import ConfigError, choose
 
-Side = Annotated[int, Field(ge=1, le=4096)]
+MAX_SIDE = 4096  # pixels
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 UNTRAINED = {"small": (8,), "large": (32, 32, 64)}  # filters of the members without any: they show the shape of a cascade
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -145,6 +146,10 @@ class ModelCascade(Architecture):
     @property
     def frozen(self) -> tuple[str, ...]:
         return tuple(member.title for member in self.members) or tuple(UNTRAINED)
+
+    @property
+    def needs_weights(self) -> bool:
+        return bool(self.members)
 
     @property
     def origins(self) -> dict[str, str]:

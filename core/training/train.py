@@ -4,6 +4,7 @@ All randomness of an epoch depends on the seed and the number of the epoch alone
 with the same weights as an uninterrupted one.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations
 from core.graph.calibration import calibrate
-from core.graph.checkpoint import pack, round_weights, trained_weights, unpack
+from core.graph.checkpoint import initialise_from, pack, round_weights, trained_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers
@@ -34,6 +35,7 @@ __all__ = ["FINAL_GRID", "Progress", "TrainingError", "final_figures", "train"]
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
+FROZEN_SECONDS = 10.0  # between checkpoints of a network with frozen nodes: an epoch takes less time than packing their weights
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Progress:
 
     epoch    epochs done, including the fraction of the current one
     figures  metrics by name, after each epoch
-    state    the checkpoint, after each epoch; in the last item, the weights alone
+    state    the checkpoint, after each epoch, or every few epochs where nodes are frozen; in the last item, the weights alone
     final    the figures of the trained network, in the last item
     """
 
@@ -52,11 +54,18 @@ class Progress:
     final: dict[str, Any] | None = None
 
 
-def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report: ProgressCallback = no_progress) -> Iterator[Progress]:
+def train(
+    config: RunConfig,
+    data: Data,
+    *,
+    resume: bytes | None = None,
+    initial: bytes | None = None,
+    report: ProgressCallback = no_progress,
+) -> Iterator[Progress]:
     """Train a network from its initial weights, or from the checkpoint `resume`. Uses a CUDA GPU if there is one.
 
-    `report` receives the progress of the final evaluation. Raises TrainingError if the loss is not finite, and ConfigError, GraphError or
-    CheckpointError if the options do not fit.
+    `initial`: weights to begin with, in place of the file that `training.init_from` names. `report` receives the progress of the final
+    evaluation. Raises TrainingError if the loss is not finite, and ConfigError, GraphError or CheckpointError if the options do not fit.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, options = config.method, config.training
@@ -65,7 +74,9 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     data = unseen(config, data)
     batches, batch_norm = Batches(config, data, device), BatchNorm(config)
     if not resume:
-        if options.initial_weights:
+        if initial is not None:
+            initialise_from(initial, graph, config.architecture.own_weights)
+        elif options.initial_weights:
             initialise(config, graph)
         images, _ = batches.setup_images()
         method.setup(graph.eval(), options.batch_size, images)
@@ -84,6 +95,7 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
         average.load(trained_weights(resume))
     if device.type == "cuda" and not graph.controls:
         graph.compile(dynamic=False)  # an epoch has batches of two sizes at most
+    packed = time.monotonic()
     for epoch in range(done // batches.count, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
@@ -107,7 +119,10 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
                 round_weights(whole)
             if graph.tradeoff.adjustable:
                 calibrate(graph.eval(), *batches.tensors(data.val))
-        yield Progress(epoch + 1, figures, pack(whole, optimizer, done, trained=average.other))
+        state = None
+        if not frozen or epoch + 1 == options.epochs or time.monotonic() - packed > FROZEN_SECONDS:
+            state, packed = pack(whole, optimizer, done, trained=average.other), time.monotonic()
+        yield Progress(epoch + 1, figures, state)
     figures = final_figures(graph, config, data, batches.holdout_split(), report)
     yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), figures)
 
