@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app import state
-from app.graph_view.payload import Forcing, Route
+from app.graph_view.payload import Forcing, PossibleRoute
 from app.wording import percent
 from core.errors import UserError
 from core.graph.node import Node
@@ -46,7 +46,7 @@ def forcing(nodes: Sequence[Node], forced: Mapping[str, bool], automatic: "LamSw
         note = "This network’s gates also scale, so a route alone does not determine its answer."
     else:
         note = "This image takes the same route at every λ."
-    routes: list[Route] = [
+    routes: list[PossibleRoute] = [
         {"lam": f"{lam_at(start):.2f}", "cost_share": percent(trace.cost_share)}
         for start, trace in zip(automatic.starts, automatic.traces, strict=True)
     ]

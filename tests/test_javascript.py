@@ -8,11 +8,10 @@ from pathlib import Path
 import playwright
 import pytest
 
-from app.javascript import joined
+from app.javascript import ENTRY, GRAPH, joined
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted((ROOT / "app" / "components" / "graph").glob("*.mjs"))
-PAGE = ROOT / "app" / "components" / "graph" / "page.mjs"
+MODULES = sorted(GRAPH.glob("*.mjs"))
 
 
 def node() -> str:
@@ -29,7 +28,7 @@ def test_the_tests_under_node_pass() -> None:
 
 
 def test_the_modules_are_joined_into_one_that_imports_nothing(tmp_path: Path) -> None:
-    text = joined(PAGE)
+    text = joined(ENTRY)
     assert not re.search(r"^(import|export (?!default function))", text, re.MULTILINE)
     assert all(file.read_text(encoding="utf-8").splitlines()[0] in text for file in MODULES), "every module is part of the component"
     (tmp_path / "joined.mjs").write_text(text, encoding="utf-8")

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 import torch
 from test_predict import IMAGES, fresh
 
-from app.graph_view import standalone
 from app.graph_view.drawing import Drawing, DrawnEdge, DrawnNode
 from app.graph_view.facts import NodeFacts
 from app.graph_view.folding import MAX_UNFOLDED_NODES, costs, fold
@@ -20,12 +18,12 @@ from app.graph_view.payload import (
     Inspection,
     Interval,
     Picture,
-    Route,
+    PossibleRoute,
     StaticCost,
     View,
 )
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
-from app.javascript import joined
+from app.javascript import ENTRY, joined
 from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import forced_policy, sweep_lam
@@ -36,7 +34,7 @@ from core.scale import SLIDER_STEPS, lam_at
 SHAPE = {"name": "lc_resnet", "depth": 8, "width": 4}
 MODEL = (
     *(Attribution, ComparedInterval, Comparison, DrawnEdge, DrawnNode, Drawing, Forcing, Inspection, Interval, NodeFacts, Picture),
-    *(Route, StaticCost, View),
+    *(PossibleRoute, StaticCost, View),
 )
 TAKEN_APART = r"\{([^{}]*)\}(?: = |(?:, \w+)*\) (?:=>|\{))"  # an object, into constants or the parameters of a function
 SECONDS = Spread(1e-3, 0.9e-3, 1.2e-3)
@@ -115,7 +113,7 @@ def test_a_note_says_where_some_times_are_those_of_the_nearest_lam() -> None:
 
 
 def test_the_script_of_the_component_reads_every_name_of_the_model_and_no_other() -> None:
-    script = joined(Path(standalone.__file__).parents[1] / "components" / "graph" / "page.mjs")
+    script = joined(ENTRY)
     names = {name for model in MODEL for name in model.__annotations__}
     picked = {name.partition(":")[0].strip() for part in re.findall(TAKEN_APART, script) for name in part.split(",")}
     read = set(re.findall(r"\.([a-z_]+)\b", script)) | picked

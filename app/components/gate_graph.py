@@ -2,20 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from app.graph_view.payload import View
-from app.javascript import joined, styles
+from app.javascript import ENTRY, GRAPH, joined, styles
 from core.scale import SLIDER_STEPS
 
-FOLDER = Path(__file__).parent / "graph"
-PAGE = FOLDER / "page.mjs"
 START = {"selected": None, "step": (SLIDER_STEPS - 1) // 2, "option": None, "method": ""}
 
-_component = st.components.v2.component("gatescope_gate_graph", html='<div class="gate-graph"></div>', css=styles(FOLDER), js=joined(PAGE))
+_component = st.components.v2.component("gatescope_gate_graph", html='<div class="gate-graph"></div>', css=styles(GRAPH), js=joined(ENTRY))
 
 
 @dataclass(frozen=True)

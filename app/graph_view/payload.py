@@ -62,7 +62,7 @@ class Comparison(TypedDict):
     intervals: list[ComparedInterval]
 
 
-class Route(TypedDict):
+class PossibleRoute(TypedDict):
     """A route of the image that can be forced: the λ from which the image takes it, and its cost."""
 
     lam: str
@@ -81,7 +81,7 @@ class Forcing(TypedDict):
     problem: str
     nodes: list[str]
     options: dict[str, str | None]
-    routes: list[Route]
+    routes: list[PossibleRoute]
     routes_note: str
 
 

@@ -5,11 +5,9 @@ import json
 from pathlib import Path
 
 from app.graph_view.payload import View
-from app.javascript import joined, styles
+from app.javascript import ENTRY, GRAPH, joined, styles
 
-APP = Path(__file__).parents[1]
-COMPONENTS = APP / "components"
-VIZ = APP / "static" / "viz" / "viz-global.js"
+VIZ = Path(__file__).parents[1] / "static" / "viz" / "viz-global.js"
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -43,14 +41,14 @@ component({ data: %(data)s, parentElement: document.querySelector("main"), setSt
 
 def standalone(run: str, description: str, view: View, image_url: str) -> str:
     """Return the page of a view, with a description of its image."""
-    script = joined(COMPONENTS / "graph" / "page.mjs").replace("export default function", "const component = function")
+    script = joined(ENTRY).replace("export default function", "const component = function")
     viz = VIZ.read_text(encoding="utf-8")
     saved: View = {**view, "link": None, "live": False}
     parts = {
         "title": html.escape(f"{run} · Gatescope"),
         "description": html.escape(description),
         "image": html.escape(image_url),
-        "css": styles(COMPONENTS / "graph"),
+        "css": styles(GRAPH),
         "viz": viz,
         "js": script.replace("</", "<\\/"),
         "data": json.dumps(saved).replace("<", "\\u003c"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FULL = 2.0  # scale from which a channel's cell has the full colour
 TOP = 5  # classes that the answer lists
 DECIMALS = 4
-NOTHING: Forcing = {"note": "", "problem": "", "nodes": [], "options": {}, "routes": [], "routes_note": ""}
+NOT_FORCED: Forcing = {"note": "", "problem": "", "nodes": [], "options": {}, "routes": [], "routes_note": ""}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ViewOptions:
     selected: str | None = None
     inspection: Inspection | None = None
     forced: Mapping[str, bool] = field(default_factory=dict)
-    forcing: Forcing = field(default_factory=lambda: NOTHING)
+    forcing: Forcing = field(default_factory=lambda: NOT_FORCED)
     side_by_side: bool = False
     true_label: str | None = None
 
@@ -137,7 +137,7 @@ def pinned(view: View, step: int) -> View:
         "along": "",
         "thresholds": [],
         "scores": {name: [rows[step if moves else 0]] for name, rows in view["scores"].items()},
-        "forcing": NOTHING,
+        "forcing": NOT_FORCED,
         "inspection": None,
         "comparison": None,
     }
