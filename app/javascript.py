@@ -7,8 +7,8 @@ the word `export`. Names at the top level must therefore differ among the files 
 import re
 from pathlib import Path
 
-GRAPH = Path(__file__).parent / "components" / "graph"  # modules and styles of the graph
-ENTRY = GRAPH / "page.mjs"
+GRAPH_FOLDER = Path(__file__).parent / "components" / "graph"  # modules and styles of the graph
+ENTRY = GRAPH_FOLDER / "page.mjs"
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.-]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function) )", re.MULTILINE)
 LEFT = re.compile(r"^(?:import\b|export (?!default function)).*", re.MULTILINE)

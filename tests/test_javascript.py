@@ -8,10 +8,10 @@ from pathlib import Path
 import playwright
 import pytest
 
-from app.javascript import ENTRY, GRAPH, joined
+from app.javascript import ENTRY, GRAPH_FOLDER, joined
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted(GRAPH.glob("*.mjs"))
+MODULES = sorted(GRAPH_FOLDER.glob("*.mjs"))
 
 
 def node() -> str:

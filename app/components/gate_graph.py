@@ -7,12 +7,14 @@ from typing import Any
 import streamlit as st
 
 from app.graph_view.payload import View
-from app.javascript import ENTRY, GRAPH, joined, styles
+from app.javascript import ENTRY, GRAPH_FOLDER, joined, styles
 from core.scale import SLIDER_STEPS
 
 START = {"selected": None, "step": (SLIDER_STEPS - 1) // 2, "option": None, "method": ""}
 
-_component = st.components.v2.component("gatescope_gate_graph", html='<div class="gate-graph"></div>', css=styles(GRAPH), js=joined(ENTRY))
+_component = st.components.v2.component(
+    "gatescope_gate_graph", html='<div class="gate-graph"></div>', css=styles(GRAPH_FOLDER), js=joined(ENTRY)
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from app.graph_view.payload import View
-from app.javascript import ENTRY, GRAPH, joined, styles
+from app.javascript import ENTRY, GRAPH_FOLDER, joined, styles
 
 VIZ = Path(__file__).parents[1] / "static" / "viz" / "viz-global.js"
 PAGE = """<!doctype html>
@@ -48,7 +48,7 @@ def standalone(run: str, description: str, view: View, image_url: str) -> str:
         "title": html.escape(f"{run} · Gatescope"),
         "description": html.escape(description),
         "image": html.escape(image_url),
-        "css": styles(GRAPH),
+        "css": styles(GRAPH_FOLDER),
         "viz": viz,
         "js": script.replace("</", "<\\/"),
         "data": json.dumps(saved).replace("<", "\\u003c"),
