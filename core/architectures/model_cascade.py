@@ -125,7 +125,7 @@ class ModelCascade(Architecture):
         description="Networks from cheap to expensive, set by `python -m core cascade` (empty: two small ones, untrained)",
     )
     combine: Literal["last", "mean", "geometric"] = Field(
-        "last",
+        "geometric",
         title="Answer",
         description="The last member's that ran, or the arithmetic (mean) or geometric mean of all that ran, with weights fitted on "
         "holdout images",
