@@ -44,6 +44,12 @@ test("a layout is never drawn with letters that are too small, and a phone has l
   assert.equal(fitted({ width: 100, height: 100 }, { width: 600, height: 400, letters: 1 }).seen, 1);
 });
 
+test("on a phone a graph that is scrolled down is better than one that is scrolled sideways", () => {
+  const [wide, high] = [{ width: 700, height: 250 }, { width: 300, height: 1000 }];
+  const phone = { width: 360, height: 480, letters: 1.09 };
+  assert.ok(fitted(high, phone).seen > fitted(wide, phone).seen);
+});
+
 test("a label stands on its line, over no node and no other label", () => {
   const control = (target, y) => ({ ...edge("Q", target, [[100, 0], [100, y / 3], [100, y / 1.5], [100, y]]), kind: "control", label: "low", options: ["low"] });
   const layout = { nodes: [node("Q", 100, -20), node("a", 100, 220)], edges: [control("a", 200), control("b", 200)] };

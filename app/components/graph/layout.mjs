@@ -24,12 +24,13 @@ export function place(drawing, viz, canvas) {
   return best;
 }
 
-// The scale at which a layout is drawn on a canvas, and the share of it that is in view.
+// The scale at which a layout is drawn on a canvas, and the share of it that is in view. On a phone what is cut off sideways counts twice.
 export function fitted({ width, height }, canvas) {
   const [w, h] = [width + 2 * MARGIN, height + 2 * MARGIN];
   const whole = Math.min(canvas.width / w, canvas.height / h, LARGEST);
   const scale = Math.max(whole, SMALLEST * canvas.letters);
-  return { scale, seen: Math.min(canvas.width / (w * scale), 1) * Math.min(canvas.height / (h * scale), 1) };
+  const [across, down] = [Math.min(canvas.width / (w * scale), 1), Math.min(canvas.height / (h * scale), 1)];
+  return { scale, seen: across ** (canvas.letters > 1 ? 2 : 1) * down };
 }
 
 // The layout of which more is in view, or else the one with larger letters; a column has to make them larger by a tenth.
