@@ -135,3 +135,13 @@ def test_no_label_leaves_its_node(page: Page, server: str, width: int) -> None:
     }).map((node) => node.dataset.node)"""
     assert page.locator(".gate-graph .node").evaluate_all(spilling) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_another_network_is_drawn_in_place_of_the_first(page: Page, server: str) -> None:
+    open_explore(page, server)
+    for name, node in (("reference/hierarchy-cifar10", "branch 1"), ("digits", "N3")):
+        page.get_by_role("combobox", name="Run").click()
+        page.get_by_role("option", name=f"{name} · every λ", exact=True).click()
+        expect(page.locator(f'.gate-graph [data-node="{node}"]')).to_be_visible()
+    settled(page)
+    assert lit(page) <= set(page.locator(".gate-graph .node").evaluate_all("nodes => nodes.map((node) => node.dataset.node)"))

@@ -71,7 +71,7 @@ export function decimals(control, row) {
   return second === undefined ? 2 : ([2, 3].find((count) => first.toFixed(count) !== second.toFixed(count)) ?? 4);
 }
 
-// Reserves room for the longest headline, so that nothing below it moves with λ.
+// Reserves room for the longest headline, so that nothing below it moves with λ. `light` has to follow, which shows the one that holds.
 export function reserveHeadline(page) {
   if (!page.data) return;
   page.headline.style.minHeight = "0";
@@ -81,5 +81,4 @@ export function reserveHeadline(page) {
     most = Math.max(most, page.headline.offsetHeight);
   }
   page.headline.style.minHeight = `${most}px`;
-  light(page);
 }

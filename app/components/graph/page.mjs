@@ -88,7 +88,10 @@ function arrange(page) {
     }, () => page.canvas.replaceChildren(element("p", { class: "cap" }, "The graph cannot be drawn, because a part of the studio did not load. Reload the page.")));
     return;
   }
-  if (!page.canvas.clientWidth) return;
+  if (!page.canvas.clientWidth) {
+    Object.assign(page, { layout: null, nodes: new Map(), edges: [], choices: [], continuations: [] });
+    return;
+  }
   const layout = place(data.drawing, page.viz, roomOf(page.canvas));
   if (layout !== page.layout) {
     page.layout = layout;
