@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app import fields, forms
 from app.graph_view import layout, view
 from core.config import RunConfig, run_config
+from core.recipes import RECIPES, recipe
 from core.registry import COMPONENT_KINDS, component, names
 from core.store import Store
 from core.training.worker import work
@@ -170,6 +171,30 @@ def test_the_form_starts_a_run(app: AppTest, monkeypatch: pytest.MonkeyPatch, tr
     assert started == [run.id]
     assert (run.epochs, run.architecture, run.dataset, run.lam) == (3, "cascade", "digits", None)
     Store(trained).runs.purge(run.id)
+
+
+def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: 0)
+    page(app, "train")
+    assert app.selectbox(key="form-recipe").options == ["None", *(one.title for one in RECIPES)]
+    app.selectbox(key="form-recipe").select("strong").run()
+    assert "On the command line: `--recipe strong`." in texts(app)
+    assert app.number_input(key="form-training-strong-learning_rate").value == 0.4
+    app.number_input(key="form-training-strong-cutout").set_value(4)
+    app.text_input(key="form-name").set_value("by recipe")
+    app.button(key="start").click().run()
+    assert not app.exception
+    run = Store(trained).runs.get("by recipe")
+    expected = recipe("strong").part("training") | {"cutout": 4}
+    assert {name: run.config["training"][name] for name in expected} == expected
+    Store(trained).runs.purge(run.id)
+    app.selectbox(key="form-recipe").select("distilled").run()
+    assert app.number_input(key="form-methods-d2nn-distilled-distillation_weight").value == 0.9
+    assert "There is nothing to distil" in texts(app)
+    assert app.button(key="start").disabled
+    app.selectbox(key="form-recipe").select("").run()
+    assert app.number_input(key="form-training-learning_rate").value == 0.002
+    assert not app.button(key="start").disabled
 
 
 def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:

@@ -46,7 +46,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.graph",),
     ("core.architectures", "core.datasets"),
     ("core.methods",),
-    ("core.store", "core.choices"),
+    ("core.store", "core.choices", "core.recipes"),
     ("core.config",),
     ("core.evaluation", "core.explain"),
     ("core.training", "core.fast"),

@@ -124,11 +124,12 @@ class ModelCascade(Architecture):
         title="Members",
         description="Networks from cheap to expensive, set by `python -m core cascade` (empty: two small ones, untrained)",
     )
-    combine: Literal["last", "mean"] = Field(
+    combine: Literal["last", "mean", "geometric"] = Field(
         "last",
         title="Answer",
-        description="The last member's that ran, or the mean of all that ran, with weights fitted on holdout images",
-        json_schema_extra={"labels": {"last": "The last member's", "mean": "Weighted mean"}},
+        description="The last member's that ran, or the arithmetic (mean) or geometric mean of all that ran, with weights fitted on "
+        "holdout images",
+        json_schema_extra={"labels": {"last": "The last member's", "mean": "Weighted mean", "geometric": "Weighted geometric mean"}},
     )
     unseen: Literal["holdout", "validation"] = Field(
         "holdout",
@@ -169,10 +170,10 @@ class ModelCascade(Architecture):
         answers: list[str] = []
         for number, member in enumerate(members, start=1):
             answers.append(g.add(member.title, member.build(classes), g.input, when=go_on))
-            if self.combine == "mean":
-                g.output(f"y{number}", WeightedMean(number), *answers)
-            else:
+            if self.combine == "last":
                 g.output(f"y{number}", nn.Identity(), answers[-1])
+            else:
+                g.output(f"y{number}", WeightedMean(number, geometric=self.combine == "geometric"), *answers)
             if number < len(members):
                 part = AnswerController(number, classes, 2, hidden=self.hidden, every_lam=every_lam)
                 go_on = g.control(f"Q{number}", *answers, options=("stop", "go on"), part=part)[1:]

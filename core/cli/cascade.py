@@ -23,8 +23,9 @@ def cascade(
     dataset: DatasetName = "cluttered_digits",
     name: Annotated[str | None, typer.Option(help="Name of the cascade (optional; generated if empty).")] = None,
     combine: Annotated[
-        Literal["last", "mean"], typer.Option(help="The answer: the last member's, or the weighted mean of all that ran.")
-    ] = "last",
+        Literal["last", "mean", "geometric"],
+        typer.Option(help="The answer: the last member's, or the weighted mean of all that ran, arithmetic (mean) or geometric."),
+    ] = "geometric",
     lam: Annotated[float | None, typer.Option(help="λ to train for; without it, the cascade serves every λ.")] = None,
     size: Annotated[
         int | None,

@@ -49,7 +49,7 @@ def compose(
     config = run_config(
         architecture=unseen.options | (architecture or {}) | {"name": "model_cascade", "members": [one.member for one in ordered]},
         dataset=dataset,
-        method=(method or {}) | {"name": "d2nn"},
+        method={"lam_scale": "budget"} | (method or {}) | {"name": "d2nn"},
         lam=lam,
         training=training or {},
     )
