@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The members and the model cascade of CIFAR-10: docs/results/cifar10.md. WEIGHTS: the folder with the members' trained weights.
+# The members and the model cascade of CIFAR-10: docs/results/cifar10.md. WEIGHTS: the folder with their weights.
 source "$(dirname "$0")/common.sh"
 
 members=(mobile-7m-cifar10 mobile-33m-cifar10 resnet18-215m-cifar10)
@@ -8,7 +8,7 @@ for name in "${members[@]}" resnet18-48m-cifar10; do
     resnet18-215m-cifar10) file=resnet18-wide-215M ;;
     *) file=${name%m-cifar10}M ;;
   esac
-  "$PYTHON" -m scripts.import_weights "$name" "scripts/reproduce/members/$name.json" "$WEIGHTS/$file.safetensors" \
+  "$PYTHON" -m scripts.import_weights "$name" "scripts/reproduce/members/$name.json" "${WEIGHTS:-weights}/$file.safetensors" \
     --machine 'one NVIDIA H100 outside of this repository; recipe in docs/results/cifar10.md'
 done
 for seed in 0 1 2; do
