@@ -1,0 +1,118 @@
+"""A survey of images at a few values of λ: which change their route, which are answered rightly, and from which λ at which cost."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from core.datasets import normalised
+from core.explain.model import Model
+from core.graph.cost import cost
+from core.graph.execution import execute
+from core.graph.policy import Greedy
+from core.scale import cost_share
+
+SURVEYED_LAMS = tuple(step / 10 for step in range(11))
+CHUNK_PIXELS = 1 << 20  # values of the images that are executed together, over all λ
+FIRST_CHUNK = 16  # images; the first results are there soon
+UNKNOWN = -1  # label of an image whose class is not known
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What happens to one image at each of the surveyed values of λ, in ascending order of λ.
+
+    routes      numbers that are the same where the same nodes run
+    cost_shares costs as shares of the static network's
+    right       whether the answer is right; none where the image's class is not known
+    """
+
+    routes: tuple[int, ...]
+    cost_shares: tuple[float, ...]
+    right: tuple[bool, ...] | None
+
+    @property
+    def changes_route(self) -> bool:
+        """Whether the image takes different routes at different λ."""
+        return len(set(self.routes)) > 1
+
+    @property
+    def wrong(self) -> int:
+        """The number of surveyed values of λ at which the answer is wrong; 0 where the class is not known."""
+        return 0 if self.right is None else self.right.count(False)
+
+    @property
+    def mean_cost(self) -> float:
+        """The mean cost share over the surveyed values of λ."""
+        return sum(self.cost_shares) / len(self.cost_shares)
+
+    @property
+    def cheapest_right(self) -> int | None:
+        """The index of the λ with the lowest cost at which the answer is right, the smallest of several; none where there is none."""
+        right = [index for index, is_right in enumerate(self.right or ()) if is_right]
+        return min(right, key=lambda index: self.cost_shares[index]) if right else None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The first images of a set at each of `lams`: the only λ of a network that was trained for one.
+
+    `total` is the number of images in the set, `images` holds those that have been executed; `complete` is set when no more will be.
+    """
+
+    lams: tuple[float | None, ...]
+    total: int
+    images: tuple[Surveyed, ...] = ()
+    complete: bool = False
+
+    def cheapest_right_counts(self) -> tuple[list[int], int]:
+        """Return the number of images for each λ that is the cheapest at which their answer is right, and of those that are never right."""
+        counts, never = [0] * len(self.lams), 0
+        for one in self.images:
+            index = one.cheapest_right
+            if index is not None:
+                counts[index] += 1
+            elif one.right is not None:
+                never += 1
+        return counts, never
+
+
+@torch.no_grad()
+def survey(model: Model, images: Tensor, labels: Tensor, *, seconds: float, pause: Callable[[], bool]) -> Iterator[Survey]:
+    """Execute images (N, C, H, W) uint8 of classes `labels` (N,) in chunks; yield the survey after each of them.
+
+    No chunk begins after this many seconds, or after `pause`, which is called between chunks, has returned True.
+    """
+    lams = SURVEYED_LAMS if model.graph.tradeoff.every_lam else (model.lam,)
+    chunk = max(1, CHUNK_PIXELS // (images[:1].numel() * len(lams)))
+    known, begin, deadline = Survey(lams, len(images)), 0, time.monotonic() + seconds
+    while begin < len(images):
+        end = min(begin + (min(chunk, FIRST_CHUNK) if begin == 0 else chunk), len(images))
+        known = replace(known, images=known.images + _surveyed(model, images[begin:end], labels[begin:end], lams), complete=end == len(images))
+        yield known
+        begin = end
+        if not known.complete and (time.monotonic() > deadline or pause()):
+            yield replace(known, complete=True)
+            return
+
+
+def _surveyed(model: Model, images: Tensor, labels: Tensor, lams: tuple[float | None, ...]) -> tuple[Surveyed, ...]:
+    """Return what happens to each of the images at each λ."""
+    count, graph = len(images), model.graph
+    conditions = torch.tensor([lam for lam in lams if lam is not None]).repeat_interleave(count) if graph.tradeoff.every_lam else None
+    execution = execute(graph, normalised(images), Greedy(), lam=conditions, copies=len(lams), whole=True)
+    ran = torch.stack(list(execution.ran.values()), dim=1)  # (λ · N, nodes)
+    routes = torch.unique(ran, dim=0, return_inverse=True)[1].reshape(len(lams), count).T.tolist()
+    report = cost(graph, execution)
+    used = report.used.reshape(len(lams), count).T.tolist()
+    right = (execution.predicted.reshape(len(lams), count) == labels).T.tolist()
+    return tuple(
+        Surveyed(
+            tuple(routes[row]),
+            tuple(cost_share(macs, report.static) for macs in used[row]),
+            None if label == UNKNOWN else tuple(right[row]),
+        )
+        for row, label in enumerate(labels.tolist())
+    )
