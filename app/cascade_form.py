@@ -103,7 +103,7 @@ def _form(runs: Sequence[Run]) -> None:
         combine = draw(next(field for field in fields(component("architectures", "model_cascade")) if field.name == "combine"), "cascade")
     st.caption(plain(sentence))
     try:
-        state.samples(runs[0].config["dataset"])
+        state.samples(runs[0].config["dataset"], state.SAMPLES)
     except (UserError, OSError) as error:
         st.warning(
             f"The images of {title('datasets', dataset.name)} are not on this computer. The training downloads them first if they are "

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app.graph_view.payload import Attribution, Inspection
-from app.picture import MAPS, feature_maps, overlaid, url
+from app.images import MAPS, feature_maps, overlaid, url
 from core.graph.node import Node
 from core.scale import lam_at
 

@@ -1,48 +1,23 @@
 """The image column of Explore: a sample of the run's dataset, or a person's own picture, distorted if they wish."""
 
-import base64
 import html
-import io
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
 
-from app import state
-from app.components.sketch import sketch
-from app.wording import plain
-from core.errors import UserError
-from core.registry import choose, title
+from app import own_picture
+from app.images import ShownImage, enlarged, url
+from app.samples import choose_sample
 from core.store import Run
 
 if TYPE_CHECKING:
-    from core.explain.model import ImageTensor, Model
+    from core.explain.model import Model
 
-OVERLAID = 192  # side of an image under attribution colours, in pixels
-THUMBNAIL = 48
 PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
 DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Covered area", "fade": "Less contrast"}
-MAPS, PER_ROW, TILE, GAP = 16, 4, 64, 4  # feature maps shown, in total and per row; their side and distance in pixels
-SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: smallest, largest, middle value
-FAVOURABLE, ADVERSE = (13, 148, 136), (217, 119, 6)  # colours of attributions
-
-
-@dataclass(frozen=True)
-class ShownImage:
-    """The network's input (C, H, W), what it shows in words, its part of the address, and its class where that is known.
-
-    A person's own picture stays private: no address names it, and its class is not known.
-    """
-
-    image: "ImageTensor"
-    description: str
-    query: Mapping[str, str] | None
-    label: str | None = None
 
 
 def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
@@ -50,15 +25,16 @@ def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     channels, height, width = model.image
     frame = st.container(key="picture")
     harder = st.container(key="distortions")
-    sample = _sample(run, sha256, model)
+    with st.container(key="samples"):
+        sample = choose_sample(run, sha256, model)
     with st.container(key="own-picture"):
-        own = _own(run, model)
+        own = own_picture.choose(run, model)
     with harder:
         strengths = _strengths()
-    if own is None and sample is not None and st.session_state.get("source") == "own":
-        _prefer("sample", run)  # the picture was removed or cannot be read: mark the sample that is shown instead
+    if own is None and sample is not None and own_picture.shown():
+        own_picture.show(False)  # the picture was removed or cannot be read: mark the sample that is shown instead
         st.rerun()
-    chosen = own if own is not None and (st.session_state.get("source") == "own" or sample is None) else sample
+    chosen = own if own is not None and (own_picture.shown() or sample is None) else sample
     if chosen is None:
         return None
     distorted = _distorted(chosen, strengths)
@@ -116,125 +92,3 @@ def _strength(text: str | None) -> float:
 def _undo() -> None:
     for name in DISTORTIONS:
         st.session_state[f"distortion-{name}"] = 0
-
-
-def enlarged(image: "ImageTensor", side: int) -> Image.Image:
-    """Return an image (C, H, W) enlarged in whole steps to at most about `side` pixels, so that its pixels are squares."""
-    values = image.permute(1, 2, 0).numpy()  # (H, W, C)
-    picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
-    times = max(side // max(picture.size), 1)
-    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-
-
-def feature_maps(output: "ImageTensor") -> Image.Image:
-    """Return the most varied channels of a feature map (C, H, W) as tiles, each from its smallest (dark) to its largest value (light)."""
-    order = output.flatten(1).std(dim=1).argsort(descending=True)[:MAPS]
-    tiles = []
-    for channel in output[order].numpy():
-        low, high = float(channel.min()), float(channel.max())
-        grey = Image.fromarray(((channel - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
-        tiles.append(ImageOps.colorize(grey.resize((TILE, TILE), Image.Resampling.NEAREST), *SHADES))
-    rows = -(-len(tiles) // PER_ROW)
-    sheet = Image.new("RGB", (min(len(tiles), PER_ROW) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP), SHADES[1])
-    for number, tile in enumerate(tiles):
-        sheet.paste(tile, (number % PER_ROW * (TILE + GAP), number // PER_ROW * (TILE + GAP)))
-    return sheet
-
-
-def overlaid(image: "ImageTensor", attributed: "ImageTensor") -> Image.Image:
-    """Return an image (C, H, W) in grey under its attributions (H, W): green where positive, orange where negative."""
-    grey = np.asarray(enlarged(image, OVERLAID).convert("L").convert("RGB"), dtype=np.float32)
-    strength = attributed.numpy() / max(float(attributed.abs().max()), 1e-12)
-    wide = np.asarray(Image.fromarray(strength.astype(np.float32)).resize(grey.shape[1::-1], Image.Resampling.BILINEAR))[..., None]
-    ink = np.where(wide > 0, np.array(FAVOURABLE, dtype=np.float32), np.array(ADVERSE, dtype=np.float32))
-    return Image.fromarray((grey + (ink - grey) * np.abs(wide) * 0.85).clip(0, 255).astype(np.uint8))
-
-
-def data_url(image: "ImageTensor") -> str:
-    """Return a small picture of an image as a data URL."""
-    return url(enlarged(image, THUMBNAIL))
-
-
-def url(picture: Image.Image) -> str:
-    """Return a picture as a data URL."""
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
-    """Draw the samples; return the chosen one, or none where there are none.
-
-    Photographs and drawings replace a dataset whose images are not on this computer.
-    """
-    try:
-        labels, images = state.samples(run.config["dataset"])
-        if unknown := sorted(set(labels) - set(model.classes)):
-            raise UserError(f"they belong to classes that the run does not know: {', '.join(unknown)}")
-        subjects = [f"Test image of class {label}" for label in labels]
-        known: list[str | None] = list(labels)
-    except (UserError, OSError) as error:
-        if model.image[0] == 1:
-            st.caption(f"There are no samples: {error}")
-            return None
-        pictures, images = state.stand_ins(model.image, model.classes)
-        known = [picture.label for picture in pictures]
-        subjects = labels = [f"{one.subject}{'' if one.label else ', which is of none of the classes'}" for one in pictures]
-        st.caption(
-            f"The images of {title('datasets', run.dataset)} are not on this computer. These pictures replace them.", help=str(error)
-        )
-    first = state.most_varied(run, sha256, images)
-    asked = st.query_params.get("sample", "")
-    first = int(asked) if asked in map(str, range(len(labels))) else first
-    key = _sample_key(run)
-    if st.session_state.get(key) is None and st.session_state.get("source") != "own":
-        st.session_state[key] = first
-    chosen = st.pills(
-        "Samples",
-        range(len(labels)),
-        format_func=lambda index: f"![{plain(labels[index])}]({data_url(images[index])})",
-        required=True,
-        key=key,
-        on_change=_prefer,
-        args=("sample", run),
-        persist_state="session",
-    )
-    shown = first if chosen is None else chosen
-    return ShownImage(images[shown], subjects[shown], {"sample": str(shown)}, known[shown])
-
-
-def _sample_key(run: Run) -> str:
-    """Return a key that runs with the same samples share, so that the sample stays when the run changes."""
-    return f"sample-{json.dumps(choose('datasets', run.config['dataset']).model_dump(mode='json'), sort_keys=True)}"
-
-
-def _own(run: Run, model: "Model") -> ShownImage | None:
-    """Draw the ways to bring a picture of one's own; return it, or none."""
-    from core.datasets.sources.picture import read_picture, to_tensor
-
-    sources = ["File", "Camera", "Draw" if model.image[0] == 1 else "Paste"]
-    private = "Your picture is sent to this server only and is not stored. Links do not include it."
-    source = st.segmented_control("Your own picture", sources, default="File", required=True, key=f"source-{model.image[0]}", help=private)
-    name, data = "picture", None
-    if source == "File":
-        file = st.file_uploader("Your own picture", key="upload", on_change=_prefer, args=("own", run), label_visibility="collapsed")
-        name, data = (file.name, file.getvalue()) if file else (name, None)
-    elif source == "Camera":
-        photo = st.camera_input("Camera", key="camera", on_change=_prefer, args=("own", run), label_visibility="collapsed")
-        data = photo.getvalue() if photo else None
-    else:
-        data = sketch(draws=model.image[0] == 1, key=f"sketch-{model.image[0]}", on_change=lambda: _prefer("own", run))
-    if data is None:
-        return None
-    try:
-        return ShownImage(to_tensor(read_picture(data, name=name), model.image), "Your picture", None)
-    except UserError as error:
-        st.error(str(error), icon=":material/broken_image:")
-        return None
-
-
-def _prefer(source: str, run: Run) -> None:
-    """Remember which source was used last. No sample is marked while a person's own picture is shown."""
-    st.session_state["source"] = source
-    if source == "own":
-        st.session_state[_sample_key(run)] = None

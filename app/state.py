@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
 ForcedNodes = tuple[tuple[str, bool], ...]
-SAMPLES = 8  # sample images to choose from
+SAMPLES = 8  # sample images among which the first to be shown is chosen
 MODELS = 4  # networks kept in memory
 SWEEPS = 64  # images whose sweeps are kept in memory
 COMPARED_LAMS = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the routes of samples are compared
@@ -57,14 +57,14 @@ def _model(url: str, run_id: int, sha256: str) -> "Model":
     return load_model(store(), run_id)
 
 
-def samples(dataset: Mapping[str, Any]) -> tuple[list[str], "ImageTensor"]:
-    """Return the classes of a few test images from as many classes as possible, and the images (N, C, H, W). Raises UserError."""
-    return _samples(json.dumps(dataset, sort_keys=True))
+def samples(dataset: Mapping[str, Any], count: int) -> tuple[list[str], "ImageTensor"]:
+    """Return the classes of at most `count` test images, class by class in turn, and the images (N, C, H, W). Raises UserError."""
+    return _samples(json.dumps(dataset, sort_keys=True), count)
 
 
 @st.cache_resource(max_entries=MODELS, show_spinner="Fetching sample images…")
-def _samples(dataset: str) -> tuple[list[str], "ImageTensor"]:
-    found, classes = cast(Dataset, choose("datasets", json.loads(dataset))).samples(SAMPLES)
+def _samples(dataset: str, count: int) -> tuple[list[str], "ImageTensor"]:
+    found, classes = cast(Dataset, choose("datasets", json.loads(dataset))).samples(count)
     return [classes[label] for label in found.labels.tolist()], found.images
 
 

@@ -6,7 +6,7 @@ import torch
 import core
 from core.explain.model import Model
 from core.explain.predict import predict
-from core.explain.survey import SURVEYED_LAMS, UNKNOWN, Survey, Surveyed, survey
+from core.explain.survey import SURVEYED_LAMS, Survey, Surveyed, survey
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +19,9 @@ def images() -> torch.Tensor:
     return torch.randint(0, 256, (40, 1, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def never() -> bool:
-    return False
-
-
 def test_a_survey_agrees_with_predictions(model: Model, images: torch.Tensor) -> None:
-    labels = torch.tensor([UNKNOWN] + [3] * 39)
-    *_, known = survey(model, images, labels, seconds=60, pause=never)
+    labels = [None] + [model.classes[3]] * 39
+    *_, known = survey(model, images, labels, 60)
     assert known.complete
     assert (known.lams, known.total, len(known.images)) == (SURVEYED_LAMS, 40, 40)
     traces = [predict(model, images, lam=lam) for lam in SURVEYED_LAMS]
@@ -38,21 +34,21 @@ def test_a_survey_agrees_with_predictions(model: Model, images: torch.Tensor) ->
 
 
 def test_results_come_in_chunks_and_end_when_there_is_no_time(model: Model, images: torch.Tensor) -> None:
-    labels = torch.zeros(40, dtype=torch.int64)
-    first, *more, last = survey(model, images, labels, seconds=60, pause=never)
+    labels = [model.classes[0]] * 40
+    first, *_, last = survey(model, images, labels, 60)
     assert 0 < len(first.images) < 40
     assert not first.complete
     assert last.images[: len(first.images)] == first.images
-    for options in ({"seconds": -1.0, "pause": never}, {"seconds": 60.0, "pause": lambda: True}):
-        *_, ended = survey(model, images, labels, **options)  # type: ignore[arg-type]
-        assert ended.complete
-        assert ended.images == first.images
+    assert last.complete
+    [only] = survey(model, images, labels, -1.0)
+    assert only.complete
+    assert only.images == first.images
 
 
 def test_a_network_for_one_lam_is_surveyed_at_that_lam() -> None:
     static = core.load("reference/cascade-digits-static")
     images = torch.zeros(2, 1, 48, 48, dtype=torch.uint8)
-    *_, known = survey(static, images, torch.zeros(2, dtype=torch.int64), seconds=60, pause=never)
+    *_, known = survey(static, images, ["0", "1"], 60)
     assert len(known.lams) == 1
     assert not any(one.changes_route for one in known.images)
 

@@ -18,9 +18,14 @@ _component = st.components.v2.component(
 )
 
 
-def sketch(*, draws: bool, key: str, on_change: Callable[[], None]) -> bytes | None:
-    """Show the canvas; return the last drawn or pasted picture as the bytes of a file. Without `draws`, pictures can only be pasted."""
-    picture = _component(data={"draws": draws}, key=key, default={"picture": None}, on_picture_change=on_change).picture
+def sketch(*, draws: bool, key: str, on_change: Callable[[], None]) -> None:
+    """Show the canvas. `on_change` is called when a picture is drawn, pasted or cleared. Without `draws`, pictures can only be pasted."""
+    _component(data={"draws": draws}, key=key, default={"picture": None}, on_picture_change=on_change)
+
+
+def drawn(key: str) -> bytes | None:
+    """Return the last drawn or pasted picture of a canvas as the bytes of a file, or none."""
+    picture = st.session_state[key].get("picture")
     if not isinstance(picture, str) or len(picture) > MAX_PICTURE_LETTERS:
         return None
     try:

@@ -14,8 +14,9 @@ from app.graph_view.folding import costs, fold
 from app.graph_view.payload import View
 from app.graph_view.standalone import standalone
 from app.graph_view.view import ViewOptions, pinned, view_of
+from app.images import ShownImage, data_url
 from app.inspector import Asked, Inspected, inspect_slowly, inspection_of
-from app.picture import ShownImage, choose_image, data_url
+from app.picture import choose_image
 from app.trace import trace_json
 from app.wording import lam_name, plain
 from core.errors import UserError

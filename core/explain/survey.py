@@ -1,7 +1,7 @@
 """A survey of images at a few values of λ: which change their route, which are answered rightly, and from which λ at which cost."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,7 +17,6 @@ from core.scale import cost_share
 SURVEYED_LAMS = tuple(step / 10 for step in range(11))
 CHUNK_PIXELS = 1 << 20  # values of the images that are executed together, over all λ
 FIRST_CHUNK = 16  # images; the first results are there soon
-UNKNOWN = -1  # label of an image whose class is not known
 
 
 @dataclass(frozen=True)
@@ -79,26 +78,26 @@ class Survey:
         return counts, never
 
 
-@torch.no_grad()
-def survey(model: Model, images: Tensor, labels: Tensor, *, seconds: float, pause: Callable[[], bool]) -> Iterator[Survey]:
-    """Execute images (N, C, H, W) uint8 of classes `labels` (N,) in chunks; yield the survey after each of them.
+def survey(model: Model, images: Tensor, labels: Sequence[str | None], seconds: float) -> Iterator[Survey]:
+    """Execute images (N, C, H, W) uint8 in chunks; yield the survey after each of them. `labels` are their classes, where known.
 
-    No chunk begins after this many seconds, or after `pause`, which is called between chunks, has returned True.
+    No chunk begins once they have taken this many seconds together. Between chunks the caller may take its time.
     """
     lams = SURVEYED_LAMS if model.graph.tradeoff.every_lam else (model.lam,)
     chunk = max(1, CHUNK_PIXELS // (images[:1].numel() * len(lams)))
-    known, begin, deadline = Survey(lams, len(images)), 0, time.monotonic() + seconds
-    while begin < len(images):
+    known, begin, spent = Survey(lams, len(images)), 0, 0.0
+    while not known.complete:
         end = min(begin + (min(chunk, FIRST_CHUNK) if begin == 0 else chunk), len(images))
-        known = replace(known, images=known.images + _surveyed(model, images[begin:end], labels[begin:end], lams), complete=end == len(images))
+        started = time.monotonic()
+        found = _surveyed(model, images[begin:end], labels[begin:end], lams)
+        spent += time.monotonic() - started
+        known = replace(known, images=known.images + found, complete=end == len(images) or spent > seconds)
         yield known
         begin = end
-        if not known.complete and (time.monotonic() > deadline or pause()):
-            yield replace(known, complete=True)
-            return
 
 
-def _surveyed(model: Model, images: Tensor, labels: Tensor, lams: tuple[float | None, ...]) -> tuple[Surveyed, ...]:
+@torch.no_grad()
+def _surveyed(model: Model, images: Tensor, labels: Sequence[str | None], lams: tuple[float | None, ...]) -> tuple[Surveyed, ...]:
     """Return what happens to each of the images at each λ."""
     count, graph = len(images), model.graph
     conditions = torch.tensor([lam for lam in lams if lam is not None]).repeat_interleave(count) if graph.tradeoff.every_lam else None
@@ -107,12 +106,12 @@ def _surveyed(model: Model, images: Tensor, labels: Tensor, lams: tuple[float | 
     routes = torch.unique(ran, dim=0, return_inverse=True)[1].reshape(len(lams), count).T.tolist()
     report = cost(graph, execution)
     used = report.used.reshape(len(lams), count).T.tolist()
-    right = (execution.predicted.reshape(len(lams), count) == labels).T.tolist()
+    predicted = execution.predicted.reshape(len(lams), count).T.tolist()
     return tuple(
         Surveyed(
             tuple(routes[row]),
             tuple(cost_share(macs, report.static) for macs in used[row]),
-            None if label == UNKNOWN else tuple(right[row]),
+            None if label is None else tuple(answer >= 0 and model.classes[answer] == label for answer in predicted[row]),
         )
-        for row, label in enumerate(labels.tolist())
+        for row, label in enumerate(labels)
     )
