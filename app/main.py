@@ -10,7 +10,7 @@ if ROOT not in sys.path:  # `streamlit run` adds only this file's own folder
 import streamlit as st  # noqa: E402
 
 from app import state  # noqa: E402
-from app.glossary import glossary  # noqa: E402
+from app.glossary import help_bar  # noqa: E402
 from core.errors import UserError  # noqa: E402
 
 APP = Path(__file__).resolve().parent
@@ -27,9 +27,10 @@ def main() -> None:
         st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:", url_path="train"),
         st.Page(PAGES / "sweep.py", title="λ sweep", icon=":material/show_chart:", url_path="sweep"),
         st.Page(PAGES / "runs.py", title="Runs", icon=":material/list:", url_path="runs"),
+        st.Page(PAGES / "glossary.py", title="Glossary", icon=":material/menu_book:", url_path="glossary"),
     ]
     page = st.navigation(pages, position="top")
-    glossary()
+    help_bar(page.url_path == "")
     try:
         state.store()
     except UserError as error:

@@ -133,6 +133,7 @@ class View(TypedDict):
     static        the static network's figures; none for a network without gates, which is its own static network
     inspection    what the server computed of the selected node; none until it has
     scores        each controller's scores at every step, none where it did not run
+    terms         the explanations of terms by name
     """
 
     drawing: Drawing
@@ -159,3 +160,4 @@ class View(TypedDict):
     forcing: Forcing
     inspection: Inspection | None
     comparison: Comparison | None
+    terms: dict[str, str]

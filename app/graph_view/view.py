@@ -11,6 +11,7 @@ from app.graph_view.facts import NodeFacts
 from app.graph_view.folding import Folded
 from app.graph_view.payload import Comparison, ForcedState, Forcing, Inspection, Interval, View
 from app.headline import Circumstances, along_lam, answered, claim, correct, headline
+from app.terms import key_terms
 from app.wording import Forced, clock, counted, percent, scaled, time_comparison, time_range, timing_note
 from core.graph.node import Node
 from core.scale import SLIDER_STEPS, lam_at
@@ -117,6 +118,7 @@ def view_of(
         "forcing": options.forcing,
         "inspection": options.inspection,
         "comparison": None if options.compared_with is None else _comparison(shown, options.compared_with),
+        "terms": key_terms(),
     }
 
 

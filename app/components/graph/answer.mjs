@@ -1,6 +1,7 @@
 // The answer, its cost and its time at the slider’s λ.
 
 import { bar, caption, element, row } from "./dom.mjs";
+import { hint } from "./hint.mjs";
 import { intervalAt } from "./lam.mjs";
 
 export function showAnswer(page, interval) {
@@ -11,15 +12,21 @@ export function showAnswer(page, interval) {
     ...interval.probabilities.map(([name, share, text]) => element("div", { class: "probability" }, row(name, text), bar(share))),
     ...compared(page, interval),
     element("div", { class: "computation" },
-      row("Cost", `${interval.cost_share} of the static network’s`, "b"),
+      explained(row("Cost", `${interval.cost_share} of the static network’s`, "b"), hint(page, "static network")),
       bar(interval.cost),
-      row("Multiply-adds", whole ? `${interval.macs} of ${whole.macs}` : interval.macs)),
+      explained(row("Multiply-adds", whole ? `${interval.macs} of ${whole.macs}` : interval.macs), hint(page, "multiply-add"))),
     element("div", { class: "time" },
       caption(page.data.live || page.data.pinned ? "Time on this computer" : "Time on the computer that made this page", "cap part"),
       row("This image", `${interval.time} (${interval.time_range})`, "b"),
       ...(whole ? [row("Static network", whole.time), element("div", { class: "share" }, interval.time_comparison)] : []),
       ...(page.data.timing_note ? [caption(page.data.timing_note)] : [])),
   );
+}
+
+// A line with the “i” of a term behind its name.
+function explained(line, mark) {
+  line.firstChild.append(mark);
+  return line;
 }
 
 // Answer and cost of what this view is compared with.

@@ -3,6 +3,7 @@
 
 import { button, caption, choice, element } from "./dom.mjs";
 import { forceChoice, forceNode, forceRoute } from "./forcing.mjs";
+import { hint } from "./hint.mjs";
 import { lamAt, sendSelection } from "./lam.mjs";
 import { light } from "./lighting.mjs";
 import { outputPlot, plot } from "./plot.mjs";
@@ -43,7 +44,7 @@ export function showInspector(page) {
   page.shownNode = selected;
   inspector.setAttribute("aria-label", `Details of ${selected}`);
   inspector.replaceChildren(
-    element("header", {}, element("h3", {}, element("b", {}, selected), ` · ${known.title}`, where), button("×", "Close the details", () => select(page, null))),
+    element("header", {}, element("h3", {}, element("b", {}, selected), ` · ${known.title}`, where, ...termsOf(page, selected)), button("×", "Close the details", () => select(page, null))),
     ...forcing(page, selected),
     element("div", { class: "lines" }, ...known.lines.map((line) => caption(line))),
     element("div", { class: "figures" }, ...figures),
@@ -59,6 +60,12 @@ export function showInspector(page) {
   page.follow();
   inspector.scrollTop = top;
   if (held) inspector.querySelector(`[data-focus="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+}
+
+// The “i” of what a node is.
+function termsOf(page, name) {
+  if (nodeOf(page, name).kind === "control") return [hint(page, "controller", "gate")];
+  return page.data.forcing.nodes.includes(name) ? [hint(page, "gate", "route")] : [];
 }
 
 function forcing(page, name) {

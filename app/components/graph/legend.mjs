@@ -1,6 +1,9 @@
 // Explains the marks that a graph has.
 
 import { element } from "./dom.mjs";
+import { hint } from "./hint.mjs";
+
+const TERMS_OF_MARKS = { skipped: "gate", controller: "controller" };
 
 // Explains the marks that this graph has.
 export function drawLegend(page) {
@@ -20,6 +23,6 @@ export function drawLegend(page) {
     ["force", "Forced on or off by you", Object.keys(forced).length],
     ["differs", "Runs in only one of the two views compared", comparison !== null],
   ];
-  const shown = entries.filter(([, , there]) => there).map(([name, text]) => element("span", {}, element("i", { class: name }), text));
+  const shown = entries.filter(([, , there]) => there).map(([name, text]) => element("span", {}, element("i", { class: name, "aria-hidden": "true" }), text, ...(name in TERMS_OF_MARKS ? [hint(page, TERMS_OF_MARKS[name])] : [])));
   page.legend.replaceChildren(...shown);
 }

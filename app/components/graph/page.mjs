@@ -2,12 +2,14 @@
 // The view is what app/graph_view/payload.py describes. Its texts come from models and people, so they are only set as textContent or
 // as attributes.
 
+import { cheapestButton, nameCheapest } from "./cheapest.mjs";
 import { curve, drawCurve } from "./curve.mjs";
 import { button, element } from "./dom.mjs";
 import { draw } from "./drawing.mjs";
 import { graphviz } from "./engine.mjs";
 import { forcedLine, showForced } from "./forcing.mjs";
 import { frame, makeDraggable, roomOf } from "./frame.mjs";
+import { hint, hintCard } from "./hint.mjs";
 import { select, showInspector } from "./inspector.mjs";
 import { FIRST_LAM, START_LAM, STEP, moveTo, rest, sendSelection, writeAddress } from "./lam.mjs";
 import { place } from "./layout.mjs";
@@ -26,10 +28,10 @@ function mount(root) {
   };
   const centre = element("section", { class: "centre", "aria-label": "Network" }, headline(page), forcedLine(page), slider(page), toolbar(page), canvas(page));
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
-  page.legend = element("div", { class: "card legend", "aria-hidden": "true" });
+  page.legend = element("div", { class: "card legend" });
   page.inspector = element("section", { class: "card inspector", hidden: "" });
   page.announcement = element("p", { class: "unseen", role: "status" });
-  root.replaceChildren(element("div", { class: "stage" }, centre, element("div", { class: "side" }, page.answer, page.inspector, page.legend)), page.announcement);
+  root.replaceChildren(element("div", { class: "stage" }, centre, element("div", { class: "side" }, page.answer, page.inspector, page.legend)), hintCard(page), page.announcement);
   makeDraggable(page);
   page.watcher = new ResizeObserver(() => {
     if (!page.data) return;
@@ -59,8 +61,9 @@ function slider(page) {
   page.lam = element("output", { class: "lam" });
   page.slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "λ: from 0, cheapest, to 1, most accurate" });
   page.ticks = element("div", { class: "ticks", "aria-hidden": "true" });
-  const ends = element("div", { class: "ends" }, ...["0 · lowest cost", "", "highest accuracy · 1"].map((text) => element("span", {}, text)));
-  page.marks = ends.children[1];
+  page.marks = element("span");
+  const middle = element("span", {}, page.marks, hint(page, "route"));
+  const ends = element("div", { class: "ends" }, element("span", {}, "0 · lowest cost"), middle, element("span", {}, "highest accuracy · 1"));
   page.note = element("p", { class: "cap" });
   page.sweep = button("▶ Play", "Play λ from 0 to 1", () => playLam(page));
   page.slider.addEventListener("input", () => {
@@ -69,7 +72,7 @@ function slider(page) {
   });
   page.slider.addEventListener("change", () => rest(page));
   const track = element("div", { class: "slider" }, page.slider, page.ticks);
-  return element("div", { class: "lambda" }, element("div", { class: "head" }, page.lam, page.sweep), element("div", { class: "track" }, track, curve(page), ends), page.note);
+  return element("div", { class: "lambda" }, element("div", { class: "head" }, element("span", { class: "lam-line" }, page.lam, hint(page, "λ", "budget", "calibration")), page.sweep, cheapestButton(page)), element("div", { class: "track" }, track, curve(page), ends), page.note);
 }
 
 function canvas(page) {
@@ -116,6 +119,7 @@ function show(page) {
       ? `This network was trained for λ = ${data.lam} only. A network trained for every λ has a slider here.`
       : "This network has no gates: every image takes the same route, and λ changes nothing.";
   page.marks.textContent = data.along;
+  nameCheapest(page);
   page.ticks.replaceChildren(...data.thresholds.map((lam) => {
     const tick = element("i", { title: `λ = ${lam.toFixed(2)}` });
     tick.style.left = `calc(9px + (100% - 18px) * ${lam})`;
