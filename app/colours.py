@@ -16,3 +16,22 @@ LIGHT = {
 
 LINES = ("#0d9488", "#d97706", "#6366f1", "#be185d", "#64748b")  # chart lines, distinguishable on light and dark paper
 SOFT = "#8a94a3"  # chart marks that stand in the background
+
+Colour = tuple[float, float, float]  # red, green and blue, 0 to 255
+
+
+def rgb(colour: str) -> Colour:
+    """Return a colour that is written as "#rrggbb"."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue
+
+
+def contrast(one: Colour, other: Colour) -> float:
+    """Return the contrast of two colours, from 1 to 21, as WCAG 2.2 defines it; text needs 4.5."""
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Colour) -> float:
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (value / 255 for value in colour)]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script's own f
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.conftest import ARGUMENTS, chromium, served
+from tests.browser.conftest import ARGUMENTS, chromium, served, visited
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "assets" / "slider.webp"
@@ -55,7 +55,7 @@ def main() -> None:
         served(f"sqlite:///{folder}/runs.db", Path(folder)) as address,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        browser = visited(playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS)))
         page = browser.new_page(viewport=WINDOW)
         page.goto(f"{address}/{ADDRESS}")
         expect(page.locator(".gate-graph .node.on").first).to_be_visible()

@@ -9,10 +9,12 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.charts.style import frame
-from app.colours import LINES, SOFT
+from app.colours import LINES, SOFT, Colour, contrast, rgb
 
 MODULES_HEIGHT = 320
 MOST = 6  # routes with a band of their own
+SELDOM, ALWAYS = "#e3f3f0", "#0d6c65"  # cells of modules that run for no image, and for every image
+DARK_INK, LIGHT_INK = "#000000", "#ffffff"
 
 
 def routes_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
@@ -41,24 +43,36 @@ def routes_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
 def execution_rates_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     """Return the share of the images for which each module ran, against λ: a row per module that some images skip."""
     nodes = distinguishing_nodes(rows)
+    lams = [f"{row['lam']:g}" for row in rows]
     rates = [[row["execution_rates"][node] for row in rows] for node in nodes]
-    figure = go.Figure(
-        go.Heatmap(
-            z=rates,
-            x=[f"{row['lam']:g}" for row in rows],
-            y=nodes,
-            zmin=0,
-            zmax=1,
-            colorscale=[[0, "rgba(13,148,136,0.06)"], [1, LINES[0]]],
-            text=[[f"{rate:.0%}" for rate in along] for along in rates],
-            texttemplate="%{text}",
-            hovertemplate="%{y} at λ = %{x}: %{text}<extra></extra>",
-            showscale=False,
-        )
-    )
+    texts = [[f"{rate:.0%}" for rate in along] for along in rates]
+    hover = "%{y} at λ = %{x}: %{text}<extra></extra>"
+    scale = [[0, SELDOM], [1, ALWAYS]]  # opaque, so that its cells are the same on light and dark paper
+    cells = go.Heatmap(z=rates, x=lams, y=nodes, zmin=0, zmax=1, colorscale=scale, text=texts, hovertemplate=hover, showscale=False)
+    figure = go.Figure(cells)
+    for ink in (DARK_INK, LIGHT_INK):
+        found = [
+            (lam, node, text)
+            for node, along, words in zip(nodes, rates, texts, strict=True)
+            for lam, rate, text in zip(lams, along, words, strict=True)
+            if ink_on(cell_colour(rate)) == ink
+        ]
+        xs, ys, words = zip(*found, strict=True) if found else ((), (), ())
+        figure.add_scatter(x=xs, y=ys, text=words, mode="text", textfont={"color": ink, "size": 12}, hoverinfo="skip", showlegend=False)
     frame(figure, MODULES_HEIGHT, "Share of the test images for which each module ran")
     figure.update_xaxes(title="λ", type="category")
     return figure.update_yaxes(autorange="reversed", type="category")
+
+
+def cell_colour(rate: float) -> Colour:
+    """Return the red, green and blue, 0 to 255, of a cell of the heat map."""
+    red, green, blue = (start + (end - start) * rate for start, end in zip(rgb(SELDOM), rgb(ALWAYS), strict=True))
+    return red, green, blue
+
+
+def ink_on(colour: Colour) -> str:
+    """Return the ink with the higher contrast on a colour, as WCAG 2.2 defines contrast."""
+    return max((DARK_INK, LIGHT_INK), key=lambda ink: contrast(rgb(ink), colour))
 
 
 def distinguishing_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import address, state
+from app.cheapest import cheapest_over_images
 from app.components.gate_graph import gate_graph, graph_state
 from app.forcing import force, forcing, free_conflicts
 from app.graph_view.facts import facts
@@ -68,6 +69,7 @@ def page() -> None:
             st.info("Upload a picture to see which modules the network runs for it.", icon=":material/image:")
         else:
             _network(run, sha256, model, chosen)
+            cheapest_over_images(run, sha256, model)
 
 
 def _runs() -> list[Run]:

@@ -13,7 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
 import plotly.graph_objects as go
-from conftest import ARGUMENTS, chromium
+from conftest import ARGUMENTS, chromium, visited
 from playwright.sync_api import sync_playwright
 from plotly.subplots import make_subplots
 
@@ -61,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         page = Path(folder) / "clock.html"
         page.write_text(f"<body style='margin:0'>{chart.to_html(full_html=False, config={'staticPlot': True})}</body>", encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        browser = visited(playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS)))
         sheet = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         sheet.goto(page.as_uri())
         sheet.wait_for_selector(".main-svg .legend")

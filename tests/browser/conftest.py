@@ -10,9 +10,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from core.config import run_config
 from core.store import Store
@@ -25,6 +26,7 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 LONG = {"name": "resnet_cascade", "n": 6, "width": 2, "exits": [8, 13], "scout": [2, 4]}
+TOUR_SEEN = "try { localStorage.setItem('gatescopeTour', 'seen'); } catch { /* about:blank has no storage */ }"
 expect.set_options(timeout=PATIENCE * 1000)
 
 
@@ -86,8 +88,26 @@ def chromium() -> str | None:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
-        yield opened
+        yield visited(opened)
         opened.close()
+
+
+def visited(browser: Browser) -> Browser:
+    """Return the browser; in its contexts the studio has been visited, so that the tour does not begin."""
+
+    def new_context(**options: Any) -> BrowserContext:
+        context = first_visit(browser, **options)
+        context.add_init_script(TOUR_SEEN)
+        return context
+
+    browser.new_context = new_context  # type: ignore[method-assign]
+    browser.new_page = lambda **options: new_context(**options).new_page()  # type: ignore[method-assign]
+    return browser
+
+
+def first_visit(browser: Browser, **options: Any) -> BrowserContext:
+    """Return a context in which the studio has not been visited."""
+    return Browser.new_context(browser, **options)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
-from conftest import ARGUMENTS, chromium
+from conftest import ARGUMENTS, chromium, visited
 from playwright.sync_api import sync_playwright
 
 from app.charts.tradeoff import BASELINES, Series, front_chart
@@ -87,7 +87,7 @@ def main() -> None:
         page = Path(folder) / "curves.html"
         page.write_text(PAGE.format(WIDTH, "".join(panels)), encoding="utf-8")
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+            browser = visited(playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS)))
             across = min(len(panels), 2)
             sheet = browser.new_page(viewport={"width": across * WIDTH, "height": HEIGHT * -(-len(panels) // across)})
             sheet.goto(page.as_uri())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
-from conftest import ARGUMENTS, chromium, served
+from conftest import ARGUMENTS, chromium, served, visited
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -74,7 +74,7 @@ def main() -> None:
         served(f"sqlite:///{folder}/runs.db", Path(folder)) as address,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        browser = visited(playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS)))
         for picture in PICTURES:
             if picture.name in (sys.argv[1:] or [picture.name]):
                 take(picture, browser, address)

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
 import numpy as np
-from conftest import ARGUMENTS, chromium, served
+from conftest import ARGUMENTS, chromium, served, visited
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from skimage.data import astronaut
@@ -104,7 +104,7 @@ def main() -> None:
         url = f"sqlite:///{folder}/runs.db"
         load_references(Store(url))
         with served(url, Path(folder)) as address:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+            browser = visited(playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS)))
             page = browser.new_page(viewport={"width": 1400, "height": 1400})
             page.set_default_timeout(90_000)
             time.sleep(STARTED)

@@ -7,6 +7,11 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Page, expect
 from skimage.data import chelsea
 
+GRAPH_ROOT = (
+    "[...document.querySelectorAll('[data-testid=stBidiComponentIsolated]')]"
+    ".map((host) => host.shadowRoot).find((root) => root?.querySelector('.gate-graph'))"
+)
+
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
@@ -91,7 +96,7 @@ def test_the_slider_changes_what_is_lit_without_asking_the_server(page: Page, se
 def test_nothing_moves_when_lambda_does(page: Page, server: str) -> None:
     open_explore(page, server)
     watched = ".gate-graph .node, .gate-graph .card, .gate-graph .headline, .gate-graph input"
-    places = f"[...document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.querySelectorAll('{watched}')]"
+    places = f"[...({GRAPH_ROOT}).querySelectorAll('{watched}')]"
     script = f"{places}.map((one) => {{ const box = one.getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; }})"
     put(page, 0.0)
     first = page.evaluate(script)

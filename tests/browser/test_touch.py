@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ARGUMENTS, chromium
+from conftest import ARGUMENTS, chromium, visited
 from PIL import Image
 from playwright.sync_api import Browser, Download, Locator, Page, expect
 from skimage.data import astronaut
@@ -215,7 +215,7 @@ def test_a_digit_is_drawn(page: Page, server: str) -> None:
 def test_a_picture_is_taken_with_the_camera(browser: Browser, server: str) -> None:
     """With the browser's own stand-in for a camera, a moving pattern."""
     pretended = [*ARGUMENTS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    seeing = browser.browser_type.launch(executable_path=chromium(), args=pretended)
+    seeing = visited(browser.browser_type.launch(executable_path=chromium(), args=pretended))
     try:
         page = seeing.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(90_000)

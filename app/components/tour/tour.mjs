@@ -4,6 +4,7 @@ const SEEN = "gatescopeTour"; // key of the browser's storage
 const LOOK = 300; // milliseconds between looks for the graph
 const LAST_LOOK = 200; // looks after which a first visit begins without a tour
 const GAP = 10; // pixels between a card and what it is about
+const HEADER = 64; // height of the page's header in pixels, with some room
 const PHONE = 640; // windows narrower than this show cards at their lower edge
 
 export const STEPS = [
@@ -65,11 +66,12 @@ export function cardPlace(about, card, view) {
   const within = (at, size, whole) => Math.max(GAP, Math.min(at, whole - size - GAP));
   if (view.width < PHONE) return { left: GAP, top: view.height - card.height - GAP };
   const left = within(about.left, card.width, view.width);
+  const [beside, narrow] = [{ left: about.right + GAP, top: within(about.top, card.height, view.height) }, about.right - about.left < view.width / 4];
+  if (narrow && about.right + GAP + card.width <= view.width) return beside;
   if (about.bottom + GAP + card.height <= view.height - GAP) return { left, top: about.bottom + GAP };
   if (about.top - GAP - card.height >= GAP) return { left, top: about.top - GAP - card.height };
-  const top = within(about.top + GAP, card.height, view.height);
-  if (about.right + GAP + card.width <= view.width) return { left: about.right + GAP, top };
-  if (about.left - GAP - card.width >= 0) return { left: about.left - GAP - card.width, top };
+  if (about.right + GAP + card.width <= view.width) return beside;
+  if (about.left - GAP - card.width >= 0) return { left: about.left - GAP - card.width, top: beside.top };
   return { left: within(about.right - card.width - GAP, card.width, view.width), top: within(about.bottom - card.height - GAP, card.height, view.height) };
 }
 
@@ -113,7 +115,11 @@ function show(tour, step, focuses) {
     ...(act ? [button(act.text, () => find(act.sight)?.click(), { class: "act" })] : []),
     element("div", { class: "row" }, ...(last ? [] : [button("Skip the tour", () => close(tour))]), element("span"), ...(step ? [button("Back", () => show(tour, step - 1, true))] : []), next),
   );
-  if (window.innerWidth < PHONE) find(sight)?.scrollIntoView({ block: "start" });
+  const about = find(sight);
+  if (about && window.innerWidth < PHONE) {
+    about.style.scrollMarginTop = `${HEADER}px`;
+    about.scrollIntoView({ block: "start" });
+  }
   place(tour);
   clearInterval(tour.following);
   tour.following = setInterval(() => place(tour), LOOK); // what a step is about may move as the page loads or scrolls
