@@ -15,7 +15,8 @@ NODES = {  # networks that ship, each with a node to open
 }
 Box = dict[str, float]
 TEXTS = """() => {
-    const root = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")].map((host) => host.shadowRoot).find((root) => root?.querySelector(".gate-graph"));
+    const hosts = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")];
+    const root = hosts.map((host) => host.shadowRoot).find((one) => one?.querySelector(".gate-graph"));
     const small = [];
     for (const one of root.querySelectorAll("*")) {
         const text = [...one.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
@@ -126,7 +127,8 @@ def test_a_phone_shows_picture_and_upload_then_answer_then_lam_then_graph(browse
 def test_the_panel_answers_a_click_at_once(browser: Browser, server: str) -> None:
     page = opened(browser, server, "reference/chain-digits", DESKTOPS[0])
     taken = page.evaluate("""() => {
-        const root = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")].map((host) => host.shadowRoot).find((root) => root?.querySelector(".gate-graph"));
+        const hosts = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")];
+    const root = hosts.map((host) => host.shadowRoot).find((one) => one?.querySelector(".gate-graph"));
         const start = performance.now();
         root.querySelector('[data-node="Q2"]').dispatchEvent(new MouseEvent("click", { bubbles: true }));
         const panel = root.querySelector(".inspector").getBoundingClientRect();
