@@ -11,6 +11,7 @@ from app import state
 from app.charts.modules import distinguishing_nodes, execution_rates_chart, routes_chart
 from app.charts.tradeoff import BASELINES, Series, front_chart, rows_of, series_of
 from app.progress import PATIENCE
+from app.terms import explained
 from app.wording import percent, plain
 from core.errors import UserError
 from core.evaluation.report import alone, same_images, warnings
@@ -28,7 +29,7 @@ GAINS = ("gain over random gates", "gain over fixed routes", "gain over confiden
 
 def page() -> None:
     """Draw the page."""
-    st.header("λ sweep")
+    st.header("λ sweep", help=explained("λ", "multiply-add", "static network", "Pareto front"))
     st.caption("How accurate gated networks are, what they cost, and which of their modules run as λ moves from low cost to high accuracy.")
     runs = state.store().runs.all()
     _training(runs)
@@ -122,7 +123,7 @@ def _routes(shown: Sequence[Series]) -> None:
         for series in shown
         for seed, runs in series.seeds.items()
     }
-    st.subheader("What runs at each λ", divider="gray")
+    st.subheader("What runs at each λ", divider="gray", help=explained("route", "gate", "controller"))
     name = (
         st.selectbox("Network", list(families), key=f"family-{'-'.join(families)}", width=420)
         if len(families) > 1
