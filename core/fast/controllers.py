@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.fast.kernels import Kernel, kernel, means
+from core.modules.answers import AnswerController
 from core.modules.controller import MIN_LOG_PROBABILITY, Controller, summary
 from core.modules.gate_network import GateNetwork, clamp_open
 
@@ -19,6 +20,8 @@ def decider(part: nn.Module) -> Kernel:
     """Return the kernel of a control node's module in evaluation mode."""
     if isinstance(part, GateNetwork) and not len(part.table):
         return GateNetworkKernel(part)
+    if isinstance(part, AnswerController):
+        return AnswerControllerKernel(part)
     return ControllerKernel(part) if type(part) is Controller else kernel(part)  # a subclass may observe something else
 
 
@@ -94,6 +97,14 @@ class ControllerKernel(Kernel):
         found[0, :, 0] = 1 / (1 + np.exp(-values[:options]))
         found[0, :, 1] = -(self.known + np.logaddexp(0, values[options:])) if part.has_successors else -self.known
         return torch.from_numpy(found)
+
+
+class AnswerControllerKernel(ControllerKernel):
+    """A controller that sees answers alone. Programs hold it (onnx_builder.py), elsewhere it runs as its module does."""
+
+    def __call__(self, *seen: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
+        values: Tensor = self.part(*seen, weight=named["weight"])
+        return values
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import singledispatchmethod
-from itertools import count
+from itertools import combinations, count
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,10 @@ class NotWrittenError(Exception):
 
 
 class Operators:
-    """A program for one image while it is being written: its nodes and the constants that they read. Values are referred to by name."""
+    """A program while it is being written: its nodes and the constants that they read. Values are referred to by name.
+
+    It takes any number of images, unless it holds an `If`.
+    """
 
     def __init__(self, inside: "Operators | None" = None) -> None:
         """`inside`: the enclosing program if this is a branch of an `If`; its values can be read."""
@@ -37,7 +40,7 @@ class Operators:
         self.numbers: Iterator[int] = count() if inside is None else inside.numbers
 
     def given(self, name: str, shape: Sequence[int]) -> str:
-        """Declare an input of the program, float32 of this shape, and return its name."""
+        """Declare an input of the program, float32 of this shape for one image, and return its name."""
         self.takes[name] = tuple(shape)
         return name
 
@@ -70,7 +73,7 @@ class Operators:
 
     def model(self, sends: Sequence[str]) -> bytes:
         """Return the program, with the named outputs, in ONNX's format."""
-        takes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in self.takes.items()]
+        takes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["images", *shape]) for name, shape in self.takes.items()]
         operators = [helper.make_opsetid("", OPERATORS)]
         model: bytes = helper.make_model(self.graph(sends, takes), opset_imports=operators, ir_version=FORMAT).SerializeToString()
         return model
@@ -91,7 +94,9 @@ class Operators:
         padding, stride, dilation, groups = one.shape
         read = [*inputs, self.constant(one.weight.contiguous()), *([] if one.bias is None else [self.constant(one.bias)])]
         sent = self.add("Conv", *read, pads=padding * 2, strides=stride, dilations=dilation, group=groups)
-        return self.add("Relu", sent) if one.relu == "relu" else sent
+        if one.activation == "relu6":
+            return self.add("Clip", sent, *(self.constant(np.array(bound, dtype=np.float32)) for bound in (0, 6)))
+        return self.add("Relu", sent) if one.activation == "relu" else sent
 
     @write.register
     def _(self, one: LinearKernel, *inputs: str) -> str:
@@ -175,12 +180,9 @@ class Operators:
         if not every:
             return values
         options = len(part.min_remaining_cost)
-        accuracy, later = (
-            self.add("Slice", values, *map(self.constant, (np.array([start]), np.array([start + options]), np.array([1]))))
-            for start in (0, options)
-        )
-        cost = self.constant(-part.min_remaining_cost[None])
-        cost = self.add("Sub", cost, self.add("Softplus", later)) if part.has_successors else cost
+        accuracy, later = (self._part(values, start, start + options) for start in (0, options))
+        more = self.add("Softplus", later) if part.has_successors else self.add("Mul", later, self.constant(np.zeros(1, dtype=np.float32)))
+        cost = self.add("Sub", self.constant(-part.min_remaining_cost[None]), more)
         last = self.constant(np.array([2]))
         return self.add("Concat", *(self.add("Unsqueeze", side, last) for side in (self.add("Sigmoid", accuracy), cost)), axis=2)
 
@@ -191,6 +193,22 @@ class Operators:
         logs = self.add("Max", self.add("LogSoftmax", x, axis=1), self.constant(np.array(MIN_LOG_PROBABILITY, dtype=np.float32)))
         return self.add("TopK", logs, self.constant(np.array([shape[0]])), axis=1)
 
+    def answers(self, seen: Sequence[str], classes: int) -> list[str]:
+        """Write what controllers see of answers, logits of these classes, as `AnswerController` in core/modules/answers.py does."""
+        logs = [self.add("LogSoftmax", one, axis=1) for one in seen]
+        clamped = [self.add("Max", log, self.constant(np.array(MIN_LOG_PROBABILITY, dtype=np.float32))) for log in logs]
+        ordered = [self.add("TopK", one, self.constant(np.array([classes])), axis=1) for one in clamped]
+        best = [self.add("ArgMax", log, axis=1, keepdims=1) for log in logs] if len(seen) > 1 else []
+        found = []
+        for log, kept, falling in zip(logs, clamped, ordered, strict=True):
+            first, second = (self._part(falling, place, place + 1) for place in (0, 1))
+            entropy = self.add("Neg", self.add("ReduceSum", self.add("Mul", self.add("Exp", log), kept), self.constant(np.array([1]))))
+            found += [falling, self.add("Sub", first, second), entropy]
+        for earlier, later in combinations(range(len(seen)), 2):
+            agree = self.add("Cast", self.add("Equal", best[earlier], best[later]), to=TensorProto.FLOAT)
+            found += [agree, self.add("GatherElements", clamped[earlier], best[later], axis=1)]
+        return found
+
     def branched(self, one: Block, x: str, channels: Sequence[str] = ()) -> str:
         """Write the branch of a block. `channels`: gates (1, filters, 1, 1) of each convolution but the last."""
         for number, convolution in enumerate(one.branch):
@@ -199,9 +217,14 @@ class Operators:
         return self.write(one.last, x)
 
     def joined(self, one: Block, x: str, sent: str | None) -> str:
-        """Write the sum of a block's shortcut and its branch's output, if there is one, and ReLU."""
+        """Write the sum of a block's shortcut and its branch's output, if there is one, and ReLU where the block has it."""
         shortcut = self.write(one.shortcut, x)
-        return self.add("Relu", shortcut if sent is None else self.add("Add", sent, shortcut))
+        total = shortcut if sent is None else self.add("Add", sent, shortcut)
+        return self.add("Relu", total) if one.relu else total
+
+    def _part(self, x: str, start: int, end: int) -> str:
+        """Write some columns of values (images, columns, …)."""
+        return self.add("Slice", x, *(self.constant(np.array([number])) for number in (start, end, 1)))
 
     def _together(self, features: Sequence[str]) -> str:
         return self.add("Concat", *features, axis=1) if len(features) > 1 else features[0]

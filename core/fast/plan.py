@@ -1,5 +1,6 @@
 """The steps of a graph, precomputed as far as possible, and the answer of a run."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,24 @@ def steps(graph: Graph) -> tuple[Step, ...]:
         overwrites = separate and readers[first][-1] == name and readers[first].count(name) == 1
         found.append(Step(node, kernels[name], inputs[name], branches.get(node), last, overwrites))
     return tuple(found)
+
+
+def run_steps(order: Sequence[Step], given: Mapping[str, Tensor], condition: Tensor | None = None) -> dict[str, Tensor]:
+    """Return the values that are read later, or are answers, of steps that run for the same images, from the values (B, …) they read.
+
+    `condition`: the input of control nodes, (B,).
+    """
+    batch = len(next(iter(given.values())))
+    found = {name: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value for name, value in given.items()}
+    for step in order:
+        inputs = [found[edge.source] for edge in step.inputs]
+        owned = step.overwrites and step.inputs[0].source not in given
+        weight = {"weight": condition} if step.node.kind == "control" else {}
+        value = step.run(*inputs, owned=owned, **weight)
+        found[step.node.name] = value if inputs else value.expand(batch, *value.shape[1:])
+        for source in step.last:
+            found.pop(source, None)
+    return found
 
 
 def _kernel(graph: Graph, node: Node, branch: Node | None) -> Kernel:

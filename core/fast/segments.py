@@ -99,7 +99,7 @@ class Segment:
         writing, sent, ran = Operators(), dict[str, str](), {}
         for name, there in zip(self.reads, pattern.there, strict=True):
             if there:
-                sent[name] = writing.given(name, (1, *self.graph.shapes[name]))
+                sent[name] = writing.given(name, self.graph.shapes[name])
         for step in self.steps:
             name = step.node.name
             ready = all(edge.default is not None or edge.source in sent for edge in step.inputs)
