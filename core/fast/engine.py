@@ -1,8 +1,8 @@
 """Runs a trained graph fast on a processor. Tested against `core.graph.execution.execute`, to the same answers.
 
 Modules run as kernels (kernels.py). Images are gathered only where the set of images changes, and stay gathered until it changes again. A
-residual block with gates and the join behind it are one step, so that images whose gate is closed are not moved. For one image, several
-steps run as one program (segments.py).
+residual block with gates and the join behind it are one step, so that images whose gate is closed are not moved. Several steps run as one
+program (segments.py): for one image wherever possible, in a batch where that is faster.
 """
 
 import copy
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.fast.batch import BatchRunner
 from core.fast.plan import Answer, Step, steps
-from core.fast.segments import Segment, segments
+from core.fast.segments import Segment, batch_segments, segments
 from core.fast.single import SingleRunner
 from core.fast.threads import BatchSplitter
 from core.graph.graph import Graph
@@ -44,13 +44,13 @@ class Engine:
             for one in self._single_steps(x, policy):
                 passing.take(one)
         else:
-            for step in self.steps:
-                passing.take(step)
+            for one in self.batched if self._written(x) else self.steps:
+                passing.take(one)
         return passing.answer()
 
     def _single_steps(self, x: Tensor, policy: Policy) -> Sequence[Step | Segment]:
         """Return what one image runs: segments if they support the size of the image and the precision of the network."""
-        if x.shape[1:] != self.graph.shapes[self.graph.input.name] or not self._single:
+        if not self._written(x):
             return self.steps
         return self.deciding if type(policy) in (Greedy, Open, Replay) else self.segments
 
@@ -58,6 +58,15 @@ class Engine:
     def _single(self) -> bool:
         """Whether the network computes on the processor in single precision."""
         return all(one.dtype == torch.float32 and one.device.type == "cpu" for one in self.graph.parameters())
+
+    def _written(self, x: Tensor) -> bool:
+        """Return whether programs take these images: they are written for one size of images."""
+        return self._single and x.dtype == torch.float32 and x.shape[1:] == self.graph.shapes[self.graph.input.name]
+
+    @cached_property
+    def batched(self) -> Sequence[Step | Segment]:
+        """The steps in segments that run for the same images of a batch."""
+        return batch_segments(self.graph, self.steps)
 
     @cached_property
     def segments(self) -> Sequence[Step | Segment]:
