@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from core.fast.batch import BatchRunner
+from core.fast.onnx_builder import NotWrittenError
 from core.fast.plan import Answer, Step, steps
+from core.fast.program import WholeProgram
 from core.fast.segments import Segment, batch_segments, segments
 from core.fast.single import SingleRunner
 from core.fast.threads import BatchSplitter
@@ -39,20 +41,13 @@ class Engine:
 
     @torch.inference_mode()
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
+        if len(x) == 1 and type(policy) in (Greedy, Open, Replay) and self._written(x) and self.whole is not None:
+            return self.whole(x, policy, *self._lams(lam))
         passing = self._passing(x, policy, lam)
-        if isinstance(passing, SingleRunner):
-            for one in self._single_steps(x, policy):
-                passing.take(one)
-        else:
-            for one in self.batched if self._written(x) else self.steps:
-                passing.take(one)
+        order = (self.segments if len(x) == 1 else self.batched) if self._written(x) else self.steps
+        for one in order:
+            passing.take(one)
         return passing.answer()
-
-    def _single_steps(self, x: Tensor, policy: Policy) -> Sequence[Step | Segment]:
-        """Return what one image runs: segments if they support the size of the image and the precision of the network."""
-        if not self._written(x):
-            return self.steps
-        return self.deciding if type(policy) in (Greedy, Open, Replay) else self.segments
 
     @cached_property
     def _single(self) -> bool:
@@ -70,14 +65,16 @@ class Engine:
 
     @cached_property
     def segments(self) -> Sequence[Step | Segment]:
-        """The steps in segments that end before each decision."""
-        return segments(self.graph, self.steps, deciding=False)
+        """The steps in segments that end before each decision, for one image."""
+        return segments(self.graph, self.steps)
 
     @cached_property
-    def deciding(self) -> Sequence[Step | Segment]:
-        """The steps in segments that may contain decisions: gate networks decide inside, or all gates are inputs."""
-        found = segments(self.graph, self.steps, deciding=True)
-        return found if len(found) < len(self.segments) else self.segments
+    def whole(self) -> WholeProgram | None:
+        """The network as one program for one image, if it can be written."""
+        try:
+            return WholeProgram(self.graph, self.steps)
+        except NotWrittenError:
+            return None
 
     @torch.inference_mode()
     def watched(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> dict[str, float]:
@@ -90,13 +87,15 @@ class Engine:
         return taken
 
     def _passing(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> SingleRunner | BatchRunner:
-        if self.graph.tradeoff.every_lam and lam is None:
-            raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
-        lams, condition = (None, None) if lam is None else self._condition(lam)
-        return SingleRunner(self.graph, x, lams, condition, policy) if len(x) == 1 else BatchRunner(self.graph, x, lams, condition, policy)
+        runner = SingleRunner if len(x) == 1 else BatchRunner
+        return runner(self.graph, x, *self._lams(lam), policy)
 
-    def _condition(self, lam: Tensor | float) -> tuple[Tensor, Tensor | None]:
-        """Return λ and the condition that control nodes take, (1,) or (B,) each; cached for plain numbers."""
+    def _lams(self, lam: Tensor | float | None) -> tuple[Tensor | None, Tensor | None]:
+        """Return λ and the condition that control nodes take, (1,) or (B,) each; cached for plain numbers. Raises GraphError."""
+        if lam is None:
+            if self.graph.tradeoff.every_lam:
+                raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
+            return None, None
         if isinstance(lam, Tensor):
             lams = lam.reshape(-1).float()
             return lams, self.graph.tradeoff.condition(lams)

@@ -19,7 +19,7 @@ from core.modules.layers import Add, Refined
 OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
 FAR = np.iinfo(np.int64).max
 
-Subgraph = Callable[["Operators"], str]
+Subgraph = Callable[["Operators"], Sequence[str]]
 
 
 class NotWrittenError(Exception):
@@ -57,13 +57,15 @@ class Operators:
         self.nodes.append(helper.make_node(operator, list(inputs), [name, *others], **attributes))
         return name
 
-    def either(self, condition: str, then: Subgraph, otherwise: Subgraph) -> str:
-        """Add an `If` that computes only one of two values, and return the value's name. `condition`: of one element."""
+    def either(self, condition: str, then: Subgraph, otherwise: Subgraph) -> list[str]:
+        """Add an `If` that computes only one of two lists of values, and return the values' names. `condition`: of one element."""
         graphs = []
         for write in (then, otherwise):
             inner = Operators(self)
-            graphs.append(inner.graph([inner.add("Identity", write(inner))]))
-        return self.add("If", condition, then_branch=graphs[0], else_branch=graphs[1])
+            graphs.append(inner.graph([inner.add("Identity", one) for one in write(inner)]))
+        names = [self._name("value") for _ in graphs[0].output]
+        self.nodes.append(helper.make_node("If", [condition], names, then_branch=graphs[0], else_branch=graphs[1]))
+        return names
 
     def graph(self, sends: Sequence[str], takes: Sequence[ValueInfoProto] = ()) -> GraphProto:
         """Return the operators written so far as a graph with the named outputs."""
@@ -71,9 +73,9 @@ class Operators:
         constants = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in self.constants.items()]
         return helper.make_graph(self.nodes, self._name("graph"), takes, gives, constants)
 
-    def model(self, sends: Sequence[str]) -> bytes:
-        """Return the program, with the named outputs, in ONNX's format."""
-        takes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["images", *shape]) for name, shape in self.takes.items()]
+    def model(self, sends: Sequence[str], images: int | str) -> bytes:
+        """Return the program, with the named outputs, in ONNX's format. `images`: how many it takes, or a name for any number."""
+        takes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [images, *shape]) for name, shape in self.takes.items()]
         operators = [helper.make_opsetid("", OPERATORS)]
         model: bytes = helper.make_model(self.graph(sends, takes), opset_imports=operators, ir_version=FORMAT).SerializeToString()
         return model

@@ -71,26 +71,34 @@ def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: 
     """Write a join with its branch. The branch is skipped if its gate is closed, or if its last convolution reads no channel."""
     gate, channels = _gate(writing, graph, branch.gates, sent), branch.channels
 
-    def opened(inner: Operators) -> str:
+    def computed(inner: Operators) -> list[str]:
         columns = [] if channels is None else [_shifted(one, channels.first) for one in kernel.channels.columns]
         gates = [] if channels is None else [_columns(inner, graph, channels.control, one, sent) for one in columns]
         value = inner.branched(kernel, x, gates)
-        return inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))
+        return [inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))]
 
-    def closed(inner: Operators) -> str:
+    def skipped(inner: Operators) -> list[str]:
         if channels is None:
-            return inner.joined(kernel, x, None)
+            return [inner.joined(kernel, x, None)]
         value = inner.constant(kernel.channels.bias[None, :, None, None])
-        return inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))
+        return [inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))]
 
     closing = [] if gate is None else [gate]
     if channels is not None:
         read = _columns(writing, graph, channels.control, _shifted(kernel.channels.columns[-1], channels.first), sent)
         closing.append(writing.add("ReduceMax", read, axes=[1]))
-    if not closing:
-        return opened(writing)
-    least = writing.add("Min", *closing) if len(closing) > 1 else closing[0]
-    return writing.either(writing.add("Greater", least, writing.constant(np.zeros(1, dtype=np.float32))), opened, closed)
+    return (writing.either(_all_open(writing, closing), computed, skipped) if closing else computed(writing))[0]
+
+
+def some_open(writing: Operators, graph: Graph, sets: Sequence[Sequence[Gate]], sent: Mapping[str, str]) -> str:
+    """Write whether each set of gates has an open one, for one image."""
+    largest = (_gate(writing, graph, gates, sent) for gates in sets)
+    return _all_open(writing, [gate for gate in largest if gate is not None])
+
+
+def _all_open(writing: Operators, gates: Sequence[str]) -> str:
+    least = writing.add("Min", *gates) if len(gates) > 1 else gates[0]
+    return writing.add("Greater", least, writing.constant(np.zeros(1, dtype=np.float32)))
 
 
 def _gate(writing: Operators, graph: Graph, gates: Sequence[Gate], sent: Mapping[str, str]) -> str | None:

@@ -2,7 +2,7 @@
 
 Which nodes run is known before a segment begins. Each pattern of running nodes has a program of its own, made when the pattern first
 occurs, so that skipped nodes are not in it. For one image, the branches of blocks are left to the program, which looks at their gates. A
-segment ends where only a policy can decide. Where gate networks decide, or all gates are known beforehand, it continues.
+segment ends where a policy decides.
 
 In a batch, a segment consists of steps that run for the same images. Convolutions one by one may be faster there, or the program for a few
 images at a time, whose maps stay in the processor's cache. So the forms are timed once for each size of batch.
@@ -42,14 +42,12 @@ class Pattern:
     there   whether each of the values that the segment reads was computed
     open    whether each gate of its nodes is open, not counting branches
     scales  whether any of these gates is neither 0 nor 1
-    greedy  whether gate networks inside the segment decide; otherwise all gates are inputs
     """
 
     threads: int
     there: tuple[bool, ...]
     open: tuple[bool, ...]
     scales: bool
-    greedy: bool
 
 
 @dataclass(frozen=True)
@@ -95,10 +93,9 @@ class Segment:
     """Consecutive steps of a graph.
 
     reads     the earlier steps whose values it reads
-    controls      the control nodes on which it depends, including those inside
+    controls  the control nodes on which it depends
     gates     the gates of its nodes, not counting branches
     branches  the branches inside, each with the name of its join
-    deciding  the control nodes inside on which other nodes inside depend
     """
 
     def __init__(self, graph: Graph, steps: Sequence[Step], sends: frozenset[str]) -> None:
@@ -108,7 +105,6 @@ class Segment:
         self.reads = tuple({edge.source: None for step in steps for edge in step.inputs if edge.source not in inside})
         self.controls = tuple(dict.fromkeys(control for step in steps for control in _controls_of(step)))
         self.gates = tuple({gate: None for step in steps for gate in step.node.gates})
-        self.deciding = tuple(step.node for step in steps if step.node.kind == "control" and step.node.name in self.controls)
         self.branches = tuple((step.node.name, step.branch) for step in steps if step.branch is not None)
         self.programs: dict[Pattern, Program] = {}
         self.chosen: dict[tuple[int, int], BatchForm] = {}
@@ -136,7 +132,7 @@ class Segment:
     def by_program(self, size: int, values: BatchValues) -> dict[str, Tensor]:
         """Run the program for `size` images at a time."""
         everything = (True,) * len(self.reads), (True,) * len(self.gates)
-        program = self.program(Pattern(torch.get_num_threads(), *everything, bool(values.gates), False))
+        program = self.program(Pattern(torch.get_num_threads(), *everything, bool(values.gates)))
         given = {name: value.contiguous().numpy() for name, value in values.given.items()}
         given |= {gates_of(control): gates.numpy()[:, :, None, None] for control, gates in values.gates.items()}
         if values.condition is not None:
@@ -161,43 +157,40 @@ class Segment:
             ready = all(edge.default is not None or edge.source in sent for edge in step.inputs)
             runs = ready and (not step.node.gates or not open_gates.isdisjoint(step.node.gates))
             ran[name] = YES if runs else NO
-            shape = (1, len(step.node.options), 1, 1)
             if runs:
                 sent[name] = written(writing, self.graph, step, sent, scales=pattern.scales)
-                if pattern.greedy and step.node in self.deciding:
-                    sent[gates_of(name)] = writing.add("Reshape", writing.add("Relu", sent[name]), writing.constant(np.array(shape)))
-            elif step.node in self.deciding:
-                sent[gates_of(name)] = writing.constant(np.zeros(shape, dtype=np.float32))
         answers = [step.node.name for step in self.steps if step.node.kind == "output" and step.node.name in sent]
         names = [step.node.name for step in self.steps if step.node.name in self.sends and step.node.name in sent]
         sends = tuple(name for name in names if name not in answers[:-1])
-        return Program(ran, tuple(writing.takes), sends, _session(writing, [sent[name] for name in sends], pattern.threads))
+        return Program(ran, tuple(writing.takes), sends, session(writing, [sent[name] for name in sends], pattern.threads))
 
 
-def segments(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[Step | Segment]:
-    """Return the steps in order, grouped into segments as long as possible; steps that cannot be written stay single.
-
-    `deciding`: whether a segment continues after a gate network on which later steps inside depend.
-    """
+def segments(graph: Graph, steps: Sequence[Step]) -> list[Step | Segment]:
+    """Return the steps in order, grouped into segments as long as possible; steps that cannot be written stay single."""
     writable = {step.node.name for step in steps if _writable(graph, step)}
-    found = _grouped(steps, writable, lambda some: _fits(some, deciding))
+    found = _grouped(steps, writable, _fits)
     return [_segment(graph, steps, some) if some[0].node.name in writable else some[0] for some in found]
 
 
 def batch_segments(graph: Graph, steps: Sequence[Step]) -> list[Step | Segment]:
     """Return the steps in order, those grouped into segments that run for the same images of any batch."""
-    conditions = {graph.input.name: frozenset[tuple[Gate, ...]]()}  # by which images a step runs for: of each set of gates one is open
+    running = conditions(graph, steps)
     writable = set()
     for step in steps:
-        node, together = step.node, all(edge.default is None for edge in step.inputs)
-        conditions[node.name] = frozenset({node.gates} - {()}).union(
-            *(conditions[edge.source] for edge in step.inputs if edge.default is None)
-        )
         by_image = step.branch is not None and bool(step.branch.gates or step.branch.channels)
-        if together and not by_image and _writable(graph, step):
-            writable.add(node.name)
-    found = _grouped(steps, writable, lambda some: conditions[some[0].node.name] == conditions[some[-1].node.name])
+        if not by_image and all(edge.default is None for edge in step.inputs) and _writable(graph, step):
+            writable.add(step.node.name)
+    found = _grouped(steps, writable, lambda some: running[some[0].node.name] == running[some[-1].node.name])
     return [one for some in found for one in ([_segment(graph, steps, some)] if len(some) > 1 else some)]
+
+
+def conditions(graph: Graph, steps: Sequence[Step]) -> dict[str, frozenset[tuple[Gate, ...]]]:
+    """Return, for each step, the sets of gates of which each must have an open one for the step to run."""
+    found = {graph.input.name: frozenset[tuple[Gate, ...]]()}
+    for step in steps:
+        needed = (found[edge.source] for edge in step.inputs if edge.default is None)
+        found[step.node.name] = frozenset({step.node.gates} - {()}).union(*needed)
+    return found
 
 
 def _grouped(steps: Iterable[Step], writable: Collection[str], fits: Callable[[Sequence[Step]], bool]) -> list[list[Step]]:
@@ -224,14 +217,10 @@ def _controls_of(step: Step) -> list[str]:
     return [node.channels.control for node in nodes if node.channels is not None] + [gate.control for node in nodes for gate in node.gates]
 
 
-def _fits(steps: Sequence[Step], deciding: bool) -> bool:
+def _fits(steps: Sequence[Step]) -> bool:
     """Return whether the last of these steps can be in one segment with the others."""
-    controls = {step.node.name: step for step in steps if step.node.kind == "control"}
-    for name in controls.keys() & set(_controls_of(steps[-1])):
-        control = controls[name]
-        by_program = isinstance(control.run, GateNetworkKernel) and control.node.decides == "each"
-        if not (deciding and by_program) or any(gate.control == name for gate in steps[-1].node.gates):
-            return False
+    if {step.node.name for step in steps if step.node.kind == "control"} & set(_controls_of(steps[-1])):
+        return False
     return len({step.node.gates for step in steps if step.node.gates}) <= MAX_NODE_GATES
 
 
@@ -246,7 +235,7 @@ def _writable(graph: Graph, step: Step) -> bool:
     return True
 
 
-def _session(writing: Operators, sends: Sequence[str], threads: int) -> Any:
+def session(writing: Operators, sends: Sequence[str], threads: int, images: int | str = "images") -> Any:
     """Return a session that runs the program, or None if the program returns nothing."""
     if not sends:
         return None
@@ -254,7 +243,7 @@ def _session(writing: Operators, sends: Sequence[str], threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it would take the time of torch's threads
-    return onnxruntime.InferenceSession(writing.model(named), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(writing.model(named, images), options, providers=["CPUExecutionProvider"])
 
 
 def _channels_last(value: Tensor) -> Tensor:

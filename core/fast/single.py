@@ -55,16 +55,10 @@ class SingleRunner:
                 tuple(name in read for name in segment.reads),
                 tuple(self.opened[gate.control][gate.column] > 0 for gate in segment.gates),
                 any(self.opened[gate.control][gate.column] not in (0, 1) for gate in segment.gates),
-                bool(segment.deciding) and type(self.policy) is Greedy,
             )
         )
         given = {name: np.ascontiguousarray(value.numpy()) for name, value in read.items()}
-        if type(self.policy) is not Greedy:
-            for node in segment.deciding:  # their gates do not depend on their scores
-                self.gates[node.name] = self.policy(node, torch.zeros(1, len(node.options)))
-        for control in segment.controls:
-            if control in self.gates:
-                given[gates_of(control)] = self.gates[control].numpy()[:, :, None, None]
+        given |= {gates_of(control): self.gates[control].numpy()[:, :, None, None] for control in segment.controls}
         if self.condition is not None:
             given[CONDITION] = self.condition.numpy()[:, None]
         values = program(given)
