@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from core.architectures.hierarchy import SideBySide
 from core.fast.blocks import Block, ShortcutKernel
 from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, SequentialKernel, kernel, means
@@ -125,6 +126,9 @@ class Operators:
             return self.add("MaxPool", *inputs, kernel_shape=size, strides=step, pads=padding * 2)
         if type(part) is Add:
             return self.add("Sum", *inputs)
+        if type(part) is SideBySide:
+            scores, *groups = inputs
+            return self.add("Add", scores, self.add("Gather", self._together(groups), self.constant(part.order), axis=1))
         if type(part) is Refined:
             features, earlier = inputs
             return self.add("Add", self.write(kernel(part.classifier), features), earlier)

@@ -115,6 +115,9 @@ class WholeProgram:
         sends = [step.node.name for step in some if step.node.kind == "output" or step.node.name in read]
         sends += [gates_of(step.node.name) for step in some if decides and step.node.kind == "control"]
 
+        if not sends:
+            return {}
+
         def computed(inner: Operators) -> list[str]:
             values = self._steps(inner, some, sent, decides=decides)
             return [values[name] for name in sends]
