@@ -7,7 +7,7 @@ program (segments.py): for one image wherever possible, in a batch where that is
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -17,7 +17,7 @@ from core.fast.batch import BatchRunner
 from core.fast.onnx_builder import NotWrittenError
 from core.fast.plan import Answer, Step, steps
 from core.fast.program import WholeProgram
-from core.fast.segments import Segment, batch_segments, segments
+from core.fast.segments import Numbers, Segment, batch_segments, segments
 from core.fast.single import SingleRunner
 from core.fast.threads import BatchSplitter
 from core.graph.graph import Graph
@@ -32,17 +32,23 @@ class Engine:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
         self._parts = BatchSplitter(self._run)
+        self._image = self.graph.shapes[self.graph.input.name]
+        self._inputs: dict[float | None, Mapping[str, Numbers]] = {}
         self._known: dict[float, tuple[Tensor, Tensor | None]] = {}
 
-    @torch.inference_mode()
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError if λ is missing."""
+        if len(x) == 1 and type(policy) in (Greedy, Open, Replay) and self._written(x) and (whole := self.whole) is not None:
+            inputs = None if isinstance(lam, Tensor) else self._inputs.get(lam)
+            if inputs is None:
+                inputs = whole.inputs(*self._lams(lam))
+                if not isinstance(lam, Tensor):
+                    self._inputs[lam] = inputs
+            return whole(x, policy, inputs)
         return self._parts(x, policy, lam)
 
     @torch.inference_mode()
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
-        if len(x) == 1 and type(policy) in (Greedy, Open, Replay) and self._written(x) and self.whole is not None:
-            return self.whole(x, policy, *self._lams(lam))
         passing = self._passing(x, policy, lam)
         order = (self.segments if len(x) == 1 else self.batched) if self._written(x) else self.steps
         for one in order:
@@ -56,7 +62,7 @@ class Engine:
 
     def _written(self, x: Tensor) -> bool:
         """Return whether programs take these images: they are written for one size of images."""
-        return self._single and x.dtype == torch.float32 and x.shape[1:] == self.graph.shapes[self.graph.input.name]
+        return self._single and x.dtype == torch.float32 and x.shape[1:] == self._image
 
     @cached_property
     def batched(self) -> Sequence[Step | Segment]:

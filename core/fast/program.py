@@ -5,18 +5,18 @@ gates are inputs where a policy sets them whatever the scores are.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from core.fast.onnx_builder import NotWrittenError, Operators
 from core.fast.onnx_export import CONDITION, gates_of, some_open, written
 from core.fast.plan import Answer, Mask, Step
-from core.fast.segments import NO, YES, conditions, session
+from core.fast.segments import NO, YES, Numbers, conditions, session
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Policy
@@ -25,73 +25,82 @@ REWARD = ".reward"  # the input of a program that weighs accuracy and cost, (ima
 MAX_ROUTES = 256  # routes whose nodes are kept
 
 
+@dataclass(frozen=True)
+class Route:
+    """Whether each node runs, (1,) each, and the number of the output node that answers, None if none does."""
+
+    masks: dict[str, Mask]
+    answer: int | None
+
+
 class WholeProgram:
     """A network as one program for one image, for each number of threads and whether its controllers decide."""
 
     def __init__(self, graph: Graph, steps: Sequence[Step]) -> None:
+        """Raises NotWrittenError."""
         self.graph, self.steps = graph, tuple(steps)
-        self.controls, self.outputs = graph.controls, graph.outputs
+        self.input, self.controls = graph.input.name, [node.name for node in graph.controls]
         self.programs: dict[tuple[int, bool], Any] = {}
-        self.routes: dict[bytes, dict[str, Mask]] = {}
-        self.known: dict[float, dict[str, NDArray[np.float32]]] = {}
+        self.routes: dict[bytes, Route] = {}
         self.program(1, decides=True)
 
-    def program(self, threads: int, *, decides: bool) -> Any:
-        """Return the program as a session, with its inputs' names. `decides`: whether its controllers do. Raises NotWrittenError."""
-        key = (threads, decides or not self.controls)
+    def program(self, threads: int, *, decides: bool) -> tuple[Any, list[str], list[str]]:
+        """Return the program as a session, with the names of its inputs and outputs. `decides`: whether its controllers do."""
+        key = (threads, decides)
         if key not in self.programs:
             writing = Operators()
             sends = self._write(writing, decides=decides)
-            found = session(writing, sends, threads, 1)
-            self.programs[key] = found, tuple(writing.takes)
-        return self.programs[key]
+            running = session(writing, sends, threads, 1)
+            self.programs[key] = running, list(writing.takes), [one.name for one in running.get_outputs()]
+        found: tuple[Any, list[str], list[str]] = self.programs[key]
+        return found
 
-    def __call__(self, x: Tensor, policy: Policy, lams: Tensor | None, condition: Tensor | None) -> Answer:
-        """Run one image, (1, C, H, W). `policy`: greedy, or one that needs no scores. `lams`, `condition`: (1,)."""
+    def __call__(self, x: Tensor, policy: Policy, of_lam: Mapping[str, Numbers]) -> Answer:
+        """Run one image, (1, C, H, W). `policy`: greedy, or one that needs no scores. `of_lam`: what `inputs` returns."""
         decides = type(policy) is Greedy
-        running, takes = self.program(torch.get_num_threads(), decides=decides)
-        given = {self.graph.input.name: np.ascontiguousarray(x.numpy())}
-        if lams is not None:
-            given |= self._inputs(lams, condition)
-        gates: dict[str, NDArray[np.float32]] = {}
+        running, takes, sends = self.program(torch.get_num_threads(), decides=decides)
+        given = {self.input: np.ascontiguousarray(x.detach().numpy()), **of_lam}
+        gates: dict[str, Numbers] = {}
         if not decides:
-            gates = {node.name: self._set(node, policy) for node in self.controls}
-            masks = self._route(gates)
+            gates = {node.name: self._set(node, policy) for node in self.graph.controls}
+            masks = self._route(gates).masks
             gates = {name: values if masks[name] is YES else np.zeros_like(values) for name, values in gates.items()}
             given |= {gates_of(name): values[:, :, None, None] for name, values in gates.items()}
-        found = running.run(None, {name: given[name] for name in takes})
+        found = running.run(sends, {name: given[name] for name in takes})
         if decides:
-            gates = dict(zip((node.name for node in self.controls), found[len(self.outputs) :], strict=True))
-            masks = self._route(gates)
-        ran = [value for node, value in zip(self.outputs, found, strict=False) if masks[node.name] is YES]
-        output = torch.from_numpy(ran[-1]) if ran else torch.full((1, *self.graph.shapes[self.outputs[0].name]), torch.nan)
-        return Answer(output, {name: torch.from_numpy(values) for name, values in gates.items()}, masks)
+            gates = dict(zip(self.controls, found[len(found) - len(self.controls) :], strict=True))
+        route = self._route(gates)
+        output = (
+            torch.from_numpy(found[route.answer]) if route.answer is not None else torch.full_like(torch.from_numpy(found[0]), torch.nan)
+        )
+        return Answer(output, {name: torch.from_numpy(values) for name, values in gates.items()}, dict(route.masks))
 
-    def _set(self, node: Node, policy: Policy) -> NDArray[np.float32]:
-        gates: NDArray[np.float32] = policy(node, torch.zeros(1, len(node.options))).numpy()
+    def inputs(self, lams: Tensor | None, condition: Tensor | None) -> dict[str, Numbers]:
+        """Return what the program takes for λ, from λ and the condition that control nodes take, (1,) each."""
+        if lams is None:
+            return {}
+        reward = self.graph.tradeoff.score(torch.eye(2)[None], lams)  # linear in accuracy and cost
+        return {REWARD: reward.numpy()[:, :, None]} | ({} if condition is None else {CONDITION: condition.numpy()[:, None]})
+
+    def _set(self, node: Node, policy: Policy) -> Numbers:
+        gates: Numbers = policy(node, torch.zeros(1, len(node.options))).detach().numpy()
         return gates
 
-    def _inputs(self, lams: Tensor, condition: Tensor | None) -> dict[str, NDArray[np.float32]]:
-        """Return what the program takes for λ, (1,)."""
-        lam = float(lams)
-        if lam not in self.known:
-            reward = self.graph.tradeoff.score(torch.eye(2)[None], lams)  # linear in accuracy and cost
-            self.known[lam] = {REWARD: reward.numpy()[:, :, None]} | ({} if condition is None else {CONDITION: condition.numpy()[:, None]})
-        return self.known[lam]
-
-    def _route(self, gates: Mapping[str, NDArray[np.float32]]) -> dict[str, Mask]:
-        """Return whether each node runs under these gates, (1,) each. The gates of a control node that does not run are closed."""
+    def _route(self, gates: Mapping[str, Numbers]) -> Route:
+        """Return which nodes run under these gates. The gates of a control node that does not run are closed."""
         key = b"".join([(values > 0).tobytes() for values in gates.values()])
-        masks = self.routes.get(key)
-        if masks is None:
-            masks = {}
+        route = self.routes.get(key)
+        if route is None:
+            masks: dict[str, Mask] = {}
             for node in self.graph.nodes:
                 present = all(edge.default is not None or masks[edge.source] is YES for edge in node.inputs)
                 is_open = not node.gates or any(masks[one.control] is YES and gates[one.control][0, one.column] > 0 for one in node.gates)
                 masks[node.name] = YES if present and is_open else NO
+            answers = [number for number, node in enumerate(self.graph.outputs) if masks[node.name] is YES]
+            route = Route(masks, answers[-1] if answers else None)
             if len(self.routes) < MAX_ROUTES:
-                self.routes[key] = masks
-        return masks
+                self.routes[key] = route
+        return route
 
     def _write(self, writing: Operators, *, decides: bool) -> list[str]:
         """Write the network and return the names of its outputs and of its control nodes' gates. Raises NotWrittenError."""
@@ -104,9 +113,9 @@ class WholeProgram:
                 sent |= self._gated(writing, some_open(writing, self.graph, sets, sent), some, sent, decides=decides)
             else:
                 sent |= self._steps(writing, some, sent, decides=decides)
-        closing = [gates_of(node.name) for node in self.controls] if decides else []
+        closing = [gates_of(node.name) for node in self.graph.controls] if decides else []
         flat = [writing.add("Flatten", sent[name]) for name in closing]
-        return [*(sent[node.name] for node in self.outputs), *flat]
+        return [*(sent[node.name] for node in self.graph.outputs), *flat]
 
     def _gated(self, writing: Operators, runs: str, some: Sequence[Step], sent: Mapping[str, str], *, decides: bool) -> dict[str, str]:
         """Write steps that are computed only if `runs` holds. Returns the names of their values and of their gates."""
@@ -155,7 +164,7 @@ class WholeProgram:
 
     def _absent(self, name: str) -> Tensor:
         """Return what stands for a step that did not run: closed gates, or the default of the edges that read it, (1, …)."""
-        for node in self.controls:
+        for node in self.graph.controls:
             if gates_of(node.name) == name:
                 return torch.zeros(1, len(node.options), 1, 1)
         defaults = {
