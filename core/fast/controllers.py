@@ -64,7 +64,7 @@ class ControllerKernel(Kernel):
     """A controller without the parts that only training needs. For one image NumPy finishes the few numbers faster than torch."""
 
     def __init__(self, part: Controller) -> None:
-        self.part = part
+        self.part, self.weight = part, part.hidden.weight.detach()
         self.known, self.takes_condition = part.min_remaining_cost.numpy(), part.every_lam and part.has_successors
 
     def __call__(self, *seen: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
@@ -100,7 +100,20 @@ class ControllerKernel(Kernel):
 
 
 class AnswerControllerKernel(ControllerKernel):
-    """A controller that sees answers alone. Programs hold it (onnx_builder.py), elsewhere it runs as its module does."""
+    """A controller that sees answers alone. Programs hold it (onnx_builder.py), elsewhere it runs as its module does.
+
+    weight  that of the hidden layer for fewer features: an answer's sorted log-probabilities, and each probability times its logarithm. The
+            margin and the entropy are sums of these.
+    """
+
+    def __init__(self, part: AnswerController) -> None:
+        super().__init__(part)
+        columns, own = list[Tensor](), part.classes + 2
+        for number in range(part.answers):
+            seen = self.weight[:, number * own : (number + 1) * own]
+            ordered, margin, entropy = torch.split(seen, [part.classes, 1, 1], dim=1)
+            columns += [ordered + F.pad(torch.cat([margin, -margin], dim=1), (0, part.classes - 2)), -entropy.expand(-1, part.classes)]
+        self.weight = torch.cat([*columns, self.weight[:, part.answers * own :]], dim=1)
 
     def __call__(self, *seen: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
         values: Tensor = self.part(*seen, weight=named["weight"])

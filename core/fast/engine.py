@@ -32,7 +32,7 @@ class Engine:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
         self._parts = BatchSplitter(self._run)
-        self._image = self.graph.shapes[self.graph.input.name]
+        self._image = torch.Size(self.graph.shapes[self.graph.input.name])
         self._inputs: dict[float | None, Mapping[str, Numbers]] = {}
         self._known: dict[float, tuple[Tensor, Tensor | None]] = {}
 

@@ -6,6 +6,8 @@ from itertools import combinations, count
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor, nn
@@ -18,7 +20,6 @@ from core.modules.controller import MIN_LOG_PROBABILITY
 from core.modules.layers import Add, Refined
 
 OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
-FAR = np.iinfo(np.int64).max
 
 Subgraph = Callable[["Operators"], Sequence[str]]
 
@@ -141,14 +142,12 @@ class Operators:
             return x
         if one.projection is not None:
             return self.write(one.projection, x)
-        step, more = one.part.stride, one.part.more
-        if step > 1:
-            whole = [np.array(values) for values in ([0, 0], [FAR, FAR], [2, 3], [step, step])]
-            x = self.add("Slice", x, *map(self.constant, whole))
+        step, more, channels = one.part.stride, one.part.more, one.part.channels
         if more < 0:
             raise NotWrittenError
-        around = np.array([0, more // 2, 0, 0, 0, more - more // 2, 0, 0])
-        return self.add("Pad", x, self.constant(around)) if more else x
+        kept = torch.eye(channels)[:, :, None, None]  # a convolution stays in the layout of the convolutions around it
+        kept = F.pad(kept, (0, 0, 0, 0, 0, 0, more // 2, more - more // 2))
+        return self.add("Conv", x, self.constant(kept), strides=[step, step])
 
     @write.register
     def _(self, one: Block, *inputs: str) -> str:
@@ -177,9 +176,9 @@ class Operators:
     def _(self, one: ControllerKernel, *inputs: str) -> str:
         """`inputs`: summaries, and the condition if the kernel takes it."""
         part, every = one.part, one.part.every_lam
-        weight = part.hidden.weight if one.takes_condition or not every else part.hidden.weight[:, :-1]  # without it: 0
+        weight = one.weight if one.takes_condition or not every else one.weight[:, :-1]  # without it: 0
         values = self._product(
-            self.add("Relu", self._product(self._together(inputs), weight.detach().t(), part.hidden.bias.detach())),
+            self.add("Relu", self._product(self._together(inputs), weight.t(), part.hidden.bias.detach())),
             part.head.weight.detach().t(),
             part.head.bias.detach(),
         )
@@ -200,16 +199,14 @@ class Operators:
         return self.add("TopK", logs, self.constant(np.array([shape[0]])), axis=1)
 
     def answers(self, seen: Sequence[str], classes: int) -> list[str]:
-        """Write what controllers see of answers, logits of these classes, as `AnswerController` in core/modules/answers.py does."""
+        """Write what an AnswerControllerKernel sees of answers, logits of these classes."""
         logs = [self.add("LogSoftmax", one, axis=1) for one in seen]
         clamped = [self.add("Max", log, self.constant(np.array(MIN_LOG_PROBABILITY, dtype=np.float32))) for log in logs]
         ordered = [self.add("TopK", one, self.constant(np.array([classes])), axis=1) for one in clamped]
         best = [self.add("ArgMax", log, axis=1, keepdims=1) for log in logs] if len(seen) > 1 else []
         found = []
         for log, kept, falling in zip(logs, clamped, ordered, strict=True):
-            first, second = (self._part(falling, place, place + 1) for place in (0, 1))
-            entropy = self.add("Neg", self.add("ReduceSum", self.add("Mul", self.add("Exp", log), kept), self.constant(np.array([1]))))
-            found += [falling, self.add("Sub", first, second), entropy]
+            found += [falling, self.add("Mul", self.add("Exp", log), kept)]
         for earlier, later in combinations(range(len(seen)), 2):
             agree = self.add("Cast", self.add("Equal", best[earlier], best[later]), to=TensorProto.FLOAT)
             found += [agree, self.add("GatherElements", clamped[earlier], best[later], axis=1)]

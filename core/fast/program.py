@@ -6,7 +6,7 @@ gates are inputs where a policy sets them whatever the scores are.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from core.graph.node import Node
 from core.graph.policy import Greedy, Policy
 
 REWARD = ".reward"  # the input of a program that weighs accuracy and cost, (images, 2, 1)
+NO_GATES = np.zeros((1, 0), dtype=np.float32)
 MAX_ROUTES = 256  # routes whose nodes are kept
 
 
@@ -40,6 +41,9 @@ class WholeProgram:
         """Raises NotWrittenError."""
         self.graph, self.steps = graph, tuple(steps)
         self.input, self.controls = graph.input.name, [node.name for node in graph.controls]
+        self.options = [len(node.options) for node in graph.controls]
+        ends = list(accumulate(self.options, initial=0))
+        self.columns = {name: slice(*pair) for name, pair in zip(self.controls, pairwise(ends), strict=True)}  # of its gates among all
         self.programs: dict[tuple[int, bool], Any] = {}
         self.routes: dict[bytes, Route] = {}
         self.program(1, decides=True)
@@ -60,20 +64,21 @@ class WholeProgram:
         decides = type(policy) is Greedy
         running, takes, sends = self.program(torch.get_num_threads(), decides=decides)
         given = {self.input: np.ascontiguousarray(x.detach().numpy()), **of_lam}
-        gates: dict[str, Numbers] = {}
-        if not decides:
-            gates = {node.name: self._set(node, policy) for node in self.graph.controls}
+        gates = NO_GATES
+        if not decides and self.controls:
+            gates = torch.cat([policy(node, torch.zeros(1, len(node.options))) for node in self.graph.controls], dim=1).detach().numpy()
             masks = self._route(gates).masks
-            gates = {name: values if masks[name] is YES else np.zeros_like(values) for name, values in gates.items()}
-            given |= {gates_of(name): values[:, :, None, None] for name, values in gates.items()}
+            gates = gates * np.repeat([masks[name] is YES for name in self.controls], self.options)
+            given |= {gates_of(name): gates[:, columns, None, None] for name, columns in self.columns.items()}
         found = running.run(sends, {name: given[name] for name in takes})
-        if decides:
-            gates = dict(zip(self.controls, found[len(found) - len(self.controls) :], strict=True))
+        gates = found[-1].reshape(1, -1) if decides and self.controls else gates
         route = self._route(gates)
-        output = (
-            torch.from_numpy(found[route.answer]) if route.answer is not None else torch.full_like(torch.from_numpy(found[0]), torch.nan)
+        answers = torch.from_numpy(found[route.answer or 0])
+        output = torch.full_like(answers, torch.nan) if route.answer is None else answers
+        by_control = (
+            dict(zip(self.controls, torch.split(torch.from_numpy(gates), self.options, dim=1), strict=True)) if self.controls else {}
         )
-        return Answer(output, {name: torch.from_numpy(values) for name, values in gates.items()}, dict(route.masks))
+        return Answer(output, by_control, dict(route.masks))
 
     def inputs(self, lams: Tensor | None, condition: Tensor | None) -> dict[str, Numbers]:
         """Return what the program takes for λ, from λ and the condition that control nodes take, (1,) each."""
@@ -82,20 +87,16 @@ class WholeProgram:
         reward = self.graph.tradeoff.score(torch.eye(2)[None], lams)  # linear in accuracy and cost
         return {REWARD: reward.numpy()[:, :, None]} | ({} if condition is None else {CONDITION: condition.numpy()[:, None]})
 
-    def _set(self, node: Node, policy: Policy) -> Numbers:
-        gates: Numbers = policy(node, torch.zeros(1, len(node.options))).detach().numpy()
-        return gates
-
-    def _route(self, gates: Mapping[str, Numbers]) -> Route:
-        """Return which nodes run under these gates. The gates of a control node that does not run are closed."""
-        key = b"".join([(values > 0).tobytes() for values in gates.values()])
+    def _route(self, gates: Numbers) -> Route:
+        """Return which nodes run under all gates, (1, gates). The gates of a control node that does not run are closed."""
+        key = (gates > 0).tobytes()
         route = self.routes.get(key)
         if route is None:
             masks: dict[str, Mask] = {}
             for node in self.graph.nodes:
                 present = all(edge.default is not None or masks[edge.source] is YES for edge in node.inputs)
-                is_open = not node.gates or any(masks[one.control] is YES and gates[one.control][0, one.column] > 0 for one in node.gates)
-                masks[node.name] = YES if present and is_open else NO
+                opened = [masks[one.control] is YES and gates[0, self.columns[one.control].start + one.column] > 0 for one in node.gates]
+                masks[node.name] = YES if present and (any(opened) or not opened) else NO
             answers = [number for number, node in enumerate(self.graph.outputs) if masks[node.name] is YES]
             route = Route(masks, answers[-1] if answers else None)
             if len(self.routes) < MAX_ROUTES:
@@ -103,19 +104,19 @@ class WholeProgram:
         return route
 
     def _write(self, writing: Operators, *, decides: bool) -> list[str]:
-        """Write the network and return the names of its outputs and of its control nodes' gates. Raises NotWrittenError."""
+        """Write the network and return the names of its outputs and of all gates, if its controllers decide. Raises NotWrittenError."""
         sent = {self.graph.input.name: writing.given(self.graph.input.name, self.graph.shapes[self.graph.input.name])}
         running = conditions(self.graph, self.steps)
-        for gates, consecutive in groupby(self.steps, lambda step: running[step.node.name]):
+        for needed, consecutive in groupby(self.steps, lambda step: running[step.node.name]):
             some = tuple(consecutive)
-            if gates:
-                sets = sorted(gates, key=repr)
+            if needed:
+                sets = sorted(needed, key=repr)
                 sent |= self._gated(writing, some_open(writing, self.graph, sets, sent), some, sent, decides=decides)
             else:
                 sent |= self._steps(writing, some, sent, decides=decides)
-        closing = [gates_of(node.name) for node in self.graph.controls] if decides else []
-        flat = [writing.add("Flatten", sent[name]) for name in closing]
-        return [*(sent[node.name] for node in self.graph.outputs), *flat]
+        gates = [sent[gates_of(name)] for name in self.controls] if decides else []
+        together = [writing.add("Concat", *gates, axis=1)] if len(gates) > 1 else gates
+        return [*(sent[node.name] for node in self.graph.outputs), *together]
 
     def _gated(self, writing: Operators, runs: str, some: Sequence[Step], sent: Mapping[str, str], *, decides: bool) -> dict[str, str]:
         """Write steps that are computed only if `runs` holds. Returns the names of their values and of their gates."""

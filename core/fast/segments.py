@@ -239,7 +239,8 @@ def session(writing: Operators, sends: Sequence[str], threads: int, images: int 
     """Return a session that runs the program, or None if the program returns nothing."""
     if not sends:
         return None
-    named = [writing.add("Identity", name) for name in sends]  # two may be the same value, or one that was given
+    twice = {name for name in sends if list(sends).count(name) > 1} | writing.takes.keys()
+    named = [writing.add("Identity", name) if name in twice else name for name in sends]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it would take the time of torch's threads
