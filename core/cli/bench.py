@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.graph.graph import Graph
 
 BAR = 24  # characters for the static network's time
-BENCH_IMAGES = 64  # images
+BENCH_IMAGES = 512  # images
 
 
 def bench(

@@ -22,6 +22,7 @@ from core.graph.static import static_network
 
 DRAWS_PER_CASE = 8  # batches of different images or random gates, each run once as a warm-up; small batches get more
 IMAGES = 64  # minimum over all draws of a case
+IMAGES_PER_TURN = 16  # images that a network runs in a turn, at least: as in use, its weights then stay in the processor's caches
 MIN_TURNS = 2  # measured turns of each draw, however long they take
 PROFILED = 30  # turns of a profile
 SLIDER_IMAGES = 16
@@ -110,18 +111,20 @@ def slider(model: Model, images: Tensor, turns: int = SLIDER_IMAGES) -> list[flo
 
 
 def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[float, float]]:
-    """Return the seconds of each case and of the static network, which take turns; each draw runs once as a warm-up."""
+    """Return the seconds of each case and of the static network, which take turns of several draws; each draw runs once as a warm-up."""
     taken: list[list[tuple[list[float], list[float]]]] = [[([], []) for _ in case.draws] for case in cases]
     end = time.perf_counter() + seconds * len(cases)
     for turn in count():
         for case, draws in zip(cases, taken, strict=True):
-            number = turn % len(draws)
-            x, policy, _ = case.draws[number]
-            ours, theirs = _timed(gated, x, policy, case.lam), _timed(static, x, Open(), None)
-            if turn >= len(draws):
-                draws[number][0].append(ours)
-                draws[number][1].append(theirs)
-        enough = turn + 1 >= (1 + MIN_TURNS) * max(len(case.draws) for case in cases)
+            together = max(1, IMAGES_PER_TURN // len(case.draws[0][0]))
+            numbers = [(turn * together + number) % len(draws) for number in range(together)]
+            ours = [_timed(gated, x, policy, case.lam) for x, policy, _ in (case.draws[number] for number in numbers)]
+            theirs = [_timed(static, case.draws[number][0], Open(), None) for number in numbers]
+            if turn * together >= len(draws):
+                for number, one, other in zip(numbers, ours, theirs, strict=True):
+                    draws[number][0].append(one)
+                    draws[number][1].append(other)
+        enough = (turn + 1) * together >= (1 + MIN_TURNS) * max(len(case.draws) for case in cases)
         if enough and time.perf_counter() > end:
             break
     return [(mean(median(ours) for ours, _ in draws), mean(median(theirs) for _, theirs in draws)) for draws in taken]

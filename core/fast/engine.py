@@ -32,13 +32,13 @@ class Engine:
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
         self._parts = BatchSplitter(self._run)
-        self._image = torch.Size(self.graph.shapes[self.graph.input.name])
+        self._one = torch.Size((1, *self.graph.shapes[self.graph.input.name]))
         self._inputs: dict[float | None, Mapping[str, Numbers]] = {}
         self._known: dict[float, tuple[Tensor, Tensor | None]] = {}
 
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError if λ is missing."""
-        if len(x) == 1 and type(policy) in (Greedy, Open, Replay) and self._written(x) and (whole := self.whole) is not None:
+        if x.shape == self._one and type(policy) in (Greedy, Open, Replay) and self._written(x) and (whole := self.whole) is not None:
             inputs = None if isinstance(lam, Tensor) else self._inputs.get(lam)
             if inputs is None:
                 inputs = whole.inputs(*self._lams(lam))
@@ -62,7 +62,7 @@ class Engine:
 
     def _written(self, x: Tensor) -> bool:
         """Return whether programs take these images: they are written for one size of images."""
-        return self._single and x.dtype == torch.float32 and x.shape[1:] == self._image
+        return self._single and x.dtype == torch.float32 and (x.shape == self._one or x.shape[1:] == self._one[1:])
 
     @cached_property
     def batched(self) -> Sequence[Step | Segment]:
