@@ -60,7 +60,7 @@ def _member(writing: Operators, kernel: MemberKernel, x: str, shape: tuple[int, 
     if channels is not None:
         x = writing.add("Conv", x, writing.constant(channels[:, :, None, None]))
     x = x if rows is None else writing.add("MatMul", writing.constant(rows), x)
-    x = x if columns is None else writing.add("MatMul", x, writing.constant(columns.t()))
+    x = x if columns is None else writing.add("MatMul", x, writing.constant(columns))
     sent = {kernel.graph.input.name: x}
     for step in kernel.steps:
         sent[step.node.name] = written(writing, kernel.graph, step, sent, scales=False)
