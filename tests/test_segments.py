@@ -86,7 +86,7 @@ def programs(graph: Graph) -> list[Step | Segment]:
 
 
 @pytest.mark.parametrize("graph", [lc_net(), d2nn("cascade"), d2nn("chain"), d2nn("hierarchy"), d2nn("resnet_cascade")], ids=range(5))
-def test_a_network_is_one_program_decisions_included(graph: Graph) -> None:
+def test_a_network_is_one_program_with_its_decisions_inside(graph: Graph) -> None:
     assert Engine(graph).whole is not None
     assert Engine(static_network(graph)).whole is not None
 

@@ -1,4 +1,4 @@
-"""One image through a whole network as one ONNX Runtime program, decisions included.
+"""One image through a whole network as one ONNX Runtime program, with its decisions inside.
 
 Steps that run under the same gates are one `If` of the program, so what is skipped is not computed. The controllers decide inside, or all
 gates are inputs where a policy sets them whatever the scores are.
@@ -23,11 +23,11 @@ from core.graph.policy import Greedy, Policy
 
 REWARD = ".reward"  # the input of a program that weighs accuracy and cost, (images, 2, 1)
 NO_GATES = np.zeros((1, 0), dtype=np.float32)
-MAX_ROUTES = 256  # routes whose nodes are kept
+MAX_KEPT_ROUTES = 256  # routes whose nodes are kept
 
 
 @dataclass(frozen=True)
-class Route:
+class RouteMasks:
     """Whether each node runs, (1,) each, and the number of the output node that answers, None if none does."""
 
     masks: dict[str, Mask]
@@ -45,7 +45,7 @@ class WholeProgram:
         ends = list(accumulate(self.options, initial=0))
         self.columns = {name: slice(*pair) for name, pair in zip(self.controls, pairwise(ends), strict=True)}  # of its gates among all
         self.programs: dict[tuple[int, bool], Any] = {}
-        self.routes: dict[bytes, Route] = {}
+        self.routes: dict[bytes, RouteMasks] = {}
         self.program(1, decides=True)
 
     def program(self, threads: int, *, decides: bool) -> tuple[Any, list[str], list[str]]:
@@ -87,7 +87,7 @@ class WholeProgram:
         reward = self.graph.tradeoff.score(torch.eye(2)[None], lams)  # linear in accuracy and cost
         return {REWARD: reward.numpy()[:, :, None]} | ({} if condition is None else {CONDITION: condition.numpy()[:, None]})
 
-    def _route(self, gates: Numbers) -> Route:
+    def _route(self, gates: Numbers) -> RouteMasks:
         """Return which nodes run under all gates, (1, gates). The gates of a control node that does not run are closed."""
         key = (gates > 0).tobytes()
         route = self.routes.get(key)
@@ -98,8 +98,8 @@ class WholeProgram:
                 opened = [masks[one.control] is YES and gates[0, self.columns[one.control].start + one.column] > 0 for one in node.gates]
                 masks[node.name] = YES if present and (any(opened) or not opened) else NO
             answers = [number for number, node in enumerate(self.graph.outputs) if masks[node.name] is YES]
-            route = Route(masks, answers[-1] if answers else None)
-            if len(self.routes) < MAX_ROUTES:
+            route = RouteMasks(masks, answers[-1] if answers else None)
+            if len(self.routes) < MAX_KEPT_ROUTES:
                 self.routes[key] = route
         return route
 
