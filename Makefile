@@ -49,6 +49,7 @@ docs: .venv-docs/done
 pictures: .venv/test dot browser
 	$(BIN)/python tests/browser/pictures.py
 	$(BIN)/python tests/browser/curves.py
+	$(BIN)/python tests/browser/curves.py cifar10
 	$(BIN)/python scripts/slider_picture.py
 
 .venv-docs/done: docs/requirements.txt

@@ -1,6 +1,6 @@
 """The form of the Train page, made from the configuration: the registry lists the choices, and each choice's fields are its options."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
@@ -9,6 +9,7 @@ from app.fields import Field, fields, parsed, written
 from app.wording import plain
 from core.config import RunConfig, Training, read_lams, read_seeds, run_config
 from core.errors import UserError
+from core.recipes import RECIPES, Recipe, recipe
 from core.registry import ComponentKind, ConfigError, OptionError, component, names, title
 
 FIRST: dict[ComponentKind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
@@ -43,15 +44,20 @@ def plan() -> Plan | None:
     lam_help = "0: only low cost counts. 1: only accuracy counts."
     lam = st.slider("λ", 0.0, 1.0, 0.6, 0.05, key="form-lam", help=lam_help) if scope == ONE else None
     lams, seeds, statics = _sweep() if scope == SEVERAL else ("", "", False)
-    training_fields = {field.name: field for field in fields(Training)}
+    chosen_recipe = _recipe()
+    training_fields = {field.name: field for field in _filled(fields(Training), chosen_recipe, "training")}
     training = {}
     for column, name in zip(st.columns(len(FORESEEN)), FORESEEN, strict=True):
         with column:
             training[name] = draw(training_fields[name], "training")
     problems: list[str] = []
-    options = {kind: _options(kind, name, problems) for kind, name in chosen.items()}
+    options = {kind: _options(kind, name, chosen_recipe, problems) for kind, name in chosen.items()}
     with st.expander("Training options"):
-        training |= _draw_all([field for field in training_fields.values() if field.name not in FORESEEN], "training", problems)
+        training |= _draw_all(
+            [field for field in training_fields.values() if field.name not in FORESEEN],
+            _key("training", chosen_recipe, "training"),
+            problems,
+        )
     try:
         if problems:
             raise ConfigError(problems[0])
@@ -128,12 +134,41 @@ def _choose(kind: ComponentKind) -> str:
     return name
 
 
-def _options(kind: ComponentKind, name: str, problems: list[str]) -> dict[str, Any]:
-    known = fields(component(kind, name))
+def _recipe() -> Recipe | None:
+    """Draw the choice of a recipe and the sentence on it; return it, or none."""
+    box, explanation = st.columns([0.45, 0.55], vertical_alignment="bottom")
+    name = box.selectbox(
+        "Recipe",
+        ["", *(one.name for one in RECIPES)],
+        format_func=lambda name: recipe(name).title if name else "None",
+        key="form-recipe",
+        help="A recipe fills in the options below. You can still change each of them.",
+    )
+    if not name:
+        return None
+    chosen = recipe(name)
+    explanation.caption(f"{plain(chosen.summary)} On the command line: `--recipe {name}`.")
+    return chosen
+
+
+def _filled(known: list[Field], chosen: Recipe | None, part: str) -> list[Field]:
+    """Return options whose defaults are those of a recipe, where it has them."""
+    options = {} if chosen is None else chosen.part(part)
+    return [replace(field, default=options.get(field.name, field.default)) for field in known]
+
+
+def _key(where: str, chosen: Recipe | None, part: str) -> str:
+    """Return a name for the options of a part, which differs for each recipe that fills them, so that they are filled anew."""
+    return f"{where}-{chosen.name}" if chosen is not None and chosen.part(part) else where
+
+
+def _options(kind: ComponentKind, name: str, chosen: Recipe | None, problems: list[str]) -> dict[str, Any]:
+    part = kind[:-1]
+    known = _filled(fields(component(kind, name)), chosen, part)
     if not known:
         return {}
     with st.expander(f"{TITLES[kind]} options"):
-        return _draw_all(known, f"{kind}-{name}", problems)
+        return _draw_all(known, _key(f"{kind}-{name}", chosen, part), problems)
 
 
 def _draw_all(known: list[Field], where: str, problems: list[str]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ FAVOURABLE, ADVERSE = (13, 148, 136), (217, 119, 6)  # colours of attributions
 class ShownImage:
     """The network's input (C, H, W), what it shows in words, its part of the address, and its class where that is known.
 
-    A person's own picture stays private: no address names it. Only samples of the run's dataset have a known class.
+    A person's own picture stays private: no address names it, and its class is not known.
     """
 
     image: "ImageTensor"
@@ -162,22 +162,25 @@ def _url(picture: Image.Image) -> str:
 def _sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     """Draw the samples; return the chosen one, or none where there are none.
 
-    Photographs replace a dataset whose images are not on this computer.
+    Photographs and drawings replace a dataset whose images are not on this computer.
     """
     try:
         labels, images = state.samples(run.config["dataset"])
         if unknown := sorted(set(labels) - set(model.classes)):
             raise UserError(f"they belong to classes that the run does not know: {', '.join(unknown)}")
-        first, what, known = state.most_varied_sample(run, sha256), "Test image of class ", True
+        subjects = [f"Test image of class {label}" for label in labels]
+        known: list[str | None] = list(labels)
     except (UserError, OSError) as error:
         if model.image[0] == 1:
             st.caption(f"There are no samples: {error}")
             return None
-        labels, images = state.photographs(model.image)
-        first, what, known = 0, "Photograph of ", False
+        pictures, images = state.stand_ins(model.image, model.classes)
+        known = [picture.label for picture in pictures]
+        subjects = labels = [f"{one.subject}{'' if one.label else ', which is of none of the classes'}" for one in pictures]
         st.caption(
-            f"The images of {title('datasets', run.dataset)} are not on this computer. These photographs replace them.", help=str(error)
+            f"The images of {title('datasets', run.dataset)} are not on this computer. These pictures replace them.", help=str(error)
         )
+    first = state.most_varied(run, sha256, images)
     asked = st.query_params.get("sample", "")
     first = int(asked) if asked in map(str, range(len(labels))) else first
     key = _sample_key(run)
@@ -194,7 +197,7 @@ def _sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
         persist_state="session",
     )
     shown = first if chosen is None else chosen
-    return ShownImage(images[shown], what + labels[shown], {"sample": str(shown)}, labels[shown] if known else None)
+    return ShownImage(images[shown], subjects[shown], {"sample": str(shown)}, known[shown])
 
 
 def _sample_key(run: Run) -> str:

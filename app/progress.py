@@ -1,5 +1,6 @@
 """A run in training: how far it is, its curves, and what can be done about it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -20,10 +21,10 @@ POLL_SECONDS = 1.5  # seconds between looks at a run in training
 PATIENCE = timedelta(seconds=60)  # within which a process should have claimed its run
 
 
-def follow(run_id: int) -> None:
-    """Draw a run, again and again as long as it trains."""
+def follow(run_id: int, finished: Callable[[Run], None] | None = None) -> None:
+    """Draw a run, again and again as long as it trains. `finished` is called if it finishes while it is watched."""
     moving = _moving(state.store().runs.get(run_id))
-    st.fragment(_drawn, run_every=POLL_SECONDS if moving else None)(run_id, moving)
+    st.fragment(_drawn, run_every=POLL_SECONDS if moving else None)(run_id, moving, finished)
 
 
 def curves(run: Run) -> None:
@@ -51,20 +52,23 @@ def warn(run: Run) -> None:
             st.dataframe(pd.DataFrame(columns), hide_index=True, key=f"collapsed-{run.id}")
 
 
-def _drawn(run_id: int, moving: bool) -> None:
+def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None) -> None:
     try:
         run = state.store().runs.get(run_id)
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
     status = "starting" if run.state in DONE and _moving(run) else run.state
-    st.progress(min(run.epoch / max(run.epochs, 1), 1.0), f"**{status.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}")
+    doing = f" · {plain(run.activity)}" if run.activity else ""
+    st.progress(min(run.epoch / max(run.epochs, 1), 1.0), f"**{status.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}")
     if run.error:
         st.error(run.error, icon=":material/error:")
     _buttons(run)
     warn(run)
     curves(run)
     if moving and not _moving(run):
+        if finished and run.state == "finished":
+            finished(run)
         st.rerun()
 
 

@@ -15,6 +15,7 @@ from core.store import Run, Store
 from core.store.references import load_references
 
 if TYPE_CHECKING:
+    from core.datasets.sources.photographs import StandIn
     from core.explain.model import ImageTensor, Model
     from core.explain.predict import LamSweep
 
@@ -67,13 +68,13 @@ def _samples(dataset: str) -> tuple[list[str], "ImageTensor"]:
     return [classes[label] for label in found.labels.tolist()], found.images
 
 
-def most_varied_sample(run: Run, sha256: str) -> int:
-    """Return the first of the samples that takes the most different routes along λ."""
-    return _most_varied(store().url, run.id, sha256, model(run, sha256), samples(run.config["dataset"])[1])
+def most_varied(run: Run, sha256: str, images: "ImageTensor") -> int:
+    """Return the first of some samples (N, C, H, W) that takes the most different routes along λ."""
+    return _most_varied(store().url, run.id, sha256, images.numpy().tobytes(), model(run, sha256), images)
 
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
-def _most_varied(url: str, run_id: int, sha256: str, _model: "Model", _images: "ImageTensor") -> int:
+def _most_varied(url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _images: "ImageTensor") -> int:
     from core.explain.predict import predict
 
     if not _model.graph.tradeoff.every_lam:
@@ -83,12 +84,12 @@ def _most_varied(url: str, run_id: int, sha256: str, _model: "Model", _images: "
     return different.index(max(different))
 
 
-@st.cache_resource(show_spinner=False)
-def photographs(image: tuple[int, int, int]) -> "tuple[list[str], ImageTensor]":
-    """Return what a few photographs show, and the photographs (N, C, H, W)."""
-    from core.datasets.sources.photographs import photographs as read
+@st.cache_resource(max_entries=MODELS, show_spinner=False)
+def stand_ins(image: tuple[int, int, int], classes: tuple[str, ...]) -> "tuple[list[StandIn], ImageTensor]":
+    """Return pictures that stand in for a dataset with these classes, and their images (N, C, H, W)."""
+    from core.datasets.sources.photographs import stand_ins as read
 
-    return read(image)
+    return read(image, classes)
 
 
 def sweep(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> "LamSweep":

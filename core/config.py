@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from core.architectures import Architecture
-from core.datasets import Dataset
+from core.datasets import Border, Dataset
 from core.methods import Method
 from core.registry import Component, ConfigError, choose, first_fault
 from core.store.record import RunRecord
@@ -31,6 +31,13 @@ class Training(BaseModel):
     learning_rate: float = Field(
         2e-3, gt=0, le=10, description="Peak learning rate, reached after a warm-up and followed by a cosine decay"
     )
+    warmup: float = Field(
+        0.1,
+        ge=0,
+        le=0.9,
+        title="Warm-up (fraction of training)",
+        description="Fraction of the training during which the learning rate rises to its peak",
+    )
     control_rate: float = Field(
         1.0,
         gt=0,
@@ -41,6 +48,47 @@ class Training(BaseModel):
     weight_decay: float = Field(1e-2, ge=0, le=1, description="Weight decay; biases, norms and controllers have none")
     seed: int = Field(
         0, ge=0, lt=2**31, title="Training seed", description="Seed of the initial weights, the order of the images and every random choice"
+    )
+    border: Border = Field(
+        "black",
+        title="Border of shifted images",
+        json_schema_extra={"labels": {"black": "Black", "reflected": "The image itself, reflected"}},
+        description="What a random shift brings into an image, where the dataset shifts images: black, or the image itself, reflected",
+    )
+    cutout: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        title="Cutout size (pixels)",
+        description="Side of the square that is set to zero in a training image, at a random place (0: none)",
+    )
+    cutout_probability: float = Field(
+        0.7, ge=0, le=1, title="Cutout probability", description="Probability with which an image has such a square"
+    )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        title="Mixup α",
+        description="Mix images and labels in pairs, with shares from the distribution Beta(α, α): 1 draws them evenly, less mixes less "
+        "(0: none)",
+    )
+    mixup_batches: float = Field(
+        0.5, ge=0, le=1, title="Mixed batches (fraction)", description="Fraction of the batches whose images are mixed"
+    )
+    mixup_end: float = Field(
+        0.9, ge=0, le=1, title="End of mixup (fraction of training)", description="Fraction of the training after which no batch is mixed"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Probability that is taken from the label and spread evenly over all classes (0: none)"
+    )
+    ema_decay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        title="Averaged weights (decay)",
+        description="Decay of the exponential moving average of the weights, per step, for example 0.999; the averaged weights are "
+        "validated, evaluated and stored (0: no average)",
     )
     freeze_bn: float = Field(
         0.0,
@@ -106,6 +154,11 @@ class RunConfig(BaseModel):
                 f"there is nothing to distil: name an exported run in “Teacher” ({teacher.option}) "
                 "or “Initialise from” (training.init_from)"
             )
+        if self.training.mixup and self.method.rewards_trained_images:
+            raise ValueError(
+                "a mixed image has no right answer to reward: set “Images reserved for controllers” (method.controller_holdout) above 0, "
+                "or “Mixup α” (training.mixup) to 0"
+            )
         if self.lam is not None and not self.gated:
             raise ValueError(f"{_named(self.method)} trains no gates and has no λ: leave λ out, or choose one network for every λ")
         return self
@@ -138,7 +191,7 @@ class RunConfig(BaseModel):
         for part in ("architecture", "dataset", "method", "training"):
             chosen = getattr(self, part)
             for option, value in chosen.model_dump(mode="json", exclude_defaults=True).items():
-                if part not in fixed and option not in ("name", "epochs", "seed", *["init_from"] * bool(fixed)):
+                if part not in fixed and option not in ("name", "epochs", "seed"):
                     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
                     words.append(f"--set {shlex.quote(f'{part}.{option}={text}')}")
         return " ".join(words)

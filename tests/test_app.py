@@ -9,8 +9,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import fields, forms
-from app.graph_view import layout
+from app.graph_view import layout, view
 from core.config import RunConfig, run_config
+from core.recipes import RECIPES, recipe
 from core.registry import COMPONENT_KINDS, component, names
 from core.store import Store
 from core.training.worker import work
@@ -74,6 +75,26 @@ def test_photographs_stand_for_images_that_are_not_there(app: AppTest, monkeypat
     app.run()
     assert not app.exception
     assert "The images of CIFAR-10 are not on this computer" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("sample", "caption", "label"),
+    [("3", "Photograph of a cat", "cat"), ("10", "Photograph of a rocket, which is of none of the classes", None)],
+)
+def test_a_picture_that_stands_in_is_judged_by_its_class(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, sample: str, caption: str, label: str | None
+) -> None:
+    monkeypatch.delenv("GATESCOPE_DATA", raising=False)
+    captions: list[str] = []
+    labels: list[str | None] = []
+    monkeypatch.setattr("app.picture.show", lambda image, caption: captions.append(caption))
+    monkeypatch.setattr(view, "view_of", lambda *given, known=view.view_of: labels.append(given[-1].true_label) or known(*given))
+    app.query_params["run"] = "reference/model-cascade-cifar10"
+    app.query_params["sample"] = sample
+    app.run()
+    assert not app.exception
+    assert captions == [caption]
+    assert labels == [label]
 
 
 def test_explore_says_where_a_run_is_not_there(app: AppTest) -> None:
@@ -150,6 +171,30 @@ def test_the_form_starts_a_run(app: AppTest, monkeypatch: pytest.MonkeyPatch, tr
     assert started == [run.id]
     assert (run.epochs, run.architecture, run.dataset, run.lam) == (3, "cascade", "digits", None)
     Store(trained).runs.purge(run.id)
+
+
+def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: 0)
+    page(app, "train")
+    assert app.selectbox(key="form-recipe").options == ["None", *(one.title for one in RECIPES)]
+    app.selectbox(key="form-recipe").select("strong").run()
+    assert "On the command line: `--recipe strong`." in texts(app)
+    assert app.number_input(key="form-training-strong-learning_rate").value == 0.4
+    app.number_input(key="form-training-strong-cutout").set_value(4)
+    app.text_input(key="form-name").set_value("by recipe")
+    app.button(key="start").click().run()
+    assert not app.exception
+    run = Store(trained).runs.get("by recipe")
+    expected = recipe("strong").part("training") | {"cutout": 4}
+    assert {name: run.config["training"][name] for name in expected} == expected
+    Store(trained).runs.purge(run.id)
+    app.selectbox(key="form-recipe").select("distilled").run()
+    assert app.number_input(key="form-methods-d2nn-distilled-distillation_weight").value == 0.9
+    assert "There is nothing to distil" in texts(app)
+    assert app.button(key="start").disabled
+    app.selectbox(key="form-recipe").select("").run()
+    assert app.number_input(key="form-training-learning_rate").value == 0.002
+    assert not app.button(key="start").disabled
 
 
 def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from core.choices import choice, choices, options
 from core.config import Training
+from core.recipes import RECIPES
 from core.registry import COMPONENT_KINDS, names
 from scripts.cli_reference import TARGET, WIDTH, reference
 from tests.test_cli import call, refused, told, trained
@@ -43,7 +44,8 @@ def test_list_says_which_files_cannot_be_used(monkeypatch: pytest.MonkeyPatch, t
 def test_list_as_json_has_the_options_too() -> None:
     listed = told("list")
     assert isinstance(listed, dict)
-    assert {kind: [one["name"] for one in there] for kind, there in listed.items()} == {kind: names(kind) for kind in COMPONENT_KINDS}
+    known = {kind: names(kind) for kind in COMPONENT_KINDS} | {"recipes": [one.name for one in RECIPES]}
+    assert {kind: [one["name"] for one in there] for kind, there in listed.items()} == known
     (only,) = (one for one in told("list", "methods")["methods"] if one["name"] == "lcnet")
     assert only["papers"][0]["url"] == "https://arxiv.org/abs/2007.15151"
     assert {"name": "gates", "values": "image, constant or fixed", "default": "image"}.items() <= only["options"][-1].items()

@@ -40,13 +40,13 @@ def breaches(folder: str, forbidden: tuple[str, ...]) -> list[str]:
 
 
 ROOMS = (  # from low to high: a room imports from those on lines above it
-    ("core.errors", "core.bibliography", "core.scale", "core.pareto"),
+    ("core.errors", "core.bibliography", "core.published", "core.scale", "core.pareto"),
     ("core.registry",),
     ("core.modules",),
     ("core.graph",),
     ("core.architectures", "core.datasets"),
     ("core.methods",),
-    ("core.store", "core.choices"),
+    ("core.store", "core.choices", "core.recipes"),
     ("core.config",),
     ("core.evaluation", "core.explain"),
     ("core.training", "core.fast"),
@@ -98,7 +98,7 @@ def test_charts_and_drawings_know_no_page(folder: str, forbidden: tuple[str, ...
 
 
 def test_the_app_takes_only_what_starts_runs_from_training() -> None:
-    starting = ("core.training.worker", "core.training.sweep")
+    starting = ("core.training.worker", "core.training.sweep", "core.training.cascade", "core.training.members")
     assert [breach for breach in breaches("app", ("core.training",)) if not any(name in breach for name in starting)] == []
 
 

@@ -121,8 +121,8 @@ def ordinary(weights: dict[str, Tensor], x: Tensor, depth: int) -> Tensor:
     return x.mean(dim=(2, 3)) @ weights["fc.weight"].T + weights["fc.bias"]
 
 
-def published(depth: int, classes: int) -> dict[str, Tensor]:
-    """Random weights under the names that published files have."""
+def published(depth: int, classes: int, width: int = 64) -> dict[str, Tensor]:
+    """Random weights under the names that published files have. `width`: filters of the first convolution, 64 in published networks."""
     generator = Generator().manual_seed(0)
     weights: dict[str, Tensor] = {}
 
@@ -134,11 +134,11 @@ def published(depth: int, classes: int) -> dict[str, Tensor]:
         weights[f"{name}.bias"], weights[f"{name}.running_mean"] = torch.randn(2, channels, generator=generator) / 10
         weights[f"{name}.num_batches_tracked"] = torch.tensor(7)
 
-    conv("conv1", 3, 64, 7)
-    norm("bn1", 64)
-    bottleneck, channels = depth >= 50, 64
+    conv("conv1", 3, width, 7)
+    norm("bn1", width)
+    bottleneck, channels = depth >= 50, width
     for group, blocks in enumerate(IMAGENET[depth], start=1):
-        inner = 32 * 2**group
+        inner = width // 2 * 2**group
         for block in range(blocks):
             name, before = f"layer{group}.{block}", channels
             channels = inner * (EXPANSION if bottleneck else 1)

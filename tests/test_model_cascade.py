@@ -1,6 +1,7 @@
 """Model cascades: tables against plain Python, cached answers against fresh ones, and images that no member was trained on."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def digits() -> Data:
     return run_config(architecture="plain", dataset="digits", method="static").dataset.read()
 
 
-@pytest.mark.parametrize("combine", ["last", "mean"])
+@pytest.mark.parametrize("combine", ["last", "mean", "geometric"])
 def test_a_cascade_equals_a_loop_over_tables(combine: str) -> None:
     architecture, graph = cascade(combine)
     awake(graph)
@@ -85,15 +86,18 @@ def test_a_cascade_equals_a_loop_over_tables(combine: str) -> None:
                         break
                 depths.add(len(answers))
                 expected = answers[-1][0]
-                if combine == "mean":
+                if combine != "last":
                     weights = graph.parts[f"y{len(answers)}"].weights
-                    expected = sum(weight * answer[0].softmax(dim=0) for weight, answer in zip(weights, answers, strict=True)).log()
+                    shares = [answer[0].softmax(dim=0) for answer in answers]
+                    mean = sum(weight * share for weight, share in zip(weights, shares, strict=True))
+                    product = math.prod(share**weight for weight, share in zip(weights, shares, strict=True))
+                    expected = mean.log() if combine == "mean" else (product / product.sum()).log()
                 assert torch.allclose(output, expected, atol=1e-5)
                 assert int(spent) == total
     assert depths == {1, 2, 3}
 
 
-@pytest.mark.parametrize("combine", ["last", "mean"])
+@pytest.mark.parametrize("combine", ["last", "mean", "geometric"])
 def test_cached_answers_equal_fresh_ones(combine: str, digits: Data) -> None:
     architecture, graph = cascade(combine)
     small = Data(*(Split(part.images[:150], part.labels[:150]) for part in (digits.train, digits.val, digits.test)), digits.classes)
@@ -159,7 +163,8 @@ def test_a_member_of_another_split_is_refused() -> None:
         unseen_images(given(member_config(split=5)), member_config().dataset)
 
 
-def test_only_the_controllers_are_trained_and_a_resumed_training_ends_alike(digits: Data) -> None:
+def test_only_the_controllers_are_trained_and_a_resumed_training_ends_alike(digits: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.train.FROZEN_SECONDS", 0.0)
     architecture = {"name": "model_cascade", "members": MEMBERS, "unseen": "validation", "combine": "mean"}
     config = run_config(architecture=architecture, dataset="digits", method="d2nn", training={"epochs": 2, "batch_size": 32})
     whole = list(train(config, digits))
@@ -174,18 +179,27 @@ def test_only_the_controllers_are_trained_and_a_resumed_training_ends_alike(digi
     assert last["graph.parts.y3.weights"].sum() == pytest.approx(1, abs=1e-5)
 
 
+def test_checkpoints_of_frozen_members_are_packed_seldom(digits: Data) -> None:
+    architecture = {"name": "model_cascade", "members": MEMBERS, "unseen": "validation"}
+    config = run_config(architecture=architecture, dataset="digits", method="d2nn", training={"epochs": 4, "batch_size": 32})
+    epochs = [progress for progress in train(config, digits) if progress.figures or progress.final]
+    assert [progress.epoch for progress in epochs] == [1, 2, 3, 4, 4]
+    assert [progress.state is not None for progress in epochs] == [False, False, False, True, True]
+
+
 def load_weights(state: bytes) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     return load(state)
 
 
-def test_the_weights_of_a_mean_are_the_likeliest() -> None:
+@pytest.mark.parametrize("geometric", [False, True])
+def test_the_weights_of_a_mean_are_the_likeliest(geometric: bool) -> None:
     torch.manual_seed(0)
     labels = torch.randint(4, (400,))
     good = torch.nn.functional.one_hot(labels, 4) * 3.0
     noise = 3 * torch.randn(400, 4)
-    mean = WeightedMean(2)
+    mean = WeightedMean(2, geometric=geometric)
     mean.fit(torch.stack([noise, good]), labels)
     assert float(mean.weights[1]) > 0.95
     assert torch.allclose(mean(noise, good).exp().sum(dim=1), torch.ones(400), atol=1e-4)
@@ -238,7 +252,12 @@ def test_runs_become_a_cascade_by_one_command(scratch_database: str, tmp_path: P
         (["nowhere", "nothing"], "nowhere is neither a file nor a run"),
         (["{text}", "{text}"], "neither a safetensors file nor weights"),
         (["reference/cascade-digits-static", "reference/cascade-digits"], "decides per image"),
-        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--dataset", "digits"], "was trained on another split"),
+        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--dataset", "digits"], "was trained on Cluttered digits"),
+        (["reference/cascade-digits-static", "reference/cascade-digits-static", "--set", "dataset.seed=5"], "was trained on another split"),
+        (
+            ["reference/cascade-digits-static", "reference/cascade-digits-static", "--set", "training.init_from=x.pth"],
+            "the members bring their own weights",
+        ),
         (["reference/lc-cifar10-static", "reference/cascade-digits-static"], "its classes are airplane"),
     ],
 )

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from core.datasets.sources.photographs import photographs
 from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 
 
@@ -267,12 +266,3 @@ def test_downscaling_averages_pixels() -> None:
 def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="channels, not 2"):
         to_tensor(Image.new("RGB", (4, 4)), (2, 4, 4))
-
-
-def test_photographs_have_the_requested_shape() -> None:
-    subjects, images = photographs((3, 32, 32))
-    assert images.shape == (len(subjects), 3, 32, 32)
-    assert images.dtype == torch.uint8
-    assert all(image.float().std() > 10 for image in images)
-    red, _, blue = images[subjects.index("a cat")].float().mean(dim=(1, 2))
-    assert red > blue  # the cat is ginger

@@ -209,6 +209,10 @@ def test_the_lifecycle_of_a_run(store: Store) -> None:
     assert run.started is not None
     assert store.lifecycle.heartbeat(run.id) is False
     assert store.runs.get(run.id).heartbeat > run.heartbeat
+    assert store.lifecycle.heartbeat(run.id, "reading images, 40%") is False
+    assert store.runs.get(run.id).activity == "reading images, 40%"
+    assert store.lifecycle.heartbeat(run.id) is False
+    assert store.runs.get(run.id).activity is None
     store.lifecycle.describe_data(run.id, (3, 48, 48), ["cat", "dog"])
     assert (store.runs.get(run.id).image, store.runs.get(run.id).classes) == ([3, 48, 48], ["cat", "dog"])
     store.lifecycle.request_stop(run.id)

@@ -185,7 +185,7 @@ print('survived')
 def test_weights_can_be_read_while_another_process_saves(url: str) -> None:
     store = Store(url)
     store.runs.create(record())
-    store.checkpoints.save(1, 0, b"0" * 100_000)
+    store.checkpoints.save(1, 10, b"0" * 100_000)
     code = """
 store = Store(url)
 print('saving', flush=True)

@@ -42,7 +42,7 @@ def test_weights_come_back(store: Store, tmp_path: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(saves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([b"", b"one", b"two"])), min_size=1, max_size=6))
+@given(saves=st.lists(st.tuples(st.integers(1, 3), st.sampled_from([b"", b"one", b"two"])), min_size=1, max_size=6))
 def test_the_last_two_saved_are_kept(store: Store, saves: list[tuple[int, bytes]]) -> None:
     run, other = add(store), add(store)
     store.checkpoints.save(other.id, 5, b"other")
@@ -55,6 +55,19 @@ def test_the_last_two_saved_are_kept(store: Store, saves: list[tuple[int, bytes]
         assert set(files(store, run)) == before | {path.name}
         before = {path.name}
     assert store.checkpoints.latest(other.id)[1].read_bytes() == b"other"
+
+
+def test_initial_weights_are_no_checkpoint_of_training_and_go_when_the_run_is_finished(store: Store) -> None:
+    run = add(store)
+    assert store.checkpoints.initial(run.id) is None
+    store.checkpoints.save(run.id, 0, b"initial")
+    assert (store.checkpoints.initial(run.id), store.checkpoints.read(run.id)) == (b"initial", None)
+    store.lifecycle.claim(run.id)
+    store.checkpoints.save(run.id, 1, b"one")
+    assert (store.checkpoints.initial(run.id), store.checkpoints.read(run.id)[1]) == (b"initial", b"one")
+    store.lifecycle.finish(run.id, {}, weights=b"final")
+    assert store.checkpoints.initial(run.id) is None
+    assert [file.read_bytes() for file in (store.weights.folder / str(run.id)).iterdir()] == [b"final"]
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"tensorz")])

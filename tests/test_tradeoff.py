@@ -8,7 +8,17 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.graph.tradeoff import BudgetCurve, ExchangeRate, FixedLam, Tradeoff, reward
+from core.graph.tradeoff import (
+    CURVE_STEPS,
+    LOWEST_RATE,
+    BudgetCurve,
+    ExchangeRate,
+    FixedLam,
+    Tradeoff,
+    TradeoffMeasurements,
+    WeightCurve,
+    reward,
+)
 
 GRID = torch.arange(1001, dtype=torch.float64) / 1000
 shares = st.floats(0, 1, width=32)
@@ -50,7 +60,7 @@ def test_the_reward_is_linear_in_lam(accuracy: float, share: float, lam: float, 
 
 def test_scores_of_one_lam_are_the_values() -> None:
     values = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    for tradeoff in (Tradeoff(), FixedLam(0.5, 0.1), BudgetCurve(), ExchangeRate(0.1)):
+    for tradeoff in (Tradeoff(), FixedLam(0.5, 0.1), BudgetCurve(), ExchangeRate(0.1), WeightCurve()):
         assert tradeoff.score(values, torch.rand(5)) is values
         assert tradeoff.score(values, None) is values
 
@@ -170,7 +180,7 @@ def test_only_two_options_with_two_values_each_have_a_threshold_in_closed_form()
 def test_a_graph_of_one_lam_gives_its_control_nodes_none() -> None:
     assert Tradeoff().condition(torch.rand(3)) is None
     assert FixedLam(0.5).condition(torch.rand(3)) is None
-    assert [kind.every_lam for kind in (Tradeoff, FixedLam, ExchangeRate, BudgetCurve)] == [False, False, True, True]
+    assert [kind.every_lam for kind in (Tradeoff, FixedLam, ExchangeRate, BudgetCurve, WeightCurve)] == [False, False, True, True, True]
 
 
 def test_only_what_is_exchanged_has_a_rate_to_tell_of() -> None:
@@ -179,4 +189,53 @@ def test_only_what_is_exchanged_has_a_rate_to_tell_of() -> None:
     assert "κ: 0.25," in FixedLam(0.6, 0.25).description
     assert "κ: 0.0341," in ExchangeRate(0.0341).description
     assert "κ" not in BudgetCurve().description
+    assert "κ" not in WeightCurve().description
     assert "budget" in BudgetCurve().description
+    assert "budget" in WeightCurve().description
+
+
+def gains(weights: Tensor) -> TradeoffMeasurements:
+    """Images whose second option costs 0.8 more; the gains in accuracy that it brings them are uniform on [0, 0.4]."""
+    rate = (1 - weights) / weights  # the second option is chosen where its gain is worth more than 0.8 of the static cost
+    chosen = (1 - rate * 0.8 / 0.4).clamp(0, 1)
+    return TradeoffMeasurements(0.2 + 0.8 * chosen.double(), 0.5 + 0.2 * chosen, 1000)
+
+
+def test_a_weight_curve_makes_the_cost_rise_evenly() -> None:
+    tradeoff = WeightCurve()
+    tradeoff.calibrate(lambda lams: gains(tradeoff.condition(lams)))
+    costs = gains(tradeoff.condition(torch.linspace(0, 1, 21))).costs
+    assert costs[0] == pytest.approx(0.2)
+    assert costs[-1] == pytest.approx(0.2 + 0.8 * (1 - LOWEST_RATE * 2), abs=1e-3)
+    steps = costs.diff()
+    assert float(steps.max()) < 1.1 * float(steps.min())
+    assert bool((tradeoff.curve.diff() >= 0).all())
+
+
+def test_a_weight_curve_of_a_network_whose_cost_never_changes_is_calibrated_too() -> None:
+    tradeoff = WeightCurve()
+    tradeoff.calibrate(lambda lams: TradeoffMeasurements(torch.full((len(lams),), 0.3), torch.zeros(len(lams)), 10))
+    assert bool(tradeoff.curve.isfinite().all())
+
+
+@given(shares, shares, shares)
+def test_a_straight_weight_curve_is_an_exchange_rate_of_one(accuracy: float, cost: float, lam: float) -> None:
+    values = torch.tensor([[(accuracy, -cost), (0.5, -0.5)]])
+    at = torch.tensor([lam])
+    assert torch.allclose(WeightCurve().score(values, at), ExchangeRate(1.0).score(values, at), atol=1e-5)
+
+
+def test_the_threshold_along_a_weight_curve_is_where_the_choice_changes() -> None:
+    tradeoff = WeightCurve()
+    tradeoff.curve.copy_(torch.linspace(0, 1, CURVE_STEPS) ** 3)
+    values = torch.tensor([[(0.5, 0.0), (0.6, -0.1)], [(0.5, 0.0), (0.51, -0.5)], [(0.5, 0.0), (0.4, -0.1)], [(0.5, -0.1), (0.6, -0.1)]])
+    found = tradeoff.threshold(values)
+    assert found is not None
+    assert found[2:].tolist() == [2.0, 0.0]
+    for row, threshold in zip(values[:2], found[:2].tolist(), strict=True):
+        scores = tradeoff.score(row.expand(2, -1, -1), torch.tensor([threshold - 1e-3, threshold + 1e-3]))
+        assert scores.argmax(dim=1).tolist() == [0, 1]
+    tradeoff.curve.mul_(0.9)  # the curve ends below the weight at which the second row changes
+    ended = tradeoff.threshold(values)
+    assert ended is not None
+    assert float(ended[1]) == 2.0

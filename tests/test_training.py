@@ -22,6 +22,7 @@ from core.store import Store
 from core.store.lifecycle import Lifecycle
 from core.store.weights import Weights
 from core.training.assembly import assemble
+from core.training.batches import Batches
 from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates
 from core.training.train import FINAL_GRID, TrainingError, final_figures, train
 from core.training.worker import machine, work
@@ -75,7 +76,8 @@ def test_weights_kept_in_half_the_space_are_those_that_were_measured() -> None:
     weights = load(last.state)
     graph = assemble(halved, data.image, len(data.classes))
     unpack(last.state, graph)
-    assert final_figures(graph, halved, data) == last.final
+    holdout = Batches(halved, data, torch.device("cpu")).holdout_split()
+    assert final_figures(graph, halved, data, holdout) == last.final
     several = {f"graph.{name}" for name, parameter in graph.named_parameters() if parameter.dim() > 1}
     assert {name for name, tensor in weights.items() if tensor.dtype == torch.float16} == several
     convolution = next(name for name in several if "controller" not in name and weights[name].dim() == 4)

@@ -16,12 +16,14 @@ from app.colours import LINES, SOFT
 from app.wording import counted, percent
 from core.evaluation.series import by_series
 from core.pareto import ParetoPoint, hull
+from core.published import published
 from core.scale import mean_cost_share
 from core.store import Run
 
 FRONT_HEIGHT = 440
 COMPARED_FRONT_HEIGHT = 360
 RUN_HEIGHT = 300
+PUBLISHED_BEYOND = 1.3  # published networks are drawn up to this multiple of the highest cost of the others
 MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
 BASELINES = {  # gates that do not look at the image, on the network's own modules, and how they are drawn
     "random gates": {"dash": "dot", "symbol": "circle-open"},
@@ -61,8 +63,11 @@ def rows_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -1.0 if row["lam"] is None else row["lam"])
 
 
-def front_chart(shown: Sequence[Series], statics: Sequence[Run], baselines: Sequence[str]) -> go.Figure:
-    """Return the points of each series, which can be clicked, with their Pareto front, static networks and baselines."""
+def front_chart(shown: Sequence[Series], statics: Sequence[Run], baselines: Sequence[str], *, published_on: str | None = None) -> go.Figure:
+    """Return the points of each series, which can be clicked, with their Pareto front, static networks and baselines.
+
+    `published_on`: a dataset whose published networks are drawn too.
+    """
     figure = go.Figure()
     colors = {series.name: LINES[index % len(LINES)] for index, series in enumerate(shown)}
     for run in statics:
@@ -75,14 +80,18 @@ def front_chart(shown: Sequence[Series], statics: Sequence[Run], baselines: Sequ
     for series in shown:  # on top, where they can be clicked
         for seed, runs in series.seeds.items():
             _front(figure, series.name, rows_of(runs), colors[series.name], first=seed == min(series.seeds))
+    _published(figure, published_on)
     frame(figure, FRONT_HEIGHT)
     figure.update_layout(hovermode="closest", clickmode="event+select")
     figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero", tickformat="~s")
     return figure.update_yaxes(title="Test accuracy", tickformat=".0%")
 
 
-def compared_chart(runs: Sequence[Run]) -> go.Figure:
-    """Return accuracy against multiply-adds on test images: a line for each run with several λ, a mark for each other run."""
+def compared_chart(runs: Sequence[Run], *, published_on: str | None = None) -> go.Figure:
+    """Return accuracy against multiply-adds on test images: a line for each run with several λ, a mark for each other run.
+
+    `published_on`: a dataset whose published networks are drawn too.
+    """
     figure = go.Figure()
     for index, run in enumerate(runs):
         rows = sorted(run.figures.get("test", []), key=lambda row: float(row["macs_mean"]))
@@ -97,6 +106,7 @@ def compared_chart(runs: Sequence[Run]) -> go.Figure:
             text=[_figures(row) for row in rows],
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         )
+    _published(figure, published_on)
     frame(figure, COMPARED_FRONT_HEIGHT)
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero")
@@ -175,6 +185,26 @@ def _static(figure: go.Figure, run: Run, *, first: bool) -> None:
         name="static networks",
         legendgroup="static networks",
         showlegend=first,
+    )
+
+
+def _published(figure: go.Figure, dataset: str | None) -> None:
+    """Draw the published networks of a dataset in the range of the costs that are drawn already."""
+    highest = max((max(trace.x) for trace in figure.data if trace.x), default=0)
+    points = published(dataset, PUBLISHED_BEYOND * highest) if dataset else ()
+    if not points:
+        return
+    figure.add_scatter(
+        x=[point.macs for point in points],
+        y=[point.accuracy for point in points],
+        mode="markers",
+        marker={"symbol": "diamond-tall-open", "size": 8, "color": SOFT, "line": {"width": 1.5}},
+        text=[
+            f"{point.network} ({point.kind})<br>{point.accuracy:.2%} at {counted(point.macs)} multiply-adds<br>{point.source}"
+            for point in points
+        ],
+        hovertemplate="%{text}<extra>published</extra>",
+        name="published networks",
     )
 
 

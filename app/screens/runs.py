@@ -6,16 +6,19 @@ import pandas as pd
 import streamlit as st
 
 from app import state
+from app.cascade_form import offer, watch
 from app.charts.curves import compared_curves_chart
 from app.charts.tradeoff import along_lam_chart, compared_chart
 from app.comparison import differing, setting_label, table
 from app.progress import curves, warn
 from app.wording import counted, plain
 from core.errors import UserError
+from core.published import PUBLISHED_NETWORKS
 from core.scale import TENTHS
 from core.store import Run
 
 CHOSEN = "runs"  # parameter of the address
+PUBLISHED_HELP = "Networks of other authors, trained by recipes of their own. Point at a mark for its name and its source."
 COLUMNS = {
     "name": st.column_config.TextColumn("Name"),
     "state": st.column_config.TextColumn("State"),
@@ -57,6 +60,7 @@ def _selected(runs: list[Run], lam: float) -> None:
         st.query_params.from_dict({CHOSEN: ",".join(str(runs[row].id) for row in sorted(rows) if row < len(runs))} if rows else {})
 
     st.dataframe(table(runs, lam), hide_index=True, on_select=choose, selection_mode="multi-row", column_config=COLUMNS, key=key)
+    watch()
     asked = st.query_params.get(CHOSEN, "").split(",")  # the address names the selected runs and reopens them
     chosen = [run for run in runs if str(run.id) in asked]
     if len(chosen) > 1:
@@ -70,11 +74,16 @@ def _selected(runs: list[Run], lam: float) -> None:
 def _compared(runs: list[Run]) -> None:
     """Draw several runs side by side."""
     st.subheader(f"{len(runs)} runs compared", divider="gray")
+    offer(runs)
     plain_chart = {"displayModeBar": False}
     tradeoff, along = st.columns(2, gap="large")
     with tradeoff:
         st.caption("Accuracy against cost, on test images")
-        st.plotly_chart(compared_chart(runs), key="compared-tradeoff", config=plain_chart)
+        datasets = {run.dataset for run in runs}
+        known = next(iter(datasets)) if len(datasets) == 1 and datasets <= PUBLISHED_NETWORKS.keys() else None
+        beside = known is not None and st.toggle("Published networks", True, key="compared-published", help=PUBLISHED_HELP)
+        chart = compared_chart(runs, published_on=known if beside else None)
+        st.plotly_chart(chart, key=f"compared-tradeoff-{beside}", config=plain_chart)
     with along:
         st.caption("Accuracy after each epoch, on validation images. Of a network that serves every λ, the most accurate λ is shown.")
         chart = compared_curves_chart({run.name: state.store().metrics.history(run.id) for run in runs})

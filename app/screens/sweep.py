@@ -14,12 +14,13 @@ from app.progress import PATIENCE
 from app.wording import percent, plain
 from core.errors import UserError
 from core.evaluation.report import alone, same_images, warnings
+from core.published import PUBLISHED_NETWORKS
 from core.store import Run
 from core.store.models import now
 from core.training.worker import start_sweep
 
 REFRESH_SECONDS = 2.0  # seconds between looks at sweeps in training
-STATIC = "static networks"
+STATIC, PUBLISHED_NETWORKS = "static networks", "published networks"
 REACHED = "The lowest cost, as a share of the static network’s, at which the network is within 0.5 points of its accuracy with all modules."
 GAINED = "Mean difference in accuracy at equal cost, over costs from 30% to 70% of the static network’s."
 GAINS = ("gain over random gates", "gain over fixed routes", "gain over confidence")
@@ -60,7 +61,9 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         st.warning("These networks were tested on different images, so their accuracies cannot be compared.", icon=":material/warning:")
     stored = [run.figures.get("baselines", {}).get("test", {}) for series in shown for run in series.runs]
     measured = [name for name in BASELINES if any(name in known for known in stored)]
-    choices = [STATIC, *measured]
+    datasets = {run.dataset for run in tested}
+    dataset = next(iter(datasets)) if len(datasets) == 1 else None
+    choices = [STATIC, *measured, *([PUBLISHED_NETWORKS] if dataset in PUBLISHED_NETWORKS else [])]
     baselines = st.pills(
         "Compare with",
         choices,
@@ -69,7 +72,8 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         default=choices,
         key="baselines",
         help="Static networks have no gates. The others run the network’s own modules, but do not let its controllers decide: gates that "
-        "open at random, routes that are the same for every image, and early exits taken when the answer is confident.",
+        "open at random, routes that are the same for every image, and early exits taken when the answer is confident. Published networks "
+        "are those of other authors, trained by recipes of their own.",
     )
     architectures = {run.architecture for series in shown for run in series.runs}
     statics = [
@@ -80,7 +84,12 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         and run.architecture in architectures
         and any(same_images(run, other) for other in tested)
     ]
-    chart = front_chart(shown, statics if STATIC in baselines else [], [name for name in measured if name in baselines])
+    chart = front_chart(
+        shown,
+        statics if STATIC in baselines else [],
+        [name for name in measured if name in baselines],
+        published_on=dataset if PUBLISHED_NETWORKS in baselines else None,
+    )
     key = f"front-{'-'.join(str(run.id) for series in shown for run in series.runs)}-{'-'.join(baselines)}"
     event = st.plotly_chart(chart, key=key, on_select="rerun", selection_mode="points", config={"displayModeBar": False})
     _clicked(event["selection"]["points"])

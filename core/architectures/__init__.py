@@ -32,6 +32,11 @@ class Architecture(Component):
         return ()
 
     @property
+    def needs_weights(self) -> bool:
+        """Whether its frozen nodes have weights of their own, without which it cannot be trained."""
+        return False
+
+    @property
     def origins(self) -> dict[str, str]:
         """Where the weights of frozen nodes come from, by node."""
         return {}

@@ -29,7 +29,8 @@ from core.modules.answers import AnswerController, WeightedMean
 from core.modules.onnx_network import OnnxNetwork, Output
 from core.registry import ConfigError, choose
 
-Side = Annotated[int, Field(ge=1, le=4096)]
+MAX_SIDE = 4096  # pixels
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 UNTRAINED = {"small": (8,), "large": (32, 32, 64)}  # filters of the members without any: they show the shape of a cascade
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -123,11 +124,12 @@ class ModelCascade(Architecture):
         title="Members",
         description="Networks from cheap to expensive, set by `python -m core cascade` (empty: two small ones, untrained)",
     )
-    combine: Literal["last", "mean"] = Field(
-        "last",
+    combine: Literal["last", "mean", "geometric"] = Field(
+        "geometric",
         title="Answer",
-        description="The last member's that ran, or the mean of all that ran, with weights fitted on holdout images",
-        json_schema_extra={"labels": {"last": "The last member's", "mean": "Weighted mean"}},
+        description="The last member's that ran, or the arithmetic (mean) or geometric mean of all that ran, with weights fitted on "
+        "holdout images",
+        json_schema_extra={"labels": {"last": "The last member's", "mean": "Weighted mean", "geometric": "Weighted geometric mean"}},
     )
     unseen: Literal["holdout", "validation"] = Field(
         "holdout",
@@ -144,6 +146,10 @@ class ModelCascade(Architecture):
     @property
     def frozen(self) -> tuple[str, ...]:
         return tuple(member.title for member in self.members) or tuple(UNTRAINED)
+
+    @property
+    def needs_weights(self) -> bool:
+        return bool(self.members)
 
     @property
     def origins(self) -> dict[str, str]:
@@ -164,10 +170,10 @@ class ModelCascade(Architecture):
         answers: list[str] = []
         for number, member in enumerate(members, start=1):
             answers.append(g.add(member.title, member.build(classes), g.input, when=go_on))
-            if self.combine == "mean":
-                g.output(f"y{number}", WeightedMean(number), *answers)
-            else:
+            if self.combine == "last":
                 g.output(f"y{number}", nn.Identity(), answers[-1])
+            else:
+                g.output(f"y{number}", WeightedMean(number, geometric=self.combine == "geometric"), *answers)
             if number < len(members):
                 part = AnswerController(number, classes, 2, hidden=self.hidden, every_lam=every_lam)
                 go_on = g.control(f"Q{number}", *answers, options=("stop", "go on"), part=part)[1:]

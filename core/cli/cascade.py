@@ -14,15 +14,23 @@ from core.store import StoreError
 
 def cascade(
     members: Annotated[
-        list[str], typer.Argument(metavar="RUN_OR_FILE…", help="Trained runs, exported files, published weights or ONNX classifiers.")
+        list[str],
+        typer.Argument(
+            metavar="RUN_OR_FILE…",
+            help="Trained runs, exported files, published weights or ONNX classifiers. FILE@SIZE: the side of the images that it takes.",
+        ),
     ],
     dataset: DatasetName = "cluttered_digits",
     name: Annotated[str | None, typer.Option(help="Name of the cascade (optional; generated if empty).")] = None,
     combine: Annotated[
-        Literal["last", "mean"], typer.Option(help="The answer: the last member's, or the weighted mean of all that ran.")
-    ] = "last",
+        Literal["last", "mean", "geometric"],
+        typer.Option(help="The answer: the last member's, or the weighted mean of all that ran, arithmetic (mean) or geometric."),
+    ] = "geometric",
     lam: Annotated[float | None, typer.Option(help="λ to train for; without it, the cascade serves every λ.")] = None,
-    size: Annotated[int | None, typer.Option(help="Image side that published and ONNX members take (default: the dataset's).")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Image side that published and ONNX members take where FILE@SIZE does not say (default: the dataset's)."),
+    ] = None,
     low: Annotated[float, typer.Option(help="Value that ONNX members expect for black.")] = 0.0,
     high: Annotated[float, typer.Option(help="Value that ONNX members expect for white.")] = 1.0,
     output: Annotated[
@@ -41,8 +49,7 @@ def cascade(
     """
     from core.datasets import Dataset
     from core.registry import choose
-    from core.store.exchange import header_of, weights_of
-    from core.training.cascade import compose
+    from core.training.cascade import compose, create_run
     from core.training.members import member_of_run, read_member
 
     chosen = settings(sets, dataset=dataset)
@@ -50,27 +57,33 @@ def cascade(
     assert isinstance(images, Dataset)
     store = opened(db)
     given = []
-    for member in members:
-        if (file := Path(member).expanduser()).is_file():
-            given.append(read_member(file, images, size=size, low=low, high=high, output=output))
+    for text in members:
+        file, own_size = member_file(text)
+        if file is not None:
+            given.append(read_member(file, images, size=own_size or size, low=low, high=high, output=output))
             continue
         try:
-            run = store.runs.get(member)
+            run = store.runs.get(text)
         except StoreError:
-            raise StoreError(f"{member} is neither a file nor a run: `python -m core runs` lists the runs") from None
-        tensors = weights_of(store, run)
-        latest = store.checkpoints.read(run.id)
-        assert latest is not None  # weights_of has read them
-        given.append(member_of_run(run.name, header_of(store, run, tensors), latest[1], images.outline()[1]))
-    training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | chosen["training"]
-    config, sentence = compose(
+            raise StoreError(f"{text} is neither a file nor a run: `python -m core runs` lists the runs") from None
+        given.append(member_of_run(store, run, images.outline()[1]))
+    composed = compose(
         given,
         images,
-        store.weights.folder,
         lam=lam,
         architecture={"combine": combine} | chosen["architecture"],
         method=chosen["method"],
-        training=training,
+        training={"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | chosen["training"],
     )
-    console(errors=True).print(sentence)
-    train_new(store, config, name, as_json=as_json)
+    console(errors=True).print(composed.sentence)
+    train_new(store, create_run(store, composed, name), as_json=as_json)
+
+
+def member_file(text: str) -> tuple[Path | None, int | None]:
+    """Return the file that FILE or FILE@SIZE names, if there is one, and the size."""
+    if (file := Path(text).expanduser()).is_file():
+        return file, None
+    name, _, size = text.rpartition("@")
+    if size.isdecimal() and int(size) and (file := Path(name).expanduser()).is_file():
+        return file, int(size)
+    return None, None

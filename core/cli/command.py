@@ -40,10 +40,13 @@ def _current(word: str, own: set[str]) -> str:
 
 
 def _write_choices(formatter: Any, named: Mapping[str, Any]) -> None:
-    """Write the training and each component with their options. Raises ConfigError for an unknown name."""
+    """Write the recipes, the training and each component with their options. Raises ConfigError for an unknown name."""
     from core.choices import choice, choices, options
     from core.config import Training
+    from core.recipes import RECIPES
 
+    with formatter.section("Recipes"):
+        formatter.write_dl([(one.name, f"{one.summary}  [{', '.join(one.settings)}]") for one in RECIPES])
     with formatter.section("Training"):
         _write_options(formatter, "training", options(Training))
     for part, kind in KIND_OF_PART.items():

@@ -35,6 +35,10 @@ SplitName = Annotated[Literal["val", "test"], typer.Option(help="Images: val to 
 ArchitectureName = Annotated[str, typer.Argument(metavar="ARCHITECTURE", help="Architecture to train; `python -m core list` names all.")]
 DatasetName = Annotated[str, typer.Option(metavar="NAME", help="Dataset to train on.")]
 MethodName = Annotated[str, typer.Option(metavar="NAME", help="Training method.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="NAME", help="Named set of options, applied before --set; `python -m core list recipes` shows them."),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(help=f"Passes over the training images (default: {Training.model_fields['epochs'].default})."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core.config import RunConfig, Training, run_config
 from core.evaluation.series import MIXED_SWEEP_SERIES
 from core.methods import DistillingMethod
+from core.recipes import recipe as recipe_named
 from core.registry import ComponentKind, ConfigError, choose, component
 
 if TYPE_CHECKING:
@@ -37,12 +38,21 @@ def settings(pairs: list[str] | None, **chosen: str) -> dict[str, dict[str, Any]
 
 
 def configuration(
-    architecture: str, dataset: str, method: str, lam: float | None, epochs: int | None, seed: int, pairs: list[str] | None
+    architecture: str,
+    dataset: str,
+    method: str,
+    lam: float | None,
+    epochs: int | None,
+    seed: int,
+    pairs: list[str] | None,
+    recipe: str | None = None,
 ) -> RunConfig:
-    """Return the configuration that a command's options describe. Raises ConfigError."""
+    """Return the configuration that a command's options describe: those of the recipe, then those that were set. Raises ConfigError."""
     parts = settings(pairs, architecture=architecture, dataset=dataset, method=method)
-    training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
-    config = run_config(**parts | {"training": training}, lam=lam)
+    parts["training"] = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
+    if recipe is not None:
+        parts = {part: recipe_named(recipe).part(part) | options for part, options in parts.items()}
+    config = run_config(**parts, lam=lam)
     if isinstance(config.method, DistillingMethod) and config.method.teacher and not config.method.distillation_weight:
         raise ConfigError("method.teacher has no effect: set method.distillation_weight above 0 as well, for example to 1")
     return config

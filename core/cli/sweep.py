@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, Settings, opened
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Settings, opened
 from core.cli.output import NOTHING, bar, cost_cells, lam_text, print_json, print_table
 from core.cli.settings import configuration, settings, variant
 from core.config import RunConfig, read_lams, read_seeds
@@ -30,6 +30,7 @@ def sweep(
         typer.Option("--variant", metavar="NAME: PART.OPTION=VALUE …", help="Add a variant with other options; may be repeated."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of runs trained at the same time.")] = 1,
+    recipe: RecipeName = None,
     sets: Settings = None,
     db: Database = None,
     as_json: AsJson = False,
@@ -44,14 +45,14 @@ def sweep(
     parsed_variants = [variant(text) for text in variants or []]
     if any("seed" in settings(pairs)["training"] for pairs in (sets, *(more for _, more in parsed_variants))):
         raise ConfigError("training.seed: give the seeds of a sweep with --seeds")
-    config = configuration(architecture, dataset, method, None, epochs, 0, sets)
+    config = configuration(architecture, dataset, method, None, epochs, 0, sets, recipe)
     plans = planned(config, read_lams(lams), read_seeds(seeds))
     if statics:  # a static network of the most expensive path is one of them
         plans = (plans if config.gated else []) + static_paths(config, read_seeds(seeds))
     varied: dict[str, list[RunConfig]] = {}
     seen = [config]
     for title, more in parsed_variants:
-        other = configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more])
+        other = configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more], recipe)
         if other in seen or title in varied:
             raise ConfigError(f"--variant {title}: it is the same as another variant of the sweep")
         seen.append(other)

@@ -5,10 +5,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, Settings, opened
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Settings, opened
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
-from core.config import RunConfig
 from core.registry import ConfigError
 from core.store import Run, Store
 
@@ -22,6 +21,7 @@ def train(
     ] = None,
     epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    recipe: RecipeName = None,
     sets: Settings = None,
     name: Annotated[str | None, typer.Option(help="Name of the run (optional; generated if empty).")] = None,
     db: Database = None,
@@ -32,15 +32,15 @@ def train(
     The sections below list every option that --set takes, and what can be trained. With ARCHITECTURE, --dataset NAME or
     --method NAME beside --help, only what goes with them is listed.
     """
-    config = configuration(architecture, dataset, method, lam, epochs, seed, sets)
+    config = configuration(architecture, dataset, method, lam, epochs, seed, sets, recipe)
     if not config.architecture.by_form:
         raise ConfigError(f"{architecture} is trained by a command of its own: python -m core {config.architecture.command.split()[0]}")
-    train_new(opened(db), config, name, as_json=as_json)
+    store = opened(db)
+    train_new(store, store.runs.create(config.record(), name=name), as_json=as_json)
 
 
-def train_new(store: Store, config: RunConfig, name: str | None, *, as_json: bool) -> None:
-    """Create a run and train it. If nothing was trained, remove it, so that its name is free for the corrected command."""
-    run = store.runs.create(config.record(), name=name)
+def train_new(store: Store, run: Run, *, as_json: bool) -> None:
+    """Train a new run. If nothing was trained, remove it, so that its name is free for the corrected command."""
     try:
         train_run(store, run, as_json=as_json)
     except Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from core.errors import UserError
 from core.registry import Component
@@ -13,6 +13,7 @@ from core.registry import Component
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+Border = Literal["black", "reflected"]  # what a shift brings into the image
 ProgressCallback = Callable[[str, float], None]  # receives the current task and the fraction of it that is done (0 to 1)
 MAX_LISTED_CLASSES = 5  # class names that an error message lists
 
@@ -110,6 +111,9 @@ class Dataset(Component):
         rows = interleave_classes(data.test.labels.tolist(), count)
         return Split(data.test.images[rows], data.test.labels[rows]), data.classes
 
-    def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """Return randomly augmented training images, (B, C, H, W). By default they are unchanged."""
+    def augment(self, images: Tensor, generator: Generator, border: Border = "black") -> Tensor:
+        """Return randomly augmented training images, (B, C, H, W), on the same device. By default they are unchanged.
+
+        `border`: what a shift brings into the image.
+        """
         return images

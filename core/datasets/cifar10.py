@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from core import bibliography
-from core.datasets import DataError, ProgressCallback
+from core.datasets import Border, DataError, ProgressCallback
 from core.datasets.sources.archive import fetch
 from core.datasets.sources.augmentation import random_flip, random_shift
 from core.datasets.sources.published import DecodedRows, Published, PublishedSplit
@@ -43,12 +43,12 @@ class Cifar10(Published):
             test = _rows(archive, ["test_batch.bin"])
         return train, test
 
-    def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """Shift images (B, 3, H, W) of any type by up to 4 pixels in each direction over black, and flip half of them horizontally.
+    def augment(self, images: Tensor, generator: Generator, border: Border = "black") -> Tensor:
+        """Shift images (B, 3, H, W) of any type by up to 4 pixels in each direction, and flip half of them horizontally.
 
         Source: He et al., "Deep Residual Learning for Image Recognition" (https://arxiv.org/abs/1512.03385), section 4.2.
         """
-        return random_flip(random_shift(images, MAX_SHIFT, generator), generator)
+        return random_flip(random_shift(images, MAX_SHIFT, generator, border), generator)
 
 
 def _rows(archive: tarfile.TarFile, members: list[str]) -> DecodedRows:

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from core import bibliography
-from core.datasets import Data, Dataset, ProgressCallback, Split, interleave_classes, no_progress
+from core.datasets import Border, Data, Dataset, ProgressCallback, Split, interleave_classes, no_progress
 from core.datasets.digits import Digits
 from core.datasets.mnist import Mnist
 from core.datasets.sources.augmentation import random_shift
@@ -72,9 +72,9 @@ class ClutteredDigits(Dataset):
         rows = interleave_classes(test.labels.tolist(), count)
         return Split(test.images[rows], test.labels[rows]), base.classes
 
-    def augment(self, images: Tensor, generator: Generator) -> Tensor:
-        """Shift images (B, 1, H, W) by up to `shift` pixels in each direction, padding with black."""
-        return random_shift(images, self.shift, generator) if self.shift else images
+    def augment(self, images: Tensor, generator: Generator, border: Border = "black") -> Tensor:
+        """Shift images (B, 1, H, W) by up to `shift` pixels in each direction."""
+        return random_shift(images, self.shift, generator, border) if self.shift else images
 
     def _base(self, report: ProgressCallback) -> Data:
         """Return the digits to draw from, in three disjoint splits."""

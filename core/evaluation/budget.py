@@ -11,10 +11,10 @@ from core.store import Run
 
 
 def lam_of_run(run: Run, budget: float) -> float:
-    """Return the λ at which a run is expected to spend a budget, from its validation figures. Raises ConfigError."""
+    """Return the λ at which a run is expected to spend a budget, from images that the modules have not seen. Raises ConfigError."""
     if not run.figures.get("val"):
         raise ConfigError(f"run {run.name} has no validation figures yet, from which λ is chosen: it is {run.state}")
-    return lam_for(run.figures["val"], budget)
+    return lam_for(run.figures.get("budget") or run.figures["val"], budget)
 
 
 def lam_for(rows: Sequence[Mapping[str, Any]], budget: float) -> float:

@@ -1,5 +1,7 @@
 """Checkpoints: the weights, the optimiser's moments and the number of steps, as the bytes of one safetensors file.
 
+Where the weights are averaged, the graph's are the average, and those that the optimiser trains stand beside them.
+
 Nothing is pickled. A graph can be initialised from published weights in PyTorch's pickle format, of which no code is executed.
 """
 
@@ -45,10 +47,13 @@ def _rounded(graph: Graph) -> dict[str, Parameter]:
     return {name: parameter for name, parameter in graph.named_parameters() if parameter.dim() > 1}
 
 
-def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, half: bool = False) -> bytes:
+def pack(
+    graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, half: bool = False, trained: Mapping[str, Tensor] | None = None
+) -> bytes:
     """Return a checkpoint: the weights of a graph and, for resuming, the state of the optimiser and the number of steps done.
 
-    `half`: store the weights that `round_weights` rounded as float16.
+    `half`: store the weights that `round_weights` rounded as float16. `trained`: the weights that the optimiser trains, by name, where the
+    graph holds their average.
     """
     halved = _rounded(graph) if half else {}
     tensors: dict[str, Tensor] = {
@@ -58,6 +63,7 @@ def pack(graph: Graph, optimizer: Optimizer | None = None, step: int = 0, *, hal
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         tensors["step"] = torch.tensor(step)
+        tensors |= {f"trained.{name}": tensor for name, tensor in (trained or {}).items()}
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
@@ -156,3 +162,8 @@ def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> in
             moments.setdefault(int(index), {})[moment] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(tensors["step"])
+
+
+def trained_weights(state: bytes) -> dict[str, Tensor]:
+    """Return the weights in a checkpoint that the optimiser trains, by name, where the graph holds their average; otherwise none."""
+    return {name.removeprefix("trained."): tensor for name, tensor in _read(state).items() if name.startswith("trained.")}

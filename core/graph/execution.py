@@ -17,7 +17,7 @@ from torch import Tensor
 from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.graph.policy import Policy
-from core.graph.rows import gather_rows, scatter_rows
+from core.graph.rows import bits, combine_keys, first_occurrences, gather_rows, scatter_rows
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class Execution:
         """The most likely class of each image, (B,); −1 without an answer."""
         answer = self.output.detach()
         return torch.where(answer.isnan().any(dim=1), -1, answer.argmax(dim=1))
+
+    def always(self, name: str) -> bool:
+        """Return whether the graph's structure alone lets a node run for every image, without looking at what ran."""
+        return self.ran[name] is next(iter(self.ran.values()))
 
     def gate(self, node: Node) -> Tensor:
         """Return the factor by which a node's output is scaled for each image, (B,): the largest of its gates, or 1 without gates."""
@@ -89,7 +93,7 @@ class NodeOutput:
             return NodeOutput(self.values * _broadcast(by, self.values))
         if bool(((by == 0) | (by == 1)).all()):
             return self
-        first, of = _first_occurrences(_combine_keys(self.index, _bits(by)))
+        first, of = first_occurrences(combine_keys(self.index, bits(by)))
         values = gather_rows(self.values, self.index[first])
         return NodeOutput(values * _broadcast(by[first], values), of)
 
@@ -112,44 +116,59 @@ def execute(
     """
     if graph.tradeoff.every_lam and lam is None:
         raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
+    if not graph.controls and copies == 1:
+        return _execute_static(graph, x)
     batch, shared = copies * len(x), copies > 1 and not dense
     lams = None if lam is None else torch.as_tensor(lam, dtype=torch.float32, device=x.device).expand(batch)  # (B,)
     conditions = None if lams is None else graph.tradeoff.condition(lams)  # (B,)
     images = torch.arange(len(x), device=x.device).repeat(copies)  # (B,)
     outputs = {graph.input.name: NodeOutput(x, images) if shared else NodeOutput(x if copies == 1 else x[images])}
-    done = Execution({}, {graph.input.name: torch.ones(batch, dtype=torch.bool, device=x.device)}, {}, {}, {})
-    readers = _last_readers(graph)
+    every = torch.ones(batch, dtype=torch.bool, device=x.device)  # itself in `ran` where the graph's structure lets a node run for all rows
+    done = Execution({}, {graph.input.name: every}, {}, {}, {})
     for node in graph.nodes[1:]:
         present = _inputs_present(node, done.ran)
         opening = _opening(node, done.gates) if node.gates else None
         done.ran[node.name] = present if opening is None else present & (opening > 0)
         inputs = [_input(outputs[edge.source], edge.default, done.ran[edge.source]) for edge in node.inputs]
         if node.kind == "control":
-            values = _run_module(graph, node, inputs, {"weight": conditions}, done.ran[node.name], dense, whole).per_row()
-            done.values[node.name] = values * _broadcast(present, values)
+            values = _run_module(graph, node, inputs, {"weight": conditions}, done.ran[node.name], every, dense, whole).per_row()
+            done.values[node.name] = values if present is every else values * _broadcast(present, values)
             done.scores[node.name] = graph.tradeoff.score(done.values[node.name], lams)
-            done.gates[node.name] = policy(node, done.scores[node.name]) * _broadcast(present, done.scores[node.name])
+            gates = policy(node, done.scores[node.name])
+            done.gates[node.name] = gates if present is every else gates * _broadcast(present, done.scores[node.name])
         else:
             channels = {} if node.channels is None else {"channels": done.gates[node.channels.control][:, node.channels.columns]}
-            result = _run_module(graph, node, inputs, channels, done.ran[node.name], dense, whole)
+            result = _run_module(graph, node, inputs, channels, done.ran[node.name], every, dense, whole)
             result = result if shared else NodeOutput(result.per_row())
-            if dense:
+            if dense and done.ran[node.name] is not every:
                 result = NodeOutput(_without_infinities(result.values, done.ran[node.name]))
-            if opening is not None or (dense and not bool(present.all())):
-                result = result.scaled(present.to(x) if opening is None else opening * present)
+            if opening is not None:
+                result = result.scaled(opening if present is every else opening * present)
+            elif dense and present is not every and not bool(present.all()):
+                result = result.scaled(present.to(x))
             if node.kind == "output":
                 done.outputs[node.name] = result.per_row()
             else:
                 outputs[node.name] = result
-        for source in readers[node.name]:
+        for source in graph.unread[node.name]:
             del outputs[source]
     return done
 
 
+def _execute_static(graph: Graph, x: Tensor) -> Execution:
+    """Run a graph without control nodes. Only a training uses the compiled graph: an evaluation has batches of other sizes."""
+    every = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    outputs = graph(x) if graph.training else graph.forward(x)
+    return Execution(outputs, {node.name: every for node in graph.nodes}, {}, {}, {})
+
+
 def _inputs_present(node: Node, ran: Mapping[str, Tensor]) -> Tensor:
-    """Return the rows for which no input of a node is null, (B,) bool."""
-    needed = [ran[edge.source] for edge in node.inputs if edge.default is None]
-    return torch.stack(needed).all(dim=0) if needed else torch.ones_like(next(iter(ran.values())))
+    """Return the rows for which no input of a node is null, (B,) bool: the very rows of the input node where none ever is."""
+    every = next(iter(ran.values()))
+    needed = [ran[edge.source] for edge in node.inputs if edge.default is None and ran[edge.source] is not every]
+    if not needed:
+        return every
+    return needed[0] if len(needed) == 1 else torch.stack(needed).all(dim=0)
 
 
 def _opening(node: Node, gates: Mapping[str, Tensor]) -> Tensor:
@@ -168,16 +187,26 @@ def _input(output: NodeOutput, default: float | None, ran: Tensor) -> NodeOutput
 
 
 def _run_module(
-    graph: Graph, node: Node, inputs: Sequence[NodeOutput], named: Mapping[str, Tensor | None], runs: Tensor, dense: bool, whole: bool
+    graph: Graph,
+    node: Node,
+    inputs: Sequence[NodeOutput],
+    named: Mapping[str, Tensor | None],
+    runs: Tensor,
+    every: Tensor,
+    dense: bool,
+    whole: bool,
 ) -> NodeOutput:
-    """Return a module's output for the rows for which its node runs, zero for the others. `named`: its keyword arguments, (B, ...)."""
+    """Return a module's output for the rows for which its node runs, zero for the others. `named`: its keyword arguments, (B, ...).
+
+    `every`: the rows of a node that is known to run for all of them, without looking.
+    """
     part = graph.parts[node.name]
     shape, batch = graph.shapes[node.name], len(runs)
     if node.kind == "dummy":
         constant: Tensor = part()
         return NodeOutput(torch.cat([constant, torch.zeros_like(constant)]), (~runs & (not dense)).long())
     how = {} if node.channels is None else {"dense": dense or whole}
-    if dense or (bool(runs.all()) and inputs[0].index is None):
+    if dense or (inputs[0].index is None and (runs is every or bool(runs.all()))):
         result: Tensor = part(*(one.values for one in inputs), **named, **how)
         return NodeOutput(result)
     rows = runs.nonzero().squeeze(1)  # (rows,)
@@ -199,35 +228,16 @@ def _unique_rows(inputs: Sequence[NodeOutput], named: Mapping[str, Tensor | None
     """Return where each distinct input of a module first occurs among rows (n,), (kinds,), and the kind of each row, (n,)."""
     kind = torch.zeros_like(rows)
     for one in inputs:
-        kind = _combine_keys(kind, one.indices(rows))
+        kind = combine_keys(kind, one.indices(rows))
     for value in named.values():
         if value is not None:
-            kind = _combine_keys(kind, rows if value.dim() > 1 else _bits(value[rows]))
-    return _first_occurrences(kind)
-
-
-def _first_occurrences(kind: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first position of each distinct integer of (n,), (kinds,), and which of them is at each position, (n,)."""
-    kinds, of = torch.unique(kind, return_inverse=True)
-    places = torch.arange(len(kind), device=kind.device)
-    return places.new_full((len(kinds),), len(kind)).scatter_reduce(0, of, places, "amin"), of
-
-
-def _bits(numbers: Tensor) -> Tensor:
-    """Return integers (n,) that are equal exactly where the given numbers are."""
-    return numbers.float().contiguous().view(torch.int32).long()
-
-
-def _combine_keys(kind: Tensor, other: Tensor) -> Tensor:
-    """Return keys (n,) from 0 on that are equal exactly where both given keys are."""
-    other = other - other.min()
-    together: Tensor = torch.unique(kind * (other.max() + 1) + other, return_inverse=True)[1]
-    return together
+            kind = combine_keys(kind, rows if value.dim() > 1 else bits(value[rows]))
+    return first_occurrences(kind)
 
 
 def _without_infinities(values: Tensor, ran: Tensor) -> Tensor:
     """Return values (B, ...) with infinities and NaN replaced by 0 where a node did not run, (B,) bool, since 0 · ∞ is not 0."""
-    if bool(values.detach().sum().isfinite()):  # one pass over the values shows that all are finite
+    if values.device.type == "cpu" and bool(values.detach().sum().isfinite()):  # one pass shows that all are finite; a GPU would wait
         return values
     return torch.where(_broadcast(ran, values).bool() | values.isfinite(), values, 0.0)
 
@@ -235,9 +245,3 @@ def _without_infinities(values: Tensor, ran: Tensor) -> Tensor:
 def _broadcast(mask: Tensor, like: Tensor) -> Tensor:
     """Return numbers or booleans (B,) in the type of `like` (B, ...) and in a shape that broadcasts with it, (B, 1, ...)."""
     return mask.to(like.dtype).reshape(-1, *[1] * (like.dim() - 1))
-
-
-def _last_readers(graph: Graph) -> dict[str, list[str]]:
-    """Return, for each node, the sources whose outputs can be freed after it, since no later node reads them."""
-    last = {edge.source: node.name for node in graph.nodes for edge in node.inputs}
-    return {node.name: [source for source, reader in last.items() if reader == node.name] for node in graph.nodes}

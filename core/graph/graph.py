@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from core.graph.measure import measure
 from core.graph.node import GraphError, Node
+from core.graph.rows import gather_rows
 from core.graph.tradeoff import BudgetCurve, ExchangeRate, Tradeoff
 from core.graph.validation import columns, topological_order, validate, validate_batch_norm
 
@@ -34,6 +35,7 @@ class Graph(nn.Module):
     shapes     the shape of each node's output for one image
     macs       multiply-adds of each node for one image
     reference  the option of each control node on the path of the highest capacity, which alone is the static network
+    unread     the sources whose outputs no later node reads, by node
     tradeoff   the effect of λ on the control nodes
     prices     the cost of each node in the reward, (nodes,): its multiply-adds, unless a method sets other prices, such as seconds
     """
@@ -67,11 +69,28 @@ class Graph(nn.Module):
         for node in self.nodes[1:]:
             self.shapes[node.name], self.macs[node.name] = self._measure(node, self.parts[node.name], self.shapes)
         self._check_outputs(self.shapes)
+        self.unread: dict[str, list[str]] = _last_reads(self.nodes)
         two_values = any(len(self.shapes[control.name]) == 2 for control in self.controls)
         conditioned = every_lam and bool(self.controls)
         self.tradeoff: Tradeoff = ExchangeRate() if two_values else BudgetCurve() if conditioned else Tradeoff()
         self.prices: Tensor
         self.register_buffer("prices", self._macs_as_prices())
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the outputs of a graph without control nodes for images (B, C, H, W): {output node: (B, classes)}.
+
+        Every node runs, so it can be compiled as any network can (`graph.compile()`).
+        """
+        values = {self.input.name: x}
+        for node in self.nodes[1:]:
+            part = self.parts[node.name]
+            if node.kind == "dummy":
+                values[node.name] = gather_rows(part(), torch.zeros(len(x), dtype=torch.int64, device=x.device))
+            else:
+                values[node.name] = part(*(values[edge.source] for edge in node.inputs))
+            for source in self.unread[node.name]:
+                del values[source]
+        return {node.name: values[node.name] for node in self.outputs}
 
     def replace(self, name: str, part: nn.Module) -> None:
         """Replace a node's module, and measure its shape and multiply-adds, and those of every later node that reads a changed shape.
@@ -158,3 +177,9 @@ class Graph(nn.Module):
     def opened_by(self, control: str, column: int) -> tuple[str, ...]:
         """Return the names of the nodes whose gate is this column of a control node."""
         return tuple(node.name for node in self.nodes for gate in node.gates if (gate.control, gate.column) == (control, column))
+
+
+def _last_reads(nodes: Sequence[Node]) -> dict[str, list[str]]:
+    """Return, for each node, the sources whose outputs can be freed after it, since no later node reads them."""
+    last = {edge.source: node.name for node in nodes for edge in node.inputs}
+    return {node.name: [source for source, reader in last.items() if reader == node.name] for node in nodes}

@@ -67,8 +67,10 @@ class EpsilonGreedy:
         if control.decides == "each":
             drawn = torch.randint(2, scores.shape, generator=self.generator).to(scores)
         else:
-            drawn = one_hot(torch.randint(scores.shape[1], (len(scores),), generator=self.generator).to(scores.device), scores)
-        return torch.where(explores.to(scores.device), drawn, greedy)
+            drawn = one_hot(
+                torch.randint(scores.shape[1], (len(scores),), generator=self.generator).to(scores.device, non_blocking=True), scores
+            )
+        return torch.where(explores.to(scores.device, non_blocking=True), drawn, greedy)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class RandomPrefix:
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         random = _draw_gates(control, scores, self.rates, self.generator)
-        explores = (self.order[control.name] < self.until)[:, None].to(scores.device)  # (B, 1)
+        explores = (self.order[control.name] < self.until)[:, None].to(scores.device, non_blocking=True)  # (B, 1)
         return torch.where(explores, random, Greedy()(control, scores))
 
 
@@ -159,5 +161,5 @@ class Stacked:
 def _draw_gates(control: Node, scores: Tensor, rates: Tensor, generator: Generator) -> Tensor:
     """Draw random gates at a rate per image, (B,), as `Random` does."""
     columns = scores.shape[1] if control.decides == "each" else scores.shape[1] - 1
-    drawn = (torch.rand(len(scores), columns, generator=generator) < rates[:, None]).to(scores.device)
+    drawn = (torch.rand(len(scores), columns, generator=generator) < rates[:, None]).to(scores.device, non_blocking=True)
     return drawn.to(scores.dtype) if control.decides == "each" else one_hot(drawn.sum(dim=1), scores)

@@ -6,6 +6,7 @@ Tradeoff      no effect: a static graph, or one whose control nodes were not giv
 FixedLam      the graph was trained for this λ and serves no other
 ExchangeRate  the graph serves every λ: the score of an option is λA + (1−λ)E, with E = −κ·(cost as a share of the static network's)
 BudgetCurve   the graph serves every λ: λ selects a budget, and gate networks are given the point of the curve at λ
+WeightCurve   the graph serves every λ: λ selects a budget by the weight w of accuracy in the score wA + (1−w)E of an option
 
 The reward λA + (1−λ)E is that of Liu & Deng (AAAI 2018, section 4).
 Differs from the paper: the exchange rate κ, which is 1 there. Values below 1 spread the choices over the whole range of λ.
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 KAPPAS = torch.logspace(-4, 1, 101)  # values of κ that calibration chooses from
 ODDS = torch.logspace(-5, 5, 41)  # λ / (1−λ) at κ = 1 at which calibration measures
 CURVE_STEPS = 101  # values of λ for which a budget curve holds a point
+LOWEST_RATE = 0.005  # κ at the end of a weight curve: the static network's whole cost is worth half a point of accuracy there
 CURVE_TRIALS = 21  # points of the curve at which calibration measures, and between which it interpolates
 
 
@@ -169,7 +171,7 @@ class BudgetCurve(Tradeoff):
     def calibrate(self, measure: Measure) -> None:
         """Choose the curve along which the mean cost rises evenly.
 
-        The curve ends at the most expensive point whose accuracy is within one standard error of the best; more cost no longer helps there.
+        It ends at the most expensive point whose accuracy is within one standard error of the best; more cost no longer helps there.
         """
         steps = len(self.curve)
         self.curve.copy_(torch.linspace(0, 1, steps))
@@ -182,6 +184,54 @@ class BudgetCurve(Tradeoff):
     @property
     def description(self) -> str:
         return "λ sets the budget, from the lowest cost that the network can reach to the highest that still improves accuracy"
+
+
+class WeightCurve(BudgetCurve):
+    """Serves every λ by a budget: `curve` (CURVE_STEPS,) holds the weight w of accuracy for λ from 0 to 1 in even steps.
+
+    A control node returns two values per option, as for ExchangeRate, whose condition at κ = 1 is w itself.
+    """
+
+    def __init__(self, *, adjustable: bool = True) -> None:
+        super().__init__()
+        self.adjustable = adjustable
+
+    def score(self, values: Tensor, lam: Tensor | None) -> Tensor:
+        """Return the expected reward of each option, (B, K), from values (B, K, 2). Values (B, K) are returned as scores."""
+        if values.dim() == 2 or lam is None:
+            return values
+        accuracy, efficiency = values.unbind(-1)
+        return self.reward(accuracy, -efficiency, lam[:, None])
+
+    def reward(self, accuracy: Tensor, share: Tensor, lam: Tensor | float) -> Tensor:
+        return reward(accuracy, share, self.condition(torch.as_tensor(lam, device=share.device)), 1.0)
+
+    def threshold(self, values: Tensor) -> Tensor | None:
+        """Return the λ (B,) at which the choice between two options changes, from values (B, 2, 2), as ExchangeRate does."""
+        weights = ExchangeRate(1.0).threshold(values)  # (B,)
+        if weights is None:
+            return None
+        curve = self.curve.double().cpu().numpy()
+        lams = np.interp(weights.cpu(), curve, np.linspace(0, 1, len(curve)))
+        return torch.where(weights > float(self.curve[-1]), 2.0, torch.from_numpy(lams).to(weights))
+
+    def calibrate(self, measure: Measure) -> None:
+        """Choose the curve along which the mean cost rises evenly, from w = 0 to the weight at which κ would be LOWEST_RATE."""
+        self.curve.copy_(torch.linspace(0, 1, len(self.curve)))
+        odds = torch.cat([torch.zeros(1), torch.logspace(np.log10(float(ODDS[0])), -np.log10(LOWEST_RATE), len(ODDS))])
+        costs = measure(odds / (1 + odds)).costs.tolist()
+        first = max(int(np.searchsorted(np.maximum.accumulate(costs), costs[0], side="right")) - 1, 1)  # the cost rises behind it
+        odds = torch.cat([odds[:1], torch.logspace(float(odds[first].log10()), float(odds[-1].log10()), CURVE_STEPS)])
+        weights = odds / (1 + odds)
+        rising = np.maximum.accumulate(measure(weights).costs.tolist()) + 1e-9 * np.arange(len(odds))
+        self.curve.copy_(torch.from_numpy(np.interp(np.linspace(rising[0], rising[-1], len(self.curve)), rising, weights)))
+
+    @property
+    def description(self) -> str:
+        return (
+            "λ sets the budget: the mean cost rises evenly with λ, until more of it would buy less than "
+            f"{LOWEST_RATE:.1%} of accuracy for the static network's whole cost"
+        )
 
 
 def most_expensive_useful(accuracies: Sequence[float], count: int) -> int:

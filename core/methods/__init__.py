@@ -8,6 +8,7 @@ defines, and no option of a single method.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,30 +27,48 @@ if TYPE_CHECKING:
 class Batch:
     """Training images.
 
-    images   (B, C, H, W) float
-    labels   (B,) their classes
-    holdout  (B,) bool: images that only the controllers learn from; they come last
-    teacher  (B, classes) the teacher's logits, where the method distils
+    images         (B, C, H, W) float
+    labels         (B,) their classes; of a mixed image, the class of its larger part
+    holdout        (B,) bool: images that only the controllers learn from; they come last, and are never mixed
+    teacher        (B, classes) the teacher's logits for these very images, where the method distils
+    probabilities  (B, classes) what the modules are to answer, where labels are smoothed or images mixed
+    holdout_count  how many images are of the holdout, if it is known without looking at the device
     """
 
     images: Tensor
     labels: Tensor
     holdout: Tensor
     teacher: Tensor | None = None
+    probabilities: Tensor | None = None
+    holdout_count: int | None = None
+
+    @property
+    def targets(self) -> Tensor:
+        """What the modules learn, as torch's cross-entropy takes it: classes, (B,), or the probability of each class, (B, classes)."""
+        return self.labels if self.probabilities is None else self.probabilities
+
+    @property
+    def trained(self) -> int:
+        """How many of the images, the first ones, the modules learn from."""
+        return len(self.labels) - (int(self.holdout.sum()) if self.holdout_count is None else self.holdout_count)
 
     def whole_bags(self, bag_size: int) -> Batch:
         """Return the last images of the batch, in as many whole mini-bags as possible."""
         left_out = len(self.labels) % bag_size
-        teacher = None if self.teacher is None else self.teacher[left_out:]
-        return Batch(self.images[left_out:], self.labels[left_out:], self.holdout[left_out:], teacher)
+        teacher, probabilities = (None if rows is None else rows[left_out:] for rows in (self.teacher, self.probabilities))
+        known = None if self.holdout_count is None else min(self.holdout_count, len(self.labels) - left_out)
+        return Batch(self.images[left_out:], self.labels[left_out:], self.holdout[left_out:], teacher, probabilities, known)
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """The result of a step: `losses`, whose sum is minimised, and `figures`, which are only logged."""
+    """The result of a step: `losses`, whose sum is minimised, and `figures`, which are only logged.
+
+    Figures may be tensors without dimensions: on a GPU, converting one to a number would wait for it.
+    """
 
     losses: dict[str, Tensor]
-    figures: dict[str, float]
+    figures: Mapping[str, float | Tensor]
 
 
 @dataclass(frozen=True)
@@ -90,6 +109,11 @@ class Method(Component):
     def bag(self) -> int:
         """How many images of the holdout must stay together in a batch."""
         return 1
+
+    @property
+    def rewards_trained_images(self) -> bool:
+        """Whether control nodes learn from the right and wrong answers to images that the modules learn from, and that may be mixed."""
+        return False
 
     @property
     def learns_from(self) -> Teacher | None:
@@ -137,6 +161,7 @@ class DistillingMethod(Method):
         le=10,
         description="Weight of the teacher's soft labels in the loss (0: no distillation)",
     )
+    label_weight: float = Field(1.0, ge=0, le=10, description="Weight of the labels in the loss; below 1 where a teacher says more")
     teacher: str = Field(
         "",
         title="Teacher (exported run)",

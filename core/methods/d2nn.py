@@ -14,6 +14,8 @@ Differs from the paper:
 - The modules do not learn from the holdout, a fraction of the training images; the controllers learn from it alone. On images that the
   modules have fitted, even a small path is always right, so a controller trained on them never learns what the large path is for. (Batch
   norm sees the images of the holdout, without their labels.)
+- Where images are mixed (`training.mixup`), the modules learn the mixed labels. The holdout is never mixed, so that the controllers learn
+  what to expect of real images; without a holdout they would be rewarded for the class of a mixed image, and mixup is refused.
 - With `self_distillation`, earlier outputs also learn from the last one. With `distillation_weight`, all outputs learn from a teacher: the
   static network in `training.init_from`, or an exported run.
 - With every λ, the controllers are refitted after training, to the outcome of each of their options on the holdout (refit.py). The result
@@ -35,7 +37,7 @@ from core.graph.cost import reward_cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.timing import seconds_per_node
-from core.graph.tradeoff import ExchangeRate, FixedLam
+from core.graph.tradeoff import ExchangeRate, FixedLam, WeightCurve
 from core.methods import Batch, DistillingMethod, StepResult
 from core.methods.exploration import Exploration
 from core.methods.holdout import holdout_size
@@ -85,8 +87,16 @@ class D2NN(DistillingMethod):
     )
     calibrate: bool = Field(
         True,
-        title="Calibrate κ",
-        description="One network for every λ: choose κ so that cost rises evenly along the slider, finally on validation images",
+        title="Calibrate λ",
+        description="One network for every λ: choose κ, or the budgets, so that cost rises evenly along the slider, finally on validation "
+        "images",
+    )
+    lam_scale: Literal["reward", "budget"] = Field(
+        "reward",
+        title="Scale of λ",
+        json_schema_extra={"labels": {"reward": "Weight of accuracy", "budget": "Mean cost, which rises evenly"}},
+        description="One network for every λ: λ weighs accuracy against κ · cost (reward), or selects a budget (budget: the mean cost on "
+        "validation images rises evenly with λ)",
     )
     early_exit_weight: float = Field(
         1.0,
@@ -169,6 +179,10 @@ class D2NN(DistillingMethod):
         return self.bag_size
 
     @property
+    def rewards_trained_images(self) -> bool:
+        return not self.controller_holdout
+
+    @property
     def exploration(self) -> Exploration:
         """The exploration schedule."""
         return Exploration(
@@ -183,7 +197,11 @@ class D2NN(DistillingMethod):
         if lam is not None:
             graph.tradeoff = FixedLam(lam, self.exchange_rate)
         elif isinstance(graph.tradeoff, ExchangeRate):
-            graph.tradeoff = ExchangeRate(self.exchange_rate, adjustable=self.calibrate)
+            scale = {
+                "reward": ExchangeRate(self.exchange_rate, adjustable=self.calibrate),
+                "budget": WeightCurve(adjustable=self.calibrate),
+            }
+            graph.tradeoff = scale[self.lam_scale]
         for control in graph.controls:
             part = graph.parts[control.name]
             if isinstance(part, Controller):
@@ -206,7 +224,7 @@ class D2NN(DistillingMethod):
         if not bags:
             raise ConfigError(f"a mini-bag of {self.bag_size} needs batches of at least as many images: raise training.batch_size")
         lams = torch.rand(bags, generator=generator) if lam is None else torch.full((bags,), lam)
-        lams = lams.to(images.device)  # (bags,)
+        lams = lams.to(images.device, non_blocking=True)  # (bags,)
         policy = self.exploration.policy(graph, batch.holdout, self.bag_size, progress, generator)
         execution = execute(graph, images, policy, lam=lams.repeat_interleave(self.bag_size))
         share = reward_cost(graph, execution).float()  # (B,)
@@ -217,8 +235,9 @@ class D2NN(DistillingMethod):
             for_controllers = batch.holdout.view(bags, -1).any(dim=1)
         binary = self.metric == "accuracy" and self.bag_size == 1
         values = value_loss(graph, execution, share, accuracy, lams, for_controllers, binary=binary)
-        figures = {"accuracy": float((predicted == labels).float().mean()), "cost share": float(share.mean())}
-        losses = {"classification": classification(execution, labels, batch.holdout, self.early_exit_weight), "values": values}
+        figures = {"accuracy": (predicted == labels).float().mean(), "cost share": share.mean()}
+        labelled = classification(execution, batch.targets, batch.holdout, self.early_exit_weight)
+        losses = {"classification": self.label_weight * labelled, "values": values}
         if self.self_distillation:
             losses["self-distillation"] = self.self_distillation * distillation_from_final_exit(execution, batch.holdout)
         if batch.teacher is not None:

@@ -12,6 +12,7 @@ Differs from the paper:
   the network in `training.init_from`, with the modules fine-tuned.
 - Where the channels of a block have gates, the gate of the block has no part in the gradient of the cost (expected_cost.py).
 - With `distillation_weight`, the network also learns from a teacher: the static network in `training.init_from`, or an exported run.
+- Where images are mixed (`training.mixup`), the modules and gates learn the mixed labels; the budget and the cost are as for any image.
 - With `sandwich_weight`, each step also trains the network with all gates open, and distils its answers into the gated network.
 
 Reconstructed: the losses, their weights and the schedule.
@@ -126,23 +127,25 @@ class LCNet(DistillingMethod):
         return 1 - (1 - final) * (progress / self.budget_warmup if progress < self.budget_warmup else 1.0)
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
-        images, labels = batch.images, batch.labels
-        lams = (_draw_lams(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(images.device)  # (B,)
+        images, labels, targets = batch.images, batch.labels, batch.targets
+        lams = (_draw_lams(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(
+            images.device, non_blocking=True
+        )  # (B,)
         execution = execute(graph, images, StraightThrough(), lam=lams, dense=True)
         shares = expected_share(graph, execution)  # (B,)
         excess = (shares - self.budgets(lams, progress)).tensor_split(min(self.budget_groups, len(labels)) if lam is None else 1)
         losses = {
-            "classification": classification(execution, labels),
+            "classification": self.label_weight * classification(execution, targets),
             "cost": self.budget_weight * (torch.stack([group.mean() for group in excess]) ** 2).mean(),
         }
         if self.sandwich_weight:
             full = execute(graph, images, Open(), lam=lams)
-            losses["all-open classification"] = classification(full, labels)
+            losses["all-open classification"] = self.label_weight * classification(full, targets)
             losses["all-open distillation"] = self.sandwich_weight * distillation_loss(execution.output, full.output)
         if batch.teacher is not None:
             losses["distillation"] = self.distillation_weight * distillation_loss(execution.output, batch.teacher)
-        accuracy = float((execution.predicted == labels).float().mean())
-        return StepResult(losses, {"accuracy": accuracy, "cost share": float(shares.detach().mean())})
+        accuracy = (execution.predicted == labels).float().mean()
+        return StepResult(losses, {"accuracy": accuracy, "cost share": shares.detach().mean()})
 
 
 def _draw_lams(count: int, generator: Generator) -> Tensor:

@@ -9,19 +9,22 @@ from core.graph.execution import Execution
 TEMPERATURE = 2.0  # of the soft labels
 
 
-def classification(execution: Execution, labels: Tensor, holdout: Tensor | None = None, early: float = 1.0) -> Tensor:
+def classification(execution: Execution, targets: Tensor, holdout: Tensor | None = None, early: float = 1.0) -> Tensor:
     """Return the cross-entropy of each output, averaged over the images for which it ran, summed over outputs (Liu & Deng, section 4).
 
-    `labels`: (B,). Images of the holdout, (B,) bool, do not count. In an earlier output, an image that a later output answered has the
-    weight `early`.
+    `targets`: classes, (B,), or the probability of each class, (B, classes). Images of the holdout, (B,) bool, do not count. In an earlier
+    output, an image that a later output answered has the weight `early`.
     """
     losses = [next(iter(execution.outputs.values())).new_zeros(())]
-    answered = torch.zeros_like(labels, dtype=torch.bool)  # (B,) whether a later output ran
-    for name, output in reversed(execution.outputs.items()):
-        counted = execution.ran[name] if holdout is None else execution.ran[name] & ~holdout
-        if bool(counted.any()):
-            weights = torch.where(answered, early, 1.0)[counted]
-            losses.append((weights * F.cross_entropy(output[counted].float(), labels[counted], reduction="none")).mean())
+    answered = torch.zeros(len(targets), dtype=torch.bool, device=targets.device)  # (B,) whether a later output ran
+    for number, (name, output) in enumerate(reversed(execution.outputs.items())):
+        if holdout is None and number == 0 and execution.always(name):
+            losses.append(F.cross_entropy(output.float(), targets, reduction="none").mean())
+        else:
+            counted = execution.ran[name] if holdout is None else execution.ran[name] & ~holdout
+            if bool(counted.any()):
+                weights = torch.where(answered, early, 1.0)[counted]
+                losses.append((weights * F.cross_entropy(output[counted].float(), targets[counted], reduction="none")).mean())
         answered = answered | execution.ran[name]
     return torch.stack(losses).sum()
 

@@ -48,9 +48,9 @@ class Static(DistillingMethod):
         return static_network(graph, graph.reference | columns(graph.nodes, chosen))
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
-        trained = int((~batch.holdout).sum())  # the images of the holdout come last
+        trained = batch.trained
         execution = execute(graph, batch.images[:trained], Open())
-        losses = {"classification": classification(execution, batch.labels[:trained])}
+        losses = {"classification": self.label_weight * classification(execution, batch.targets[:trained])}
         if batch.teacher is not None:
             losses["distillation"] = self.distillation_weight * distillation_loss(execution.output, batch.teacher[:trained])
         return StepResult(losses, {})

@@ -38,19 +38,23 @@ class AnswerController(Controller):
 
 
 class WeightedMean(nn.Module):
-    """The logarithm of the weighted mean of probabilities: logits (B, classes) of several answers to log-probabilities (B, classes)."""
+    """A weighted mean of several answers: logits (B, classes) of each to log-probabilities (B, classes)."""
 
-    def __init__(self, answers: int) -> None:
+    def __init__(self, answers: int, *, geometric: bool = False) -> None:
+        """`geometric`: average log-probabilities, which is the geometric mean of the probabilities; otherwise average probabilities."""
         super().__init__()
+        self.geometric = geometric
         self.weights: Tensor
         self.register_buffer("weights", torch.full((answers,), 1 / answers))
 
     def forward(self, *answers: Tensor) -> Tensor:
         return self._mean(torch.stack(answers), self.weights)
 
-    @staticmethod
-    def _mean(answers: Tensor, weights: Tensor) -> Tensor:
-        return (answers.log_softmax(dim=2) + weights.log()[:, None, None]).logsumexp(dim=0)
+    def _mean(self, answers: Tensor, weights: Tensor) -> Tensor:
+        logs = answers.log_softmax(dim=2)  # (answers, B, classes)
+        if self.geometric:
+            return (logs * weights[:, None, None]).sum(dim=0).log_softmax(dim=1)
+        return (logs + weights.log()[:, None, None]).logsumexp(dim=0)
 
     def fit(self, answers: Tensor, labels: Tensor) -> None:
         """Choose the weights that make classes (N,) likeliest under answers (answers, N, classes)."""

@@ -9,6 +9,7 @@ Reconstructed: normalised pooled means, one hidden layer; all gates start open.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -86,8 +87,28 @@ def clamp_open(scores: Tensor, least: Tensor | None) -> Tensor:
 
 
 def _pooled(x: Tensor) -> Tensor:
-    """Return the means of maps (B, C, H, W) as float32, (B, C). Dividing the sum saves memory in the backward pass."""
-    return x.sum(dim=(2, 3), dtype=torch.float32) / (x.shape[2] * x.shape[3])
+    """Return the means of maps (B, C, H, W) as float32, (B, C)."""
+    means: Tensor = _Pooled.apply(x)  # type: ignore[no-untyped-call]
+    return means
+
+
+class _Pooled(torch.autograd.Function):
+    """The means of maps.
+
+    The gradient is the same for all pixels of a channel, so it is rounded to the maps' type before it is spread over them, not after.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.shape, ctx.dtype = x.shape, x.dtype
+        return x.sum(dim=(2, 3), dtype=torch.float32) / (x.shape[2] * x.shape[3])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients  # (B, C)
+        height, width = ctx.shape[2:]
+        rounded: Tensor = (gradient / (height * width)).to(ctx.dtype)
+        return rounded[:, :, None, None].expand(ctx.shape)
 
 
 class Means(nn.BatchNorm1d):

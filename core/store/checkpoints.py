@@ -1,4 +1,7 @@
-"""The checkpoints of a run: each one's row, file and metrics belong together and survive a crash together."""
+"""The checkpoints of a run: each one's row, file and metrics belong together and survive a crash together.
+
+A checkpoint of epoch 0 holds weights to begin with. It is removed as the others are, so a finished run keeps its final weights alone.
+"""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -44,12 +47,17 @@ class Checkpoints:
         return checkpoint
 
     def latest(self, run_id: int) -> tuple[Checkpoint, Path] | None:
-        """Return the newest checkpoint whose file is intact, and its path; None without one. `read` is safer for reading it."""
+        """Return the newest checkpoint of training whose file is intact, and its path; None without one. `read` is safer for reading it."""
         return self._newest(run_id, self._weights.intact)
 
     def read(self, run_id: int) -> tuple[Checkpoint, bytes] | None:
-        """Return the newest checkpoint whose file is intact, and its contents; None without one. Safe while the run is training."""
+        """Return the newest checkpoint of training whose file is intact, and its contents; None without one. Safe during training."""
         return self._newest(run_id, self._weights.read)
+
+    def initial(self, run_id: int) -> bytes | None:
+        """Return the weights to begin with, those saved for epoch 0; None without any."""
+        found = self._newest(run_id, self._weights.read, initial=True)
+        return None if found is None else found[1]
 
     def write_file(self, run_id: int, epoch: int, tensors: bytes) -> Checkpoint:
         """Write the weights to the disk and return a checkpoint whose row is still to be added. Raises StoreError."""
@@ -57,13 +65,14 @@ class Checkpoints:
             file = self._weights.write(run_id, epoch, tensors)
         return Checkpoint(run_id=run_id, epoch=epoch, file=file, sha256=hashlib.sha256(tensors).hexdigest(), size=len(tensors))
 
-    def _newest(self, run_id: int, look: Callable[[str, str], Found | None]) -> tuple[Checkpoint, Found] | None:
+    def _newest(self, run_id: int, look: Callable[[str, str], Found | None], *, initial: bool = False) -> tuple[Checkpoint, Found] | None:
         """Return the newest checkpoint for whose file and hash `look` finds something. Look again if there are new ones by then."""
         seen: list[tuple[int, str]] = []
         while True:
             with self._database.read() as session:
                 find(session, run_id)
-                query = select(Checkpoint).where(Checkpoint.run_id == run_id).order_by(Checkpoint.id.desc())
+                of_kind = Checkpoint.epoch == 0 if initial else Checkpoint.epoch > 0
+                query = select(Checkpoint).where(Checkpoint.run_id == run_id, of_kind).order_by(Checkpoint.id.desc())
                 checkpoints = list(session.scalars(query))
             present = [(checkpoint.id, checkpoint.sha256) for checkpoint in checkpoints]
             if present == seen:

@@ -45,13 +45,16 @@ class Lifecycle:
             run.machine = machine if not run.seconds or run.machine == machine else SEVERAL_MACHINES
         return run
 
-    def heartbeat(self, run_id: int) -> bool:
-        """Record that this process is alive, and return whether it must stop: on request, or because the run is no longer its own."""
+    def heartbeat(self, run_id: int, activity: str | None = None) -> bool:
+        """Record that this process is alive, and return whether it must stop: on request, or because the run is no longer its own.
+
+        `activity`: what it does now, if it does not train.
+        """
         with self._database.write() as session:
             run = session.scalar(select(Run).where(Run.id == run_id).with_for_update())
             if run is None or run.status != "running" or not run.owned:
                 return True
-            run.heartbeat = now()
+            run.heartbeat, run.activity = now(), activity and activity[:200]
             return run.stop_requested
 
     def request_stop(self, run_id: int) -> None:
@@ -103,7 +106,7 @@ def end(session: Session, run_id: int, status: Status, **columns: Any) -> Run | 
         return None  # this process was taken for dead, for example while the computer slept, and another one took over
     if run.status == "finished" and status != "finished":
         return None  # a finished run stays finished
-    run.status, run.finished, run.stop_requested = status, now(), False
+    run.status, run.finished, run.stop_requested, run.activity = status, now(), False, None
     for column, value in columns.items():
         setattr(run, column, value)
     return run

@@ -105,6 +105,7 @@ class Run(Base):
     machine: Mapped[str | None] = mapped_column(String(255))  # where it was trained
     variant: Mapped[str | None] = mapped_column(String(200))  # of its sweep
     gated: Mapped[bool] = mapped_column(server_default=false())  # whether its network decides for each image what to run
+    activity: Mapped[str | None] = mapped_column(String(200))  # what its process did at the last heartbeat, while it does not train
 
     @property
     def owned(self) -> bool:

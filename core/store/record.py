@@ -53,6 +53,7 @@ class Figures(BaseModel):
 
     val: list[Row] = Field(min_length=1)
     test: list[Row] = Field(min_length=1)
+    budget: list[Row] = []  # of validation images and the controllers' holdout together: the λ for a budget
     baselines: dict[str, dict[str, list[dict[str, float]]]] = {}  # of each split, the points of each baseline's front
     collapsed: list[dict[str, Any]] = []  # control nodes that take the same option for every image
 

@@ -20,6 +20,7 @@ class BatchNorm:
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.freeze_from = 1 - config.training.freeze_bn  # point of the training from which the statistics are frozen
+        self.frozen: bool | None = None  # whether they were in the latest step
 
     def training_mode(self, graph: Graph, progress: float) -> None:
         """Put a graph into training mode, at a point of the training from 0 to 1.
@@ -27,8 +28,12 @@ class BatchNorm:
         Once frozen, batch norm normalises by its running statistics. The statistics of a training batch come from a mixture of routes and λ
         that does not occur in evaluation, and the later modules would adapt to them.
         """
+        frozen = progress >= self.freeze_from
+        if graph.training and self.frozen == frozen:
+            return
+        self.frozen = frozen
         graph.train()
-        for module in graph.modules() if progress >= self.freeze_from else ():
+        for module in graph.modules() if frozen else ():
             if isinstance(module, _BatchNorm):
                 module.eval()
 

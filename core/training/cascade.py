@@ -1,15 +1,14 @@
-"""Composes a model cascade from trained members: their order, the images that none was trained on, and the initial weights."""
+"""Composes a model cascade of trained members: their order, the images that none was trained on, and the run that trains it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig, run_config
 from core.datasets import Dataset
 from core.methods.static import Static
 from core.registry import ConfigError
+from core.store import Run, Store
 from core.training.members import Given, pack_members
 
 
@@ -21,43 +20,69 @@ class Unseen:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Composition:
+    """A cascade to train: its configuration, its members' weights as a safetensors file, and which images teach its controllers."""
+
+    config: RunConfig
+    weights: bytes
+    sentence: str
+
+
 def compose(
     given: Sequence[Given],
     dataset: Dataset,
-    folder: Path,
     *,
-    lam: float | None,
-    architecture: dict[str, Any],
-    method: dict[str, Any],
-    training: dict[str, Any],
-) -> tuple[RunConfig, str]:
-    """Return the configuration of a cascade of members, and a sentence on which images teach its controllers.
+    lam: float | None = None,
+    architecture: dict[str, Any] | None = None,
+    method: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+) -> Composition:
+    """Compose a cascade of members, from cheap to expensive.
 
-    `architecture`, `method` and `training` are further options of each. The members' weights are written to a file in `folder`, where the
-    training finds them. Raises ConfigError.
+    `architecture`, `method` and `training` are further options of each. Raises ConfigError.
     """
+    if training and training.get("init_from"):
+        raise ConfigError("training.init_from: the members bring their own weights. Leave it out")
+    ordered = _in_order(given)
+    unseen = unseen_images(ordered, dataset)
+    config = run_config(
+        architecture=unseen.options | (architecture or {}) | {"name": "model_cascade", "members": [one.member for one in ordered]},
+        dataset=dataset,
+        method={"lam_scale": "budget"} | (method or {}) | {"name": "d2nn"},
+        lam=lam,
+        training=training or {},
+    )
+    return Composition(config, pack_members(ordered), unseen.sentence)
+
+
+def create_run(store: Store, composed: Composition, name: str | None = None) -> Run:
+    """Add a cascade that is to be trained to a store, with its members' weights. Raises StoreError."""
+    run = store.runs.create(composed.config.record(), name=name)
+    try:
+        store.checkpoints.save(run.id, 0, composed.weights)
+    except BaseException:
+        store.runs.purge(run.id)
+        raise
+    return run
+
+
+def _in_order(given: Sequence[Given]) -> list[Given]:
+    """Return members from cheap to expensive, with titles that differ. Raises ConfigError if there are fewer than two."""
     if len(given) < 2:
         raise ConfigError("a cascade needs at least two members: name two or more runs or files, from cheap to expensive")
-    ordered = _with_titles(sorted(given, key=lambda one: one.macs))
-    unseen = unseen_images(ordered, dataset)
-    packed = pack_members(ordered)
-    file = folder / f"members-{hashlib.sha256(packed).hexdigest()[:16]}.safetensors"
-    config = run_config(
-        architecture=unseen.options | architecture | {"name": "model_cascade", "members": [one.member for one in ordered]},
-        dataset=dataset,
-        method=method | {"name": "d2nn"},
-        lam=lam,
-        training=training | {"init_from": str(file)},
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(packed)
-    return config, unseen.sentence
+    return _with_titles(sorted(given, key=lambda one: one.macs))
 
 
 def unseen_images(given: Sequence[Given], dataset: Dataset) -> Unseen:
     """Choose the images for the controllers. Raises ConfigError where a member was trained on another split of the same images."""
     trained = [(one.member.title, one.trained) for one in given if one.trained is not None]
     for title, config in trained:
+        if config.dataset.name != dataset.name:
+            raise ConfigError(
+                f"member {title} was trained on {config.dataset.title}, and the cascade is for {dataset.title}: "
+                "choose members that were trained on the same images"
+            )
         if _split_of(config.dataset) != _split_of(dataset):
             raise ConfigError(
                 f"member {title} was trained on another split, {_described(config.dataset)}: give the cascade the same dataset options"
@@ -68,7 +93,8 @@ def unseen_images(given: Sequence[Given], dataset: Dataset) -> Unseen:
         (config.method.controller_holdout if isinstance(config.method, Static) else 0.0, config.training.seed) for _, config in trained
     }
     fraction, seed = min(left_out)
-    if len(left_out) > 1 or not fraction:
+    same_images = all(config.dataset.model_dump(exclude={"path"}) == dataset.model_dump(exclude={"path"}) for _, config in trained)
+    if len(left_out) > 1 or not fraction or not same_images:
         sentence = "The members share no holdout: half of the validation images teach the controllers, and the other half calibrates λ."
         return Unseen({"unseen": "validation"}, sentence)
     options = {"unseen": "holdout", "unseen_fraction": fraction, "unseen_seed": seed}

@@ -1,8 +1,9 @@
-"""Reads the members of a model cascade from files: exported runs, published weights, and ONNX classifiers.
+"""Reads the members of a model cascade: runs, and files with exported runs, published weights and ONNX classifiers.
 
 Published weights tell their own architecture: torchvision's ResNets and MobileNetV2 (arXiv 1512.03385, 1801.04381), and CIFAR's ResNets.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from torch import Tensor
 from core.architectures import Architecture
 from core.architectures.lc_resnet import IMAGENET, LCResNet
 from core.architectures.mobile import Mobile, Stage
-from core.architectures.model_cascade import Member, OnnxFile
+from core.architectures.model_cascade import MAX_SIDE, Member, OnnxFile
 from core.config import RunConfig, run_config
 from core.datasets import Dataset
 from core.graph.checkpoint import CheckpointError, read_tensors
@@ -23,7 +24,8 @@ from core.graph.graph import Graph
 from core.methods.static import Static
 from core.modules.onnx_network import OnnxError, Output, count_macs, read_signature, recognise_output
 from core.registry import ConfigError
-from core.store.exchange import Header, is_exported, read_header
+from core.store import Run, Store, StoreError
+from core.store.exchange import Header, header_of, is_exported, read_header, weights_of
 
 MOBILENET_V2 = ((1, 1, 1), (2, 2, 6), (3, 2, 6), (4, 2, 6), (3, 1, 6), (3, 2, 6), (1, 1, 6))  # blocks, stride, expansion of each stage
 BLOCK = re.compile(r"layer(\d)\.(\d+)\.conv(\d)\.weight")
@@ -57,12 +59,14 @@ def read_member(
     that an ONNX classifier expects for black and white, and what its scores are (recognised if None).
     """
     image, classes = dataset.outline()
+    if size is not None and not 1 <= size <= MAX_SIDE:
+        raise ConfigError(f"{file}: images of {size} pixels are not possible: choose a size from 1 to {MAX_SIDE}")
     try:
         content = file.read_bytes()
         if file.suffix == ".onnx":
             return _from_onnx(file, content, image, classes, size, (low, high), output)
         if is_exported(file):
-            return member_of_run(file.stem, read_header(file), content, classes)
+            return member_of_export(file.stem, read_header(file), content, classes)
         return _from_published(file, content, image, classes, size)
     except OSError as error:
         raise ConfigError(f"{file} cannot be read ({error.strerror})") from None
@@ -76,15 +80,31 @@ def pack_members(given: Sequence[Given]) -> bytes:
     return save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
 
-def member_of_run(title: str, header: Header, content: bytes, classes: Sequence[str]) -> Given:
+def member_of_run(store: Store, run: Run, classes: Sequence[str]) -> Given:
+    """Make a member of a run of the store, for these classes. Raises ConfigError or StoreError, which name the run and what to do."""
+    tensors = weights_of(store, run)
+    latest = store.checkpoints.read(run.id)
+    if latest is None:
+        raise StoreError(f"run {run.name} has no weights: their file is missing or damaged")
+    try:
+        return member_of_export(run.name, header_of(store, run, tensors), latest[1], classes)
+    except (CheckpointError, ConfigError) as error:
+        raise ConfigError(f"run {run.name}: {error}") from None
+
+
+def member_of_export(title: str, header: Header, content: bytes, classes: Sequence[str]) -> Given:
     """Make a member of a trained run, from what describes it and its weights. Raises ConfigError."""
     config = run_config(**header.config)
     if config.gated:
-        raise ConfigError("this network decides per image, but a member has one cost: train its static network (--method static)")
+        raise ConfigError(
+            "this network decides per image, but a member has one cost: choose a static network, trained with the method "
+            "Static network (static)"
+        )
     if tuple(header.classes) != tuple(classes):
         raise ConfigError(f"its classes are {', '.join(header.classes)}, but the dataset's are {', '.join(classes)}")
     route = config.method.route if isinstance(config.method, Static) else ()
-    member = Member(title=_title(title), image=header.image, architecture=config.architecture, route=route, origin=header.machine or "")
+    origin = f"trained on {header.machine}" if header.machine else ""
+    member = Member(title=_title(title), image=header.image, architecture=config.architecture, route=route, origin=origin)
     weights = {name.removeprefix("graph."): tensor for name, tensor in load(content).items() if name.startswith("graph.parts.")}
     return _checked(member, weights, len(classes), config)
 
@@ -96,7 +116,7 @@ def _from_published(file: Path, content: bytes, image: Sequence[int], classes: S
         raise ConfigError(f"it has {known} classes, but the dataset has {len(classes)}: {', '.join(classes[:8])}")
     channels = next(tensor.shape[1] for name, tensor in tensors.items() if name in ("conv1.weight", "features.0.0.weight"))
     side = (size, size) if size else tuple(image[1:])
-    member = Member(title=_title(file.stem), image=(channels, *side), architecture=architecture)
+    member = Member(title=_title(file.stem), image=(channels, *side), architecture=architecture, origin=_origin(file, content))
     return _checked(member, architecture.own_weights(tensors), len(classes))
 
 
@@ -123,7 +143,8 @@ def _from_onnx(
         output=output or recognise_output(content, taken),
     )
     program = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    return Given(Member(title=_title(file.stem), image=taken, onnx=onnx), {"program": program}, onnx.macs)
+    member = Member(title=_title(file.stem), image=taken, onnx=onnx, origin=_origin(file, content))
+    return Given(member, {"program": program}, onnx.macs)
 
 
 def _image_of(shape: Sequence[int | None], default: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -191,6 +212,11 @@ def _checked(member: Member, weights: Mapping[str, Tensor], classes: int, traine
         raise ConfigError(f"it {'lacks' if lacking else 'has another shape of'} the tensor {name} of its architecture")
     kept = {name: weights[name].to(own[name].dtype) for name in own if name in weights and name.startswith("parts.")}
     return Given(member, kept, built.macs, trained)
+
+
+def _origin(file: Path, content: bytes) -> str:
+    """Return a file's name, without its folder, and the start of its hash."""
+    return f"file {file.name[-200:]}, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def _title(name: str) -> str:

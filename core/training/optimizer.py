@@ -8,15 +8,14 @@ from torch.optim import SGD, AdamW, Optimizer
 from core.config import Training
 from core.graph.graph import Graph
 
-WARM_UP_FRACTION = 0.1  # fraction of the steps in which the learning rate rises
 MOMENTUM = 0.9  # of SGD
 
 
-def schedule(progress: float) -> float:
-    """Return the learning rate as a share of its peak: a linear warm-up, then a cosine decay to zero."""
-    if progress < WARM_UP_FRACTION:
-        return max(progress, 1e-3) / WARM_UP_FRACTION
-    return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP_FRACTION) / (1 - WARM_UP_FRACTION)))
+def schedule(progress: float, warmup: float = 0.1) -> float:
+    """Return the learning rate as a share of its peak: a linear warm-up, a fraction of the steps, then a cosine decay to zero."""
+    if progress < warmup:
+        return max(progress, 1e-3) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
 def optimizer_of(graph: Graph, options: Training) -> Optimizer:
@@ -30,7 +29,7 @@ def optimizer_of(graph: Graph, options: Training) -> Optimizer:
 def set_rates(optimizer: Optimizer, options: Training, progress: float) -> None:
     """Set the learning rates for a point of the training from 0 to 1."""
     for group in optimizer.param_groups:
-        group["lr"] = options.learning_rate * group["multiple"] * schedule(progress)
+        group["lr"] = options.learning_rate * group["multiple"] * schedule(progress, options.warmup)
 
 
 def _groups(graph: Graph, options: Training) -> list[dict[str, object]]:

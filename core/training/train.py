@@ -4,40 +4,38 @@ All randomness of an epoch depends on the seed and the number of the epoch alone
 with the same weights as an uninterrupted one.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Generator
-from torch.optim import Optimizer
 
 from core.config import RunConfig
-from core.datasets import Data, ProgressCallback, no_progress
-from core.errors import UserError
+from core.datasets import Data, ProgressCallback, Split, no_progress
 from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations
 from core.graph.calibration import calibrate
-from core.graph.checkpoint import pack, round_weights, unpack
+from core.graph.checkpoint import initialise_from, pack, round_weights, trained_weights, unpack
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers
-from core.methods import Batch
 from core.scale import TENTHS
 from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
+from core.training.figures import EpochFigures, TrainingError
 from core.training.optimizer import optimizer_of, set_rates
+from core.training.step import take_step
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
+from core.training.weight_average import WeightAverage
+
+__all__ = ["FINAL_GRID", "Progress", "TrainingError", "final_figures", "train"]
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
-MAX_GRADIENT_NORM = 5.0  # gradients are clipped to this norm
-
-
-class TrainingError(UserError):
-    """Raised when a training cannot continue with its options. The text says which option to change."""
+FROZEN_SECONDS = 10.0  # between checkpoints of a network with frozen nodes: an epoch takes less time than packing their weights
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Progress:
 
     epoch    epochs done, including the fraction of the current one
     figures  metrics by name, after each epoch
-    state    the checkpoint, after each epoch; in the last item, the weights alone
+    state    the checkpoint, after each epoch, or every few epochs where nodes are frozen; in the last item, the weights alone
     final    the figures of the trained network, in the last item
     """
 
@@ -56,11 +54,18 @@ class Progress:
     final: dict[str, Any] | None = None
 
 
-def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report: ProgressCallback = no_progress) -> Iterator[Progress]:
+def train(
+    config: RunConfig,
+    data: Data,
+    *,
+    resume: bytes | None = None,
+    initial: bytes | None = None,
+    report: ProgressCallback = no_progress,
+) -> Iterator[Progress]:
     """Train a network from its initial weights, or from the checkpoint `resume`. Uses a CUDA GPU if there is one.
 
-    `report` receives the progress of the final evaluation. Raises TrainingError if the loss is not finite, and ConfigError, GraphError or
-    CheckpointError if the options do not fit.
+    `initial`: weights to begin with, in place of the file that `training.init_from` names. `report` receives the progress of the final
+    evaluation. Raises TrainingError if the loss is not finite, and ConfigError, GraphError or CheckpointError if the options do not fit.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, options = config.method, config.training
@@ -69,7 +74,9 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     data = unseen(config, data)
     batches, batch_norm = Batches(config, data, device), BatchNorm(config)
     if not resume:
-        if options.initial_weights:
+        if initial is not None:
+            initialise_from(initial, graph, config.architecture.own_weights)
+        elif options.initial_weights:
             initialise(config, graph)
         images, _ = batches.setup_images()
         method.setup(graph.eval(), options.batch_size, images)
@@ -83,17 +90,26 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
     steps = batches.count * options.epochs
     teacher = load_teacher(config, data)
     teacher = None if teacher is None else _on_device(teacher, device)
+    average = WeightAverage(graph, options.ema_decay)
+    if resume and options.ema_decay:
+        average.load(trained_weights(resume))
+    if device.type == "cuda" and not graph.controls:
+        graph.compile(dynamic=False)  # an epoch has batches of two sizes at most
+    packed = time.monotonic()
     for epoch in range(done // batches.count, options.epochs):
         generator = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
         torch.manual_seed(options.seed * 1_000_003 + epoch)
-        figures: dict[str, float] = {}
-        for batch in batches.epoch(generator, teacher):
+        epoch_figures = EpochFigures(batches.count, device)
+        average.swap()
+        for batch in batches.epoch(generator, teacher, epoch):
             set_rates(optimizer, options, done / steps)
             batch_norm.training_mode(graph, done / steps)
-            measured = _step(config, graph, optimizer, batch, done / steps, generator)
+            take_step(config, graph, optimizer, batch, done / steps, generator, epoch_figures)
             done += 1
-            figures |= {name: figures.get(name, 0.0) + value / batches.count for name, value in measured.items()}
+            average.update(done)
             yield Progress(done / batches.count)
+        average.swap()
+        figures = epoch_figures.means()
         batch_norm.after_epoch(graph, batches, teacher, epoch + 1)
         figures |= _validation_figures(config, graph, data)
         method.after_epoch(graph, *batches.setup_images())
@@ -103,19 +119,29 @@ def train(config: RunConfig, data: Data, *, resume: bytes | None = None, report:
                 round_weights(whole)
             if graph.tradeoff.adjustable:
                 calibrate(graph.eval(), *batches.tensors(data.val))
-        yield Progress(epoch + 1, figures, pack(whole, optimizer, done))
-    yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), final_figures(graph, config, data, report))
+        state = None
+        if not frozen or epoch + 1 == options.epochs or time.monotonic() - packed > FROZEN_SECONDS:
+            state, packed = pack(whole, optimizer, done, trained=average.other), time.monotonic()
+        yield Progress(epoch + 1, figures, state)
+    figures = final_figures(graph, config, data, batches.holdout_split(), report)
+    yield Progress(options.epochs, {}, pack(whole, half=options.weights_dtype == "float16"), figures)
 
 
-def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressCallback = no_progress) -> dict[str, Any]:
+def final_figures(
+    graph: Graph, config: RunConfig, data: Data, holdout: Split | None = None, report: ProgressCallback = no_progress
+) -> dict[str, Any]:
     """Evaluate a trained network on validation and test images, at its λ, or at each of FINAL_GRID if it serves every λ.
 
     Returns {"val": [an object per λ], "test": [...]} and, for a network with control nodes, {"baselines": {"val": {name: [points]},
-    "test": ...}, "collapsed": [the control nodes whose gates do not depend on the image]}.
+    "test": ...}, "collapsed": [the control nodes whose gates do not depend on the image]}. With a `holdout`, a network for every λ also has
+    {"budget": [an object per λ]}, measured on the validation images and the holdout together: more images tell a budget's λ more exactly.
     """
     lams: tuple[float | None, ...] = FINAL_GRID if graph.tradeoff.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
-    images = (len(lams) + (passes(graph) if graph.controls else 0)) * (len(data.val) + len(data.test))
+    if graph.tradeoff.every_lam and holdout is not None and len(holdout):
+        both = (torch.cat([getattr(data.val, name), getattr(holdout, name)]) for name in ("images", "labels"))
+        parts["budget"] = Split(*both)
+    images = len(lams) * sum(map(len, parts.values())) + (passes(graph) if graph.controls else 0) * (len(data.val) + len(data.test))
     done = 0
 
     def count(executed: int) -> None:
@@ -126,8 +152,10 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressC
     evaluated = {part: evaluations(graph, split, [(lam, Greedy()) for lam in lams], count) for part, split in parts.items()}
     figures: dict[str, Any] = {part: [row.to_json() for row in rows] for part, rows in evaluated.items()}
     if graph.controls:
-        fronts = {part: baselines(graph, split, count) for part, split in parts.items()}
-        figures["baselines"] = {part: {name: [asdict(point) for point in front] for name, front in fronts[part].items()} for part in parts}
+        fronts = {part: baselines(graph, parts[part], count) for part in ("val", "test")}
+        figures["baselines"] = {
+            part: {name: [asdict(point) for point in front] for name, front in found.items()} for part, found in fronts.items()
+        }
         figures["collapsed"] = [asdict(control) for control in collapsed(graph, evaluated["val"])]
     return figures
 
@@ -135,22 +163,6 @@ def final_figures(graph: Graph, config: RunConfig, data: Data, report: ProgressC
 def _on_device(graph: Graph, device: torch.device) -> Graph:
     """Move a graph to a device, with its weights channels-last in memory."""
     return graph.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # missing from torch's type hints
-
-
-def _step(config: RunConfig, graph: Graph, optimizer: Optimizer, batch: Batch, progress: float, generator: Generator) -> dict[str, float]:
-    """Take one optimiser step and return its losses and figures. Raises TrainingError."""
-    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=config.training.precision == "bfloat16"):
-        step = config.method.step(graph, batch, config.lam, progress, generator)
-    loss = torch.stack(list(step.losses.values())).sum()
-    if not bool(loss.isfinite()):
-        raise TrainingError(f"the loss is {loss.item()}: lower training.learning_rate")
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(graph.parameters(), MAX_GRADIENT_NORM)
-    optimizer.step()
-    return {f"train {name} loss": float(value.detach()) for name, value in step.losses.items()} | {
-        f"train {k}": v for k, v in step.figures.items()
-    }
 
 
 def _validation_figures(config: RunConfig, graph: Graph, data: Data) -> dict[str, float]:

@@ -15,7 +15,7 @@ import torch
 
 from core import malloc
 from core.config import run_config
-from core.store import Run, Store
+from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT
 from core.store.weights import file_errors
 from core.training.train import train
@@ -34,17 +34,25 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
     run = store.lifecycle.claim(run_id, machine())
     stopping = threading.Event()
     over = threading.Event()
-    pulse = threading.Thread(target=_heartbeats, args=(store, run_id, stopping, over), daemon=True)
+    activity: list[str | None] = [None]  # the current one, read by the heartbeats
+    pulse = threading.Thread(target=_heartbeats, args=(store, run_id, activity, stopping, over), daemon=True)
     pulse.start()
+
+    def report(what: str, share: float) -> None:
+        activity[0] = None if what == "training" else f"{what}, {share:.0%}"
+        listen(what, share)
+
     try:
         config = run_config(**run.config)
-        data = config.dataset.read(listen)
-        latest = store.checkpoints.read(run_id)
+        data = config.dataset.read(report)
+        latest, initial = store.checkpoints.read(run_id), store.checkpoints.initial(run_id)
+        if config.architecture.needs_weights and not (latest or initial or config.training.init_from):
+            raise StoreError(f"the weights of the members of {run.name} are missing or damaged: make the cascade again")
         if latest and run.image and run.classes:  # the checkpoint was trained on these; the data may have changed since
             data.check(run.image, run.classes)
         store.lifecycle.describe_data(run_id, data.image, data.classes)
         logged = saved = time.monotonic()
-        for progress in train(config, data, resume=latest[1] if latest else None, report=listen):
+        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report):
             epoch, instant = progress.epoch, time.monotonic()
             if progress.final is not None:
                 store.lifecycle.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))
@@ -54,7 +62,7 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
             elif progress.figures or instant - logged > LOG:
                 store.metrics.log(run_id, epoch, progress.figures)
                 logged = instant
-            listen("training", progress.epoch / config.training.epochs)
+            report("training", progress.epoch / config.training.epochs)
             if stopping.is_set() and progress.final is None:
                 store.lifecycle.stop(run_id)
                 break
@@ -98,11 +106,11 @@ def machine() -> str:
     return f"{processor}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else processor
 
 
-def _heartbeats(store: Store, run_id: int, stopping: threading.Event, over: threading.Event) -> None:
-    """Send heartbeats until the training is over, and set `stopping` once the run must stop."""
+def _heartbeats(store: Store, run_id: int, activity: list[str | None], stopping: threading.Event, over: threading.Event) -> None:
+    """Send heartbeats, with the first of `activity`, until the training is over, and set `stopping` once the run must stop."""
     while not over.wait(BEAT):
         with suppress(Exception):  # a busy database must not end a training; the next heartbeat may succeed
-            if store.lifecycle.heartbeat(run_id):
+            if store.lifecycle.heartbeat(run_id, activity[0]):
                 stopping.set()
 
 

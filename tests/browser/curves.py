@@ -1,6 +1,7 @@
 """Draws fronts from stored figures: of the networks that ship into assets/curves.png, or of the README's other runs into another picture.
 
-`python tests/browser/curves.py`, and `python tests/browser/curves.py mnist sqlite:///runs.db` with a store that holds these runs.
+`python tests/browser/curves.py`, `python tests/browser/curves.py cifar10`, and with a store that holds the runs
+`python tests/browser/curves.py mnist sqlite:///runs.db`.
 """
 
 import sys
@@ -25,16 +26,17 @@ PAGE = "<body style='margin:0;display:grid;grid-template-columns:repeat(2,{0}px)
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: its title, the name of a network, and how the names of static networks begin."""
+    """One chart: its title, the name of a network, how the names of static networks begin, and the highest cost that is shown."""
 
     title: str
     network: str
     statics: tuple[str, ...] = ()
+    highest: float | None = None
 
 
-def shipped(name: str, title: str, static: str | None = None) -> Panel:
+def shipped(name: str, title: str, static: str | None = None, highest: float | None = None) -> Panel:
     """The chart of a network that ships, beside its static one."""
-    return Panel(title, f"reference/{name}", (f"reference/{static or f'{name}-static'}",))
+    return Panel(title, f"reference/{name}", (f"reference/{static or f'{name}-static'}",), highest)
 
 
 SHEETS = {
@@ -44,6 +46,10 @@ SHEETS = {
         shipped("chain-digits", "Chain, cluttered digits"),
         shipped("hierarchy-cifar10", "Hierarchy, CIFAR-10"),
         shipped("resnet38-cascade-cifar10", "ResNet-38 cascade, CIFAR-10", "resnet38-cifar10-static"),
+        shipped("lc-wide-cifar10", "LC-Net, CIFAR-10"),
+    ),
+    "cifar10": (
+        shipped("model-cascade-cifar10", "Model cascade, CIFAR-10", highest=1e8),
         shipped("lc-wide-cifar10", "LC-Net, CIFAR-10"),
     ),
     "mnist": (
@@ -58,13 +64,16 @@ def drawn(panel: Panel, store: Store, *, first: bool) -> str:
     """A chart as HTML: a network beside static ones of the same seed and what it has to beat."""
     run = store.runs.get(panel.network)
     statics = [other for other in store.runs.all() if not other.gated and other.seed == run.seed and other.name.startswith(panel.statics)]
-    chart = front_chart([Series(run.name, (run,))], statics, list(BASELINES))
+    chart = front_chart([Series(run.name, (run,))], statics, list(BASELINES), published_on=run.dataset)
     chart.for_each_trace(lambda trace: trace.update(name=trace.name.removeprefix(f"{run.name}: ").replace(run.name, "its own gates")))
     chart.update_layout(
         template="plotly_white", width=WIDTH, height=HEIGHT, title=panel.title, margin={"l": 60, "r": 16, "t": 48, "b": 8}, legend=LEGEND
     )
     seen = [row["accuracy"] for one in (run, *statics) for row in one.figures["test"]]
+    seen += [accuracy for trace in chart.data if trace.name == "published networks" for accuracy in trace.y]
     chart.update_yaxes(range=[min(seen) - 0.03, max(seen) + 0.015])  # random gates of an LC-Net are far below
+    if panel.highest:
+        chart.update_xaxes(range=[0, panel.highest])
     return chart.to_html(full_html=False, include_plotlyjs=first, config={"staticPlot": True})
 
 

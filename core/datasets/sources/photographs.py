@@ -1,6 +1,7 @@
-"""Photographs that come with scikit-image, for networks whose own dataset is not on this machine."""
+"""Pictures that stand in for a colour dataset whose images are not on this machine: photographs of scikit-image, and drawings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,16 +9,42 @@ from PIL import Image
 from skimage import data
 from torch import Tensor
 
+from core.datasets.sources.drawings import DRAWINGS, draw
 from core.datasets.sources.picture import to_tensor
 
-SUBJECTS: dict[str, Callable[[], Any]] = {
-    "a cat": data.chelsea,
-    "a rocket": data.rocket,
-    "a cup of coffee": data.coffee,
-    "an astronaut": data.astronaut,
-}
+
+@dataclass(frozen=True)
+class StandIn:
+    """One picture: what it shows in words, its class in CIFAR-10 (none: it has none of the ten), and how it is read."""
+
+    subject: str
+    label: str | None
+    read: Callable[[], Image.Image]
 
 
-def photographs(image: tuple[int, int, int]) -> tuple[list[str], Tensor]:
-    """Return the subjects of the photographs, and the photographs cropped and scaled to the shape `image`: (N, C, H, W) uint8."""
-    return list(SUBJECTS), torch.stack([to_tensor(Image.fromarray(read()), image) for read in SUBJECTS.values()])
+def _photograph(load: Callable[[], Any]) -> Callable[[], Image.Image]:
+    return lambda: Image.fromarray(load())
+
+
+def _drawing(subject: str) -> StandIn:
+    return StandIn(f"Drawing of {subject}", subject.partition(" ")[2], lambda: draw(subject))
+
+
+STAND_INS = (
+    StandIn("Photograph of a cat", "cat", _photograph(data.chelsea)),
+    StandIn("Silhouette of a horse", "horse", lambda: _photograph(data.horse)().convert("RGB")),
+    *map(_drawing, DRAWINGS),
+    StandIn("Photograph of a rocket", None, _photograph(data.rocket)),
+    StandIn("Photograph of a cup of coffee", None, _photograph(data.coffee)),
+    StandIn("Photograph of an astronaut", None, _photograph(data.astronaut)),
+)
+
+
+def stand_ins(image: tuple[int, int, int], classes: Sequence[str]) -> tuple[list[StandIn], Tensor]:
+    """Return pictures in the order of their classes, then photographs of other things, cropped and scaled to the shape `image`.
+
+    The images are (N, C, H, W) uint8.
+    """
+    known = sorted((one for one in STAND_INS if one.label in classes), key=lambda one: classes.index(str(one.label)))
+    chosen = known + [one for one in STAND_INS if one.label is None]
+    return chosen, torch.stack([to_tensor(one.read(), image) for one in chosen])

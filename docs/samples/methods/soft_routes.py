@@ -37,7 +37,7 @@ class SoftRoutes(Method):
         gated = [execution.gate(node) * graph.macs[node.name] for node in graph.nodes if node.gates]  # (B,) each
         share = torch.stack(gated).sum(dim=0) / static_macs(graph)  # (B,)
         losses = {
-            "classification": classification(execution, batch.labels),
+            "classification": classification(execution, batch.targets),
             "cost": (1 - lam) * self.cost_weight * share.mean(),
         }
         return StepResult(losses, {"accuracy": float((execution.predicted == batch.labels).float().mean())})
