@@ -69,6 +69,7 @@ def cascade(members: tuple[Member, ...], combine: str = "last") -> Graph:
 GRAPHS = {
     "last": lambda: cascade(OWN),
     "mean": lambda: cascade(OWN, "mean"),
+    "geometric": lambda: cascade(OWN, "geometric"),
     "ONNX first": lambda: cascade((from_onnx(), *OWN)),
     "ONNX last": lambda: cascade((*OWN, from_onnx())),
 }
@@ -91,8 +92,9 @@ def test_images_of_a_batch_differ_in_what_they_run() -> None:
     assert 0 < int(ran["large"].sum()) < int(ran["mobile"].sum()) < 40
 
 
-def test_a_cascade_is_one_program_for_one_image_and_one_for_each_member_in_a_batch() -> None:
-    engine = Engine(cascade(OWN))
+@pytest.mark.parametrize("combine", ["last", "mean", "geometric"])
+def test_a_cascade_is_one_program_for_one_image_and_one_for_each_member_in_a_batch(combine: str) -> None:
+    engine = Engine(cascade(OWN, combine))
     assert engine.whole is not None
     assert [[step.node.name for step in one.steps] for one in engine.batched if isinstance(one, Segment)] == [
         ["grey", "y1", "Q1"],

@@ -18,7 +18,7 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Open, Policy, Random, Replay
-from core.graph.static import static_network
+from core.graph.static import node_alone, static_macs, static_network
 
 DRAWS_PER_CASE = 8  # batches of different images or random gates, each run once as a warm-up; small batches get more
 IMAGES = 64  # minimum over all draws of a case
@@ -66,14 +66,17 @@ def bench(
     batches: Sequence[int],
     threads: Sequence[int],
     seconds: float,
+    against: str | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Iterator[Timing]:
     """Yield one timing per batch size, number of threads and case, for normalised images (N, C, H, W).
 
     Cases: the network's own gates at each of `lams`, random gates for each image that are open at each of `rates`, and all gates open.
-    Each case takes `seconds`; `report` is called with the fraction that is done.
+    Each case takes `seconds`; `report` is called with the fraction that is done. `against`: a node whose network takes the place of the
+    static network, for example a cascade's largest member. Raises GraphError if there is no such node.
     """
-    gated, static = Engine(graph), Engine(static_network(graph))
+    rival = static_network(graph) if against is None else node_alone(graph, against)
+    gated, static, dearer = Engine(graph), Engine(rival), static_macs(graph) / static_macs(rival)
     done, total = count(1), len(batches) * len(threads)
     for batch in batches:
         cases = list(_cases(graph, images, lams, rates, batch))
@@ -81,7 +84,7 @@ def bench(
             with _threads(number):
                 taken = _turns(gated, static, cases, seconds)
             for case, (ours, theirs) in zip(cases, taken, strict=True):
-                macs, ratio = mean(share for *_, share in case.draws), ours / theirs
+                macs, ratio = dearer * mean(share for *_, share in case.draws), ours / theirs
                 yield Timing(run, case.gates, case.lam, batch, number, macs, ratio, macs / ratio, 1e3 * ours, 1e3 * theirs)
             report(next(done) / total)
 

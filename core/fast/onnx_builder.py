@@ -16,6 +16,7 @@ from core.architectures.hierarchy import SideBySide
 from core.fast.blocks import Block, ShortcutKernel
 from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, SequentialKernel, kernel, means
+from core.modules.answers import WeightedMean
 from core.modules.controller import MIN_LOG_PROBABILITY
 from core.modules.layers import Add, Refined
 
@@ -130,6 +131,15 @@ class Operators:
         if type(part) is SideBySide:
             scores, *groups = inputs
             return self.add("Add", scores, self.add("Gather", self._together(groups), self.constant(part.order), axis=1))
+        if type(part) is WeightedMean:
+            logs = [self.add("LogSoftmax", one, axis=1) for one in inputs]
+            if part.geometric:
+                weighted = [self.add("Mul", log, self.constant(weight)) for log, weight in zip(logs, part.weights, strict=True)]
+                return self.add("LogSoftmax", self.add("Sum", *weighted), axis=1)
+            weighted = [self.add("Add", log, self.constant(weight.log())) for log, weight in zip(logs, part.weights, strict=True)]
+            last = self.constant(np.array([2]))
+            apart = [self.add("Unsqueeze", one, last) for one in weighted]
+            return self.add("ReduceLogSumExp", self.add("Concat", *apart, axis=2), axes=[2], keepdims=0)
         if type(part) is Refined:
             features, earlier = inputs
             return self.add("Add", self.write(kernel(part.classifier), features), earlier)
