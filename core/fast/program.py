@@ -16,7 +16,7 @@ from torch import Tensor
 from core.fast.onnx_builder import NotWrittenError, Operators
 from core.fast.onnx_export import CONDITION, gates_of, some_open, written
 from core.fast.plan import Answer, Mask, Step
-from core.fast.segments import NO, YES, Numbers, conditions, session
+from core.fast.segments import NO, YES, Numbers, conditions, implied, session
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Policy
@@ -110,7 +110,7 @@ class WholeProgram:
         for needed, consecutive in groupby(self.steps, lambda step: running[step.node.name]):
             some = tuple(consecutive)
             if needed:
-                sets = sorted(needed, key=repr)
+                sets = sorted((gates for gates in needed if not any(gates in implied(running, others) for others in needed)), key=repr)
                 sent |= self._gated(writing, some_open(writing, self.graph, sets, sent), some, sent, decides=decides)
             else:
                 sent |= self._steps(writing, some, sent, decides=decides)

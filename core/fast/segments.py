@@ -184,13 +184,23 @@ def batch_segments(graph: Graph, steps: Sequence[Step]) -> list[Step | Segment]:
     return [one for some in found for one in ([_segment(graph, steps, some)] if len(some) > 1 else some)]
 
 
-def conditions(graph: Graph, steps: Sequence[Step]) -> dict[str, frozenset[tuple[Gate, ...]]]:
+Conditions = frozenset[tuple[Gate, ...]]
+
+
+def conditions(graph: Graph, steps: Sequence[Step]) -> dict[str, Conditions]:
     """Return, for each step, the sets of gates of which each must have an open one for the step to run."""
-    found = {graph.input.name: frozenset[tuple[Gate, ...]]()}
+    found = {graph.input.name: Conditions()}
     for step in steps:
-        needed = (found[edge.source] for edge in step.inputs if edge.default is None)
-        found[step.node.name] = frozenset({step.node.gates} - {()}).union(*needed)
+        needed = [found[edge.source] for edge in step.inputs if edge.default is None]
+        gates = step.node.gates
+        found[step.node.name] = frozenset({gates} if gates else ()).union(implied(found, gates), *needed)
     return found
+
+
+def implied(found: Mapping[str, Conditions], gates: Sequence[Gate]) -> Conditions:
+    """Return the conditions that hold wherever one of these gates is open, since its control node ran."""
+    first, *others = [found[gate.control] for gate in gates] or [Conditions()]
+    return first.intersection(*others)
 
 
 def _grouped(steps: Iterable[Step], writable: Collection[str], fits: Callable[[Sequence[Step]], bool]) -> list[list[Step]]:
