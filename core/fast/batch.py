@@ -54,8 +54,7 @@ class BatchRunner:
         self.graph, self.policy = graph, policy
         self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lams, condition))  # (B,)
         self.everything = Subset(np.ones(len(x), dtype=np.bool_))
-        first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
-        self.held = {graph.input.name: SubsetValue(first, self.everything)}
+        self.held = {graph.input.name: SubsetValue(x, self.everything)}
         self.ran = {graph.input.name: self.everything}
         self.gates: dict[str, Tensor] = {}
         self.opened: dict[str, NDArray[np.float32]] = {}
@@ -67,6 +66,8 @@ class BatchRunner:
             self._cross(one)
             return
         step, node = one, one.node
+        if any(edge.source == self.graph.input.name for edge in step.inputs):
+            self._lay_out()
         rows, opening = self._enter(step)
         self.ran[node.name] = rows
         if step.branch is not None:
@@ -114,9 +115,10 @@ class BatchRunner:
         if self.answers and self.answers[-1][1].all:
             output = self.answers[-1][0]
         else:
-            output = torch.full((len(self.everything.mask), *self.graph.shapes[self.graph.outputs[0].name]), torch.nan)
+            found = np.full((len(self.everything.mask), *self.graph.shapes[self.graph.outputs[0].name]), np.nan, np.float32)
             for value, rows in self.answers:
-                output[rows.numbers] = value
+                found[rows.mask] = value.numpy()
+            output = torch.from_numpy(found)
         return Answer(output, self.gates, {name: rows.mask for name, rows in self.ran.items()})
 
     def _present(self, step: Step) -> Subset:
@@ -127,6 +129,12 @@ class BatchRunner:
             if edge.default is None and there is not rows:
                 rows = there if rows.all else rows.where(there.mask)
         return rows
+
+    def _lay_out(self) -> None:
+        """Bring the images into the layout of the kernels, which segments do themselves."""
+        name = self.graph.input.name
+        if (x := self.held[name].value) is not None and x.dim() == 4:
+            self.held[name] = SubsetValue(x.contiguous(memory_format=torch.channels_last), self.everything)
 
     def _enter(self, step: Step) -> tuple[Subset, NDArray[np.float32] | None]:
         """Return the images for which a step runs, and the largest of its gates, (B,), if it has gates."""
@@ -171,10 +179,12 @@ class BatchRunner:
 
     def _decide(self, node: Node, rows: Subset, some: Tensor | None) -> None:
         """Set the gates of a control node from its values for a subset, None if that is empty."""
-        values = torch.zeros(len(self.everything.mask), *self.graph.shapes[node.name])
-        if some is not None:
-            values = some if rows.all else values.index_copy_(0, rows.numbers, some)
-        gates = self.policy(node, self.graph.tradeoff.score(values, self.lams))
+        if some is None or not rows.all:
+            found = np.zeros((len(self.everything.mask), *self.graph.shapes[node.name]), np.float32)
+            if some is not None:
+                found[rows.mask] = some.numpy()
+            some = torch.from_numpy(found)
+        gates = self.policy(node, self.graph.tradeoff.score(some, self.lams))
         if not rows.all:
             gates = gates * torch.from_numpy(rows.mask)[:, None].to(gates)
         self.gates[node.name], self.opened[node.name] = gates, gates.numpy()
