@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.fast.blocks import Gathered
-from core.fast.plan import Answer, Mask, Step
+from core.fast.plan import Answer, AtLam, Mask, Step
 from core.fast.segments import BatchValues, Segment
 from core.graph.graph import Graph
 from core.graph.node import Edge, Node
-from core.graph.policy import Policy
+from core.graph.policy import Greedy, Policy
 from core.graph.rows import gather_rows, overwrite_rows
 
 
@@ -49,10 +49,10 @@ class SubsetValue:
 class BatchRunner:
     """Runs one batch step by step or segment by segment."""
 
-    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, condition: Tensor | None, policy: Policy) -> None:
-        """`lams`, `condition`: (1,) or (B,)."""
-        self.graph, self.policy = graph, policy
-        self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lams, condition))  # (B,)
+    def __init__(self, graph: Graph, x: Tensor, lam: AtLam, policy: Policy) -> None:
+        """`lam`: for all images or for each."""
+        self.graph, self.policy, self.reward = graph, policy, lam.reward
+        self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lam.lams, lam.condition))  # (B,)
         self.everything = Subset(np.ones(len(x), dtype=np.bool_))
         self.held = {graph.input.name: SubsetValue(x, self.everything)}
         self.ran = {graph.input.name: self.everything}
@@ -184,10 +184,20 @@ class BatchRunner:
             if some is not None:
                 found[rows.mask] = some.numpy()
             some = torch.from_numpy(found)
-        gates = self.policy(node, self.graph.tradeoff.score(some, self.lams))
+        if type(self.policy) is Greedy and node.decides == "one" and some.dtype == torch.float32:
+            gates = torch.from_numpy(self._best(some.numpy()))
+        else:
+            gates = self.policy(node, self.graph.tradeoff.score(some, self.lams))
         if not rows.all:
             gates = gates * torch.from_numpy(rows.mask)[:, None].to(gates)
         self.gates[node.name], self.opened[node.name] = gates, gates.numpy()
+
+    def _best(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return greedy gates from the values (B, K) or (B, K, 2) of a controller. NumPy takes less time than torch for so few numbers."""
+        scores = values if values.ndim == 2 else (values * self.reward).sum(axis=2)
+        gates = np.zeros(scores.shape, np.float32)
+        gates[np.arange(len(scores)), scores.argmax(axis=1)] = 1
+        return gates
 
     def _block(self, step: Step, branch: Node, rows: Subset) -> Tensor | None:
         """Compute a join and its branch, for the images that reach the join."""

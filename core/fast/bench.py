@@ -167,7 +167,7 @@ def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Se
 def _filled(images: Tensor, batch: int, number: int) -> Tensor:
     """Return the batch of this number; images repeat if there are too few."""
     rows = torch.arange(number * batch, (number + 1) * batch) % len(images)
-    return images[rows].contiguous(memory_format=torch.channels_last)
+    return images[rows]
 
 
 def _share(graph: Graph, x: Tensor, policy: Policy, lam: float | None) -> float:

@@ -7,7 +7,7 @@ program (segments.py): for one image wherever possible, in a batch where that is
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -15,13 +15,12 @@ from torch import Tensor
 
 from core.fast.batch import BatchRunner
 from core.fast.onnx_builder import NotWrittenError
-from core.fast.plan import Answer, Step, steps
+from core.fast.plan import Answer, AtLam, Step, steps
 from core.fast.program import WholeProgram
-from core.fast.segments import Numbers, Segment, batch_segments, segments
+from core.fast.segments import Segment, batch_segments, segments
 from core.fast.single import SingleRunner
 from core.fast.threads import BatchSplitter
 from core.graph.graph import Graph
-from core.graph.node import GraphError
 from core.graph.policy import Greedy, Open, Policy, Replay
 
 
@@ -33,18 +32,12 @@ class Engine:
         self.steps = steps(self.graph)
         self._parts = BatchSplitter(self._run)
         self._one = torch.Size((1, *self.graph.shapes[self.graph.input.name]))
-        self._inputs: dict[float | None, Mapping[str, Numbers]] = {}
-        self._known: dict[float, tuple[Tensor, Tensor | None]] = {}
+        self._known: dict[float | None, AtLam] = {}
 
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError if λ is missing."""
         if x.shape == self._one and type(policy) in (Greedy, Open, Replay) and self._written(x) and (whole := self.whole) is not None:
-            inputs = None if isinstance(lam, Tensor) else self._inputs.get(lam)
-            if inputs is None:
-                inputs = whole.inputs(*self._lams(lam))
-                if not isinstance(lam, Tensor):
-                    self._inputs[lam] = inputs
-            return whole(x, policy, inputs)
+            return whole(x, policy, self._at(lam))
         return self._parts(x, policy, lam)
 
     @torch.inference_mode()
@@ -94,18 +87,13 @@ class Engine:
 
     def _passing(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> SingleRunner | BatchRunner:
         runner = SingleRunner if len(x) == 1 else BatchRunner
-        return runner(self.graph, x, *self._lams(lam), policy)
+        return runner(self.graph, x, self._at(lam), policy)
 
-    def _lams(self, lam: Tensor | float | None) -> tuple[Tensor | None, Tensor | None]:
-        """Return λ and the condition that control nodes take, (1,) or (B,) each; cached for plain numbers. Raises GraphError."""
-        if lam is None:
-            if self.graph.tradeoff.every_lam:
-                raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
-            return None, None
+    def _at(self, lam: Tensor | float | None) -> AtLam:
+        """Return what follows from λ; cached for plain numbers. Raises GraphError."""
         if isinstance(lam, Tensor):
-            lams = lam.reshape(-1).float()
-            return lams, self.graph.tradeoff.condition(lams)
-        if lam not in self._known:
-            lams = torch.tensor([float(lam)])
-            self._known[lam] = (lams, self.graph.tradeoff.condition(lams))
-        return self._known[lam]
+            return AtLam.of(self.graph, lam)
+        found = self._known.get(lam)
+        if found is None:
+            found = self._known[lam] = AtLam.of(self.graph, lam)
+        return found

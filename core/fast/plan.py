@@ -17,6 +17,7 @@ from core.modules.layers import Join, Residual, Stem
 from core.modules.residual import Branch
 
 Mask = NDArray[np.bool_]
+NO_REWARD = np.zeros((1, 1, 2), np.float32)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,32 @@ class Answer:
     def ran(self) -> dict[str, Tensor]:
         """The images for which each node ran, (B,) bool."""
         return {name: torch.from_numpy(mask) for name, mask in self.masks.items()}
+
+
+@dataclass(frozen=True)
+class AtLam:
+    """What follows from λ, for all images (1,) or for each (B,).
+
+    lams       λ itself, None if there is none
+    condition  the input of control nodes, if they take one
+    reward     (1, 1, 2) or (B, 1, 2), the weights of accuracy and cost in a score
+    """
+
+    lams: Tensor | None
+    condition: Tensor | None
+    reward: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, graph: Graph, lam: Tensor | float | None) -> "AtLam":
+        """Raises GraphError if a graph that serves every λ is given none."""
+        if lam is None:
+            if graph.tradeoff.every_lam:
+                raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
+            return cls(None, None, NO_REWARD)
+        lams = lam.reshape(-1).float() if isinstance(lam, Tensor) else torch.tensor([float(lam)])
+        scores = graph.tradeoff.score(torch.eye(2)[None], lams)  # (B, 2): linear in accuracy and cost, where a controller returns both
+        reward = scores.numpy()[:, None] if scores.dim() == 2 else NO_REWARD
+        return cls(lams, graph.tradeoff.condition(lams), reward)
 
 
 @dataclass(frozen=True)

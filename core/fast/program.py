@@ -15,13 +15,13 @@ from torch import Tensor
 
 from core.fast.onnx_builder import NotWrittenError, Operators
 from core.fast.onnx_export import CONDITION, gates_of, some_open, written
-from core.fast.plan import Answer, Mask, Step
+from core.fast.plan import Answer, AtLam, Mask, Step
 from core.fast.segments import NO, YES, Numbers, conditions, implied, session
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Policy
 
-REWARD = ".reward"  # the input of a program that weighs accuracy and cost, (images, 2, 1)
+REWARD = ".reward"  # the input of a program that weighs accuracy and cost, (images, 1, 2)
 NO_GATES = np.zeros((1, 0), dtype=np.float32)
 MAX_KEPT_ROUTES = 256  # routes whose nodes are kept
 
@@ -59,11 +59,13 @@ class WholeProgram:
         found: tuple[Any, list[str], list[str]] = self.programs[key]
         return found
 
-    def __call__(self, x: Tensor, policy: Policy, of_lam: Mapping[str, Numbers]) -> Answer:
-        """Run one image, (1, C, H, W). `policy`: greedy, or one that needs no scores. `of_lam`: what `inputs` returns."""
+    def __call__(self, x: Tensor, policy: Policy, lam: AtLam) -> Answer:
+        """Run one image, (1, C, H, W). `policy`: greedy, or one that needs no scores."""
         decides = type(policy) is Greedy
         running, takes, sends = self.program(torch.get_num_threads(), decides=decides)
-        given = {self.input: np.ascontiguousarray(x.detach().numpy()), **of_lam}
+        given = {self.input: np.ascontiguousarray(x.detach().numpy()), REWARD: lam.reward}
+        if lam.condition is not None:
+            given[CONDITION] = lam.condition.numpy()[:, None]
         gates = NO_GATES
         if not decides and self.controls:
             gates = torch.cat([policy(node, torch.zeros(1, len(node.options))) for node in self.graph.controls], dim=1).detach().numpy()
@@ -79,13 +81,6 @@ class WholeProgram:
             dict(zip(self.controls, torch.split(torch.from_numpy(gates), self.options, dim=1), strict=True)) if self.controls else {}
         )
         return Answer(output, by_control, dict(route.masks))
-
-    def inputs(self, lams: Tensor | None, condition: Tensor | None) -> dict[str, Numbers]:
-        """Return what the program takes for λ, from λ and the condition that control nodes take, (1,) each."""
-        if lams is None:
-            return {}
-        reward = self.graph.tradeoff.score(torch.eye(2)[None], lams)  # linear in accuracy and cost
-        return {REWARD: reward.numpy()[:, :, None]} | ({} if condition is None else {CONDITION: condition.numpy()[:, None]})
 
     def _route(self, gates: Numbers) -> RouteMasks:
         """Return which nodes run under all gates, (1, gates). The gates of a control node that does not run are closed."""
@@ -151,7 +146,7 @@ class WholeProgram:
         """Write the gates of a control node from its values, as `Greedy` sets them, (images, options, 1, 1)."""
         options = len(node.options)
         if len(self.graph.shapes[node.name]) == 2:
-            values = writing.add("MatMul", values, writing.given(REWARD, (2, 1)))
+            values = writing.add("ReduceSum", writing.add("Mul", values, writing.given(REWARD, (1, 2))), writing.constant(np.array([2])))
         shape = writing.constant(np.array([-1, options, 1, 1]))
         if node.decides == "each":
             return writing.add("Reshape", writing.add("Relu", values), shape)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from core.fast.blocks import Gathered
 from core.fast.onnx_export import CONDITION, gates_of
-from core.fast.plan import Answer, Mask, Step
+from core.fast.plan import Answer, AtLam, Mask, Step
 from core.fast.segments import NO, YES, Pattern, Segment
 from core.graph.graph import Graph
 from core.graph.node import Node
@@ -16,9 +16,8 @@ from core.graph.policy import Greedy, Open, Policy, Replay
 class SingleRunner:
     """Runs one image, (1, C, H, W), step by step or segment by segment."""
 
-    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, condition: Tensor | None, policy: Policy) -> None:
-        """`lams`, `condition`: (1,)."""
-        self.graph, self.lams, self.condition, self.policy = graph, lams, condition, policy
+    def __init__(self, graph: Graph, x: Tensor, lam: AtLam, policy: Policy) -> None:
+        self.graph, self.lams, self.condition, self.policy = graph, lam.lams, lam.condition, policy
         self.held: dict[str, Tensor | None] = {graph.input.name: x}
         self.masks: dict[str, Mask] = {graph.input.name: YES}
         self.gates: dict[str, Tensor] = {}
