@@ -4,12 +4,12 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 TRAINING := $(addprefix tests/test_,assembly.py baselines.py lc_resnet.py lcnet.py learning.py refit.py sweep.py training.py)
 
-.PHONY: run test test-long test-portable lint check format docs pictures dot browser
+.PHONY: run test test-long test-portable lint check format docs pictures browser
 
-run: .venv/run dot
+run: .venv/run
 	$(BIN)/python -m app
 
-test: .venv/test dot browser
+test: .venv/test browser
 	$(PYTEST)
 
 # The tests marked `long`, each of which has a quick sibling in `make test`.
@@ -22,10 +22,16 @@ test-portable: .venv/test
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(TRAINING)
 
 # Formatting, style and types.
-lint: .venv/test
+lint: .venv/test tests/javascript/node_modules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	tests/javascript/node_modules/.bin/eslint --config tests/javascript/eslint.config.js app/components tests/javascript
+
+tests/javascript/node_modules: tests/javascript/package-lock.json
+	command -v npm >/dev/null || sh tests/install.sh npm
+	npm ci --prefix tests/javascript --no-audit --no-fund --silent
+	touch $@
 
 check: lint test
 
@@ -46,7 +52,7 @@ docs: .venv-docs/done
 	.venv-docs/bin/mkdocs build --strict --quiet
 
 # All screenshots and the animated picture in assets/, from the networks that ship.
-pictures: .venv/test dot browser
+pictures: .venv/test browser
 	$(BIN)/python tests/browser/pictures.py
 	$(BIN)/python tests/browser/curves.py
 	$(BIN)/python tests/browser/curves.py cifar10
@@ -56,10 +62,6 @@ pictures: .venv/test dot browser
 	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	touch $@
-
-# Graphviz lays the graph out; without it the app falls back to a simpler picture, so a failure here stops nothing.
-dot:
-	@command -v dot >/dev/null || sh tests/install.sh graphviz || echo "Graphviz is missing: install it for the full picture (https://graphviz.org)"
 
 browser: .venv/test
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \

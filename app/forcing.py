@@ -1,12 +1,11 @@
-"""Modules that a person forces on or off: what is forced, conflicts, and the route of another λ."""
+"""Modules that a person forces on or off: what is forced, conflicts, a controller's choice, and the route of another λ."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import streamlit as st
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from app import state
-from app.wording import percent, plain
+from app.graph_view.payload import Forcing, PossibleRoute
+from app.wording import percent
 from core.errors import UserError
 from core.graph.node import Node
 from core.scale import lam_at
@@ -17,10 +16,11 @@ if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
 MAX_NAMED_MODULES = 3  # forced modules that are named one by one
+MAX_OPTIONS = 12  # options of a controller whose choice can be forced
 
 
-def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool]) -> "LamSweep":
-    """Return the image (C, H, W) at every λ. Modules that cannot be forced together are set back to automatic, the last first."""
+def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool]) -> "tuple[LamSweep, str]":
+    """Return the image (C, H, W) at every λ, and which modules were set back to automatic because they cannot be forced together."""
     freed: list[str] = []
     reason = ""
     while True:
@@ -32,44 +32,74 @@ def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str
                 raise
             reason = reason or str(error)
             freed.append(forced.popitem()[0])
-    if freed:
-        state.force_only(run, dict(forced))
-        st.error(f"{plain(reason)}. {plain(', '.join(freed))}: set back to automatic.", icon=":material/block:")
-    return sweep
+    return sweep, f"{reason.rstrip('.')}. {', '.join(freed)}: set back to automatic." if freed else ""
 
 
-def show_forced(run: Run, forced: dict[str, bool]) -> None:
-    """Say which modules are forced, and offer to set them back to automatic."""
-    listed = [f"{plain(name)} is forced {'on' if runs else 'off'}" for name, runs in forced.items()]
-    words = " and ".join(listed) if len(listed) <= MAX_NAMED_MODULES else f"{len(listed)} modules are forced on or off"
-    text, button = st.columns([0.8, 0.2], vertical_alignment="center")
-    text.markdown(f":material/pan_tool: **{words}.**", help="  \n".join(listed) if len(listed) > MAX_NAMED_MODULES else None)
-    if button.button("Reset", icon=":material/undo:", width="stretch", help="Set all modules back to automatic"):
-        state.force_only(run, {})
-        st.rerun(scope="fragment")
-
-
-def other_route(run: Run, nodes: Sequence[Node], automatic: "LamSweep") -> None:
-    """Let a person force, at every λ, the route that the image takes at another λ."""
+def forcing(nodes: Sequence[Node], forced: Mapping[str, bool], automatic: "LamSweep", problem: str) -> Forcing:
+    """Return what a person can force, and has; `automatic` is the image with nothing forced."""
     gated = [node.name for node in nodes if node.gates]
     scales = any(node.kind == "control" and node.decides == "each" for node in nodes)
     possible = len(automatic.traces) > 1 and bool(gated) and not scales
     if possible:
-        reason = "Keep one route of this image at every λ, to see what the other routes would have changed."
+        note = "Keeps one route of this image at every λ, to see what the other routes would have changed."
     elif scales:
-        reason = "This network’s gates also scale, so a route alone does not determine its answer."
+        note = "This network’s gates also scale, so a route alone does not determine its answer."
     else:
-        reason = "This image takes the same route at every λ."
-    with st.popover("Force another route", icon=":material/alt_route:", disabled=not possible, help=reason):
-        if not possible:
-            return
-        number = st.radio(
-            "Route of this image to force at every λ",
-            range(len(automatic.traces)),
-            format_func=lambda number: (
-                f"from λ = {lam_at(automatic.starts[number]):.2f}: {percent(automatic.traces[number].cost_share)} of the static network"
-            ),
-        )
-        if st.button("Force this route", icon=":material/pan_tool:"):
-            state.force_only(run, {name: name in automatic.traces[number].executed for name in gated})
-            st.rerun(scope="fragment")
+        note = "This image takes the same route at every λ."
+    routes: list[PossibleRoute] = [
+        {"lam": f"{lam_at(start):.2f}", "cost_share": percent(trace.cost_share)}
+        for start, trace in zip(automatic.starts, automatic.traces, strict=True)
+    ]
+    effects = {node.name: _effects(node, nodes) for node in nodes if node.kind == "control" and node.decides == "one"}
+    return {
+        "note": _note(forced),
+        "problem": problem,
+        "nodes": gated,
+        "options": {name: _forced_option(effect, forced) for name, effect in effects.items() if 0 < len(effect) <= MAX_OPTIONS},
+        "routes": routes if possible else [],
+        "routes_note": note,
+    }
+
+
+def force(run: Run, nodes: Sequence[Node], automatic: "LamSweep", wanted: Mapping[str, Any]) -> None:
+    """Force a module, a controller's choice or a route, or set all modules back to automatic.
+
+    `wanted` has "node" and "state", or "control" and "option", or "route", or nothing. It comes from the browser: what does not exist is
+    ignored.
+    """
+    by_name = {node.name: node for node in nodes}
+    gated = [node.name for node in nodes if node.gates]
+    forced = state.forced(run, gated)
+    if wanted.get("node") in gated:
+        forced.pop(wanted["node"], None)
+        if wanted.get("state") in ("on", "off"):
+            forced[wanted["node"]] = wanted["state"] == "on"
+    elif wanted.get("control") in by_name:
+        effects = _effects(by_name[wanted["control"]], nodes)
+        opened = next(iter(effects.values()), {})
+        kept = {name: runs for name, runs in forced.items() if name not in opened}
+        state.force_only(run, kept | effects.get(str(wanted.get("option")), {}))
+    elif wanted.get("route") in range(len(automatic.traces)):
+        executed = automatic.traces[wanted["route"]].executed
+        state.force_only(run, {name: name in executed for name in gated})
+    elif not wanted:
+        state.force_only(run, {})
+
+
+def _note(forced: Mapping[str, bool]) -> str:
+    """Name the forced modules, or count them."""
+    if len(forced) > MAX_NAMED_MODULES:
+        return f"{len(forced)} modules are forced on or off"
+    return " and ".join(f"{name} is forced {'on' if runs else 'off'}" for name, runs in forced.items())
+
+
+def _effects(control: Node, nodes: Sequence[Node]) -> dict[str, dict[str, bool]]:
+    """Return for each option of a controller which modules it opens (True) and which it does not."""
+    opens = {node.name: {gate.column for gate in node.gates if gate.control == control.name} for node in nodes if node.gates}
+    opens = {name: columns for name, columns in opens.items() if columns}
+    return {option: {name: column in columns for name, columns in opens.items()} for column, option in enumerate(control.options) if opens}
+
+
+def _forced_option(effects: Mapping[str, Mapping[str, bool]], forced: Mapping[str, bool]) -> str | None:
+    """Return the option that is forced, or none."""
+    return next((option for option, effect in effects.items() if effect.items() <= forced.items()), None)

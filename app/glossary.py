@@ -1,4 +1,4 @@
-"""The terms on the screens, explained for a person who has read neither paper; every page offers them in the sidebar."""
+"""The terms on the screens, explained for a person who has read neither paper; every page offers them at the top."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ TERMS = {
 
 
 def glossary() -> None:
-    """Offer the terms in the sidebar."""
-    with st.sidebar.popover("Terms", icon=":material/menu_book:", key="glossary"):
+    """Offer the terms at the top of the page."""
+    with st.container(key="glossary-place"), st.popover("Terms", icon=":material/menu_book:", key="glossary"):
         for term, meaning in TERMS.items():
             st.markdown(f"**{term}** · {meaning}")

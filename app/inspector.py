@@ -1,26 +1,24 @@
-"""The panel of the selected node: what it computed for the image, which pixels a controller relied on, and forcing modules on or off."""
+"""What the server computes of a selected node: what it put out for the image, or which pixels a controller relied on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
-from app import state
-from app.charts.modules import output_chart
-from app.picture import MAPS, feature_maps, overlaid, show
-from app.wording import plain
+from app.graph_view.payload import Attribution, Inspection
+from app.picture import MAPS, feature_maps, overlaid, url
 from core.graph.node import Node
 from core.scale import lam_at
-from core.store import Run
 
 if TYPE_CHECKING:
     from core.explain.attribution import AttributionMethod
     from core.explain.model import ImageTensor, Model
     from core.explain.predict import LamSweep, Trace
 
-AUTOMATIC = "automatic"
-CONFIG = {"displayModeBar": False}
+INSPECTED = "inspected"  # key of the session: the last inspection that took seconds
+QUICK: "AttributionMethod" = "quick"
 METHOD_NAMES: "dict[AttributionMethod, str]" = {
     "quick": "Gradients (fast)",
     "occlusion": "Occlusion",
@@ -30,9 +28,8 @@ METHOD_NAMES: "dict[AttributionMethod, str]" = {
 
 @dataclass(frozen=True)
 class Inspected:
-    """One image at one step of the slider: run, network, image (C, H, W), nodes forced on (True) or off, and its sweep along λ."""
+    """One image at one step of the slider: network, image (C, H, W), nodes forced on (True) or off, and its sweep along λ."""
 
-    run: Run
     model: "Model"
     image: "ImageTensor"
     forced: Mapping[str, bool]
@@ -51,108 +48,107 @@ class Inspected:
         return self.sweep.traces[max(index for index, start in enumerate(self.sweep.starts) if start <= step)]
 
 
-def inspect(inspected: Inspected, selected: str | None) -> None:
-    """Draw the panel; nothing where no node is selected."""
-    node = inspected.model.graph.by_name.get(selected or "")
+@dataclass(frozen=True)
+class Asked:
+    """What a person wants to see: a node of a run with these weights, an option of a controller (none: the chosen one), and a method."""
+
+    run_id: int
+    sha256: str
+    node: str | None
+    option: str | None
+    method: str
+
+
+def inspection_of(inspected: Inspected, asked: Asked) -> Inspection | None:
+    """Return what is computed of the selected node; none without one, and as long as it takes seconds and is not known yet."""
+    node = inspected.model.graph.by_name.get(asked.node or "")
     if node is None:
-        return
-    with st.container(border=True):
-        at = "" if inspected.lam is None else f" at λ = {inspected.lam:.2f}"
-        st.markdown(f"**{plain(node.name)}**{at}: what it computed for this image")
-        if node.gates:
-            _force_module(inspected.run, node)
-        if node.kind == "control" and node.decides == "one":
-            _force_choice(inspected.run, node, inspected.model.graph.nodes)
-        if node.kind == "control":
-            _decision(inspected, node)
-        elif node.kind != "input":
-            _output(inspected, node)
-        else:
-            st.caption("The image, as the network sees it, is on the left of the graph.")
+        return None
+    if node.kind != "control" or _method(asked.method) == QUICK:
+        return _inspect(inspected, node, asked, lambda share: None)
+    known, found = st.session_state.get(INSPECTED, (None, None))
+    return found if known == _key(inspected, asked) else None
 
 
-def _force_module(run: Run, node: Node) -> None:
-    """Let a person force a node on or off."""
-    forced = state.forced(run, [node.name])
-    key = f"force-{run.id}-{node.name}-{state.forced_version(run)}"
-    now = ("on" if forced[node.name] else "off") if node.name in forced else AUTOMATIC
+def inspect_slowly(inspected: Inspected, asked: Asked) -> None:
+    """Compute what takes seconds, while the graph can already be used; then draw the page again with it."""
+    place = st.empty()
 
-    def force() -> None:
-        chosen = st.session_state[key]
-        forced.pop(node.name, None)
-        if chosen in ("on", "off"):
-            forced[node.name] = chosen == "on"
+    def report(share: float) -> None:
+        place.empty()  # where Streamlit stops, if a person has meanwhile done something else
 
-    st.segmented_control("Force this module", (AUTOMATIC, "on", "off"), default=now, key=key, on_change=force, required=True)
-
-
-def _force_choice(run: Run, control: Node, nodes: Sequence[Node]) -> None:
-    """Let a person force a controller's choice, by forcing the modules that its options open."""
-    opens = {node.name: {gate.column for gate in node.gates if gate.control == control.name} for node in nodes if node.gates}
-    opens = {name: columns for name, columns in opens.items() if columns}
-    effects = {option: {name: column in columns for name, columns in opens.items()} for column, option in enumerate(control.options)}
-    forced, key = state.forced(run, list(opens)), f"choice-{run.id}-{control.name}-{state.forced_version(run)}"
-    now = next((option for option, effect in effects.items() if effect.items() <= forced.items()), AUTOMATIC)
-
-    def force() -> None:
-        others = {name: runs for name, runs in forced.items() if name not in opens}
-        state.force_only(run, others | effects.get(st.session_state[key], {}))
-
-    st.segmented_control(
-        "Force this controller’s choice", (AUTOMATIC, *control.options), default=now, key=key, on_change=force, required=True
-    )
+    found = _inspect(inspected, inspected.model.graph.by_name[asked.node or ""], asked, report)
+    st.session_state[INSPECTED] = (_key(inspected, asked), found)
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:  # the whole page is running
+        st.rerun()
 
 
-def _output(inspected: Inspected, node: Node) -> None:
-    """Show a node's output."""
+def _key(inspected: Inspected, asked: Asked) -> tuple[object, ...]:
+    """Return all that an inspection depends on."""
+    return asked, inspected.image.numpy().tobytes(), tuple(sorted(inspected.forced.items())), inspected.step
+
+
+def _inspect(inspected: Inspected, node: Node, asked: Asked, report: Callable[[float], None]) -> Inspection:
+    """Return what is computed of a node. `report` is called with the share that is done."""
+    found: Inspection = {
+        "node": node.name,
+        "lam": "" if inspected.lam is None else f"{inspected.lam:.2f}",
+        "note": "",
+        "output": None,
+        "values": [],
+        "attribution": None,
+    }
+    if node.kind == "control":
+        return _decision(inspected, node, asked, report, found)
+    return found if node.kind == "input" else _output(inspected, node, found)
+
+
+def _method(name: str) -> "AttributionMethod":
+    return next((known for known in METHOD_NAMES if known == name), QUICK)
+
+
+def _output(inspected: Inspected, node: Node, found: Inspection) -> Inspection:
+    """Return a node's output: a picture of its feature maps, or its values with the classes that they stand for."""
     from core.explain.attribution import activations
 
     output = activations(inspected.model, inspected.image, node.name, lam=inspected.lam, forced=inspected.forced)
-    classes = inspected.model.classes
     if output is None:
-        st.caption("This node was skipped for this image, so it has no output.")
-    elif output.dim() == 3:
-        show(feature_maps(output), f"Output: {min(MAPS, len(output))} of {len(output)} channels, the most varied first")
-    elif output.dim() == 1:
-        names = classes if len(output) == len(classes) else [str(index) for index in range(len(output))]
-        st.plotly_chart(output_chart(names, output.tolist()), key=f"output-{node.name}", config=CONFIG)
+        return {**found, "note": "This node was skipped for this image, so it has no output."}
+    if output.dim() == 3:
+        shown = f"Output: {min(MAPS, len(output))} of {len(output)} channels, the most varied first"
+        return {**found, "output": {"url": url(feature_maps(output)), "caption": shown}}
+    classes = inspected.model.classes
+    named = classes if len(output) == len(classes) else [str(index) for index in range(len(output))]
+    return {**found, "values": list(zip(named, output.tolist(), strict=True))}
 
 
-def _decision(inspected: Inspected, control: Node) -> None:
-    """Show which pixels a controller's choice relied on."""
-    from core.explain.attribution import ATTRIBUTION_METHODS, attribution
+def _decision(inspected: Inspected, control: Node, asked: Asked, report: Callable[[float], None], found: Inspection) -> Inspection:
+    """Return which pixels were in favour of an option of a controller, or of the one that it chose."""
+    from core.explain.attribution import attribution
 
     chosen = inspected.trace.controls[control.name].chosen
     if chosen is None:
-        st.caption("This controller did not run for this image, so no pixel influenced it.")
-        return
-    options = list(control.options)
-    taken = chosen if isinstance(chosen, str) else (chosen or options)[0]
-    left, right = st.columns([0.42, 0.58])
-    with right:
-        option = st.selectbox("Pixels in favour of", options, index=options.index(taken), key=f"for-{control.name}")
-        method = st.radio("Attribution method", ATTRIBUTION_METHODS, format_func=lambda name: METHOD_NAMES[name], key="attribution-method")
-        st.caption(
-            "Green pixels raised the score of this option, orange pixels lowered it. The image keeps its route while its pixels are "
-            "changed. Computed with Captum."
-        )
-    bar = left.progress(0.0) if method != "quick" else None
-
-    def report(share: float) -> None:
-        if bar:
-            bar.progress(share)
-
-    found = attribution(
+        return {**found, "note": "This controller did not run for this image, so no pixel influenced it."}
+    taken = chosen if isinstance(chosen, str) else (chosen or control.options)[0]
+    if asked.option in control.options:
+        taken = str(asked.option)
+    method = _method(asked.method)
+    pixels = attribution(
         inspected.model,
         inspected.image,
         control.name,
-        options.index(option),
+        control.options.index(taken),
         method,
         lam=inspected.lam,
         forced=inspected.forced,
         report=report,
     )
-    if bar:
-        bar.empty()
-    with left:
-        show(overlaid(inspected.image, found), f"Pixels in favour of “{option}”")
+    shown: Attribution = {
+        "picture": {"url": url(overlaid(inspected.image, pixels)), "caption": f"Pixels in favour of “{taken}”"},
+        "option": taken,
+        "method": method,
+        "methods": [(name, title) for name, title in METHOD_NAMES.items()],
+    }
+    return {**found, "attribution": shown}

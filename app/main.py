@@ -28,7 +28,7 @@ def main() -> None:
         st.Page(PAGES / "sweep.py", title="λ sweep", icon=":material/show_chart:", url_path="sweep"),
         st.Page(PAGES / "runs.py", title="Runs", icon=":material/list:", url_path="runs"),
     ]
-    page = st.navigation(pages)
+    page = st.navigation(pages, position="top")
     glossary()
     try:
         state.store()

@@ -27,7 +27,7 @@ OVERLAID = 192  # side of an image under attribution colours, in pixels
 THUMBNAIL = 48
 PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
 DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Covered area", "fade": "Less contrast"}
-MAPS, PER_ROW, TILE, GAP = 16, 8, 64, 4  # feature maps shown, in total and per row; their side and distance in pixels
+MAPS, PER_ROW, TILE, GAP = 16, 4, 64, 4  # feature maps shown, in total and per row; their side and distance in pixels
 SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: smallest, largest, middle value
 FAVOURABLE, ADVERSE = (13, 148, 136), (217, 119, 6)  # colours of attributions
 
@@ -48,11 +48,12 @@ class ShownImage:
 def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     """Draw the column; return the chosen image, or none until there is one."""
     channels, height, width = model.image
-    st.caption(f"What the network sees: {width}×{height} pixels{', grey' if channels == 1 else ''}")
-    frame = st.container()
+    frame = st.container(key="picture")
+    harder = st.container(key="distortions")
     sample = _sample(run, sha256, model)
     with st.container(key="own-picture"):
         own = _own(run, model)
+    with harder:
         strengths = _strengths()
     if own is None and sample is not None and st.session_state.get("source") == "own":
         _prefer("sample", run)  # the picture was removed or cannot be read: mark the sample that is shown instead
@@ -63,6 +64,7 @@ def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     distorted = _distorted(chosen, strengths)
     with frame:
         show(enlarged(distorted.image, 1), distorted.description)
+        st.caption(f"What the network sees: {width}×{height} pixels{', grey' if channels == 1 else ''}")
     return distorted
 
 
@@ -70,7 +72,7 @@ def show(image: Image.Image, caption: str) -> None:
     """Show a picture at full width with a caption that screen readers read too: `st.image` has no alternative text."""
     words = html.escape(caption)
     st.html(
-        f'<figure style="margin:0"><img src="{_url(image)}" alt="{words}" style="{PICTURE}">'
+        f'<figure style="margin:0"><img src="{url(image)}" alt="{words}" style="{PICTURE}">'
         f'<figcaption style="text-align:center;padding:6px 0;font-size:14px;opacity:0.75">{words}</figcaption></figure>'
     )
 
@@ -150,10 +152,11 @@ def overlaid(image: "ImageTensor", attributed: "ImageTensor") -> Image.Image:
 
 def data_url(image: "ImageTensor") -> str:
     """Return a small picture of an image as a data URL."""
-    return _url(enlarged(image, THUMBNAIL))
+    return url(enlarged(image, THUMBNAIL))
 
 
-def _url(picture: Image.Image) -> str:
+def url(picture: Image.Image) -> str:
+    """Return a picture as a data URL."""
     file = io.BytesIO()
     picture.save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

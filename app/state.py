@@ -130,12 +130,6 @@ def force_only(run: Run, nodes: Mapping[str, bool]) -> None:
     kept: dict[str, bool] = st.session_state[f"forced-{run.id}"]
     kept.clear()
     kept.update(nodes)
-    st.session_state[f"forced-version-{run.id}"] = forced_version(run) + 1
-
-
-def forced_version(run: Run) -> int:
-    """Return how often `force_only` changed a run: widgets that show what is forced carry it in their keys."""
-    return int(st.session_state.get(f"forced-version-{run.id}", 0))
 
 
 def parameters(model: "Model") -> dict[str, int]:

@@ -39,7 +39,7 @@ _FBS = _Source("Gao et al., ICLR 2019", "https://arxiv.org/abs/1810.05331")
 _BLOCKDROP = _Source("Wu et al., CVPR 2018; its operations halved", "https://arxiv.org/abs/1711.08393")
 _SKIPNET = _Source("Wang et al., ECCV 2018", "https://arxiv.org/abs/1711.09485")
 
-PUBLISHED_NETWORKS: dict[str, tuple[PublishedPoint, ...]] = {  # by dataset
+PUBLISHED_POINTS: dict[str, tuple[PublishedPoint, ...]] = {  # by dataset
     "cifar10": (
         *_L2W.states("MSDNet trained by L2W-DEN", "early exits", (93.0, 12.5), (94.1, 18), (94.5, 21), (94.8, 30), (94.8, 60)),
         *_L2W.states("MSDNet", "early exits", (93.3, 21)),
@@ -67,4 +67,4 @@ PUBLISHED_NETWORKS: dict[str, tuple[PublishedPoint, ...]] = {  # by dataset
 
 def published(dataset: str, most: float) -> tuple[PublishedPoint, ...]:
     """Return the published networks of a dataset that cost at most so many multiply-adds."""
-    return tuple(point for point in PUBLISHED_NETWORKS.get(dataset, ()) if point.macs <= most)
+    return tuple(point for point in PUBLISHED_POINTS.get(dataset, ()) if point.macs <= most)

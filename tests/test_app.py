@@ -9,7 +9,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import fields, forms
-from app.graph_view import layout, view
+from app.graph_view import view
 from core.config import RunConfig, run_config
 from core.recipes import RECIPES, recipe
 from core.registry import COMPONENT_KINDS, component, names
@@ -136,21 +136,6 @@ def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
     app.file_uploader(key="upload").upload("white.png", file.getvalue(), "image/png").run()
     assert not app.exception
     assert not app.error
-
-
-def test_without_dot_there_is_still_a_picture_and_a_slider(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "installed", lambda: False)
-    app.query_params["run"] = "every"
-    app.run()
-    assert not app.exception
-    assert "apt install graphviz" in texts(app)
-    headlines = {app.slider(key="lam").set_value(lam).run().subheader[0].value for lam in (0.0, 1.0)}
-    assert all("modules ran" in headline for headline in headlines)
-    app.selectbox(key="details").select("Q1").run()
-    assert "it decides which modules run" in texts(app)
-    assert "Scores of its options for this image" in texts(app)
-    app.selectbox(key="details").select("N3").run()
-    assert "Share of the validation images" in texts(app)
 
 
 def page(app: AppTest, name: str) -> AppTest:

@@ -3,7 +3,7 @@
 import pytest
 from test_charts_tradeoff import EVERY, STATIC, row
 
-from app.charts.modules import distinguishing_nodes, execution_rates_chart, output_chart, routes_chart
+from app.charts.modules import distinguishing_nodes, execution_rates_chart, routes_chart
 from app.charts.tradeoff import rows_of
 
 
@@ -30,8 +30,3 @@ def test_modules_have_a_row_each() -> None:
     (heatmap,) = execution_rates_chart(rows_of([EVERY])).data
     assert list(heatmap.y) == ["a", "b"]
     assert [list(along) for along in heatmap.z] == [[0, 0.5, pytest.approx(0.9)], [0, 0.2, 1.0]]
-
-
-def test_an_output_has_a_bar_per_number() -> None:
-    (bars,) = output_chart(["cat", "dog"], [0.25, -1.5]).data
-    assert (list(bars.x), list(bars.y)) == (["cat", "dog"], [0.25, -1.5])

@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
     *(f"charts.{module}" for module in ("style", "curves", "modules", "tradeoff")),
-    *(f"graph_view.{module}" for module in ("columns", "diagram", "facts", "folding", "layout", "payload", "standalone", "view")),
-    *("colours", "comparison", "fields", "trace", "wording"),
+    *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "standalone", "view")),
+    *("colours", "comparison", "fields", "javascript", "trace", "wording"),
 )
 
 

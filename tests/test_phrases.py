@@ -40,7 +40,9 @@ FILES = sorted(
     file
     for folder in ("app", "assets", "core", "docs", "scripts", "tests", ".")
     for file in (ROOT.glob("*.md") if folder == "." else (ROOT / folder).rglob("*"))
-    if file.suffix in (".py", ".js", ".md", ".sh") and file not in (ROOT / "docs" / "design-notes.md", Path(__file__).resolve())
+    if file.suffix in (".py", ".js", ".mjs", ".css", ".md", ".sh")
+    and not {"node_modules", "viz"} & set(file.parts)  # written by others
+    and file not in (ROOT / "docs" / "design-notes.md", Path(__file__).resolve())
 )
 FORMER_NAMES = (  # lines that hold names of version 0.1.0
     re.compile(r"^\| `[^|]+\| `[^|]+\|$", re.MULTILINE),  # the table of the changelog

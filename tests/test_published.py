@@ -8,7 +8,7 @@ from test_charts_tradeoff import EVERY, STATIC, row, run
 
 from app.charts.tradeoff import compared_chart, front_chart, series_of
 from core.datasets.cifar10 import Cifar10
-from core.published import PUBLISHED_NETWORKS, PublishedPoint, published
+from core.published import PUBLISHED_POINTS, PublishedPoint, published
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "results" / "cifar10.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def rows_of(point: PublishedPoint) -> list[list[str]]:
     return named or [cells for cells in ROWS if cells[1].startswith(first) and f"-{variant}".partition(",")[0] in cells[1]]
 
 
-@pytest.mark.parametrize("point", PUBLISHED_NETWORKS["cifar10"], ids=lambda point: f"{point.network} {point.macs / 1e6:g} M")
+@pytest.mark.parametrize("point", PUBLISHED_POINTS["cifar10"], ids=lambda point: f"{point.network} {point.macs / 1e6:g} M")
 def test_a_point_stands_in_the_documents_with_its_source(point: PublishedPoint) -> None:
     stated = [
         cells
@@ -44,12 +44,12 @@ def test_a_point_stands_in_the_documents_with_its_source(point: PublishedPoint) 
 
 def test_every_row_of_the_document_is_drawn() -> None:
     stated = sum(len(numbers(cells[4])) for cells in ROWS[2:] if "this cascade" not in cells[1])
-    assert stated == len(PUBLISHED_NETWORKS["cifar10"])
+    assert stated == len(PUBLISHED_POINTS["cifar10"])
 
 
 def test_they_are_of_a_dataset_that_exists_and_are_plausible() -> None:
-    assert list(PUBLISHED_NETWORKS) == [Cifar10.model_fields["name"].default]
-    assert all(0.8 < point.accuracy < 1 and 1e6 < point.macs < 1e9 for point in PUBLISHED_NETWORKS["cifar10"])
+    assert list(PUBLISHED_POINTS) == [Cifar10.model_fields["name"].default]
+    assert all(0.8 < point.accuracy < 1 and 1e6 < point.macs < 1e9 for point in PUBLISHED_POINTS["cifar10"])
     assert {point.macs for point in published("cifar10", 11e6)} == {10.9e6}
     assert published("digits", 1e12) == ()
 

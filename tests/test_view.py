@@ -2,28 +2,42 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 import torch
 from test_predict import IMAGES, fresh
 
-from app.graph_view import standalone
+from app.graph_view.drawing import Drawing, DrawnEdge, DrawnNode
 from app.graph_view.facts import NodeFacts
-from app.graph_view.folding import MAX_UNFOLDED_NODES, fold
-from app.graph_view.layout import PlacedEdge, Ring
-from app.graph_view.payload import ComparedInterval, Comparison, Drawing, DrawnNode, Interval, StaticCost, View
+from app.graph_view.folding import MAX_UNFOLDED_NODES, costs, fold
+from app.graph_view.payload import (
+    Attribution,
+    ComparedInterval,
+    Comparison,
+    Forcing,
+    Inspection,
+    Interval,
+    Picture,
+    PossibleRoute,
+    StaticCost,
+    View,
+)
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
+from app.javascript import ENTRY, joined
 from core.datasets import normalised
 from core.explain.model import Model
 from core.explain.predict import forced_policy, sweep_lam
-from core.fast.stopwatch import TIMED_INTERVALS, timed_along
+from core.fast.stopwatch import TIMED_INTERVALS, Spread, timed_along
 from core.graph.execution import execute
 from core.scale import SLIDER_STEPS, lam_at
 
 SHAPE = {"name": "lc_resnet", "depth": 8, "width": 4}
-LAYOUT = {"width": 1.0, "height": 1.0, "style": "TB", "nodes": [], "edges": []}
-MODEL = (Comparison, ComparedInterval, DrawnNode, Drawing, Interval, NodeFacts, PlacedEdge, Ring, StaticCost, View)
+MODEL = (
+    *(Attribution, ComparedInterval, Comparison, DrawnEdge, DrawnNode, Drawing, Forcing, Inspection, Interval, NodeFacts, Picture),
+    *(PossibleRoute, StaticCost, View),
+)
+TAKEN_APART = r"\{([^{}]*)\}(?: = |(?:, \w+)*\) (?:=>|\{))"  # an object, into constants or the parameters of a function
+SECONDS = Spread(1e-3, 0.9e-3, 1.2e-3)
 BLOCKS = ("block 1-1", "block 2-1", "block 3-1")
 
 
@@ -37,12 +51,11 @@ def varied(**options: object) -> Model:
     return model
 
 
-def viewed(model: Model, image: torch.Tensor, forced: Mapping[str, bool] | None = None, times: list[float] | None = None) -> View:
+def viewed(model: Model, image: torch.Tensor, forced: Mapping[str, bool] | None = None, times: list[Spread] | None = None) -> View:
     nodes, sweep = model.graph.nodes, sweep_lam(model, image, forced)
     shown = fold(nodes)
-    layout = LAYOUT | {"nodes": [{"name": node.name, "macs": 0} for node in shown]}
-    seconds = times or [1e-3] * len(sweep.traces)
-    return view_of(nodes, shown, layout, sweep, Times(seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {})
+    seconds = times or [SECONDS] * len(sweep.traces)
+    return view_of(nodes, shown, costs(shown, model.graph.macs), sweep, Times(seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {})
 
 
 def scales_at(view: View, step: int) -> dict[str, str]:
@@ -58,7 +71,7 @@ def test_a_module_shows_the_scale_of_its_own_gate_where_it_ran(channels: bool, f
     told = set()
     for image in IMAGES[:4]:
         view = viewed(model, image, forced)
-        assert {node["name"] for node in view["layout"]["nodes"] if node["scales"]} == set(BLOCKS)
+        assert {node["name"] for node in view["drawing"]["nodes"] if node["scales"]} == set(BLOCKS)
         for step in range(0, SLIDER_STEPS, 10):
             execution = execute(model.graph, normalised(image[None]), forced_policy(model.graph, forced), lam=lam_at(step))
             scales = {name: float(execution.gate(model.graph.by_name[name])) * bool(execution.ran[name]) for name in BLOCKS}
@@ -73,7 +86,7 @@ def test_a_module_shows_the_scale_of_its_own_gate_where_it_ran(channels: bool, f
 @pytest.mark.parametrize("model", [varied(layers=False), fresh()], ids=["channels alone", "d2nn"])
 def test_modules_whose_own_gates_do_not_scale_have_none(model: Model) -> None:
     view = viewed(model, IMAGES[0])
-    assert not any(node["scales"] for node in view["layout"]["nodes"])
+    assert not any(node["scales"] for node in view["drawing"]["nodes"])
     assert not any(one["scales"] for one in view["intervals"])
 
 
@@ -81,7 +94,7 @@ def test_a_folded_node_has_no_scale() -> None:
     model = fresh(SHAPE | {"depth": 32}, method="lcnet")
     view = viewed(model, IMAGES[0])
     assert len(model.graph.nodes) > MAX_UNFOLDED_NODES
-    assert not any(node["scales"] for node in view["layout"]["nodes"] if "…" in node["name"])
+    assert not any(node["scales"] for node in view["drawing"]["nodes"] if "…" in node["name"])
 
 
 def test_a_pinned_view_keeps_the_scales_of_its_step() -> None:
@@ -100,12 +113,12 @@ def test_a_note_says_where_some_times_are_those_of_the_nearest_lam() -> None:
 
 
 def test_the_script_of_the_component_reads_every_name_of_the_model_and_no_other() -> None:
-    script = (Path(standalone.__file__).parents[1] / "components" / "gate_graph.js").read_text(encoding="utf-8")
+    script = joined(ENTRY)
     names = {name for model in MODEL for name in model.__annotations__}
-    picked = {name.partition(":")[0].strip() for part in re.findall(r"const \{([^}]*)\} = ", script) for name in part.split(",")}
+    picked = {name.partition(":")[0].strip() for part in re.findall(TAKEN_APART, script) for name in part.split(",")}
     read = set(re.findall(r"\.([a-z_]+)\b", script)) | picked
     assert names - read == set()
-    assert {name for name in read if "_" in name} - names == set()
+    assert {name for name in read if "_" in name[1:]} - names == set()
 
 
 def test_forced_modules_are_marked_and_compared_with_the_automatic_route() -> None:
@@ -113,11 +126,31 @@ def test_forced_modules_are_marked_and_compared_with_the_automatic_route() -> No
     image, nodes = IMAGES[0], model.graph.nodes
     shown = fold(nodes)
     forced, automatic = sweep_lam(model, image, {"block 3-1": True}), sweep_lam(model, image)
-    times = Times([1e-3] * len(forced.traces), 1e-3)
+    times = Times([SECONDS] * len(forced.traces), 1e-3)
     options = ViewOptions(forced={"block 3-1": True}, compared_with=automatic)
-    view = view_of(nodes, shown, LAYOUT, forced, times, model.lam, True, {}, options)
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), forced, times, model.lam, True, {}, options)
     assert view["forced"] == {"block 3-1": "on"}
     assert all("block 3-1" in interval["executed"] for interval in view["intervals"])
     assert view["comparison"] is not None
     assert view["comparison"]["title"] == "With nothing forced"
     assert [interval["executed"] for interval in view["comparison"]["intervals"]] == [trace.executed for trace in automatic.traces]
+
+
+def test_an_answer_is_right_or_wrong_at_each_lam_and_costs_what_it_costs() -> None:
+    model = varied()
+    nodes, sweep = model.graph.nodes, sweep_lam(model, IMAGES[0])
+    shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), 1e-3)
+    label = sweep.traces[-1].label
+    for true_label, right in ((label, True), ("none of them", False), (None, None)):
+        options = ViewOptions(true_label=true_label)
+        view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, times, model.lam, True, {}, options)
+        assert view["intervals"][-1]["correct"] is right
+        assert [one["cost"] for one in view["intervals"]] == [trace.cost_share for trace in sweep.traces]
+
+
+def test_a_static_network_is_not_compared_with_itself() -> None:
+    model = fresh({"name": "plain"}, method="static")
+    view = viewed(model, IMAGES[0])
+    assert view["static"] is None
+    assert view["intervals"][0]["time_comparison"] == ""
+    assert view["intervals"][0]["cost"] == 1

@@ -1,4 +1,4 @@
-"""What the modules of a network do: the routes that images take, how often each module runs, and what one outputs.
+"""What the modules of a network do: the routes that images take, and how often each module runs.
 
 Loads without torch and without streamlit.
 """
@@ -12,7 +12,6 @@ from app.charts.style import frame
 from app.colours import LINES, SOFT
 
 MODULES_HEIGHT = 320
-OUTPUT_HEIGHT = 230
 MOST = 6  # routes with a band of their own
 
 
@@ -60,14 +59,6 @@ def execution_rates_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     frame(figure, MODULES_HEIGHT, "Share of the test images for which each module ran")
     figure.update_xaxes(title="λ", type="category")
     return figure.update_yaxes(autorange="reversed", type="category")
-
-
-def output_chart(names: Sequence[str], values: Sequence[float]) -> go.Figure:
-    """Return a node's output, a bar per number."""
-    figure = go.Figure()
-    figure.add_bar(x=list(names), y=list(values), marker={"color": LINES[0]})
-    frame(figure, OUTPUT_HEIGHT, "Output")
-    return figure.update_xaxes(range=[-0.6, len(names) - 0.4])
 
 
 def distinguishing_nodes(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,49 +1,59 @@
-"""The lit graph: headline, λ slider, graph and answer as one component, so that the slider moves without asking the server."""
+"""The lit graph: headline, λ slider, graph, answer and inspector as one component, so that the slider moves without asking the server."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from app.graph_view.payload import View
+from app.javascript import ENTRY, GRAPH_FOLDER, joined, styles
 from core.scale import SLIDER_STEPS
 
-HERE = Path(__file__).parent
+START = {"selected": None, "step": (SLIDER_STEPS - 1) // 2, "option": None, "method": ""}
 
 _component = st.components.v2.component(
-    "gatescope_gate_graph",
-    html='<div class="gate-graph"></div>',
-    css=(HERE / "gate_graph.css").read_text(encoding="utf-8"),
-    js=(HERE / "gate_graph.js").read_text(encoding="utf-8"),
+    "gatescope_gate_graph", html='<div class="gate-graph"></div>', css=styles(GRAPH_FOLDER), js=joined(ENTRY)
 )
 
 
 @dataclass(frozen=True)
 class GraphState:
-    """What a person did in the component: the selected node, the slider's step when it was selected or last came to rest, the expanded
-    groups, and, once, the step at which the view is to be pinned.
+    """What a person did in the component: the selected node, the slider's step when it was selected or last came to rest, the option and
+    the method of its attribution, the expanded groups, and, once, the step at which the view is to be pinned.
     """
 
-    selected: str | None = None
-    step: int = (SLIDER_STEPS - 1) // 2
+    selected: str | None
+    step: int
+    option: str | None
+    method: str
     expanded: tuple[str, ...] = ()
     pin: int | None = None
 
 
-def gate_graph(view: View, *, key: str) -> GraphState:
-    """Draw a view; return what a person did in it."""
-    start = GraphState()
-    default = {"inspected": {"selected": start.selected, "step": start.step}, "expanded": []}
+def gate_graph(view: View, *, key: str, on_force: Callable[[Mapping[str, Any]], None] | None = None) -> GraphState:
+    """Draw a view; return what a person did in it. `on_force` is called with what they want to force."""
+
+    def force() -> None:
+        if on_force is not None:
+            on_force(dict(st.session_state[key].get("force") or {}))
+
     return _state(
-        _component(data=view, key=key, default=default, on_inspected_change=_rerun, on_expanded_change=_rerun, on_pin_change=_rerun)
+        _component(
+            data=view,
+            key=key,
+            default={"inspected": START, "expanded": []},
+            on_inspected_change=_rerun,
+            on_expanded_change=_rerun,
+            on_pin_change=_rerun,
+            on_force_change=force,
+        )
     )
 
 
 def graph_state(key: str) -> GraphState:
     """Return what a person did in a component before this run of the page draws it."""
-    state = st.session_state.get(key)
-    return _state(state) if state else GraphState()
+    return _state(st.session_state.get(key) or {"inspected": START, "expanded": []})
 
 
 def _rerun() -> None:
@@ -51,6 +61,12 @@ def _rerun() -> None:
 
 
 def _state(state: Any) -> GraphState:
-    pin, inspected = state.get("pin"), state["inspected"]
-    expanded = tuple(map(str, state["expanded"]))
-    return GraphState(inspected["selected"], int(inspected["step"]), expanded, None if pin is None else int(pin))
+    pin, inspected = state.get("pin"), {**START, **state["inspected"]}
+    return GraphState(
+        inspected["selected"],
+        int(inspected["step"]),
+        inspected["option"],
+        str(inspected["method"]),
+        tuple(map(str, state["expanded"])),
+        None if pin is None else int(pin),
+    )

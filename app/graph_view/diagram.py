@@ -1,23 +1,22 @@
 """Write a graph as Graphviz source, in the papers' notation.
 
-Notation (Liu & Deng, figure 1): circles for input and output nodes, outputs shaded; rectangles for regular nodes; diamonds for control
-nodes; dummy nodes shaded; data edges solid, control edges dashed; a small circle on a data edge that carries a default value.
+Notation (Liu & Deng, figure 1): circles for input and output nodes, rectangles for regular nodes, diamonds for control nodes, a small
+circle on a data edge that carries a default value. Colours and dashes are the browser's, since they change with λ.
 Loads without torch and without streamlit.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import graphviz
 
-from app.colours import LIGHT
 from app.graph_view.folding import Folded
 from core.graph.node import Edge, Node
-from core.graph.notation import SHADED, SHAPES
+from core.graph.notation import SHAPES
 
 Style = Literal["rows", "TB", "LR"]
 
-LETTER = 7.2  # upper bound of a letter's width in a node's name, in pixels
+LETTER = 6.9  # upper bound of a letter's width in a node's name, in pixels
 MAX_NAMED_OPTIONS = 4  # a control edge with more options gives their number instead of their names
 CHANNEL = "channel "  # prefix of options that gate a channel inside a module
 LONGEST = 20  # letters of a name on a node
@@ -34,11 +33,11 @@ def size(node: Node) -> tuple[float, float]:
     text = len(shown(node.name)) * LETTER
     match node.kind:
         case "input" | "output":
-            return max(34.0, text + 22), 34.0
+            return max(32.0, text + 20), 30.0
         case "control":
-            return max(58.0, text * 1.5 + 30), 56.0
+            return max(54.0, text * 1.4 + 26), 46.0
         case _:
-            return max(78.0, text + 20), 58.0 if node.channels or isinstance(node, Folded) else 46.0
+            return max(72.0, text + 18), 52.0 if node.channels or isinstance(node, Folded) else 40.0
 
 
 def opening(node: Node, nodes: Mapping[str, Node]) -> dict[str, list[str]]:
@@ -51,42 +50,37 @@ def opening(node: Node, nodes: Mapping[str, Node]) -> dict[str, list[str]]:
     return options
 
 
-def source(nodes: Sequence[Node], style: Style = "rows", *, labelled: bool = True, executed: Collection[str] | None = None) -> str:
-    """Return Graphviz source in which node i is called `n<i>`.
+def source(nodes: Sequence[Node], style: Style = "rows") -> str:
+    """Return Graphviz source in which node i is called `n<i>`; it is drawn without its labels, which the browser places.
 
     In the style `rows` a gated node stands beside its source, so that stages follow each other from left to right; the other styles are
-    Graphviz's rank directions. `executed` names the nodes that ran: they are filled, and the others are dashed and pale.
+    Graphviz's rank directions.
     """
     dot = graphviz.Digraph()
     dot.attr(
         "graph",
         rankdir="LR" if style == "LR" else "TB",
-        nodesep="0.28",
-        ranksep="0.72" if style == "rows" else "0.5",
-        bgcolor="transparent",
+        nodesep="0.26",
+        ranksep="0.44" if style == "rows" else "0.34",
     )
-    dot.attr("node", fixedsize="true", fontname="Helvetica", fontsize="12")
-    dot.attr("edge", fontname="Helvetica", fontsize="10", arrowsize="0.8")
+    dot.attr("node", fixedsize="true")
+    dot.attr("edge", arrowsize="0.8")
     by_name = {node.name: node for node in nodes}
     ids = {node.name: f"n{index}" for index, node in enumerate(nodes)}
-    lit = set(by_name) if executed is None else set(executed)
     for node in nodes:
         width, height = size(node)
         dot.node(
             ids[node.name],
-            _text(shown(node.name)),
+            "",
             shape=SHAPES[node.kind],
             width=f"{width / POINTS:.3f}",
             height=f"{height / POINTS:.3f}",
-            **_paint(node, node.name in lit, plain=executed is None),
         )
     for node in nodes:
         for edge in node.inputs:
-            dot.edge(ids[edge.source], ids[node.name], **_data_edge(edge, node, by_name, style), **_ink({edge.source, node.name} <= lit))
-        for control, options in opening(node, by_name).items():
-            label = {"xlabel": _text(short(options))} if labelled else {}
-            free = {"constraint": "false"} if style == "rows" else {}
-            dot.edge(ids[control], ids[node.name], style="dashed", **label, **free, **_ink({control, node.name} <= lit))
+            dot.edge(ids[edge.source], ids[node.name], **_data_edge(edge, node, by_name, style))
+        for control in opening(node, by_name):
+            dot.edge(ids[control], ids[node.name], **({"constraint": "false"} if style == "rows" else {}))
     return str(dot.source)
 
 
@@ -112,25 +106,3 @@ def _beside(source: str, node: Node, nodes: Mapping[str, Node]) -> bool:
     if not node.gates:
         return nodes[source].kind == "input" and len(readers) == 1
     return len(readers) == 1 or node is not readers[0]
-
-
-def _text(text: str) -> str:
-    """Return text that Graphviz reads literally, neither as HTML nor with escapes."""
-    literal: str = graphviz.nohtml(graphviz.escape(text))
-    return literal
-
-
-def _ink(lit: bool) -> dict[str, str]:
-    return {} if lit else {"color": LIGHT["line"], "fontcolor": LIGHT["soft"]}
-
-
-def _paint(node: Node, lit: bool, *, plain: bool) -> dict[str, str]:
-    """Return the colour and outline of a node; a `plain` drawing does not show what ran."""
-    shaded = node.kind in SHADED
-    rounded = ["rounded"] if node.kind == "regular" else []
-    if not lit:
-        return {"style": ",".join(["dashed", *rounded]), "color": LIGHT["soft"], "fontcolor": LIGHT["soft"]}
-    if plain or node.kind in ("input", "output"):
-        return {"style": ",".join(["filled", *rounded]), "fillcolor": LIGHT["line"] if shaded else LIGHT["paper"]}
-    hue = "gate" if node.kind == "control" else "run"
-    return {"style": ",".join(["filled", *rounded]), "fillcolor": LIGHT[f"{hue}_wash"], "color": LIGHT[hue]}

@@ -1,41 +1,29 @@
 """The plain data that the browser is sent about one image: the drawing of the graph and what happens at every λ.
 
-`gate_graph.js` reads exactly these names. Loads without torch and without streamlit.
+The modules in `app/components/graph` read exactly these names. Loads without torch and without streamlit.
 """
 
 from typing import Literal, TypedDict
 
+from app.graph_view.drawing import Drawing
 from app.graph_view.facts import NodeFacts
-from app.graph_view.layout import PlacedEdge, PlacedNode
 
 ForcedState = Literal["on", "off", "some"]
-
-
-class DrawnNode(PlacedNode):
-    """A placed node with its cost in words; `scales` if its own gate scales what it outputs."""
-
-    cost: str
-    scales: bool
-
-
-class Drawing(TypedDict):
-    """A layout whose nodes have their costs in words."""
-
-    width: float
-    height: float
-    nodes: list[DrawnNode]
-    edges: list[PlacedEdge]
 
 
 class Interval(TypedDict):
     """What happens between two neighbouring changes along λ.
 
-    `headline` has three parts, of which the middle one is stressed. `executed` names the nodes in the order in which they ran. `strips`
-    has a digit for each cell of a node's strip: 0 closed, 1 to 9 by how far it is open. `chosen` are the options that each controller
-    opened, `scales` the factors of the modules' own gates. `probabilities` are triples of class, share and percentage. `bar` is the length
-    of the cost bar, from 0 to 1.
+    `claim` says what the network answered, `correct` whether that is right, none where it is not known. `headline` has three parts, of
+    which the middle one is stressed. `executed` names the nodes in the order in which they ran. `strips` has a digit for each cell of a
+    node's strip: 0 closed, 1 to 9 by how far it is open. `chosen` are the options that each controller opened, `scales` the factors of
+    the modules' own gates. `probabilities` are triples of class, share and percentage. `cost` is the share of the static network's
+    computation, `cost_share` the same in words. `time_range` gives the bounds of the middle half of the
+    measured times.
     """
 
+    claim: str
+    correct: bool | None
     headline: tuple[str, str, str]
     executed: list[str]
     strips: dict[str, str]
@@ -44,17 +32,17 @@ class Interval(TypedDict):
     label: str
     probabilities: list[tuple[str, float, str]]
     macs: str
-    bar: float
+    cost: float
     cost_share: str
     time: str
+    time_range: str
     time_comparison: str
 
 
 class StaticCost(TypedDict):
-    """The static network's cost, the length of its bar from 0 to 1, and its time."""
+    """The static network's cost and time."""
 
     macs: str
-    bar: float
     time: str
 
 
@@ -74,6 +62,56 @@ class Comparison(TypedDict):
     intervals: list[ComparedInterval]
 
 
+class PossibleRoute(TypedDict):
+    """A route of the image that can be forced: the λ from which the image takes it, and its cost."""
+
+    lam: str
+    cost_share: str
+
+
+class Forcing(TypedDict):
+    """What a person can force, and has.
+
+    `note` names the forced modules, empty if there are none; `problem` says why some were set back. `nodes` are the modules that can be
+    forced, `options` the controllers whose choice can be forced, with the option that is. `routes_note` says what forcing a route does, or
+    why there is none to force.
+    """
+
+    note: str
+    problem: str
+    nodes: list[str]
+    options: dict[str, str | None]
+    routes: list[PossibleRoute]
+    routes_note: str
+
+
+class Picture(TypedDict):
+    """A picture as a data URL, and what it shows."""
+
+    url: str
+    caption: str
+
+
+class Attribution(TypedDict):
+    """The pixels in favour of an option of a controller, by one of the `methods`, which are pairs of name and title."""
+
+    picture: Picture
+    option: str
+    method: str
+    methods: list[tuple[str, str]]
+
+
+class Inspection(TypedDict):
+    """What the server computed of a node at a λ: a picture of its output or its values by name, pixels in favour, or why there is none."""
+
+    node: str
+    lam: str
+    note: str
+    output: Picture | None
+    values: list[tuple[str, float]]
+    attribution: Attribution | None
+
+
 class View(TypedDict):
     """Everything that the component draws.
 
@@ -90,11 +128,14 @@ class View(TypedDict):
     gated         whether the network has gates
     forced        the nodes forced "on" or "off"; "some" for a folded node whose blocks differ
     starts        the step of the slider at which each of the `intervals` begins
+    along         what changes along λ, in words
     thresholds    the λ at which the image's route changes
+    static        the static network's figures; none for a network without gates, which is its own static network
+    inspection    what the server computed of the selected node; none until it has
     scores        each controller's scores at every step, none where it did not run
     """
 
-    layout: Drawing
+    drawing: Drawing
     live: bool
     pinned: bool
     side_by_side: bool
@@ -107,12 +148,14 @@ class View(TypedDict):
     lam: float | None
     gated: bool
     forced: dict[str, ForcedState]
-    true_label: str | None
     starts: list[int]
     intervals: list[Interval]
+    along: str
     thresholds: list[float]
     scores: dict[str, list[list[float] | None]]
     facts: dict[str, NodeFacts]
-    static: StaticCost
+    static: StaticCost | None
     timing_note: str
+    forcing: Forcing
+    inspection: Inspection | None
     comparison: Comparison | None

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from app.graph_view.drawing import drawing, strip_cells
 from app.graph_view.facts import NodeFacts
 from app.graph_view.folding import Folded
-from app.graph_view.layout import Layout, strip_cells
-from app.graph_view.payload import Comparison, Drawing, DrawnNode, ForcedState, Interval, View
-from app.wording import Forced, clock, counted, headline, percent, scaled, time_comparison, timing_note
+from app.graph_view.payload import Comparison, ForcedState, Forcing, Inspection, Interval, View
+from app.headline import Circumstances, along_lam, answered, claim, correct, headline
+from app.wording import Forced, clock, counted, percent, scaled, time_comparison, time_range, timing_note
 from core.graph.node import Node
 from core.scale import SLIDER_STEPS, lam_at
 
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep, Trace
+    from core.fast.stopwatch import Spread
 
 FULL = 2.0  # scale from which a channel's cell has the full colour
 TOP = 5  # classes that the answer lists
 DECIMALS = 4
+NOT_FORCED: Forcing = {"note": "", "problem": "", "nodes": [], "options": {}, "routes": [], "routes_note": ""}
 
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """What a person chose: the slider's start, expanded groups, a link, what to compare with, the selected node, nodes forced on (True)
-    or off, whether another view stands beside this one; and the image's class, where it is known.
+    """What a person chose: the slider's start, expanded groups, a link, what to compare with, the selected node and what was computed of
+    it, nodes forced on (True) or off and what else can be forced, whether another view stands beside this one; and the image's class,
+    where it is known.
     """
 
     start_lam: float | None = None
@@ -34,7 +37,9 @@ class ViewOptions:
     link: str | None = None
     compared_with: LamSweep | View | None = None
     selected: str | None = None
+    inspection: Inspection | None = None
     forced: Mapping[str, bool] = field(default_factory=dict)
+    forcing: Forcing = field(default_factory=lambda: NOT_FORCED)
     side_by_side: bool = False
     true_label: str | None = None
 
@@ -43,14 +48,14 @@ class ViewOptions:
 class Times:
     """Seconds that an image takes on each interval of λ, and that the static network takes."""
 
-    gated: Sequence[float]
+    gated: Sequence[Spread]
     static: float
 
 
 def view_of(
     nodes: Sequence[Node],
     shown: Sequence[Node],
-    layout: Layout,
+    macs: Mapping[str, int],
     sweep: LamSweep,
     times: Times,
     lam: float | None,
@@ -58,36 +63,37 @@ def view_of(
     facts: Mapping[str, NodeFacts],
     options: ViewOptions | None = None,
 ) -> View:
-    """Return the view of one image. `shown` are the nodes as they are drawn, some of them folded."""
+    """Return the view of one image. `shown` are the nodes as they are drawn, some folded, and `macs` their costs."""
     options = options or ViewOptions()
     forced = {name: _state(runs) for name, runs in options.forced.items()}
     static, reference = sweep.reference.macs_static, sweep.reference
-    widest = max(reference.macs, static, 1, *(trace.macs for trace in sweep.traces))
     scaling = [node.name for node in shown if not isinstance(node, Folded) and node.name in reference.scales]
     most_accurate = sweep.traces[-1] if has_slider else None
     intervals: list[Interval] = []
-    for trace, previous, seconds in zip(sweep.traces, [None, *sweep.traces[:-1]], times.gated, strict=True):
-        words = headline(nodes, trace, reference, forced=forced, previous=previous, most_accurate=most_accurate)
+    for trace, previous, taken in zip(sweep.traces, [None, *sweep.traces[:-1]], times.gated, strict=True):
+        seen = Circumstances(forced, previous, most_accurate, options.true_label)
         ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
-        answered = all(math.isfinite(share) for _, share in ranked)
         intervals.append(
             {
-                "headline": words,
+                "claim": claim(trace, options.true_label),
+                "correct": correct(trace, options.true_label),
+                "headline": headline(nodes, trace, reference, seen),
                 "executed": _executed(shown, trace),
                 "strips": {node.name: _strip(_gates(node, trace), strip_cells(node)) for node in shown if strip_cells(node)},
                 "chosen": {node.name: _listed(trace.controls[node.name].chosen) for node in shown if node.kind == "control"},
                 "scales": {name: scaled(trace.scales[name]) for name in scaling},
-                "label": trace.label if answered else "no answer",
-                "probabilities": [(name, share, percent(share)) for name, share in ranked] if answered else [],
+                "label": trace.label if answered(trace) else "no answer",
+                "probabilities": [(name, share, percent(share)) for name, share in ranked] if answered(trace) else [],
                 "macs": counted(trace.macs),
-                "bar": trace.macs / widest,
+                "cost": trace.cost_share,
                 "cost_share": percent(trace.cost_share),
-                "time": clock(seconds),
-                "time_comparison": time_comparison(seconds, times.static) if _gated(nodes) else "",
+                "time": clock(taken.median),
+                "time_range": time_range(taken),
+                "time_comparison": time_comparison(taken, times.static) if _gated(nodes) else "",
             }
         )
     return {
-        "layout": _drawing(layout, scaling),
+        "drawing": drawing(shown, macs, static, scaling),
         "live": True,
         "pinned": False,
         "side_by_side": options.side_by_side,
@@ -100,14 +106,16 @@ def view_of(
         "lam": lam,
         "gated": _gated(nodes),
         "forced": _forced(shown, options.forced),
-        "true_label": options.true_label,
         "starts": sweep.starts,
         "intervals": intervals,
+        "along": along_lam(nodes, sweep, bool(forced)) if has_slider else "",
         "thresholds": sweep.thresholds,
         "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
         "facts": dict(facts),
-        "static": {"macs": counted(static), "bar": static / widest, "time": clock(times.static)},
+        "static": {"macs": counted(static), "time": clock(times.static)} if _gated(nodes) else None,
         "timing_note": timing_note(times.gated),
+        "forcing": options.forcing,
+        "inspection": options.inspection,
         "comparison": None if options.compared_with is None else _comparison(shown, options.compared_with),
     }
 
@@ -126,17 +134,13 @@ def pinned(view: View, step: int) -> View:
         "lam": lam_at(step) if moves else view["lam"],
         "starts": [0],
         "intervals": [view["intervals"][interval]],
+        "along": "",
         "thresholds": [],
         "scores": {name: [rows[step if moves else 0]] for name, rows in view["scores"].items()},
+        "forcing": NOT_FORCED,
+        "inspection": None,
         "comparison": None,
     }
-
-
-def _drawing(layout: Layout, scaling: Sequence[str]) -> Drawing:
-    nodes: list[DrawnNode] = []
-    for node in layout["nodes"]:
-        nodes.append({**node, "cost": counted(node["macs"]), "scales": node["name"] in scaling})
-    return {"width": layout["width"], "height": layout["height"], "nodes": nodes, "edges": layout["edges"]}
 
 
 def _gated(nodes: Sequence[Node]) -> bool:
@@ -162,7 +166,7 @@ def _forced(shown: Sequence[Node], forced: Mapping[str, bool]) -> dict[str, Forc
 def _comparison(shown: Sequence[Node], other: LamSweep | View) -> Comparison:
     """Return what to compare with. Nodes are compared only where a pinned view's network has the same ones."""
     if isinstance(other, dict):
-        same = {node["name"] for node in other["layout"]["nodes"]} == {node.name for node in shown}
+        same = {node["name"] for node in other["drawing"]["nodes"]} == {node.name for node in shown}
         return {
             "title": "In the pinned view",
             "starts": other["starts"],

@@ -1,6 +1,5 @@
 """Explore: an image, the graph lit by the modules that ran for it, and λ."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -9,15 +8,13 @@ import streamlit as st
 
 from app import address, state
 from app.components.gate_graph import gate_graph, graph_state
-from app.forcing import free_conflicts, other_route, show_forced
-from app.graph_view import layout
-from app.graph_view.facts import NodeFacts, facts
-from app.graph_view.fallback import static_graph
+from app.forcing import force, forcing, free_conflicts
+from app.graph_view.facts import facts
 from app.graph_view.folding import costs, fold
 from app.graph_view.payload import View
 from app.graph_view.standalone import standalone
 from app.graph_view.view import ViewOptions, pinned, view_of
-from app.inspector import Inspected, inspect
+from app.inspector import Asked, Inspected, inspect_slowly, inspection_of
 from app.picture import ShownImage, choose_image, data_url
 from app.trace import trace_json
 from app.wording import lam_name, plain
@@ -47,22 +44,23 @@ class Pinned:
 
 def page() -> None:
     """Draw the page."""
-    run = _chosen_run()
-    if run is None:
+    runs = _runs()
+    if not runs:
         st.title("There is no network to explore yet")
         st.write("Train one first: a small network on handwritten digits takes less than a minute.")
         st.page_link("screens/train.py", label="Train a network", icon=":material/model_training:")
         return
-    try:
-        sha256 = state.weights(run)
-        if sha256 is None:
-            raise StoreError(f"Run {run.name} has no weights yet: let it train for one epoch.")
-        model = state.model(run, sha256)
-    except UserError as error:
-        st.error(str(error), icon=":material/error:")
-        return
-    left, right = st.columns([0.2, 0.8], gap="medium")
+    left, right = st.columns([0.2, 0.8], gap="small")
     with left:
+        run = _chosen_run(runs)
+        try:
+            sha256 = state.weights(run)
+            if sha256 is None:
+                raise StoreError(f"Run {run.name} has no weights yet: let it train for one epoch.")
+            model = state.model(run, sha256)
+        except UserError as error:
+            right.error(str(error), icon=":material/error:")
+            return
         chosen = choose_image(run, sha256, model)
     with right:
         if chosen is None:
@@ -71,12 +69,14 @@ def page() -> None:
             _network(run, sha256, model, chosen)
 
 
-def _chosen_run() -> Run | None:
-    """Draw the choice of run; return the one in the address, or else a reference run, or else any run: the most varied."""
+def _runs() -> list[Run]:
+    """Return the trained runs, those that ship first."""
     runs = [run for run in state.store().runs.all() if run.status == "finished" or run.epoch >= 1]
-    runs.sort(key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
-    if not runs:
-        return None
+    return sorted(runs, key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
+
+
+def _chosen_run(runs: list[Run]) -> Run:
+    """Draw the choice of run; return the one in the address, or else a reference run, or else any run: the most varied."""
     names = [run.name for run in runs]
     asked = st.query_params.get("run")
     if asked is not None and asked not in names:
@@ -92,7 +92,6 @@ def _chosen_run() -> Run | None:
         format_func=lambda name: titles[name],
         key="run",
         label_visibility="collapsed",
-        width=420,
         on_change=lambda: address.show({"run": st.session_state["run"]}, GRAPH in st.session_state),
         persist_state="session",
     )
@@ -117,56 +116,46 @@ def _variety(run: Run) -> tuple[bool, bool, bool, float]:
 
 @st.fragment
 def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
-    """Draw the lit graph, the details of the selected node, and what can be saved."""
+    """Draw the lit graph with the inspector of the selected node, and what can be saved."""
     graph, image = model.graph, chosen.image
     forced = state.forced(run, [node.name for node in graph.nodes if node.gates])
-    notices = st.container()  # always there, so that the graph below it stays the same element
-    with notices:
-        sweep = free_conflicts(run, sha256, image, forced)
+    sweep, problem = free_conflicts(run, sha256, image, forced)
     query = address.query(run.name, chosen.query, forced)
     address.show(query or {"run": run.name}, GRAPH in st.session_state)
-    times = state.times(run, sha256, image, forced)
     kept: Pinned | None = st.session_state.get(PINNED)
     automatic = state.sweep(run, sha256, image, {})
-    if forced:
-        with notices:
-            show_forced(run, forced)
-
-    def known(names: Collection[str]) -> dict[str, NodeFacts]:
-        rows = run.figures.get("val", [])
-        return facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, forced, automatic)
-
-    if layout.installed():
-        before = graph_state(GRAPH)
-        shown = fold(graph.nodes, before.expanded)
-        options = ViewOptions(
-            start_lam=address.start_lam(),
-            expanded=before.expanded,
-            link=urlencode(query) if query else None,
-            compared_with=kept.view if kept else automatic if forced else None,
-            selected=before.selected if GRAPH in st.session_state else address.selected_node(graph.nodes),
-            forced=dict(forced),
-            side_by_side=kept is not None,
-            true_label=chosen.label,
-        )
-        placed = layout.lay_out(shown, costs(shown, graph.macs), sweep.reference.macs_static)
-        names = {node.name for node in shown}
-        view = view_of(graph.nodes, shown, placed, sweep, times, model.lam, graph.tradeoff.every_lam, known(names), options)
-        with _beside_pinned(kept):
-            now = gate_graph(view, key=GRAPH)
-        if now.pin is not None:
-            st.session_state[PINNED] = Pinned(f"{run.name} · {chosen.description}", data_url(image), pinned(view, now.pin))
-            st.rerun(scope="fragment")
-        selected, step = now.selected, now.step
-        panel = st.container()
-        with st.container(horizontal=True):
-            other_route(run, graph.nodes, automatic)
-            _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
-    else:
-        selected, step = static_graph(graph.nodes, sweep, times, graph.tradeoff.every_lam, known({node.name for node in graph.nodes}))
-        panel = st.container()
-    with panel:
-        inspect(Inspected(run, model, image, dict(forced), sweep, step), selected)
+    before = graph_state(GRAPH)
+    shown = fold(graph.nodes, before.expanded)
+    selected = before.selected if GRAPH in st.session_state else address.selected_node(graph.nodes)
+    inspected = Inspected(model, image, dict(forced), sweep, before.step)
+    asked = Asked(run.id, sha256, selected, before.option, before.method)
+    inspection = inspection_of(inspected, asked)
+    names = {node.name for node in shown}
+    rows = run.figures.get("val", [])
+    known = facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, forced, automatic)
+    options = ViewOptions(
+        start_lam=address.start_lam(),
+        expanded=before.expanded,
+        link=urlencode(query) if query else None,
+        compared_with=kept.view if kept else automatic if forced else None,
+        selected=selected,
+        inspection=inspection,
+        forced=dict(forced),
+        forcing=forcing(graph.nodes, forced, automatic, problem),
+        side_by_side=kept is not None,
+        true_label=chosen.label,
+    )
+    times = state.times(run, sha256, image, forced)
+    view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, options)
+    with _beside_pinned(kept):
+        now = gate_graph(view, key=GRAPH, on_force=lambda wanted: force(run, graph.nodes, automatic, wanted))
+    if now.pin is not None:
+        st.session_state[PINNED] = Pinned(f"{run.name} · {chosen.description}", data_url(image), pinned(view, now.pin))
+        st.rerun(scope="fragment")
+    with st.container(horizontal=True):
+        _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
+    if inspection is None and selected in graph.by_name:
+        inspect_slowly(inspected, asked)
 
 
 def _beside_pinned(kept: Pinned | None) -> "DeltaGenerator":

@@ -13,7 +13,7 @@ from app.comparison import differing, setting_label, table
 from app.progress import curves, warn
 from app.wording import counted, plain
 from core.errors import UserError
-from core.published import PUBLISHED_NETWORKS
+from core.published import PUBLISHED_POINTS
 from core.scale import TENTHS
 from core.store import Run
 
@@ -80,7 +80,7 @@ def _compared(runs: list[Run]) -> None:
     with tradeoff:
         st.caption("Accuracy against cost, on test images")
         datasets = {run.dataset for run in runs}
-        known = next(iter(datasets)) if len(datasets) == 1 and datasets <= PUBLISHED_NETWORKS.keys() else None
+        known = next(iter(datasets)) if len(datasets) == 1 and datasets <= PUBLISHED_POINTS.keys() else None
         beside = known is not None and st.toggle("Published networks", True, key="compared-published", help=PUBLISHED_HELP)
         chart = compared_chart(runs, published_on=known if beside else None)
         st.plotly_chart(chart, key=f"compared-tradeoff-{beside}", config=plain_chart)

@@ -14,7 +14,7 @@ from app.progress import PATIENCE
 from app.wording import percent, plain
 from core.errors import UserError
 from core.evaluation.report import alone, same_images, warnings
-from core.published import PUBLISHED_NETWORKS
+from core.published import PUBLISHED_POINTS
 from core.store import Run
 from core.store.models import now
 from core.training.worker import start_sweep
@@ -63,7 +63,7 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
     measured = [name for name in BASELINES if any(name in known for known in stored)]
     datasets = {run.dataset for run in tested}
     dataset = next(iter(datasets)) if len(datasets) == 1 else None
-    choices = [STATIC, *measured, *([PUBLISHED_NETWORKS] if dataset in PUBLISHED_NETWORKS else [])]
+    choices = [STATIC, *measured, *([PUBLISHED_NETWORKS] if dataset in PUBLISHED_POINTS else [])]
     baselines = st.pills(
         "Compare with",
         choices,

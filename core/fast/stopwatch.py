@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import median, quantiles
 from weakref import WeakKeyDictionary
 
 from torch import Tensor
@@ -26,11 +26,24 @@ _compiled: WeakKeyDictionary[Graph, tuple[Engine, Engine]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Seconds measured several times: the median, and the bounds of the middle half."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Seconds:
-    """Median seconds of one image: of the gated network, gates included, and of its static network, both in their fastest form."""
+    """Median seconds of one image: of the gated network, gates included, and of its static network, both in their fastest form.
+
+    `ratio` is the gated network's time over that of the static network which ran just after it.
+    """
 
     gated: float
     static: float
+    ratio: Spread
 
 
 def compiled(graph: Graph) -> tuple[Engine, Engine]:
@@ -52,13 +65,20 @@ def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapp
         static_engine.run(x, Open())
         gated.append(between - begin)
         static.append(time.perf_counter() - between)
-    return Seconds(median(gated[2:]), median(static[2:]))
+    ratios = [ours / theirs for ours, theirs in zip(gated[2:], static[2:], strict=True)]
+    return Seconds(median(gated[2:]), median(static[2:]), _spread(ratios))
 
 
-def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None) -> tuple[list[float], float]:
+def _spread(values: list[float]) -> Spread:
+    low, middle, high = quantiles(values, n=4, method="inclusive")
+    return Spread(middle, low, high)
+
+
+def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None) -> tuple[list[Spread], float]:
     """Return the seconds of one image (C, H, W) uint8 at each interval of its sweep under `forced` gates, and of the static network.
 
-    At most TIMED_INTERVALS intervals are measured; the others get the time of the nearest measured one.
+    At most TIMED_INTERVALS intervals are measured; the others get the time of the nearest measured one. Both networks take turns, and a
+    time is the ratio of two neighbouring turns times the static network's median, so that busy moments cancel out.
     """
     every = model.graph.tradeoff.every_lam
     steps = [*sweep.starts, SLIDER_STEPS]
@@ -68,4 +88,5 @@ def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[st
     taken = {number: timed(model, image, lam=lam, forced=forced, turns=TURNS_PER_INTERVAL) for number, lam in lams.items()}
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
     still = median(one.static for one in taken.values())
-    return [taken[number].gated * still / taken[number].static for number in nearest], still  # so that busy moments cancel out
+    along = {number: Spread(one.ratio.median * still, one.ratio.low * still, one.ratio.high * still) for number, one in taken.items()}
+    return [along[number] for number in nearest], still

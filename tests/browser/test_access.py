@@ -84,12 +84,12 @@ def test_a_phone_shows_all_of_it(browser: Browser, server: str, tmp_path: Path) 
     assert samples
     assert slider
     assert upload
-    assert samples["y"] < slider["y"] < upload["y"]
+    assert samples["y"] < upload["y"] < slider["y"]
     assert slider["y"] < 844  # λ is in sight at once
     canvas, graph = page.locator(".gate-graph .canvas").bounding_box(), page.locator(".gate-graph .canvas svg").bounding_box()
     assert canvas
     assert graph
     assert graph["width"] <= canvas["width"] + 1  # the whole graph comes first
     page.locator('.gate-graph [data-node="Q1"]').tap()
-    expect(page.locator(".details").get_by_text("it decides which modules run")).to_be_visible()
+    expect(page.locator(".inspector").get_by_text("it decides which modules run")).to_be_visible()
     context.close()

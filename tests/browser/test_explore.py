@@ -120,7 +120,7 @@ def test_the_details_of_a_node_open(page: Page, server: str, way: str) -> None:
     else:
         node.focus()
         page.keyboard.press(way)
-    expect(page.locator(".details").get_by_text("it decides which modules run")).to_be_visible()
+    expect(page.locator(".inspector").get_by_text("it decides which modules run")).to_be_visible()
     expect(page.get_by_text("“go on” opens N3.")).to_be_visible()
     assert node.get_attribute("aria-pressed") == "true"
 
@@ -135,3 +135,13 @@ def test_no_label_leaves_its_node(page: Page, server: str, width: int) -> None:
     }).map((node) => node.dataset.node)"""
     assert page.locator(".gate-graph .node").evaluate_all(spilling) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_another_network_is_drawn_in_place_of_the_first(page: Page, server: str) -> None:
+    open_explore(page, server)
+    for name, node in (("reference/hierarchy-cifar10", "branch 1"), ("digits", "N3")):
+        page.get_by_role("combobox", name="Run").click()
+        page.get_by_role("option", name=f"{name} · every λ", exact=True).click()
+        expect(page.locator(f'.gate-graph [data-node="{node}"]')).to_be_visible()
+    settled(page)
+    assert lit(page) <= set(page.locator(".gate-graph .node").evaluate_all("nodes => nodes.map((node) => node.dataset.node)"))

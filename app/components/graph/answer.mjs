@@ -1,0 +1,32 @@
+// The answer, its cost and its time at the slider’s λ.
+
+import { bar, caption, element, row } from "./dom.mjs";
+import { intervalAt } from "./lam.mjs";
+
+export function showAnswer(page, interval) {
+  const { static: whole } = page.data;
+  page.answer.replaceChildren(
+    caption("Answer"),
+    element("div", { class: "label", title: interval.label }, interval.label),
+    ...interval.probabilities.map(([name, share, text]) => element("div", { class: "probability" }, row(name, text), bar(share))),
+    ...compared(page, interval),
+    element("div", { class: "computation" },
+      row("Cost", `${interval.cost_share} of the static network’s`, "b"),
+      bar(interval.cost),
+      row("Multiply-adds", whole ? `${interval.macs} of ${whole.macs}` : interval.macs)),
+    element("div", { class: "time" },
+      caption(page.data.live || page.data.pinned ? "Time on this computer" : "Time on the computer that made this page", "cap part"),
+      row("This image", `${interval.time} (${interval.time_range})`, "b"),
+      ...(whole ? [row("Static network", whole.time), element("div", { class: "share" }, interval.time_comparison)] : []),
+      ...(page.data.timing_note ? [caption(page.data.timing_note)] : [])),
+  );
+}
+
+// Answer and cost of what this view is compared with.
+function compared(page, interval) {
+  const { comparison } = page.data;
+  if (comparison === null) return [];
+  const other = intervalAt(comparison, page.data.has_slider ? page.step : 0);
+  const same = other.label === interval.label ? "the same" : `“${other.label}”`;
+  return [element("div", { class: "compared" }, caption(comparison.title, "cap part"), row("Answer", same, "b"), row("Cost", other.cost_share))];
+}

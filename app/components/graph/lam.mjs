@@ -1,0 +1,42 @@
+// The slider’s λ: which interval holds at a step, and what keeps and reports the position.
+
+import { light } from "./lighting.mjs";
+
+export const STEP = "gatescopeStep"; // property of the window: the slider's position, for later pages of the same visit
+export const START_LAM = "gatescopeStartLam"; // property of the window: the λ of the address that was last applied
+export const FIRST_LAM = 0.5; // where the slider stands until it is moved
+export const lamAt = (data, step) => step / data.last_step;
+
+// Moves the slider's λ without asking the server.
+export function moveTo(page, step) {
+  page.step = step;
+  page.slider.value = String(step);
+  window[STEP] = step;
+  light(page);
+}
+
+// Writes λ into the address once the slider has been moved, so that reloading the page shows the same.
+export function writeAddress(page) {
+  if (!page.data.live || !page.data.has_slider || window[STEP] === undefined) return;
+  const address = new URL(location.href);
+  const lam = lamAt(page.data, page.step).toFixed(2);
+  if (address.searchParams.get("lam") === lam) return;
+  address.searchParams.set("lam", lam);
+  history.replaceState(history.state, "", address);
+}
+
+// The slider has come to rest. The server needs its position only while a node is selected.
+export function rest(page) {
+  writeAddress(page);
+  if (page.selected !== null && page.data.has_slider) sendSelection(page);
+}
+
+export function sendSelection(page) {
+  page.send("inspected", { selected: page.selected, step: page.step, option: page.option, method: page.method });
+}
+
+export function intervalAt(data, step) {
+  let index = 0;
+  while (index + 1 < data.starts.length && data.starts[index + 1] <= step) index += 1;
+  return data.intervals[index];
+}

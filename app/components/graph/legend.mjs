@@ -1,0 +1,25 @@
+// Explains the marks that a graph has.
+
+import { element } from "./dom.mjs";
+
+// Explains the marks that this graph has.
+export function drawLegend(page) {
+  const { drawing, forced, comparison } = page.data;
+  const controllers = drawing.nodes.filter((node) => node.kind === "control");
+  const chooses = controllers.some((node) => node.decides === "one");
+  const entries = [
+    ["ran", "Ran", true],
+    ["skipped", "Skipped", true],
+    ["controller", chooses ? "Controller: takes the option with the highest expected reward" : "Controller: decides which gates open", controllers.length],
+    ["bar", "Share of the static network’s computation", true],
+    ["strip", "Channels, or folded blocks: the stronger the colour, the wider the gate is open", drawing.nodes.some((node) => node.strip_cells)],
+    ["scale", "Factor by which the gate scales the output", drawing.nodes.some((node) => node.scales)],
+    ["ring", "Default value in place of a skipped module; filled if it was used", drawing.edges.some((edge) => edge.default !== null)],
+    ["oval", "Input and outputs", true],
+    ["continuation", "The same node, where the graph continues", page.continuations.length],
+    ["force", "Forced on or off by you", Object.keys(forced).length],
+    ["differs", "Runs in only one of the two views compared", comparison !== null],
+  ];
+  const shown = entries.filter(([, , there]) => there).map(([name, text]) => element("span", {}, element("i", { class: name }), text));
+  page.legend.replaceChildren(...shown);
+}

@@ -1,0 +1,13 @@
+import js from "@eslint/js";
+
+const BROWSER = ["window", "document", "location", "history", "navigator", "performance", "getComputedStyle", "requestAnimationFrame"];
+const MORE = ["cancelAnimationFrame", "setTimeout", "clearTimeout", "URL", "Blob", "Image", "FileReader", "XMLSerializer", "ResizeObserver", "globalThis", "createImageBitmap", "CSS", "process"];
+
+export default [
+  js.configs.recommended,
+  {
+    languageOptions: { globals: Object.fromEntries([...BROWSER, ...MORE].map((name) => [name, "readonly"])) },
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    rules: { "no-unused-vars": "error", "no-shadow": "error", "prefer-const": "error", "no-var": "error", eqeqeq: "error" },
+  },
+];
