@@ -110,7 +110,7 @@ def test_lambda_survives_another_image(page: Page, server: str) -> None:
     put(page, 0.25)
     shown = page.locator("figure img")
     before = shown.get_attribute("src")
-    page.get_by_role("radio").nth(3).click()
+    page.get_by_role("radiogroup", name="Samples").get_by_role("radio").nth(3).click()
     expect(shown).not_to_have_attribute("src", before or "")
     settled(page)
     expect(page.locator(".gate-graph output")).to_have_text("λ = 0.25")

@@ -147,7 +147,7 @@ def test_zoom_and_position_survive_a_rerun(browser: Browser, server: str) -> Non
     place = "canvas => [canvas.scrollLeft, canvas.scrollTop, canvas.firstElementChild.getBoundingClientRect().width]"
     before = canvas.evaluate(place)
     assert before[:2] == [120, 140]
-    page.get_by_role("radio").nth(1).click()  # another image
+    page.get_by_role("radiogroup", name="Samples").get_by_role("radio").nth(1).click()  # another image
     page.wait_for_timeout(1500)
     page.locator('.gate-graph [data-node="Q2"]').evaluate("node => node.dispatchEvent(new MouseEvent('click', { bubbles: true }))")
     expect(page.locator(".gate-graph .inspector .computed figure").first).to_be_visible()
