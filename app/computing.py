@@ -5,10 +5,11 @@ nobody waits for any more is dropped. Computing one at a time bounds memory, and
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from core.malloc import return_freed_memory
 
@@ -19,36 +20,35 @@ IDLE = 2.0  # seconds without work after which freed memory is returned
 
 
 class Computation(Generic[T]):
-    """A computation in steps that a session waits for. Its generator returns the result."""
+    """A computation in steps that a session waits for. What its generator returns is the result."""
 
-    def __init__(self, steps: "Callable[[], Iterator[None]]", result: Callable[[], T], urgency: int) -> None:
-        """`steps` begins it, and `result` reads its result once its steps are over."""
-        self.begin, self.read, self.urgency = steps, result, urgency
-        self.running: Iterator[None] | None = None
+    def __init__(self, begin: Callable[[], Generator[None, None, T]], urgency: int) -> None:
+        self.begin, self.urgency = begin, urgency
         self.turn = 0  # when it last had its turn
         self.ended = threading.Event()
         self.dropped = False
-        self.found: T | None = None
         self.error: BaseException | None = None
+        self.found: T
+        self._running: Generator[None, None, T] | None = None
 
     def advance(self) -> bool:
         """Take one step; return whether that was the last."""
         try:
-            self.running = self.begin() if self.running is None else self.running
-            next(self.running)
-        except StopIteration:
-            self.found = self.read()
-        except BaseException as error:  # noqa: BLE001 - the session that waits gets it
+            self._running = self._running or self.begin()
+            next(self._running)
+        except StopIteration as end:
+            self.found = end.value
+        except BaseException as error:  # the session that waits gets it
             self.error = error
         else:
             return False
         return True
 
     def result(self) -> T:
-        """Return the result once it is there. Raises what the computation raised."""
+        """Return the result once it has ended. Raises what the computation raised."""
         if self.error is not None:
             raise self.error
-        return self.found  # type: ignore[return-value]  # set where there was no error
+        return self.found
 
 
 class Queue:
@@ -56,7 +56,7 @@ class Queue:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._waiting: list[Computation[object]] = []
+        self._waiting: list[Computation[Any]] = []
         self._changed = threading.Condition()
         self._turns = 0
         self._thread: threading.Thread | None = None
@@ -69,7 +69,7 @@ class Queue:
     def add(self, computation: "Computation[T]") -> "Computation[T]":
         """Let a computation wait for its turn; return it."""
         with self._changed:
-            self._waiting.append(computation)  # type: ignore[arg-type]
+            self._waiting.append(computation)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
                 self._thread.start()
@@ -84,7 +84,7 @@ class Queue:
                     self._waiting.remove(computation)
                 computation.ended.set()
 
-    def _next(self) -> "Computation[object]":
+    def _next(self) -> "Computation[Any]":
         """Return the most urgent computation; of equally urgent ones the one whose last turn was longest ago. Waits until there is one."""
         with self._changed:
             idle = False
@@ -107,13 +107,12 @@ TIMING = Queue("timing")  # a network is compiled in one long step, which must n
 
 def computed(work: Callable[[], T], urgency: int = ANSWER) -> T:
     """Return the result of some work, computed in its turn."""
-    found: list[T] = []
 
-    def steps() -> Iterator[None]:
-        found.append(work())
+    def steps() -> Generator[None, None, T]:
         yield from ()
+        return work()
 
-    return wait_for(QUEUE.add(Computation(steps, lambda: found[0], urgency)))
+    return wait_for(QUEUE.add(Computation(steps, urgency)))
 
 
 def wait_for(computation: Computation[T]) -> T:
@@ -125,3 +124,11 @@ def wait_for(computation: Computation[T]) -> T:
         computation.dropped = True
         raise
     return computation.result()
+
+
+def draw_again() -> None:
+    """Draw the fragment that runs, or the page, once more."""
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:  # the whole page is running
+        st.rerun()

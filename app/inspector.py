@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
+from app.computing import computed, draw_again
 from app.graph_view.payload import Attribution, Inspection
 from app.picture import MAPS, feature_maps, overlaid, url
 from core.graph.node import Node
@@ -65,7 +65,7 @@ def inspection_of(inspected: Inspected, asked: Asked) -> Inspection | None:
     if node is None:
         return None
     if node.kind != "control" or _method(asked.method) == QUICK:
-        return _inspect(inspected, node, asked, lambda share: None)
+        return computed(lambda: _inspect(inspected, node, asked, lambda share: None))
     known, found = st.session_state.get(INSPECTED, (None, None))
     return found if known == _key(inspected, asked) else None
 
@@ -79,10 +79,7 @@ def inspect_slowly(inspected: Inspected, asked: Asked) -> None:
 
     found = _inspect(inspected, inspected.model.graph.by_name[asked.node or ""], asked, report)
     st.session_state[INSPECTED] = (_key(inspected, asked), found)
-    try:
-        st.rerun(scope="fragment")
-    except StreamlitAPIException:  # the whole page is running
-        st.rerun()
+    draw_again()
 
 
 def _key(inspected: Inspected, asked: Asked) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ class Interval(TypedDict):
     node's strip: 0 closed, 1 to 9 by how far it is open. `chosen` are the options that each controller opened, `scales` the factors of
     the modules' own gates. `probabilities` are triples of class, share and percentage. `cost` is the share of the static network's
     computation, `cost_share` the same in words. `time_range` gives the bounds of the middle half of the
-    measured times.
+    measured times. Times are empty until they have been measured.
     """
 
     claim: str
@@ -128,7 +128,9 @@ class View(TypedDict):
     gated         whether the network has gates
     forced        the nodes forced "on" or "off"; "some" for a folded node whose blocks differ
     starts        the step of the slider at which each of the `intervals` begins
-    along         what changes along λ, in words
+    along         what changes along λ, in words, or how many values of λ are known so far
+    computed      the steps that are known so far; none once all are
+    pending       what the browser sends back to have the next values of λ or the times computed; none once all is known
     thresholds    the λ at which the image's route changes
     static        the static network's figures; none for a network without gates, which is its own static network
     inspection    what the server computed of the selected node; none until it has
@@ -151,6 +153,8 @@ class View(TypedDict):
     starts: list[int]
     intervals: list[Interval]
     along: str
+    computed: list[int] | None
+    pending: str | None
     thresholds: list[float]
     scores: dict[str, list[list[float] | None]]
     facts: dict[str, NodeFacts]

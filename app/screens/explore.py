@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import address, state
 from app.components.gate_graph import gate_graph, graph_state
+from app.computing import draw_again
 from app.forcing import force, forcing, free_conflicts
 from app.graph_view.facts import facts
 from app.graph_view.folding import costs, fold
@@ -19,6 +20,7 @@ from app.picture import ShownImage, choose_image, data_url
 from app.trace import trace_json
 from app.wording import lam_name, plain
 from core.errors import UserError
+from core.scale import SLIDER_STEPS
 from core.store import Run, StoreError
 
 if TYPE_CHECKING:
@@ -119,22 +121,25 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     """Draw the lit graph with the inspector of the selected node, and what can be saved."""
     graph, image = model.graph, chosen.image
     forced = state.forced(run, [node.name for node in graph.nodes if node.gates])
-    sweep, problem = free_conflicts(run, sha256, image, forced)
+    before = graph_state(GRAPH)
+    start_lam = address.start_lam()
+    step = before.step if GRAPH in st.session_state or start_lam is None else round(start_lam * (SLIDER_STEPS - 1))
+    sweep, problem = free_conflicts(run, sha256, image, forced, step)
     query = address.query(run.name, chosen.query, forced)
     address.show(query or {"run": run.name}, GRAPH in st.session_state)
     kept: Pinned | None = st.session_state.get(PINNED)
-    automatic = state.sweep(run, sha256, image, {})
-    before = graph_state(GRAPH)
+    automatic = state.sweep(run, sha256, image, {}, step)
     shown = fold(graph.nodes, before.expanded)
     selected = before.selected if GRAPH in st.session_state else address.selected_node(graph.nodes)
-    inspected = Inspected(model, image, dict(forced), sweep, before.step)
+    inspected = Inspected(model, image, dict(forced), sweep, step)
     asked = Asked(run.id, sha256, selected, before.option, before.method)
     inspection = inspection_of(inspected, asked)
     names = {node.name for node in shown}
     rows = run.figures.get("val", [])
     known = facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, forced, automatic)
+    pending = state.unfinished(run, sha256, image, forced)
     options = ViewOptions(
-        start_lam=address.start_lam(),
+        start_lam=start_lam,
         expanded=before.expanded,
         link=urlencode(query) if query else None,
         compared_with=kept.view if kept else automatic if forced else None,
@@ -144,6 +149,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         forcing=forcing(graph.nodes, forced, automatic, problem),
         side_by_side=kept is not None,
         true_label=chosen.label,
+        pending=pending,
     )
     times = state.times(run, sha256, image, forced)
     view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, options)
@@ -156,6 +162,9 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
     if inspection is None and selected in graph.by_name:
         inspect_slowly(inspected, asked)
+    elif pending is not None and now.awaited == pending:
+        state.advance(run, sha256, image, forced)
+        draw_again()
 
 
 def _beside_pinned(kept: Pinned | None) -> "DeltaGenerator":
@@ -185,11 +194,13 @@ def _downloads(run: Run, chosen: ShownImage, view: View, sweep: "LamSweep", forc
     name = run.name.replace("/", "-")
     page_help = "One file with this graph and its slider. It opens in any browser, without a server."
     trace_help = "What ran for this image at each λ: modules, scores, gates, costs and probabilities."
+    waits = sweep.computed is not None  # for the rest of the values of λ
+    icon = ":material/download:"
     st.download_button(
-        "Download page (HTML)", page, f"{name}.html", "text/html", icon=":material/download:", on_click="ignore", help=page_help
+        "Download page (HTML)", page, f"{name}.html", "text/html", icon=icon, on_click="ignore", help=page_help, disabled=waits
     )
-    icon = ":material/data_object:"
-    st.download_button("Download trace (JSON)", trace, f"{name}.json", "application/json", icon=icon, on_click="ignore", help=trace_help)
+    icon, title = ":material/data_object:", "Download trace (JSON)"
+    st.download_button(title, trace, f"{name}.json", "application/json", icon=icon, on_click="ignore", help=trace_help, disabled=waits)
 
 
 page()

@@ -1,6 +1,6 @@
 """One image at more and more values of λ: at one, at a few, then at all, so that a large network answers before its sweep ends."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Mapping
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from core.scale import SLIDER_STEPS
 
 STRIDES = (20, 10, 5, 1)  # steps of the slider between those that are executed, in the order of the stages
 MACS_AT_ONCE = 2e10  # multiply-adds of all steps together up to which they are executed without stages
+NUMBER = 32  # bytes of a number in a list
 
 
 class GradualSweep:
@@ -49,6 +50,17 @@ class GradualSweep:
             return False
         return SLIDER_STEPS * sum(graph.macs.values()) > MACS_AT_ONCE or copies_at_once(graph) < SLIDER_STEPS
 
+    @property
+    def size(self) -> int:
+        """About how many bytes the sweep takes."""
+        if self.sweep is None:
+            return self.image.numel()
+        trace = self.sweep.traces[0]
+        gates = sum(len(one) if isinstance(one, list) else 1 for one in trace.gates.values())
+        scores = sum(len(one.scores or []) for one in trace.controls.values())
+        numbers = len(self.sweep.traces) * (gates + 2 * len(trace.probabilities) + 2 * len(trace.executed)) + SLIDER_STEPS * scores
+        return self.image.numel() + NUMBER * numbers
+
     @torch.no_grad()
     def answer(self, step: int) -> LamSweep:
         """Execute one step, or all of them where that is quick; return the sweep as far as it is known."""
@@ -64,7 +76,7 @@ class GradualSweep:
         return self.sweep
 
     @torch.no_grad()
-    def refine(self) -> Iterator[None]:
+    def refine(self) -> Generator[None, None, None]:
         """Execute what the next stage lacks, or all steps where that is quick. Yields after each execution."""
         graph = self.model.graph
         if self.complete:
@@ -74,14 +86,17 @@ class GradualSweep:
             self.sweep = sweep_of(self.model, execution, full_path(self.model, self.image), [0], [])
             return
         wanted = self._wanted()
-        while missing := sorted(wanted - self.steps):
+        while not self.complete and (missing := sorted(wanted - self.steps)):  # another session may have gone on in between
             self._execute(missing[: copies_at_once(graph)])
             yield
+        if self.complete:
+            return
         if len(wanted) < SLIDER_STEPS:
             self._assemble()
             return
         changes = yield from locate(graph, self.image, self.policy, self._along())
-        self._assemble(changes)
+        if not self.complete:
+            self._assemble(changes)
 
     def _wanted(self) -> set[int]:
         """Return the steps of the first stage that is not complete."""

@@ -26,7 +26,9 @@ from core.graph.policy import Greedy, Open, Policy, Replay
 class Engine:
     """A graph compiled to its fastest equivalent. It copies the weights, so later changes to the graph have no effect."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, segmented: bool = True) -> None:
+        """`segmented`: whether one image runs in segments, which hold several further copies of the weights."""
+        self.segmented = segmented
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
         self._parts = BatchSplitter(self._run)
@@ -50,7 +52,7 @@ class Engine:
 
     def _single_steps(self, x: Tensor, policy: Policy) -> Sequence[Step | Segment]:
         """Return what one image runs: segments if they support the size of the image and the precision of the network."""
-        if x.shape[1:] != self.graph.shapes[self.graph.input.name] or not self._single:
+        if not self.segmented or x.shape[1:] != self.graph.shapes[self.graph.input.name] or not self._single:
             return self.steps
         return self.deciding if type(policy) in (Greedy, Open, Replay) else self.segments
 

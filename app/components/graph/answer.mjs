@@ -16,8 +16,8 @@ export function showAnswer(page, interval) {
       row("Multiply-adds", whole ? `${interval.macs} of ${whole.macs}` : interval.macs)),
     element("div", { class: "time" },
       caption(page.data.live || page.data.pinned ? "Time on this computer" : "Time on the computer that made this page", "cap part"),
-      row("This image", `${interval.time} (${interval.time_range})`, "b"),
-      ...(whole ? [row("Static network", whole.time), element("div", { class: "share" }, interval.time_comparison)] : []),
+      ...(interval.time ? [row("This image", `${interval.time} (${interval.time_range})`, "b")] : [caption(page.data.live ? "Being measured…" : "Not measured")]),
+      ...(whole && interval.time ? [row("Static network", whole.time), element("div", { class: "share" }, interval.time_comparison)] : []),
       ...(page.data.timing_note ? [caption(page.data.timing_note)] : [])),
   );
 }
