@@ -20,7 +20,8 @@ _component = st.components.v2.component(
 @dataclass(frozen=True)
 class GraphState:
     """What a person did in the component: the selected node, the slider's step when it was selected or last came to rest, the option and
-    the method of its attribution, the expanded groups, what the browser waits for (a view's `pending`), and, once, the step at which the view is to be pinned.
+    the method of its attribution, the expanded groups, and, once, the step at which the view is to be pinned. `awaited` is the `pending` of
+    the view that the browser waits to see completed.
     """
 
     selected: str | None

@@ -103,6 +103,7 @@ function arrange(page) {
 
 function show(page) {
   const { data } = page;
+  page.root.dataset.shows = data.link ?? "";
   page.root.classList.toggle("side-by-side", data.side_by_side);
   page.root.classList.toggle("ungated", !data.gated);
   page.root.classList.toggle("fixed", data.gated && !data.has_slider);
@@ -160,7 +161,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   writeAddress(page);
   const named = first && page.selected !== null; // in the address
   if (data.live && (named || lacks(data, page.step))) sendSelection(page);
-  if (data.live && data.pending !== page.awaited) {
+  if (data.live && data.pending !== null && data.pending !== page.awaited) {
     page.awaited = data.pending; // the server goes on as long as this is what the browser waits for
     setStateValue("awaited", data.pending);
   }
