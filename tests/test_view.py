@@ -8,7 +8,7 @@ import torch
 from test_predict import IMAGES, fresh
 
 from app.graph_view.drawing import Drawing, DrawnEdge, DrawnNode
-from app.graph_view.facts import NodeFacts
+from app.graph_view.facts import NodeFacts, facts
 from app.graph_view.folding import MAX_UNFOLDED_NODES, costs, fold
 from app.graph_view.payload import (
     Attribution,
@@ -25,6 +25,8 @@ from app.graph_view.payload import (
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
 from app.javascript import ENTRY, joined
 from core.datasets import normalised
+from core.explain import gradual
+from core.explain.gradual import GradualSweep
 from core.explain.model import Model
 from core.explain.predict import forced_policy, sweep_lam
 from core.fast.stopwatch import TIMED_INTERVALS, Spread, timed_along
@@ -154,3 +156,19 @@ def test_a_static_network_is_not_compared_with_itself() -> None:
     assert view["static"] is None
     assert view["intervals"][0]["time_comparison"] == ""
     assert view["intervals"][0]["cost"] == 1
+
+
+def test_before_all_values_of_lam_and_times_are_known_the_view_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradual, "MACS_AT_ONCE", 0)
+    model = varied()
+    nodes, sweep = model.graph.nodes, GradualSweep(model, IMAGES[0]).answer(50)
+    shown = fold(nodes)
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, None, model.lam, True, {}, ViewOptions(pending="so far"))
+    assert (view["computed"], view["pending"], view["thresholds"]) == ([50], "so far", [])
+    assert view["along"] == "1 of 101 values of λ so far; in between, the nearest of them is shown"
+    assert {(one["time"], one["time_range"], one["time_comparison"]) for one in view["intervals"]} == {("", "", "")}
+    assert view["timing_note"] == ""
+    rest = pinned(view, 50)
+    assert (rest["computed"], rest["pending"]) == (None, None)
+    known = facts(nodes, {node.name for node in nodes}, model.graph.shapes, {}, model.graph.macs, [], sweep)
+    assert not [line for one in known.values() for line in one["lines"] if "at every λ" in line]

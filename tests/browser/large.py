@@ -23,9 +23,9 @@ from core.config import run_config
 from core.graph.checkpoint import pack
 from core.store import Store
 
-SIZE, CLASSES, IMAGES = 224, ("stripes", "spots"), 12
+SIZE, CLASSES, IMAGES = 224, ("stripes", "spots"), 60
 DEPTHS = (18, 50)
-TURNS = 5
+TURNS = 3
 STARTED = 8  # seconds for which the server has run when the first visit comes
 PROGRESS = "() => document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.querySelector('.ends').textContent"
 LIT = '.gate-graph[data-shows*="sample={}"] .node.on'
