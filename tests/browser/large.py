@@ -9,6 +9,7 @@ import statistics
 import sys
 import tempfile
 import time
+from math import inf
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
@@ -26,6 +27,7 @@ from core.store import Store
 SIZE, CLASSES, IMAGES = 224, ("stripes", "spots"), 60
 DEPTHS = (18, 50)
 TURNS = 3
+LONGEST = 100  # seconds for which a page is watched
 STARTED = 8  # seconds for which the server has run when the first visit comes
 PROGRESS = "() => document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.querySelector('.ends').textContent"
 LIT = '.gate-graph[data-shows*="sample={}"] .node.on'
@@ -66,9 +68,9 @@ def memory(process: int) -> tuple[float, float]:
 
 
 def stages(page: Page, start: float) -> dict[str, float]:
-    """Return the seconds until each stage that the page reports under its slider, and until times are there."""
+    """Return the seconds until each stage that the page reports under its slider, and until times are there, as far as LONGEST allows."""
     found: dict[str, float] = {}
-    while time.perf_counter() - start < 300:
+    while time.perf_counter() - start < LONGEST:
         text = page.evaluate(PROGRESS)
         known = text.partition(" of 101")[0].rpartition("cost")[2] if " of 101" in text else "101"
         found.setdefault(known, time.perf_counter() - start)
@@ -76,7 +78,7 @@ def stages(page: Page, start: float) -> dict[str, float]:
             found["times"] = time.perf_counter() - start
             return found
         time.sleep(0.02)
-    raise TimeoutError(f"after 300 s: {found}")
+    return {"101": inf, "times": inf, **found}
 
 
 def visit(page: Page, address: str, sample: int) -> dict[str, float]:
