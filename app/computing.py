@@ -15,7 +15,7 @@ from core.malloc import return_freed_memory
 
 T = TypeVar("T")
 ANSWER, SWEEP, TIMES = range(3)  # urgency: a first answer comes before any sweep along λ, and times come last
-POLL = 0.05  # seconds between looks at whether a page that waits is to stop
+PATIENCE_SLICE = 0.05  # seconds between looks at whether a page that waits is to stop
 IDLE = 2.0  # seconds without work after which freed memory is returned
 
 
@@ -118,7 +118,7 @@ def computed(work: Callable[[], T], urgency: int = ANSWER) -> T:
 def wait_for(computation: Computation[T]) -> T:
     """Wait for a computation, as long as the visitor of this page does; return its result."""
     try:
-        while not computation.ended.wait(POLL):
+        while not computation.ended.wait(PATIENCE_SLICE):
             "waiting" in st.session_state  # noqa: B015 - here Streamlit stops a page whose visitor did something else
     except BaseException:
         computation.dropped = True

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app import address
 from app.cache import SizedCache
-from app.computing import POLL, QUEUE, SWEEP, TIMES, TIMING, Computation, computed, wait_for
+from app.computing import PATIENCE_SLICE, QUEUE, SWEEP, TIMES, TIMING, Computation, computed, wait_for
 from app.graph_view.view import Times
 from core.datasets import Dataset
 from core.registry import choose
@@ -179,7 +179,7 @@ def _measure(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, b
                 return Times(*found.value)
             yield
             while QUEUE.busy:  # answers come first
-                time.sleep(POLL)
+                time.sleep(PATIENCE_SLICE)
                 yield
 
     found = wait_for(TIMING.add(Computation(steps, TIMES)))

@@ -15,7 +15,7 @@ from core.scale import SLIDER_STEPS
 
 STRIDES = (20, 10, 5, 1)  # steps of the slider between those that are executed, in the order of the stages
 MACS_AT_ONCE = 2e10  # multiply-adds of all steps together up to which they are executed without stages
-NUMBER = 32  # bytes of a number in a list
+LIST_ITEM_BYTES = 32  # of a number in a list
 
 
 class GradualSweep:
@@ -59,7 +59,7 @@ class GradualSweep:
         gates = sum(len(one) if isinstance(one, list) else 1 for one in trace.gates.values())
         scores = sum(len(one.scores or []) for one in trace.controls.values())
         numbers = len(self.sweep.traces) * (gates + 2 * len(trace.probabilities) + 2 * len(trace.executed)) + SLIDER_STEPS * scores
-        return self.image.numel() + NUMBER * numbers
+        return self.image.numel() + LIST_ITEM_BYTES * numbers
 
     @torch.no_grad()
     def answer(self, step: int) -> LamSweep:

@@ -28,7 +28,7 @@ SIZE, CLASSES, IMAGES = 224, ("stripes", "spots"), 60
 DEPTHS = (18, 50)
 TURNS = 3
 LONGEST = 100  # seconds for which a page is watched
-STARTED = 8  # seconds for which the server has run when the first visit comes
+STARTED = 8  # seconds for which the server has run, at least, when the first visit comes: until its memory stays the same
 PROGRESS = "() => document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.querySelector('.ends').textContent"
 LIT = '.gate-graph[data-shows*="sample={}"] .node.on'
 
@@ -65,6 +65,15 @@ def memory(process: int) -> tuple[float, float]:
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
     now, peak = (int(lines[name].split()[0]) / 1e3 for name in ("VmRSS", "VmHWM"))
     return now, peak
+
+
+def settle(process: int) -> None:
+    """Wait until a server has loaded what it loads ahead."""
+    time.sleep(STARTED)
+    before = 0.0
+    while (now := memory(process)[0]) > before + 1:
+        before = now
+        time.sleep(2)
 
 
 def stages(page: Page, start: float) -> dict[str, float]:
@@ -120,7 +129,7 @@ def main(depths: tuple[int, ...]) -> None:
                 browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
                 page.set_default_timeout(90_000)
-                time.sleep(STARTED)
+                settle(process)
                 print(f"load of the machine: {os.getloadavg()[0]:.1f}; the server before the first visit: {memory(process)[0]:.0f} MB")
                 first = visit(page, f"{address}/?run={name}", 0)
                 print(f"{name}: first visit: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in first.items()), flush=True)

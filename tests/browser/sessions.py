@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
 from conftest import ARGUMENTS, chromium, started
-from large import memory
+from large import memory, settle
 from playwright.async_api import Browser, Page, async_playwright
 
 from core.store import Store
@@ -28,7 +28,6 @@ NETWORKS = (
 )
 PATIENCE = 120_000  # milliseconds
 LIT = '.gate-graph[data-shows*="{}"] .node.on'
-STARTED = 8  # seconds for which the server has run when the first visit comes
 
 
 async def opened(browser: Browser, address: str, name: str) -> Page:
@@ -99,7 +98,7 @@ def main() -> None:
         url = f"sqlite:///{folder}/runs.db"
         load_references(Store(url))
         with started(url, Path(folder)) as (address, process):
-            time.sleep(STARTED)
+            settle(process)
             asyncio.run(visits(address, process))
 
 
