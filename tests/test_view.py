@@ -15,12 +15,17 @@ from app.graph_view.payload import (
     ComparedInterval,
     Comparison,
     Forcing,
+    InsideModule,
     Inspection,
     Interval,
+    LayerRow,
+    ModuleBlock,
+    NodeGates,
     Picture,
     PossibleRoute,
     StaticCost,
     View,
+    WeightHistogram,
 )
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
 from app.javascript import ENTRY, joined
@@ -34,7 +39,7 @@ from core.scale import SLIDER_STEPS, lam_at
 SHAPE = {"name": "lc_resnet", "depth": 8, "width": 4}
 MODEL = (
     *(Attribution, ComparedInterval, Comparison, DrawnEdge, DrawnNode, Drawing, Forcing, Inspection, Interval, NodeFacts, Picture),
-    *(PossibleRoute, StaticCost, View),
+    *(InsideModule, LayerRow, ModuleBlock, NodeGates, PossibleRoute, StaticCost, View, WeightHistogram),
 )
 TAKEN_APART = r"\{([^{}]*)\}(?: = |(?:, \w+)*\) (?:=>|\{))"  # an object, into constants or the parameters of a function
 SECONDS = Spread(1e-3, 0.9e-3, 1.2e-3)

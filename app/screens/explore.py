@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import address, state
+from app.cautions import cautions
 from app.components.gate_graph import gate_graph, graph_state
 from app.forcing import force, forcing, free_conflicts
 from app.graph_view.facts import facts
@@ -61,6 +62,7 @@ def page() -> None:
         except UserError as error:
             right.error(str(error), icon=":material/error:")
             return
+        _cautions(run, len(model.graph.controls))
         chosen = choose_image(run, sha256, model)
     with right:
         if chosen is None:
@@ -96,6 +98,14 @@ def _chosen_run(runs: list[Run]) -> Run:
         persist_state="session",
     )
     return runs[names.index(name)]
+
+
+def _cautions(run: Run, controllers: int) -> None:
+    """Say beside the run's name what its test figures hold against its gates."""
+    short, sentences = cautions(run, controllers)
+    if short:
+        with st.container(key="cautions"), st.expander(short, icon=":material/warning:"):
+            st.caption("  \n".join(map(plain, sentences)))
 
 
 def _variety(run: Run) -> tuple[bool, bool, bool, float]:
@@ -144,6 +154,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         forcing=forcing(graph.nodes, forced, automatic, problem),
         side_by_side=kept is not None,
         true_label=chosen.label,
+        outside=chosen.outside,
     )
     times = state.times(run, sha256, image, forced)
     view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, options)

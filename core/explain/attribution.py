@@ -1,8 +1,8 @@
 """Activations of a node, and attribution of a control node's decision to pixels (with Captum, https://captum.ai).
 
 The attributed quantity is a control node's score before it becomes a gate: the margin of one option over the best of the others, or the
-gate's own score, before it is clamped, if gates open independently. The images that an attribution method generates are executed along the original image's
-route. Otherwise they would take other routes, and the attributions would not sum to the difference of the scores.
+gate's own score, before it is clamped, if gates open independently. The images that an attribution method generates are executed along
+the original image's route. Otherwise they would take other routes, and the attributions would not sum to the difference of the scores.
 """
 
 import copy
@@ -117,7 +117,7 @@ def attribution(
         cells = coarse.shape[2] * coarse.shape[3] / (image.shape[1] * image.shape[2])  # of the feature map, per pixel
         found = LayerAttribution.interpolate(coarse, tuple(image.shape[1:]), interpolate_mode="bilinear") * cells
     report(1.0)
-    per_colour = found.detach()[0]  # (C, H, W), or (1, H, W)
+    per_colour: Tensor = found.detach()[0]  # (C, H, W), or (1, H, W)
     return per_colour.mean(dim=0) if method == "occlusion" else per_colour.sum(dim=0)  # a square covers all colours at once
 
 

@@ -65,9 +65,7 @@ def gate_evidence(
     return GateEvidence(ends[0], ends[1], pixels)
 
 
-def _seen(
-    model: Model, image: Tensor, control: str, lam: float | None, forced: Mapping[str, bool]
-) -> tuple[list[Tensor], Tensor | None]:
+def _seen(model: Model, image: Tensor, control: str, lam: float | None, forced: Mapping[str, bool]) -> tuple[list[Tensor], Tensor | None]:
     """Return the feature maps (1, channels, h, w) that a control node received, and λ's condition (1,)."""
     graph = copy.deepcopy(model.graph)  # the network itself may be in use by other threads
     calls: list[tuple[list[Tensor], Tensor | None]] = []
