@@ -29,6 +29,7 @@ def _inside_of(sha256: str, node: str, _model: "Model") -> InsideModule:
     layers, total = sum(len(block.layers) for block in found.blocks), sum(block.macs for block in found.blocks)
     many = len(found.blocks) > 1
     weights = found.histogram
+    mean = "" if weights is None else f"{weights.mean:.2g}".replace("-", "−")
     return {
         "title": f"Inside: {len(found.blocks)} blocks, {layers} layers" if many else f"Inside: {layers} layer{'s' * (layers != 1)}",
         "blocks": [_block(block, total) for block in found.blocks],
@@ -37,7 +38,7 @@ def _inside_of(sha256: str, node: str, _model: "Model") -> InsideModule:
         else {
             "limit": f"{weights.limit:.2g}",
             "counts": weights.counts,
-            "caption": f"{sum(weights.counts):,} weights: mean {weights.mean:.2g}, standard deviation {weights.deviation:.2g}",
+            "caption": f"{sum(weights.counts):,} weights: mean {mean}, standard deviation {weights.deviation:.2g}",
         },
     }
 

@@ -10,7 +10,7 @@ from streamlit.errors import StreamlitAPIException
 from app.evidence import meaning, scale_of
 from app.graph_view.payload import Attribution, Inspection
 from app.inside import inside_of
-from app.picture import MAPS, feature_maps, overlaid, url
+from app.rendering import MAPS, feature_maps, overlaid, url
 from core.graph.node import Node
 from core.scale import lam_at
 

@@ -1,22 +1,20 @@
 """The image column of Explore: a sample of the run's dataset, or a person's own picture, cropped and distorted if they wish."""
 
-import base64
 import hashlib
 import html
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from app import state
 from app.components.crop import crop
 from app.components.sketch import sketch
+from app.rendering import data_url, enlarged, url
 from app.wording import plain
 from core.errors import UserError
 from core.registry import choose, title
@@ -25,15 +23,10 @@ from core.store import Run
 if TYPE_CHECKING:
     from core.explain.model import ImageTensor, Model
 
-OVERLAID = 192  # side of an image under attribution colours, in pixels
-THUMBNAIL = 48
 ORIGINAL = 320  # longest side of an uncropped picture as it is shown, in pixels
 LISTED_CLASSES = 12  # classes that are listed without a click
 PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
 DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Covered area", "fade": "Less contrast"}
-MAPS, PER_ROW, TILE, GAP = 16, 4, 64, 4  # feature maps shown, in total and per row; their side and distance in pixels
-SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: smallest, largest, middle value
-FAVOURABLE, ADVERSE = (13, 148, 136), (217, 119, 6)  # colours of attributions
 
 
 @dataclass(frozen=True)
@@ -68,17 +61,14 @@ def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     chosen = own if own is not None and (st.session_state.get("source") == "own" or sample is None) else sample
     if chosen is None:
         return None
-    with frame:
-        place = st.container(key="beside-original", horizontal=True, gap="small") if chosen.original else st.container()
-    if chosen.original:
-        with place:
+    grain = f"{width}×{height} pixels{', grey' if channels == 1 else ''}"
+    with frame, st.container(key="beside-original", horizontal=True, gap="small") if chosen.original else st.container():
+        if chosen.original:
             chosen = replace(chosen, image=_cropped(chosen.original, model))
-    distorted = _distorted(chosen, strengths)
-    with place:
-        show(enlarged(distorted.image, 1), distorted.description)
+        distorted = _distorted(chosen, strengths)
+        show(enlarged(distorted.image, 1), "What the network sees" if chosen.original else distorted.description)
+        st.caption(f"{grain}. Move the frame, or size it by its corner." if chosen.original else f"What the network sees: {grain}")
     with frame:
-        seen = f"what the network sees: {width}×{height} pixels{', grey' if channels == 1 else ''}"
-        st.caption(f"Move the frame, or size it by its corner. Right: {seen}" if chosen.original else seen[:1].upper() + seen[1:])
         _classes(model.classes)
     return distorted
 
@@ -93,8 +83,7 @@ def _cropped(original: Image.Image, model: "Model") -> "ImageTensor":
     address = url(small)
     key = f"crop-{hashlib.sha256(address.encode()).hexdigest()[:16]}-{width / height:.3f}"
     box = crop(address, small, (width, height), key=key).box(original.size, (width, height))
-    left, top, right, bottom = map(round, box)
-    return to_tensor(original.crop((left, top, max(right, left + 1), max(bottom, top + 1))), (channels, height, width))
+    return to_tensor(original, (channels, height, width), box)
 
 
 def _classes(classes: Sequence[str]) -> None:
@@ -153,50 +142,6 @@ def _strength(text: str | None) -> float:
 def _undo() -> None:
     for name in DISTORTIONS:
         st.session_state[f"distortion-{name}"] = 0
-
-
-def enlarged(image: "ImageTensor", side: int) -> Image.Image:
-    """Return an image (C, H, W) enlarged in whole steps to at most about `side` pixels, so that its pixels are squares."""
-    values = image.permute(1, 2, 0).numpy()  # (H, W, C)
-    picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
-    times = max(side // max(picture.size), 1)
-    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-
-
-def feature_maps(output: "ImageTensor") -> Image.Image:
-    """Return the most varied channels of a feature map (C, H, W) as tiles, each from its smallest (dark) to its largest value (light)."""
-    order = output.flatten(1).std(dim=1).argsort(descending=True)[:MAPS]
-    tiles = []
-    for channel in output[order].numpy():
-        low, high = float(channel.min()), float(channel.max())
-        grey = Image.fromarray(((channel - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
-        tiles.append(ImageOps.colorize(grey.resize((TILE, TILE), Image.Resampling.NEAREST), *SHADES))
-    rows = -(-len(tiles) // PER_ROW)
-    sheet = Image.new("RGB", (min(len(tiles), PER_ROW) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP), SHADES[1])
-    for number, tile in enumerate(tiles):
-        sheet.paste(tile, (number % PER_ROW * (TILE + GAP), number // PER_ROW * (TILE + GAP)))
-    return sheet
-
-
-def overlaid(image: "ImageTensor", attributed: "ImageTensor") -> Image.Image:
-    """Return an image (C, H, W) in grey under its attributions (H, W): green where positive, orange where negative."""
-    grey = np.asarray(enlarged(image, OVERLAID).convert("L").convert("RGB"), dtype=np.float32)
-    strength = attributed.numpy() / max(float(attributed.abs().max()), 1e-12)
-    wide = np.asarray(Image.fromarray(strength.astype(np.float32)).resize(grey.shape[1::-1], Image.Resampling.BILINEAR))[..., None]
-    ink = np.where(wide > 0, np.array(FAVOURABLE, dtype=np.float32), np.array(ADVERSE, dtype=np.float32))
-    return Image.fromarray((grey + (ink - grey) * np.abs(wide) * 0.85).clip(0, 255).astype(np.uint8))
-
-
-def data_url(image: "ImageTensor") -> str:
-    """Return a small picture of an image as a data URL."""
-    return url(enlarged(image, THUMBNAIL))
-
-
-def url(picture: Image.Image) -> str:
-    """Return a picture as a data URL."""
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:

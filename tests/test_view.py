@@ -141,6 +141,35 @@ def test_forced_modules_are_marked_and_compared_with_the_automatic_route() -> No
     assert [interval["executed"] for interval in view["comparison"]["intervals"]] == [trace.executed for trace in automatic.traces]
 
 
+@pytest.mark.parametrize("options", [{}, {"layers": False}, {"channels": False}, {"gates_of": "group"}])
+def test_the_gates_of_a_node_are_where_its_scores_are(options: dict[str, object]) -> None:
+    model = varied(**options)
+    view, sweep = viewed(model, IMAGES[0]), sweep_lam(model, IMAGES[0])
+    gated = {node.name: node for node in model.graph.nodes if node.gates or node.channels}
+    assert set(view["gates"]) == set(gated)
+    for name, where in view["gates"].items():
+        for start, trace in zip(view["starts"], sweep.traces, strict=True):
+            row = view["scores"][where["control"]][start]
+            assert row is not None
+            block = 1.0 if where["block"] is None else max(row[where["block"]], 0)
+            own = [max(score, 0) * block for score in row[where["first"] :][: where["channels"]]] or block
+            assert trace.gates[name] == pytest.approx(own, abs=1e-3)
+
+
+def test_only_gates_that_open_independently_are_listed() -> None:
+    assert viewed(fresh(), IMAGES[0])["gates"] == {}
+
+
+def test_what_is_known_to_be_none_of_the_classes_is_called_that() -> None:
+    model = varied()
+    nodes, sweep = model.graph.nodes, sweep_lam(model, IMAGES[0])
+    shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), 1e-3)
+    options = ViewOptions(outside="a rocket")
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, times, model.lam, True, {}, options)
+    assert all(one["claim"].startswith("A rocket is none of its classes: ") for one in view["intervals"])
+    assert all(one["correct"] is None for one in view["intervals"])
+
+
 def test_an_answer_is_right_or_wrong_at_each_lam_and_costs_what_it_costs() -> None:
     model = varied()
     nodes, sweep = model.graph.nodes, sweep_lam(model, IMAGES[0])

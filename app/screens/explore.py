@@ -16,7 +16,8 @@ from app.graph_view.payload import View
 from app.graph_view.standalone import standalone
 from app.graph_view.view import ViewOptions, pinned, view_of
 from app.inspector import Asked, Inspected, inspect_slowly, inspection_of
-from app.picture import ShownImage, choose_image, data_url
+from app.picture import ShownImage, choose_image
+from app.rendering import data_url
 from app.trace import trace_json
 from app.wording import lam_name, plain
 from core.errors import UserError
