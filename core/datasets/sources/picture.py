@@ -58,7 +58,8 @@ Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixel
 def to_tensor(picture: Image.Image, image: tuple[int, int, int], box: Box | None = None) -> Tensor:
     """Scale a part of a picture to `image`, (C, H, W) with C 1 (grey) or 3 (RGB): uint8.
 
-    The part is the `box`, or else the largest centred rectangle with the aspect ratio of `image`. A picture of exactly this size keeps its values.
+    The part is the `box`, or else the largest centred rectangle with the aspect ratio of `image`.
+    A picture of exactly this size keeps its values.
     """
     channels, height, width = image
     if channels not in (1, 3):
