@@ -236,7 +236,7 @@ def test_older_files_are_still_read(file: Path, other: Store) -> None:
     assert other.metrics.history(run.id)["train self-distillation loss"] == [(1.0, 0.5)]
     references: list[Run] = load_references(other)
     assert len(references) == len(list(SHIPPED.glob("*.safetensors"))) > 0
-    assert all(run.seconds > 0 for run in references)
+    assert all(run.seconds > 0 or run.machine for run in references)
 
 
 def test_the_card_tells_what_the_header_tells(file: Path) -> None:

@@ -7,14 +7,14 @@ import pytest
 import torch
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from test_engine import alike
+from test_engine import alike, near
 from test_residual import awake
 from torch import Generator, Tensor, nn
 
 from core.config import run_config
 from core.fast.engine import Engine
 from core.fast.plan import Step, steps
-from core.fast.segments import Segment, segments
+from core.fast.segments import BatchValues, Segment, batch_segments, segments
 from core.graph.builder import Builder
 from core.graph.execution import execute
 from core.graph.graph import Graph
@@ -23,6 +23,7 @@ from core.graph.policy import Forced, Greedy, Open, Policy, Random, Replay
 from core.graph.static import static_network
 from core.modules.controller import Controller
 from core.modules.gate_network import GateNetwork
+from core.modules.inverted_residual import InvertedResidual
 from core.modules.layers import Add, Join, Refined, classifier, conv
 from core.modules.residual import Branch
 
@@ -80,29 +81,42 @@ def test_d2nns_answer_as_the_executor_does_whoever_decides(name: str, policy: Ca
         alike(graph, X, policy(graph), policy(graph), lam)
 
 
-def programs(graph: Graph, *, deciding: bool) -> list[Step | Segment]:
-    return segments(graph, steps(graph), deciding=deciding)
+def programs(graph: Graph) -> list[Step | Segment]:
+    return segments(graph, steps(graph))
 
 
-def test_a_network_without_decisions_is_one_program() -> None:
-    for graph in (static_network(lc_net()), static_network(d2nn("cascade"))):
-        (whole,) = programs(graph, deciding=False)
-        assert isinstance(whole, Segment)
-        assert len(whole.steps) == len(steps(graph))
-
-
-def test_an_lc_net_is_one_program_where_its_gate_networks_decide() -> None:
-    graph = lc_net()
-    (whole,) = programs(graph, deciding=True)
-    assert isinstance(whole, Segment)
-    assert whole.deciding == graph.controls
+@pytest.mark.parametrize("graph", [lc_net(), d2nn("cascade"), d2nn("chain"), d2nn("hierarchy"), d2nn("resnet_cascade")], ids=range(5))
+def test_a_network_is_one_program_with_its_decisions_inside(graph: Graph) -> None:
+    assert Engine(graph).whole is not None
+    assert Engine(static_network(graph)).whole is not None
 
 
 @pytest.mark.parametrize("graph", [lc_net(), d2nn("cascade"), d2nn("resnet_cascade")], ids=["lc_resnet", "cascade", "resnet_cascade"])
 def test_where_a_policy_decides_each_decision_begins_a_program(graph: Graph) -> None:
-    found = programs(graph, deciding=False)
+    found = programs(graph)
     inside = [[step.node for step in one.steps if step.node.kind == "control"] for one in found if isinstance(one, Segment)]
     assert inside == [*([control] for control in graph.controls), []]
+
+
+def test_a_network_without_decisions_is_one_segment_of_a_batch() -> None:
+    for graph in (static_network(lc_net()), static_network(d2nn("cascade"))):
+        order = steps(graph)
+        (whole,) = batch_segments(graph, order)
+        assert isinstance(whole, Segment)
+        assert whole.steps == order
+
+
+def test_the_forms_of_a_segment_answer_alike() -> None:
+    """Step by step, as one program, and as a program for 16 images at a time."""
+    graph = static_network(d2nn("cascade"))
+    (segment,) = batch_segments(graph, steps(graph))
+    assert isinstance(segment, Segment)
+    x = torch.randn(37, 3, 32, 32)
+    values, name = BatchValues(len(x), {graph.input.name: x}, {}, None), graph.outputs[0].name
+    with torch.inference_mode():
+        expected = execute(graph, x, Open()).output
+        for answer in (segment.by_steps(values), segment.by_program(16, values), segment.by_program(37, values)):
+            near(expected, answer[name])
 
 
 def closed(graph: Graph, number: int, score: float) -> None:
@@ -167,13 +181,13 @@ def _uneven(gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def test_a_program_is_made_once_for_each_pattern() -> None:
     graph = d2nn("cascade")
-    last = programs(graph, deciding=False)[-1]
-    assert isinstance(last, Segment)
     engine = Engine(graph)
     for _ in range(2):
         for lam in (0.0, 1.0):
             engine.run(X, Greedy(), lam=lam)
             engine.run(X, Forced({"Q1": {0: True}}), lam=lam)
+    assert engine.whole is not None
+    assert len(engine.whole.programs) == 1
     made = [len(one.programs) for one in engine.segments if isinstance(one, Segment)]
     assert max(made) <= 2
 
@@ -217,7 +231,9 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
         return tuple(draw(st.lists(st.sampled_from(gates), max_size=2, unique=True))) if gates else ()
 
     for number in range(draw(st.integers(2, 9))):
-        kind = draw(st.sampled_from(("conv", "block", "block", "sum", "pool", "answer", "refined", "controller", "gates", "gates")))
+        kind = draw(
+            st.sampled_from(("conv", "block", "block", "sum", "pool", "inverted", "answer", "refined", "controller", "gates", "gates"))
+        )
         if kind == "conv":
             maps.append(g.add(f"conv {number}", conv(4, 4), edge(maps), when=when()))
         elif kind == "block":
@@ -231,6 +247,9 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
             maps.append(g.add(f"sum {number}", Add(), edge(maps), edge(maps), edge(maps), when=when()))
         elif kind == "pool":
             maps.append(g.add(f"pool {number}", nn.MaxPool2d(3, 1, 1), edge(maps), when=when()))
+        elif kind == "inverted":
+            part = InvertedResidual(4, 4, 1, 2, draw(st.sampled_from(("relu", "relu6"))))
+            maps.append(g.add(f"inverted {number}", part, edge(maps), when=when()))
         elif kind == "answer":
             answers.append(g.add(f"answer {number}", classifier(4, 3), edge(maps), when=when()))
         elif kind == "refined" and answers:
@@ -261,9 +280,9 @@ def mixed_graphs(draw: st.DrawFn) -> Graph:
 
 @pytest.mark.long
 @settings(max_examples=120, phases=[Phase.explicit, Phase.generate])  # an example takes too long to look for smaller ones
-@given(graph=mixed_graphs(), seed=st.integers(0, 99))
-def test_random_networks_answer_as_the_executor_does(graph: Graph, seed: int) -> None:
-    x, lam = torch.randn(1, 3, 6, 6, generator=Generator().manual_seed(seed)), 0.3 if graph.tradeoff.every_lam else None
+@given(graph=mixed_graphs(), seed=st.integers(0, 99), count=st.sampled_from((1, 1, 5, 20)))
+def test_random_networks_answer_as_the_executor_does(graph: Graph, seed: int, count: int) -> None:
+    x, lam = torch.randn(count, 3, 6, 6, generator=Generator().manual_seed(seed)), 0.3 if graph.tradeoff.every_lam else None
     replay = Replay(execute(graph, x, Random(0.6, Generator().manual_seed(seed)), lam=lam))
     for policy in (Greedy, Open, Halves, lambda: replay, lambda: Random(0.5, Generator().manual_seed(seed))):
         alike(graph, x, policy(), policy(), lam)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.graph.graph import Graph
 
 BAR = 24  # characters for the static network's time
-BENCH_IMAGES = 64  # images
+BENCH_IMAGES = 512  # images
 
 
 def bench(
@@ -35,6 +35,12 @@ def bench(
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Dataset that gives an architecture its image size and its classes.")
     ] = "cifar10",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NODE", help="Compare with this node's network in place of the static network, e.g. a cascade's largest member."
+        ),
+    ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Instead: the time of each node, at the first λ, batch size and number of threads.")
     ] = False,
@@ -82,6 +88,7 @@ def bench(
             batches=sizes,
             threads=counts,
             seconds=seconds,
+            against=against,
             report=lambda share: progress.update(task, completed=share),
         )
         rows = [asdict(timing) for timing in found]

@@ -31,6 +31,8 @@ def card(header: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
     ]
     if header.seconds:
         lines.append(f"- Time to train: {header.seconds / 60:.1f} minutes{f' on {header.machine}' if header.machine else ''}")
+    elif header.machine:
+        lines.append(f"- Weights: trained on {header.machine}. The command has its options as far as this project knows them.")
     lines += [f"- Weights of {name}: {origin}" for name, origin in config.architecture.origins.items()]
     if config.gated:
         graph = config.method.prepare(

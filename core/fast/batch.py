@@ -1,4 +1,4 @@
-"""Runs a batch of images through a network: decides which images each node runs for, and gathers them."""
+"""Runs a batch of images through a network: decides which images each step or segment runs for, and gathers them."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.fast.blocks import Gathered
-from core.fast.plan import Answer, Mask, Step
+from core.fast.plan import Answer, AtLam, Mask, Step
+from core.fast.segments import BatchValues, Segment
 from core.graph.graph import Graph
 from core.graph.node import Edge, Node
-from core.graph.policy import Policy
+from core.graph.policy import Greedy, Policy
 from core.graph.rows import gather_rows, overwrite_rows
 
 
@@ -46,30 +47,34 @@ class SubsetValue:
 
 
 class BatchRunner:
-    """Runs one batch step by step."""
+    """Runs one batch step by step or segment by segment."""
 
-    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, condition: Tensor | None, policy: Policy) -> None:
-        """`lams`, `condition`: (1,) or (B,)."""
-        self.graph, self.policy = graph, policy
-        self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lams, condition))  # (B,)
+    def __init__(self, graph: Graph, x: Tensor, lam: AtLam, policy: Policy) -> None:
+        """`lam`: for all images or for each."""
+        self.graph, self.policy, self.reward = graph, policy, lam.reward
+        self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lam.lams, lam.condition))  # (B,)
         self.everything = Subset(np.ones(len(x), dtype=np.bool_))
-        first = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
-        self.held = {graph.input.name: SubsetValue(first, self.everything)}
+        self.held = {graph.input.name: SubsetValue(x, self.everything)}
         self.ran = {graph.input.name: self.everything}
         self.gates: dict[str, Tensor] = {}
         self.opened: dict[str, NDArray[np.float32]] = {}
         self.answers: list[tuple[Tensor, Subset]] = []
 
-    def take(self, step: Step) -> None:
-        """Compute a step for the images for which it runs."""
-        node, rows = step.node, self._present(step)
-        opening = self._opening(node) if node.gates else None
-        rows = rows if opening is None else rows.where(opening > 0)
+    def take(self, one: Step | Segment) -> None:
+        """Compute a step or a segment for the images for which it runs."""
+        if isinstance(one, Segment):
+            self._cross(one)
+            return
+        step, node = one, one.node
+        if any(edge.source == self.graph.input.name for edge in step.inputs):
+            self._lay_out()
+        rows, opening = self._enter(step)
         self.ran[node.name] = rows
         if step.branch is not None:
             self.held[node.name] = SubsetValue(self._block(step, step.branch, rows), rows)
         elif node.kind == "control":
-            self._decide(step, rows)
+            inputs = [self._received(edge, rows) for edge in step.inputs] if rows.count else []
+            self._decide(node, rows, step.run(*inputs, weight=self._condition(rows)) if rows.count else None)
         else:
             value = self._computed(step, rows) if rows.count else None
             if value is not None and opening is not None:
@@ -81,14 +86,39 @@ class BatchRunner:
         for source in step.last:
             del self.held[source]
 
+    def _cross(self, segment: Segment) -> None:
+        """Compute a segment for the images for which its first step runs, and so all of them."""
+        rows, _ = self._enter(segment.steps[0])
+        values = dict[str, Tensor]()
+        if rows.count:
+            given = {name: self._received(Edge(name), rows) for name in segment.reads}
+            gates = {control: self.gates[control] if rows.all else self.gates[control][rows.numbers] for control in segment.controls}
+            scales = any(((opened != 0) & (opened != 1)).any() for opened in (one.numpy() for one in gates.values()))
+            values = segment.batch(BatchValues(rows.count, given, gates if scales else {}, self._condition(rows)))
+        for step in segment.steps:
+            name, value = step.node.name, values.get(step.node.name)
+            self.ran[name] = rows
+            if step.branch is not None:
+                self.ran[step.branch.name] = rows
+            if step.node.kind == "control":
+                self._decide(step.node, rows, value)
+            elif step.node.kind == "output":
+                self.answers += [] if value is None else [(value, rows)]
+            else:
+                self.held[name] = SubsetValue(value, rows)
+        for step in segment.steps:
+            for source in step.last:
+                del self.held[source]
+
     def answer(self) -> Answer:
         """Return the answers, the gates and the images for which each node ran."""
         if self.answers and self.answers[-1][1].all:
             output = self.answers[-1][0]
         else:
-            output = torch.full((len(self.everything.mask), *self.graph.shapes[self.graph.outputs[0].name]), torch.nan)
+            found = np.full((len(self.everything.mask), *self.graph.shapes[self.graph.outputs[0].name]), np.nan, np.float32)
             for value, rows in self.answers:
-                output[rows.numbers] = value
+                found[rows.mask] = value.numpy()
+            output = torch.from_numpy(found)
         return Answer(output, self.gates, {name: rows.mask for name, rows in self.ran.items()})
 
     def _present(self, step: Step) -> Subset:
@@ -99,6 +129,20 @@ class BatchRunner:
             if edge.default is None and there is not rows:
                 rows = there if rows.all else rows.where(there.mask)
         return rows
+
+    def _lay_out(self) -> None:
+        """Bring the images into the layout of the kernels, which segments do themselves."""
+        name = self.graph.input.name
+        if (x := self.held[name].value) is not None and x.dim() == 4:
+            self.held[name] = SubsetValue(x.contiguous(memory_format=torch.channels_last), self.everything)
+
+    def _enter(self, step: Step) -> tuple[Subset, NDArray[np.float32] | None]:
+        """Return the images for which a step runs, and the largest of its gates, (B,), if it has gates."""
+        rows, opening = self._present(step), self._opening(step.node) if step.node.gates else None
+        return rows if opening is None else rows.where(opening > 0), opening
+
+    def _condition(self, rows: Subset) -> Tensor | None:
+        return self.condition if self.condition is None or rows.all else self.condition[rows.numbers]
 
     def _opening(self, node: Node) -> NDArray[np.float32]:
         """Return the largest of a node's gates, (B,)."""
@@ -133,17 +177,27 @@ class BatchRunner:
             received[there.among(rows)] = gather_rows(held.value, there.among(held.rows))
         return received
 
-    def _decide(self, step: Step, rows: Subset) -> None:
-        node, batch = step.node, len(self.everything.mask)
-        values = torch.zeros(batch, *self.graph.shapes[node.name])
-        if rows.count:
-            condition = self.condition if self.condition is None or rows.all else self.condition[rows.numbers]
-            some = step.run(*(self._received(edge, rows) for edge in step.inputs), weight=condition)
-            values = some if rows.all else values.index_copy_(0, rows.numbers, some)
-        gates = self.policy(node, self.graph.tradeoff.score(values, self.lams))
+    def _decide(self, node: Node, rows: Subset, some: Tensor | None) -> None:
+        """Set the gates of a control node from its values for a subset, None if that is empty."""
+        if some is None or not rows.all:
+            found = np.zeros((len(self.everything.mask), *self.graph.shapes[node.name]), np.float32)
+            if some is not None:
+                found[rows.mask] = some.numpy()
+            some = torch.from_numpy(found)
+        if type(self.policy) is Greedy and node.decides == "one" and some.dtype == torch.float32:
+            gates = torch.from_numpy(self._best(some.numpy()))
+        else:
+            gates = self.policy(node, self.graph.tradeoff.score(some, self.lams))
         if not rows.all:
             gates = gates * torch.from_numpy(rows.mask)[:, None].to(gates)
         self.gates[node.name], self.opened[node.name] = gates, gates.numpy()
+
+    def _best(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return greedy gates from the values (B, K) or (B, K, 2) of a controller. NumPy takes less time than torch for so few numbers."""
+        scores = values if values.ndim == 2 else (values * self.reward).sum(axis=2)
+        gates = np.zeros(scores.shape, np.float32)
+        gates[np.arange(len(scores)), scores.argmax(axis=1)] = 1
+        return gates
 
     def _block(self, step: Step, branch: Node, rows: Subset) -> Tensor | None:
         """Compute a join and its branch, for the images that reach the join."""

@@ -18,10 +18,11 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Open, Policy, Random, Replay
-from core.graph.static import static_network
+from core.graph.static import node_alone, static_macs, static_network
 
 DRAWS_PER_CASE = 8  # batches of different images or random gates, each run once as a warm-up; small batches get more
 IMAGES = 64  # minimum over all draws of a case
+IMAGES_PER_TURN = 16  # images that a network runs in a turn, at least: as in use, its weights then stay in the processor's caches
 MIN_TURNS = 2  # measured turns of each draw, however long they take
 PROFILED = 30  # turns of a profile
 SLIDER_IMAGES = 16
@@ -65,14 +66,17 @@ def bench(
     batches: Sequence[int],
     threads: Sequence[int],
     seconds: float,
+    against: str | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Iterator[Timing]:
     """Yield one timing per batch size, number of threads and case, for normalised images (N, C, H, W).
 
     Cases: the network's own gates at each of `lams`, random gates for each image that are open at each of `rates`, and all gates open.
-    Each case takes `seconds`; `report` is called with the fraction that is done.
+    Each case takes `seconds`; `report` is called with the fraction that is done. `against`: a node whose network takes the place of the
+    static network, for example a cascade's largest member. Raises GraphError if there is no such node.
     """
-    gated, static = Engine(graph), Engine(static_network(graph))
+    rival = static_network(graph) if against is None else node_alone(graph, against)
+    gated, static, dearer = Engine(graph), Engine(rival), static_macs(graph) / static_macs(rival)
     done, total = count(1), len(batches) * len(threads)
     for batch in batches:
         cases = list(_cases(graph, images, lams, rates, batch))
@@ -80,7 +84,7 @@ def bench(
             with _threads(number):
                 taken = _turns(gated, static, cases, seconds)
             for case, (ours, theirs) in zip(cases, taken, strict=True):
-                macs, ratio = mean(share for *_, share in case.draws), ours / theirs
+                macs, ratio = dearer * mean(share for *_, share in case.draws), ours / theirs
                 yield Timing(run, case.gates, case.lam, batch, number, macs, ratio, macs / ratio, 1e3 * ours, 1e3 * theirs)
             report(next(done) / total)
 
@@ -110,18 +114,20 @@ def slider(model: Model, images: Tensor, turns: int = SLIDER_IMAGES) -> list[flo
 
 
 def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[float, float]]:
-    """Return the seconds of each case and of the static network, which take turns; each draw runs once as a warm-up."""
+    """Return the seconds of each case and of the static network, which take turns of several draws; each draw runs once as a warm-up."""
     taken: list[list[tuple[list[float], list[float]]]] = [[([], []) for _ in case.draws] for case in cases]
     end = time.perf_counter() + seconds * len(cases)
     for turn in count():
         for case, draws in zip(cases, taken, strict=True):
-            number = turn % len(draws)
-            x, policy, _ = case.draws[number]
-            ours, theirs = _timed(gated, x, policy, case.lam), _timed(static, x, Open(), None)
-            if turn >= len(draws):
-                draws[number][0].append(ours)
-                draws[number][1].append(theirs)
-        enough = turn + 1 >= (1 + MIN_TURNS) * max(len(case.draws) for case in cases)
+            together = max(1, IMAGES_PER_TURN // len(case.draws[0][0]))
+            numbers = [(turn * together + number) % len(draws) for number in range(together)]
+            ours = [_timed(gated, x, policy, case.lam) for x, policy, _ in (case.draws[number] for number in numbers)]
+            theirs = [_timed(static, case.draws[number][0], Open(), None) for number in numbers]
+            if turn * together >= len(draws):
+                for number, one, other in zip(numbers, ours, theirs, strict=True):
+                    draws[number][0].append(one)
+                    draws[number][1].append(other)
+        enough = (turn + 1) * together >= (1 + MIN_TURNS) * max(len(case.draws) for case in cases)
         if enough and time.perf_counter() > end:
             break
     return [(mean(median(ours) for ours, _ in draws), mean(median(theirs) for _, theirs in draws)) for draws in taken]
@@ -161,7 +167,7 @@ def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Se
 def _filled(images: Tensor, batch: int, number: int) -> Tensor:
     """Return the batch of this number; images repeat if there are too few."""
     rows = torch.arange(number * batch, (number + 1) * batch) % len(images)
-    return images[rows].contiguous(memory_format=torch.channels_last)
+    return images[rows]
 
 
 def _share(graph: Graph, x: Tensor, policy: Policy, lam: float | None) -> float:

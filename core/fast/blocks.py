@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from core.fast.channels import Channels
-from core.fast.kernels import Convolution, Kernel, kernel
+from core.fast.kernels import Convolution, Kernel, SequentialKernel, kernel
+from core.modules.inverted_residual import InvertedResidual
 from core.modules.layers import Join, Residual, Shortcut
 from core.modules.residual import Branch
 
@@ -34,20 +35,30 @@ class ShortcutKernel:
 class Block(Kernel):
     """A residual block: a shortcut, and a branch of convolutions, the last of which adds its output to the shortcut."""
 
-    def __init__(self, shortcut: Shortcut, *branch: Convolution) -> None:
-        self.shortcut, self.branch, self.last = ShortcutKernel(shortcut), branch[:-1], branch[-1]
+    def __init__(self, shortcut: Shortcut, *branch: Convolution, relu: bool = True) -> None:
+        """`relu`: whether ReLU follows the sum."""
+        self.shortcut, self.branch, self.last, self.relu = ShortcutKernel(shortcut), branch[:-1], branch[-1], relu
 
     def __call__(self, *inputs: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
         x = sent = inputs[0]
         for convolution in self.branch:
             sent = convolution(sent)
-        return self.last.added_to(self.shortcut(x, owned and bool(self.branch)), sent)  # a lone convolution reads what it would overwrite
+        shortcut = self.shortcut(x, owned and bool(self.branch))  # a lone convolution reads what it would overwrite
+        return self.last.added_to(shortcut, sent, relu=self.relu)
 
 
 @kernel.register
 def _(part: Residual) -> Kernel:
     (first, norm, _), (last, last_norm) = part.first, part.second
-    return Block(part, Convolution(first, norm, relu=True), Convolution(last, last_norm, relu=False))
+    return Block(part, Convolution(first, norm, "relu"), Convolution(last, last_norm))
+
+
+@kernel.register
+def _(part: InvertedResidual) -> Kernel:
+    layers = [one for one in (part.expand, part.depthwise, part.project) if one is not None]
+    convolutions = [Convolution(one.conv, one.bn, one.activation) for one in layers]
+    channels = part.project.conv.out_channels
+    return Block(Shortcut(channels, channels, 1), *convolutions, relu=False) if part.adds else SequentialKernel(convolutions)
 
 
 class Gathered(Block):
@@ -60,9 +71,8 @@ class Gathered(Block):
         """`positive`: the input has passed a ReLU."""
         assert isinstance(join, Join)
         assert isinstance(branch, Branch)
-        layers = branch.layers
-        relus = [number < len(layers) for number in range(1, len(layers) + 1)]
-        super().__init__(join, *(Convolution(one, norm, relu=relu) for (one, norm), relu in zip(layers, relus, strict=True)))
+        *layers, last = branch.layers
+        super().__init__(join, *(Convolution(*one, "relu") for one in layers), Convolution(*last))
         self.channels, self.unchanged = Channels(self.branch, self.last, branch.inner), positive and join.idle
 
     def open(self, x: Tensor, owned: bool, scale: Tensor | float | None, channels: Tensor | None) -> Tensor:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.fast.kernels import Kernel, kernel, means
+from core.modules.answers import AnswerController
 from core.modules.controller import MIN_LOG_PROBABILITY, Controller, summary
 from core.modules.gate_network import GateNetwork, clamp_open
 
@@ -19,6 +20,8 @@ def decider(part: nn.Module) -> Kernel:
     """Return the kernel of a control node's module in evaluation mode."""
     if isinstance(part, GateNetwork) and not len(part.table):
         return GateNetworkKernel(part)
+    if isinstance(part, AnswerController):
+        return AnswerControllerKernel(part)
     return ControllerKernel(part) if type(part) is Controller else kernel(part)  # a subclass may observe something else
 
 
@@ -61,7 +64,7 @@ class ControllerKernel(Kernel):
     """A controller without the parts that only training needs. For one image NumPy finishes the few numbers faster than torch."""
 
     def __init__(self, part: Controller) -> None:
-        self.part = part
+        self.part, self.weight = part, part.hidden.weight.detach()
         self.known, self.takes_condition = part.min_remaining_cost.numpy(), part.every_lam and part.has_successors
 
     def __call__(self, *seen: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
@@ -94,6 +97,27 @@ class ControllerKernel(Kernel):
         found[0, :, 0] = 1 / (1 + np.exp(-values[:options]))
         found[0, :, 1] = -(self.known + np.logaddexp(0, values[options:])) if part.has_successors else -self.known
         return torch.from_numpy(found)
+
+
+class AnswerControllerKernel(ControllerKernel):
+    """A controller that sees answers alone. Programs hold it (onnx_builder.py), elsewhere it runs as its module does.
+
+    weight  that of the hidden layer for fewer features: an answer's sorted log-probabilities, and each probability times its logarithm. The
+            margin and the entropy are sums of these.
+    """
+
+    def __init__(self, part: AnswerController) -> None:
+        super().__init__(part)
+        columns, own = list[Tensor](), part.classes + 2
+        for number in range(part.answers):
+            seen = self.weight[:, number * own : (number + 1) * own]
+            ordered, margin, entropy = torch.split(seen, [part.classes, 1, 1], dim=1)
+            columns += [ordered + F.pad(torch.cat([margin, -margin], dim=1), (0, part.classes - 2)), -entropy.expand(-1, part.classes)]
+        self.weight = torch.cat([*columns, self.weight[:, part.answers * own :]], dim=1)
+
+    def __call__(self, *seen: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
+        values: Tensor = self.part(*seen, weight=named["weight"])
+        return values
 
 
 def _mean(x: Tensor) -> Tensor:

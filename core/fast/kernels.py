@@ -15,11 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.modules.inverted_residual import ConvNorm
 from core.modules.layers import Stem
 from core.modules.residual import Branch, folded
 
 PACKED: bool = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")  # type: ignore[no-untyped-call]
 NO_SCALARS: list[float] = []
+ACTIVATIONS = {"none": ("none", NO_SCALARS), "relu": ("relu", NO_SCALARS), "relu6": ("hardtanh", [0.0, 6.0])}  # oneDNN's names
 
 
 class Kernel(ABC):
@@ -52,9 +54,10 @@ class ModuleKernel(Kernel):
 
 
 class Convolution:
-    """A convolution with the batch norm behind it, and then ReLU if `relu` is set."""
+    """A convolution with the batch norm and the activation behind it."""
 
-    def __init__(self, convolution: nn.Module, norm: nn.Module | None, *, relu: bool) -> None:
+    def __init__(self, convolution: nn.Module, norm: nn.Module | None, activation: str = "none") -> None:
+        """`activation`: relu, relu6 or none."""
         assert isinstance(convolution, nn.Conv2d)
         self.weight, self.bias = convolution.weight.detach(), None if convolution.bias is None else convolution.bias.detach()
         if isinstance(norm, nn.BatchNorm2d):
@@ -63,7 +66,7 @@ class Convolution:
             self.bias = shift if self.bias is None else shift + self.bias * scale
         assert not isinstance(convolution.padding, str)
         self.weight = self.weight.contiguous(memory_format=torch.channels_last)
-        self.relu = "relu" if relu else "none"
+        self.activation = activation
         self.shape = (list(convolution.padding), list(convolution.stride), list(convolution.dilation), convolution.groups)
         self.packed = PACKED and self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
         self.known: dict[tuple[bool, torch.Size], Tensor] = {}
@@ -83,19 +86,19 @@ class Convolution:
     def __call__(self, x: Tensor, owned: bool = False) -> Tensor:
         if self.packed:
             convolve = torch.ops.mkldnn._convolution_pointwise
-            result: Tensor = convolve(x, self.weights(x), self.bias, *self.shape, self.relu, NO_SCALARS, "")
+            result: Tensor = convolve(x, self.weights(x), self.bias, *self.shape, *ACTIVATIONS[self.activation], "")
             return result
         padding, stride, dilation, groups = self.shape
         result = F.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
-        return result.relu_() if self.relu == "relu" else result
+        return result if self.activation == "none" else result.relu_() if self.activation == "relu" else F.relu6(result)
 
-    def added_to(self, other: Tensor, x: Tensor) -> Tensor:
-        """Return ReLU(other + convolution of x). Overwrites `other`, which must have the memory layout of the result."""
+    def added_to(self, other: Tensor, x: Tensor, *, relu: bool) -> Tensor:
+        """Return other + convolution of x, or ReLU of the sum. Overwrites `other`, which must have the memory layout of the result."""
         if self.packed:
             convolve = torch.ops.mkldnn._convolution_pointwise_.binary
-            convolve(other, x, self.weights(x), self.bias, *self.shape, "add", 1.0, "relu", NO_SCALARS, None)
+            convolve(other, x, self.weights(x), self.bias, *self.shape, "add", 1.0, "relu" if relu else None, NO_SCALARS, None)
             return other
-        return other.add_(self(x)).relu_()
+        return other.add_(self(x)).relu_() if relu else other.add_(self(x))
 
 
 class SequentialKernel(Kernel):
@@ -123,7 +126,7 @@ def _(part: nn.Sequential) -> Kernel:
             norm = leaves.pop(0) if leaves and isinstance(leaves[0], nn.BatchNorm2d) else None
             relu = bool(leaves) and type(leaves[0]) is nn.ReLU
             leaves = leaves[relu:]
-            kernels.append(Convolution(leaf, norm, relu=relu))
+            kernels.append(Convolution(leaf, norm, "relu" if relu else "none"))
         elif _pools(leaf) and leaves and _flattens(leaves[0]):
             leaves.pop(0)
             kernels.append(means)
@@ -176,14 +179,19 @@ def means(x: Tensor) -> Tensor:
 
 @kernel.register
 def _(part: Branch) -> Kernel:
-    layers = part.layers
-    return SequentialKernel([Convolution(one, norm, relu=number < len(layers)) for number, (one, norm) in enumerate(layers, start=1)])
+    *layers, last = part.layers
+    return SequentialKernel([*(Convolution(*one, "relu") for one in layers), Convolution(*last)])
 
 
 @kernel.register
 def _(part: Stem) -> Kernel:
-    first = Convolution(part.conv1, part.bn1, relu=True)
+    first = Convolution(part.conv1, part.bn1, "relu")
     return SequentialKernel([first, kernel(nn.MaxPool2d(3, 2, 1))] if part.large else [first])
+
+
+@kernel.register
+def _(part: ConvNorm) -> Kernel:
+    return SequentialKernel([Convolution(part.conv, part.bn, part.activation)])
 
 
 @kernel.register

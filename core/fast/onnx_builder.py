@@ -2,24 +2,27 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import singledispatchmethod
-from itertools import count
+from itertools import combinations, count
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from core.architectures.hierarchy import SideBySide
 from core.fast.blocks import Block, ShortcutKernel
 from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, SequentialKernel, kernel, means
+from core.modules.answers import WeightedMean
 from core.modules.controller import MIN_LOG_PROBABILITY
 from core.modules.layers import Add, Refined
 
 OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
-FAR = np.iinfo(np.int64).max
 
-Subgraph = Callable[["Operators"], str]
+Subgraph = Callable[["Operators"], Sequence[str]]
 
 
 class NotWrittenError(Exception):
@@ -27,7 +30,10 @@ class NotWrittenError(Exception):
 
 
 class Operators:
-    """A program for one image while it is being written: its nodes and the constants that they read. Values are referred to by name."""
+    """A program while it is being written: its nodes and the constants that they read. Values are referred to by name.
+
+    It takes any number of images, unless it holds an `If`.
+    """
 
     def __init__(self, inside: "Operators | None" = None) -> None:
         """`inside`: the enclosing program if this is a branch of an `If`; its values can be read."""
@@ -37,7 +43,7 @@ class Operators:
         self.numbers: Iterator[int] = count() if inside is None else inside.numbers
 
     def given(self, name: str, shape: Sequence[int]) -> str:
-        """Declare an input of the program, float32 of this shape, and return its name."""
+        """Declare an input of the program, float32 of this shape for one image, and return its name."""
         self.takes[name] = tuple(shape)
         return name
 
@@ -54,13 +60,15 @@ class Operators:
         self.nodes.append(helper.make_node(operator, list(inputs), [name, *others], **attributes))
         return name
 
-    def either(self, condition: str, then: Subgraph, otherwise: Subgraph) -> str:
-        """Add an `If` that computes only one of two values, and return the value's name. `condition`: of one element."""
+    def either(self, condition: str, then: Subgraph, otherwise: Subgraph) -> list[str]:
+        """Add an `If` that computes only one of two lists of values, and return the values' names. `condition`: of one element."""
         graphs = []
         for write in (then, otherwise):
             inner = Operators(self)
-            graphs.append(inner.graph([inner.add("Identity", write(inner))]))
-        return self.add("If", condition, then_branch=graphs[0], else_branch=graphs[1])
+            graphs.append(inner.graph([inner.add("Identity", one) for one in write(inner)]))
+        names = [self._name("value") for _ in graphs[0].output]
+        self.nodes.append(helper.make_node("If", [condition], names, then_branch=graphs[0], else_branch=graphs[1]))
+        return names
 
     def graph(self, sends: Sequence[str], takes: Sequence[ValueInfoProto] = ()) -> GraphProto:
         """Return the operators written so far as a graph with the named outputs."""
@@ -68,9 +76,9 @@ class Operators:
         constants = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in self.constants.items()]
         return helper.make_graph(self.nodes, self._name("graph"), takes, gives, constants)
 
-    def model(self, sends: Sequence[str]) -> bytes:
-        """Return the program, with the named outputs, in ONNX's format."""
-        takes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in self.takes.items()]
+    def model(self, sends: Sequence[str], images: int | str) -> bytes:
+        """Return the program, with the named outputs, in ONNX's format. `images`: how many it takes, or a name for any number."""
+        takes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [images, *shape]) for name, shape in self.takes.items()]
         operators = [helper.make_opsetid("", OPERATORS)]
         model: bytes = helper.make_model(self.graph(sends, takes), opset_imports=operators, ir_version=FORMAT).SerializeToString()
         return model
@@ -91,7 +99,9 @@ class Operators:
         padding, stride, dilation, groups = one.shape
         read = [*inputs, self.constant(one.weight.contiguous()), *([] if one.bias is None else [self.constant(one.bias)])]
         sent = self.add("Conv", *read, pads=padding * 2, strides=stride, dilations=dilation, group=groups)
-        return self.add("Relu", sent) if one.relu == "relu" else sent
+        if one.activation == "relu6":
+            return self.add("Clip", sent, *(self.constant(np.array(bound, dtype=np.float32)) for bound in (0, 6)))
+        return self.add("Relu", sent) if one.activation == "relu" else sent
 
     @write.register
     def _(self, one: LinearKernel, *inputs: str) -> str:
@@ -118,6 +128,18 @@ class Operators:
             return self.add("MaxPool", *inputs, kernel_shape=size, strides=step, pads=padding * 2)
         if type(part) is Add:
             return self.add("Sum", *inputs)
+        if type(part) is SideBySide:
+            scores, *groups = inputs
+            return self.add("Add", scores, self.add("Gather", self._together(groups), self.constant(part.order), axis=1))
+        if type(part) is WeightedMean:
+            logs = [self.add("LogSoftmax", one, axis=1) for one in inputs]
+            if part.geometric:
+                weighted = [self.add("Mul", log, self.constant(weight)) for log, weight in zip(logs, part.weights, strict=True)]
+                return self.add("LogSoftmax", self.add("Sum", *weighted), axis=1)
+            weighted = [self.add("Add", log, self.constant(weight.log())) for log, weight in zip(logs, part.weights, strict=True)]
+            last = self.constant(np.array([2]))
+            apart = [self.add("Unsqueeze", one, last) for one in weighted]
+            return self.add("ReduceLogSumExp", self.add("Concat", *apart, axis=2), axes=[2], keepdims=0)
         if type(part) is Refined:
             features, earlier = inputs
             return self.add("Add", self.write(kernel(part.classifier), features), earlier)
@@ -130,14 +152,12 @@ class Operators:
             return x
         if one.projection is not None:
             return self.write(one.projection, x)
-        step, more = one.part.stride, one.part.more
-        if step > 1:
-            whole = [np.array(values) for values in ([0, 0], [FAR, FAR], [2, 3], [step, step])]
-            x = self.add("Slice", x, *map(self.constant, whole))
+        step, more, channels = one.part.stride, one.part.more, one.part.channels
         if more < 0:
             raise NotWrittenError
-        around = np.array([0, more // 2, 0, 0, 0, more - more // 2, 0, 0])
-        return self.add("Pad", x, self.constant(around)) if more else x
+        kept = torch.eye(channels)[:, :, None, None]  # a convolution stays in the layout of the convolutions around it
+        kept = F.pad(kept, (0, 0, 0, 0, 0, 0, more // 2, more - more // 2))
+        return self.add("Conv", x, self.constant(kept), strides=[step, step])
 
     @write.register
     def _(self, one: Block, *inputs: str) -> str:
@@ -166,21 +186,18 @@ class Operators:
     def _(self, one: ControllerKernel, *inputs: str) -> str:
         """`inputs`: summaries, and the condition if the kernel takes it."""
         part, every = one.part, one.part.every_lam
-        weight = part.hidden.weight if one.takes_condition or not every else part.hidden.weight[:, :-1]  # without it: 0
+        weight = one.weight if one.takes_condition or not every else one.weight[:, :-1]  # without it: 0
         values = self._product(
-            self.add("Relu", self._product(self._together(inputs), weight.detach().t(), part.hidden.bias.detach())),
+            self.add("Relu", self._product(self._together(inputs), weight.t(), part.hidden.bias.detach())),
             part.head.weight.detach().t(),
             part.head.bias.detach(),
         )
         if not every:
             return values
         options = len(part.min_remaining_cost)
-        accuracy, later = (
-            self.add("Slice", values, *map(self.constant, (np.array([start]), np.array([start + options]), np.array([1]))))
-            for start in (0, options)
-        )
-        cost = self.constant(-part.min_remaining_cost[None])
-        cost = self.add("Sub", cost, self.add("Softplus", later)) if part.has_successors else cost
+        accuracy, later = (self._part(values, start, start + options) for start in (0, options))
+        more = self.add("Softplus", later) if part.has_successors else self.add("Mul", later, self.constant(np.zeros(1, dtype=np.float32)))
+        cost = self.add("Sub", self.constant(-part.min_remaining_cost[None]), more)
         last = self.constant(np.array([2]))
         return self.add("Concat", *(self.add("Unsqueeze", side, last) for side in (self.add("Sigmoid", accuracy), cost)), axis=2)
 
@@ -191,6 +208,20 @@ class Operators:
         logs = self.add("Max", self.add("LogSoftmax", x, axis=1), self.constant(np.array(MIN_LOG_PROBABILITY, dtype=np.float32)))
         return self.add("TopK", logs, self.constant(np.array([shape[0]])), axis=1)
 
+    def answers(self, seen: Sequence[str], classes: int) -> list[str]:
+        """Write what an AnswerControllerKernel sees of answers, logits of these classes."""
+        logs = [self.add("LogSoftmax", one, axis=1) for one in seen]
+        clamped = [self.add("Max", log, self.constant(np.array(MIN_LOG_PROBABILITY, dtype=np.float32))) for log in logs]
+        ordered = [self.add("TopK", one, self.constant(np.array([classes])), axis=1) for one in clamped]
+        best = [self.add("ArgMax", log, axis=1, keepdims=1) for log in logs] if len(seen) > 1 else []
+        found = []
+        for log, kept, falling in zip(logs, clamped, ordered, strict=True):
+            found += [falling, self.add("Mul", self.add("Exp", log), kept)]
+        for earlier, later in combinations(range(len(seen)), 2):
+            agree = self.add("Cast", self.add("Equal", best[earlier], best[later]), to=TensorProto.FLOAT)
+            found += [agree, self.add("GatherElements", clamped[earlier], best[later], axis=1)]
+        return found
+
     def branched(self, one: Block, x: str, channels: Sequence[str] = ()) -> str:
         """Write the branch of a block. `channels`: gates (1, filters, 1, 1) of each convolution but the last."""
         for number, convolution in enumerate(one.branch):
@@ -199,9 +230,14 @@ class Operators:
         return self.write(one.last, x)
 
     def joined(self, one: Block, x: str, sent: str | None) -> str:
-        """Write the sum of a block's shortcut and its branch's output, if there is one, and ReLU."""
+        """Write the sum of a block's shortcut and its branch's output, if there is one, and ReLU where the block has it."""
         shortcut = self.write(one.shortcut, x)
-        return self.add("Relu", shortcut if sent is None else self.add("Add", sent, shortcut))
+        total = shortcut if sent is None else self.add("Add", sent, shortcut)
+        return self.add("Relu", total) if one.relu else total
+
+    def _part(self, x: str, start: int, end: int) -> str:
+        """Write some columns of values (images, columns, …)."""
+        return self.add("Slice", x, *(self.constant(np.array([number])) for number in (start, end, 1)))
 
     def _together(self, features: Sequence[str]) -> str:
         return self.add("Concat", *features, axis=1) if len(features) > 1 else features[0]

@@ -1,5 +1,6 @@
 """The steps of a graph, precomputed as far as possible, and the answer of a run."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from core.modules.layers import Join, Residual, Stem
 from core.modules.residual import Branch
 
 Mask = NDArray[np.bool_]
+NO_REWARD = np.zeros((1, 1, 2), np.float32)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,32 @@ class Answer:
     def ran(self) -> dict[str, Tensor]:
         """The images for which each node ran, (B,) bool."""
         return {name: torch.from_numpy(mask) for name, mask in self.masks.items()}
+
+
+@dataclass(frozen=True)
+class AtLam:
+    """What follows from λ, for all images (1,) or for each (B,).
+
+    lams       λ itself, None if there is none
+    condition  the input of control nodes, if they take one
+    reward     (1, 1, 2) or (B, 1, 2), the weights of accuracy and cost in a score
+    """
+
+    lams: Tensor | None
+    condition: Tensor | None
+    reward: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, graph: Graph, lam: Tensor | float | None) -> "AtLam":
+        """Raises GraphError if a graph that serves every λ is given none."""
+        if lam is None:
+            if graph.tradeoff.every_lam:
+                raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
+            return cls(None, None, NO_REWARD)
+        lams = lam.reshape(-1).float() if isinstance(lam, Tensor) else torch.tensor([float(lam)])
+        scores = graph.tradeoff.score(torch.eye(2)[None], lams)  # (B, 2): linear in accuracy and cost, where a controller returns both
+        reward = scores.numpy()[:, None] if scores.dim() == 2 else NO_REWARD
+        return cls(lams, graph.tradeoff.condition(lams), reward)
 
 
 @dataclass(frozen=True)
@@ -69,6 +97,24 @@ def steps(graph: Graph) -> tuple[Step, ...]:
         overwrites = separate and readers[first][-1] == name and readers[first].count(name) == 1
         found.append(Step(node, kernels[name], inputs[name], branches.get(node), last, overwrites))
     return tuple(found)
+
+
+def run_steps(order: Sequence[Step], given: Mapping[str, Tensor], condition: Tensor | None = None) -> dict[str, Tensor]:
+    """Return the values that are read later, or are answers, of steps that run for the same images, from the values (B, …) they read.
+
+    `condition`: the input of control nodes, (B,).
+    """
+    batch = len(next(iter(given.values())))
+    found = {name: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value for name, value in given.items()}
+    for step in order:
+        inputs = [found[edge.source] for edge in step.inputs]
+        owned = step.overwrites and step.inputs[0].source not in given
+        weight = {"weight": condition} if step.node.kind == "control" else {}
+        value = step.run(*inputs, owned=owned, **weight)
+        found[step.node.name] = value if inputs else value.expand(batch, *value.shape[1:])
+        for source in step.last:
+            found.pop(source, None)
+    return found
 
 
 def _kernel(graph: Graph, node: Node, branch: Node | None) -> Kernel:

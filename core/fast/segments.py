@@ -1,26 +1,35 @@
-"""Segments: consecutive steps that run as one ONNX Runtime program for one image.
+"""Segments: consecutive steps that run as one ONNX Runtime program.
 
 Which nodes run is known before a segment begins. Each pattern of running nodes has a program of its own, made when the pattern first
-occurs, so that skipped nodes are not in it. The branches of blocks are left to the program, which looks at their gates. A segment ends
-where only a policy can decide. Where gate networks decide, or all gates are known beforehand, it continues.
+occurs, so that skipped nodes are not in it. For one image, the branches of blocks are left to the program, which looks at their gates. A
+segment ends where a policy decides.
+
+In a batch, a segment consists of steps that run for the same images. Convolutions one by one may be faster there, or the program for a few
+images at a time, whose maps stay in the processor's cache. So the forms are timed once for each size of batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import onnxruntime
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from core.fast.autotune import fastest
 from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.onnx_builder import NotWrittenError, Operators
-from core.fast.onnx_export import gates_of, written
-from core.fast.plan import Mask, Step
+from core.fast.onnx_export import CONDITION, gates_of, written
+from core.fast.plan import Mask, Step, run_steps
 from core.graph.graph import Graph
+from core.graph.node import Gate
 
 MAX_NODE_GATES = 6  # different gates of nodes in a segment, not counting branches
 MAX_PROGRAMS = 64  # programs of a segment that are kept at a time
+IMAGES_PER_CALL = 16  # images that a program takes at a time, if that is faster
 YES, NO = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 Numbers = NDArray[np.float32]
@@ -33,14 +42,12 @@ class Pattern:
     there   whether each of the values that the segment reads was computed
     open    whether each gate of its nodes is open, not counting branches
     scales  whether any of these gates is neither 0 nor 1
-    greedy  whether gate networks inside the segment decide; otherwise all gates are inputs
     """
 
     threads: int
     there: tuple[bool, ...]
     open: tuple[bool, ...]
     scales: bool
-    greedy: bool
 
 
 @dataclass(frozen=True)
@@ -58,20 +65,37 @@ class Program:
     session: Any
 
     def __call__(self, given: Mapping[str, Numbers]) -> dict[str, Numbers]:
-        """Return the values of the steps in `sends`, (1, …) each."""
+        """Return the values of the steps in `sends`, (images, …) each."""
         if not self.sends:
             return {}
         return dict(zip(self.sends, self.session.run(None, {name: given[name] for name in self.takes}), strict=True))
+
+
+@dataclass(frozen=True)
+class BatchValues:
+    """What a segment takes for a batch.
+
+    given      the values that it reads, (B, …)
+    gates      the gates of its nodes by control node, (B, options), if any of them scales
+    condition  the input of control nodes, (B,), if there is one
+    """
+
+    count: int
+    given: Mapping[str, Tensor]
+    gates: Mapping[str, Tensor]
+    condition: Tensor | None
+
+
+BatchForm = Callable[[BatchValues], dict[str, Tensor]]
 
 
 class Segment:
     """Consecutive steps of a graph.
 
     reads     the earlier steps whose values it reads
-    controls      the control nodes on which it depends, including those inside
+    controls  the control nodes on which it depends
     gates     the gates of its nodes, not counting branches
     branches  the branches inside, each with the name of its join
-    deciding  the control nodes inside on which other nodes inside depend
     """
 
     def __init__(self, graph: Graph, steps: Sequence[Step], sends: frozenset[str]) -> None:
@@ -81,9 +105,9 @@ class Segment:
         self.reads = tuple({edge.source: None for step in steps for edge in step.inputs if edge.source not in inside})
         self.controls = tuple(dict.fromkeys(control for step in steps for control in _controls_of(step)))
         self.gates = tuple({gate: None for step in steps for gate in step.node.gates})
-        self.deciding = tuple(step.node for step in steps if step.node.kind == "control" and step.node.name in self.controls)
         self.branches = tuple((step.node.name, step.branch) for step in steps if step.branch is not None)
         self.programs: dict[Pattern, Program] = {}
+        self.chosen: dict[tuple[int, int], BatchForm] = {}
 
     def program(self, pattern: Pattern) -> Program:
         """Return the program of a pattern, and make it if it is not kept."""
@@ -94,41 +118,100 @@ class Segment:
             program = self.programs[pattern] = self._program(pattern)
         return program
 
+    def batch(self, values: BatchValues) -> dict[str, Tensor]:
+        """Return the values of the steps in `sends` for images that all run these steps, in the form that was fastest."""
+        if values.gates:
+            return self.by_program(IMAGES_PER_CALL, values)
+        kind = (torch.get_num_threads(), values.count.bit_length())
+        if kind not in self.chosen:
+            sizes = sorted({IMAGES_PER_CALL, max(values.count, IMAGES_PER_CALL)})
+            forms: list[BatchForm] = [self.by_steps, *(partial(self.by_program, size) for size in sizes)]
+            self.chosen[kind] = fastest(forms, values)
+        return self.chosen[kind](values)
+
+    def by_program(self, size: int, values: BatchValues) -> dict[str, Tensor]:
+        """Run the program for `size` images at a time."""
+        everything = (True,) * len(self.reads), (True,) * len(self.gates)
+        program = self.program(Pattern(torch.get_num_threads(), *everything, bool(values.gates)))
+        given = {name: value.contiguous().numpy() for name, value in values.given.items()}
+        given |= {gates_of(control): gates.numpy()[:, :, None, None] for control, gates in values.gates.items()}
+        if values.condition is not None:
+            given[CONDITION] = values.condition.numpy()[:, None]
+        starts = range(0, values.count, size)
+        parts = [program({name: value[start : start + size] for name, value in given.items()}) for start in starts]
+        sent = {name: parts[0][name] if len(parts) == 1 else np.concatenate([part[name] for part in parts]) for name in program.sends}
+        return {name: _channels_last(torch.from_numpy(value)) for name, value in sent.items()}
+
+    def by_steps(self, values: BatchValues) -> dict[str, Tensor]:
+        """Run the kernels one by one."""
+        return run_steps(self.steps, values.given, values.condition)
+
     def _program(self, pattern: Pattern) -> Program:
         open_gates = {gate for gate, is_open in zip(self.gates, pattern.open, strict=True) if is_open}
         writing, sent, ran = Operators(), dict[str, str](), {}
         for name, there in zip(self.reads, pattern.there, strict=True):
             if there:
-                sent[name] = writing.given(name, (1, *self.graph.shapes[name]))
+                sent[name] = writing.given(name, self.graph.shapes[name])
         for step in self.steps:
             name = step.node.name
             ready = all(edge.default is not None or edge.source in sent for edge in step.inputs)
             runs = ready and (not step.node.gates or not open_gates.isdisjoint(step.node.gates))
             ran[name] = YES if runs else NO
-            shape = (1, len(step.node.options), 1, 1)
             if runs:
                 sent[name] = written(writing, self.graph, step, sent, scales=pattern.scales)
-                if pattern.greedy and step.node in self.deciding:
-                    sent[gates_of(name)] = writing.add("Reshape", writing.add("Relu", sent[name]), writing.constant(np.array(shape)))
-            elif step.node in self.deciding:
-                sent[gates_of(name)] = writing.constant(np.zeros(shape, dtype=np.float32))
         answers = [step.node.name for step in self.steps if step.node.kind == "output" and step.node.name in sent]
         names = [step.node.name for step in self.steps if step.node.name in self.sends and step.node.name in sent]
         sends = tuple(name for name in names if name not in answers[:-1])
-        return Program(ran, tuple(writing.takes), sends, _session(writing, [sent[name] for name in sends], pattern.threads))
+        return Program(ran, tuple(writing.takes), sends, session(writing, [sent[name] for name in sends], pattern.threads))
 
 
-def segments(graph: Graph, steps: Sequence[Step], *, deciding: bool) -> list[Step | Segment]:
-    """Return the steps in order, grouped into segments as long as possible; steps that cannot be written stay single.
-
-    `deciding`: whether a segment continues after a gate network on which later steps inside depend.
-    """
+def segments(graph: Graph, steps: Sequence[Step]) -> list[Step | Segment]:
+    """Return the steps in order, grouped into segments as long as possible; steps that cannot be written stay single."""
     writable = {step.node.name for step in steps if _writable(graph, step)}
+    found = _grouped(steps, writable, _fits)
+    return [_segment(graph, steps, some) if some[0].node.name in writable else some[0] for some in found]
+
+
+def batch_segments(graph: Graph, steps: Sequence[Step]) -> list[Step | Segment]:
+    """Return the steps in order, those grouped into segments that run for the same images of any batch."""
+    running = conditions(graph, steps)
+    writable = set()
+    for step in steps:
+        by_image = step.branch is not None and bool(step.branch.gates or step.branch.channels)
+        if not by_image and all(edge.default is None for edge in step.inputs) and _writable(graph, step):
+            writable.add(step.node.name)
+    found = _grouped(steps, writable, lambda some: running[some[0].node.name] == running[some[-1].node.name])
+    return [one for some in found for one in ([_segment(graph, steps, some)] if len(some) > 1 else some)]
+
+
+Conditions = frozenset[tuple[Gate, ...]]
+
+
+def conditions(graph: Graph, steps: Sequence[Step]) -> dict[str, Conditions]:
+    """Return, for each step, the sets of gates of which each must have an open one for the step to run."""
+    found = {graph.input.name: Conditions()}
+    for step in steps:
+        needed = [found[edge.source] for edge in step.inputs if edge.default is None]
+        gates = step.node.gates
+        found[step.node.name] = frozenset({gates} if gates else ()).union(implied(found, gates), *needed)
+    return found
+
+
+def implied(found: Mapping[str, Conditions], gates: Sequence[Gate]) -> Conditions:
+    """Return the conditions that hold wherever one of these gates is open, since its control node ran."""
+    first, *others = [found[gate.control] for gate in gates] or [Conditions()]
+    return first.intersection(*others)
+
+
+def _grouped(steps: Iterable[Step], writable: Collection[str], fits: Callable[[Sequence[Step]], bool]) -> list[list[Step]]:
+    """Return the steps in order, writable ones in groups. `fits`: whether the last of several steps can be in one group with the others."""
     found: list[list[Step]] = []
     for step in steps:
-        together = bool(found) and {found[-1][0].node.name, step.node.name} <= writable and _fits([*found[-1], step], deciding)
-        found = [*found[:-1], [*found[-1], step]] if together else [*found, [step]]
-    return [_segment(graph, steps, some) if some[0].node.name in writable else some[0] for some in found]
+        if found and {found[-1][0].node.name, step.node.name} <= set(writable) and fits([*found[-1], step]):
+            found[-1].append(step)
+        else:
+            found.append([step])
+    return found
 
 
 def _segment(graph: Graph, steps: Sequence[Step], some: Sequence[Step]) -> Segment:
@@ -144,14 +227,10 @@ def _controls_of(step: Step) -> list[str]:
     return [node.channels.control for node in nodes if node.channels is not None] + [gate.control for node in nodes for gate in node.gates]
 
 
-def _fits(steps: Sequence[Step], deciding: bool) -> bool:
+def _fits(steps: Sequence[Step]) -> bool:
     """Return whether the last of these steps can be in one segment with the others."""
-    controls = {step.node.name: step for step in steps if step.node.kind == "control"}
-    for name in controls.keys() & set(_controls_of(steps[-1])):
-        control = controls[name]
-        by_program = isinstance(control.run, GateNetworkKernel) and control.node.decides == "each"
-        if not (deciding and by_program) or any(gate.control == name for gate in steps[-1].node.gates):
-            return False
+    if {step.node.name for step in steps if step.node.kind == "control"} & set(_controls_of(steps[-1])):
+        return False
     return len({step.node.gates for step in steps if step.node.gates}) <= MAX_NODE_GATES
 
 
@@ -166,12 +245,17 @@ def _writable(graph: Graph, step: Step) -> bool:
     return True
 
 
-def _session(writing: Operators, sends: Sequence[str], threads: int) -> Any:
+def session(writing: Operators, sends: Sequence[str], threads: int, images: int | str = "images") -> Any:
     """Return a session that runs the program, or None if the program returns nothing."""
     if not sends:
         return None
-    named = [writing.add("Identity", name) for name in sends]  # two may be the same value, or one that was given
+    twice = {name for name in sends if list(sends).count(name) > 1} | writing.takes.keys()
+    named = [writing.add("Identity", name) if name in twice else name for name in sends]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it would take the time of torch's threads
-    return onnxruntime.InferenceSession(writing.model(named), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(writing.model(named, images), options, providers=["CPUExecutionProvider"])
+
+
+def _channels_last(value: Tensor) -> Tensor:
+    return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from core.fast.blocks import Gathered
 from core.fast.onnx_export import CONDITION, gates_of
-from core.fast.plan import Answer, Mask, Step
+from core.fast.plan import Answer, AtLam, Mask, Step
 from core.fast.segments import NO, YES, Pattern, Segment
 from core.graph.graph import Graph
 from core.graph.node import Node
@@ -16,9 +16,8 @@ from core.graph.policy import Greedy, Open, Policy, Replay
 class SingleRunner:
     """Runs one image, (1, C, H, W), step by step or segment by segment."""
 
-    def __init__(self, graph: Graph, x: Tensor, lams: Tensor | None, condition: Tensor | None, policy: Policy) -> None:
-        """`lams`, `condition`: (1,)."""
-        self.graph, self.lams, self.condition, self.policy = graph, lams, condition, policy
+    def __init__(self, graph: Graph, x: Tensor, lam: AtLam, policy: Policy) -> None:
+        self.graph, self.lams, self.condition, self.policy = graph, lam.lams, lam.condition, policy
         self.held: dict[str, Tensor | None] = {graph.input.name: x}
         self.masks: dict[str, Mask] = {graph.input.name: YES}
         self.gates: dict[str, Tensor] = {}
@@ -55,16 +54,10 @@ class SingleRunner:
                 tuple(name in read for name in segment.reads),
                 tuple(self.opened[gate.control][gate.column] > 0 for gate in segment.gates),
                 any(self.opened[gate.control][gate.column] not in (0, 1) for gate in segment.gates),
-                bool(segment.deciding) and type(self.policy) is Greedy,
             )
         )
         given = {name: np.ascontiguousarray(value.numpy()) for name, value in read.items()}
-        if type(self.policy) is not Greedy:
-            for node in segment.deciding:  # their gates do not depend on their scores
-                self.gates[node.name] = self.policy(node, torch.zeros(1, len(node.options)))
-        for control in segment.controls:
-            if control in self.gates:
-                given[gates_of(control)] = self.gates[control].numpy()[:, :, None, None]
+        given |= {gates_of(control): self.gates[control].numpy()[:, :, None, None] for control in segment.controls}
         if self.condition is not None:
             given[CONDITION] = self.condition.numpy()[:, None]
         values = program(given)

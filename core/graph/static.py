@@ -72,6 +72,18 @@ def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Gr
     return Graph(nodes, parts, graph.shapes[graph.input.name])
 
 
+def node_alone(graph: Graph, name: str) -> Graph:
+    """Return the network of one node that reads the image, for example of a cascade's largest member. Raises GraphError."""
+    node = graph.by_name.get(name)
+    readers = [
+        other.name for other in graph.nodes if other.kind == "regular" and [edge.source for edge in other.inputs] == [graph.input.name]
+    ]
+    if node is None or name not in readers:
+        raise GraphError(f"{name!r} is not a node that reads the image alone; such nodes are {', '.join(readers) or 'none'}")
+    answer = Node(name, "output", node.inputs)
+    return Graph([graph.input, answer], {name: copy.deepcopy(graph.parts[name])}, graph.shapes[graph.input.name])
+
+
 def _constants(graph: Graph, node: Node, kept: Collection[str]) -> dict[Edge, str]:
     """Return the data edges of a node that carry their default on a route, with the names of the dummy nodes that send it."""
     absent = [edge for edge in node.inputs if edge.source not in kept]

@@ -21,6 +21,7 @@ class AnswerController(Controller):
         """`answers`: how many answers of shape (classes,) it sees."""
         features = answers * (classes + 2) + answers * (answers - 1)
         super().__init__([(features,)], options, hidden=hidden, every_lam=every_lam)
+        self.answers, self.classes = answers, classes
 
     def features(self, *seen: Tensor) -> Tensor:
         """Return what is known of the images, (B, features), from logits (B, classes) of each answer."""

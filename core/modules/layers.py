@@ -77,7 +77,7 @@ class Shortcut(nn.Module):
 
     def __init__(self, channels: int, filters: int, stride: int, *, projection: bool = False) -> None:
         super().__init__()
-        self.stride, self.more = stride, filters - channels
+        self.channels, self.stride, self.more = channels, stride, filters - channels
         changed = stride > 1 or filters != channels
         self.downsample = (
             nn.Sequential(nn.Conv2d(channels, filters, 1, stride, bias=False), Norm(filters)) if projection and changed else None

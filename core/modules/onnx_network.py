@@ -82,23 +82,33 @@ class OnnxNetwork(nn.Module):
         self.register_buffer("program", torch.zeros(size, dtype=torch.uint8))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copy and pickle without the running session."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("session", "signature")}
+        """Copy and pickle without the running sessions."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("sessions", "signature")}
+
+    @cached_property
+    def sessions(self) -> dict[int, onnxruntime.InferenceSession]:
+        """The file, ready to run, for each number of threads on which it ran."""
+        return {}
 
     @cached_property
     def signature(self) -> Signature:
         """What the file takes and returns."""
         return read_signature(self.program.cpu().numpy().tobytes())
 
-    @cached_property
+    @property
     def session(self) -> onnxruntime.InferenceSession:
         """The file, ready to run on as many threads as PyTorch uses."""
-        return start_session(self.program.cpu().numpy().tobytes())
+        threads = torch.get_num_threads()
+        if threads not in self.sessions:
+            self.sessions[threads] = start_session(self.program.cpu().numpy().tobytes())
+        return self.sessions[threads]
 
     def forward(self, x: Tensor) -> Tensor:
-        values = (x + 1) / 2 * (self.high - self.low) + self.low
+        values = x if (self.low, self.high) == (-1, 1) else (x + 1) / 2 * (self.high - self.low) + self.low
         values = values.flatten(1) if len(self.signature.shape) == 1 else values
-        outcome: Any = self.session.run([self.signature.output], {self.signature.input: values.cpu().numpy().astype(_dtype(self.session))})
+        session = self.session
+        given = np.ascontiguousarray(values.detach().cpu().numpy(), dtype=_dtype(session))
+        outcome: Any = session.run([self.signature.output], {self.signature.input: given})
         scores = torch.from_numpy(np.asarray(outcome[0], dtype=np.float32)).to(x.device)
         return scores.clamp(min=SMALLEST).log() if self.output == "probabilities" else scores
 
@@ -108,6 +118,7 @@ def start_session(program: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it would take the time of PyTorch's threads
     try:
         return onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base
