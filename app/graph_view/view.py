@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from app.graph_view.drawing import drawing, strip_cells
 from app.graph_view.facts import NodeFacts
 from app.graph_view.folding import Folded
-from app.graph_view.payload import Comparison, ForcedState, Forcing, Inspection, Interval, View
-from app.headline import Circumstances, along_lam, answered, claim, correct, headline
+from app.graph_view.payload import Comparison, ForcedState, Forcing, Inspection, Interval, NodeGates, View
+from app.headline import Circumstances, along_lam, answered, claim, correct, doubt, headline
 from app.wording import Forced, clock, counted, percent, scaled, time_comparison, time_range, timing_note
 from core.graph.node import Node
 from core.scale import SLIDER_STEPS, lam_at
@@ -29,7 +29,8 @@ NOT_FORCED: Forcing = {"note": "", "problem": "", "nodes": [], "options": {}, "r
 class ViewOptions:
     """What a person chose: the slider's start, expanded groups, a link, what to compare with, the selected node and what was computed of
     it, nodes forced on (True) or off and what else can be forced, whether another view stands beside this one; and the image's class,
-    where it is known. `pending` names what is known so far, where more is to come.
+    where it is known, or else what the image shows that is known to be none of the network's classes. `pending` names
+    what is known so far, where more is to come.
     """
 
     start_lam: float | None = None
@@ -43,6 +44,7 @@ class ViewOptions:
     side_by_side: bool = False
     true_label: str | None = None
     pending: str | None = None
+    outside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ def view_of(
         ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
         intervals.append(
             {
-                "claim": claim(trace, options.true_label),
+                "claim": claim(trace, options.true_label, options.outside),
                 "correct": correct(trace, options.true_label),
+                "doubt": doubt(trace),
                 "headline": headline(nodes, trace, reference, seen),
                 "executed": _executed(shown, trace),
                 "strips": {node.name: _strip(_gates(node, trace), strip_cells(node)) for node in shown if strip_cells(node)},
@@ -117,6 +120,7 @@ def view_of(
         "pending": options.pending,
         "thresholds": sweep.thresholds,
         "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
+        "gates": {node.name: gates for node in shown if (gates := _independent_gates(node, nodes))},
         "facts": dict(facts),
         "static": {"macs": counted(static), "time": clock(times.static) if times else ""} if _gated(nodes) else None,
         "timing_note": timing_note(times.gated) if times else "",
@@ -161,6 +165,17 @@ def _along(nodes: Sequence[Node], sweep: LamSweep, forced: bool) -> str:
     if sweep.computed is None:
         return along_lam(nodes, sweep, forced)
     return f"{len(sweep.computed)} of {SLIDER_STEPS} values of λ so far; in between, the nearest of them is shown"
+
+
+def _independent_gates(node: Node, nodes: Sequence[Node]) -> NodeGates | None:
+    """Return where the gates of a node are, if they open independently of each other; a folded node shows none."""
+    each = {one.name for one in nodes if one.kind == "control" and one.decides == "each"}
+    block = next((gate for gate in node.gates if gate.control in each), None)
+    control = node.channels.control if node.channels else block.control if block else None
+    if control not in each or isinstance(node, Folded):
+        return None
+    first, count = (node.channels.first, node.channels.count) if node.channels else (0, 0)
+    return {"control": control, "block": block.column if block else None, "first": first, "channels": count}
 
 
 def _gated(nodes: Sequence[Node]) -> bool:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import address, state
+from app.cautions import cautions
 from app.components.gate_graph import gate_graph, graph_state
 from app.computing import draw_again
 from app.forcing import force, forcing, free_conflicts
@@ -16,7 +17,8 @@ from app.graph_view.payload import View
 from app.graph_view.standalone import standalone
 from app.graph_view.view import ViewOptions, pinned, view_of
 from app.inspector import Asked, Inspected, inspect_slowly, inspection_of
-from app.picture import ShownImage, choose_image, data_url
+from app.picture import ShownImage, choose_image
+from app.rendering import data_url
 from app.trace import trace_json
 from app.wording import lam_name, plain
 from core.errors import UserError
@@ -63,6 +65,7 @@ def page() -> None:
         except UserError as error:
             right.error(str(error), icon=":material/error:")
             return
+        _cautions(run, len(model.graph.controls))
         chosen = choose_image(run, sha256, model)
     with right:
         if chosen is None:
@@ -98,6 +101,14 @@ def _chosen_run(runs: list[Run]) -> Run:
         persist_state="session",
     )
     return runs[names.index(name)]
+
+
+def _cautions(run: Run, controllers: int) -> None:
+    """Say beside the run's name what its test figures hold against its gates."""
+    short, sentences = cautions(run, controllers)
+    if short:
+        with st.container(key="cautions"), st.expander(short, icon=":material/warning:"):
+            st.caption("  \n".join(map(plain, sentences)))
 
 
 def _variety(run: Run) -> tuple[bool, bool, bool, float]:
@@ -150,6 +161,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         side_by_side=kept is not None,
         true_label=chosen.label,
         pending=pending,
+        outside=chosen.outside,
     )
     times = state.times(run, sha256, image, forced)
     view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, options)

@@ -6,7 +6,7 @@ import { intervalAt } from "./lam.mjs";
 export function showAnswer(page, interval) {
   const { static: whole } = page.data;
   page.answer.replaceChildren(
-    caption("Answer"),
+    caption(interval.doubt ? `Answer · unsure: ${interval.doubt}` : "Answer"),
     element("div", { class: "label", title: interval.label }, interval.label),
     ...interval.probabilities.map(([name, share, text]) => element("div", { class: "probability" }, row(name, text), bar(share))),
     ...compared(page, interval),

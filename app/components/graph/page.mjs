@@ -22,7 +22,7 @@ const pages = new WeakMap(); // each mounted component's elements and state
 function mount(root) {
   const page = {
     root, nodes: new Map(), edges: [], choices: [], continuations: [], selected: null, option: null, method: "",
-    step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, awaited: null, follow() {},
+    step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, awaited: null, unfolded: new Set(), follow() {},
   };
   const centre = element("section", { class: "centre", "aria-label": "Network" }, headline(page), forcedLine(page), slider(page), toolbar(page), canvas(page));
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
