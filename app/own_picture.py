@@ -9,7 +9,8 @@ from PIL import Image
 
 from app.components.keeper import keeper
 from app.components.sketch import drawn, sketch
-from app.images import ShownImage, url
+from app.images import ShownImage
+from app.rendering import url
 from app.wording import plain
 from core.errors import UserError
 from core.store import Run
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from core.explain.model import Model
 
 KEPT, SOURCE, OWN_SOURCE = "own-picture", "source", "own"  # keys of the session, and the source that is a person's own picture
+DRAWING = "drawing"  # name of a picture that was drawn here
 KEEPER = "keeper"  # key of the component
 SIDE = 640  # longest side of a large picture that is kept, in pixels
 SMALL = 300_000  # bytes of a file that is kept as it is
@@ -29,11 +31,15 @@ PRIVATE = (
 
 @dataclass(frozen=True)
 class OwnPicture:
-    """The bytes of a picture's file, what the file is called, and whether the bytes can be read."""
+    """The bytes of a picture's file, what the file is called, and whether the bytes can be read.
+
+    `drawing`: whether it was drawn here. A drawing is not cropped.
+    """
 
     data: bytes
     name: str
     readable: bool
+    drawing: bool = False
 
 
 def shown() -> bool:
@@ -57,7 +63,7 @@ def choose(run: Run, model: "Model") -> ShownImage | None:
         st.camera_input("Camera", key="camera", on_change=_taken, args=("camera",), label_visibility="collapsed")
     else:
         key = f"sketch-{channels}"
-        sketch(draws=channels == 1, key=key, on_change=lambda: _drawn(key))
+        sketch(draws=channels == 1, key=key, on_change=lambda: _keep(drawn(key), DRAWING if channels == 1 else "picture"))
     kept: OwnPicture | None = st.session_state.get(KEPT)
     found = None if kept is None else _read(kept, model)
     _offer(kept, found)
@@ -98,7 +104,9 @@ def _read(kept: OwnPicture, model: "Model") -> ShownImage | None:
     from core.datasets.sources.picture import read_picture, to_tensor
 
     try:
-        return ShownImage(to_tensor(read_picture(kept.data, name=kept.name), model.image), "Your picture", None)
+        picture = read_picture(kept.data, name=kept.name)
+        cropped = not kept.drawing and min(picture.size) > 1
+        return ShownImage(to_tensor(picture, model.image), "Your picture", None, original=picture if cropped else None)
     except UserError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
@@ -108,10 +116,6 @@ def _taken(key: str) -> None:
     """Keep the picture of an uploader or of the camera, or forget it where it was taken away."""
     file = st.session_state[key]
     _keep(file.getvalue() if file else None, file.name if file else "")
-
-
-def _drawn(key: str) -> None:
-    _keep(drawn(key), "picture")
 
 
 def _returned(data: bytes, name: str, own: bool) -> None:
@@ -140,7 +144,7 @@ def kept_form(data: bytes, name: str) -> OwnPicture:
     except UserError:
         return OwnPicture(data, name, readable=False)
     if len(data) <= SMALL:
-        return OwnPicture(data, name, readable=True)
+        return OwnPicture(data, name, readable=True, drawing=name == DRAWING)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=92)

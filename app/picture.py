@@ -1,21 +1,27 @@
-"""The image column of Explore: a sample of the run's dataset, or a person's own picture, distorted if they wish."""
+"""The image column of Explore: a sample of the run's dataset, or a person's own picture, cropped and distorted if they wish."""
 
+import hashlib
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from PIL import Image
 
 from app import own_picture
-from app.images import ShownImage, enlarged, url
+from app.components.crop import crop
+from app.images import ShownImage
+from app.rendering import enlarged, url
 from app.samples import choose_sample
 from core.store import Run
 
 if TYPE_CHECKING:
-    from core.explain.model import Model
+    from core.explain.model import ImageTensor, Model
 
+ORIGINAL = 320  # longest side of an uncropped picture as it is shown, in pixels
+LISTED_CLASSES = 12  # classes that are listed without a click
 PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
 DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Covered area", "fade": "Less contrast"}
 
@@ -37,11 +43,37 @@ def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     chosen = own if own is not None and (own_picture.shown() or sample is None) else sample
     if chosen is None:
         return None
-    distorted = _distorted(chosen, strengths)
+    grain = f"{width}×{height} pixels{', grey' if channels == 1 else ''}"
+    with frame, st.container(key="beside-original", horizontal=True, gap="small") if chosen.original else st.container():
+        if chosen.original:
+            chosen = replace(chosen, image=_cropped(chosen.original, model))
+        distorted = _distorted(chosen, strengths)
+        show(enlarged(distorted.image, 1), "What the network sees" if chosen.original else distorted.description)
+        st.caption(f"{grain}. Move the frame, or size it by its corner." if chosen.original else f"What the network sees: {grain}")
     with frame:
-        show(enlarged(distorted.image, 1), distorted.description)
-        st.caption(f"What the network sees: {width}×{height} pixels{', grey' if channels == 1 else ''}")
+        _classes(model.classes)
     return distorted
+
+
+def _cropped(original: Image.Image, model: "Model") -> "ImageTensor":
+    """Draw a person's own picture with the frame that they move; return the part in it as the network's input."""
+    from core.datasets.sources.picture import to_tensor
+
+    channels, height, width = model.image
+    small = original.copy()
+    small.thumbnail((ORIGINAL, ORIGINAL))
+    address = url(small)
+    key = f"crop-{hashlib.sha256(address.encode()).hexdigest()[:16]}-{width / height:.3f}"
+    box = crop(address, small, (width, height), key=key).box(original.size, (width, height))
+    return to_tensor(original, (channels, height, width), box)
+
+
+def _classes(classes: Sequence[str]) -> None:
+    """List the classes that a network knows; many of them are listed on a click."""
+    names = ", ".join(map(html.escape, classes))
+    known = f"It knows {len(classes)} classes"
+    few = len(classes) <= LISTED_CLASSES
+    st.html(f'<p class="classes">{known}: {names}</p>' if few else f'<details class="classes"><summary>{known}</summary>{names}</details>')
 
 
 def show(image: Image.Image, caption: str) -> None:
@@ -62,7 +94,7 @@ def _distorted(chosen: ShownImage, strengths: Mapping[str, float]) -> ShownImage
         return chosen
     parameters = {name: f"{strength:g}" for name, strength in strengths.items() if strength}
     query = None if chosen.query is None else {**chosen.query, **parameters}
-    return ShownImage(distort(chosen.image, by), f"{chosen.description}, distorted", query, chosen.label)
+    return replace(chosen, image=distort(chosen.image, by), description=f"{chosen.description}, distorted", query=query)
 
 
 def _strengths() -> dict[str, float]:

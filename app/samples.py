@@ -12,7 +12,8 @@ from PIL import Image
 from app import own_picture, state
 from app.background import BackgroundSurvey, background_survey
 from app.components.samples import StripView, Thumbnail, page_of, sample_strip
-from app.images import ShownImage, to_picture, url
+from app.images import ShownImage
+from app.rendering import to_picture, url
 from core.errors import UserError
 from core.registry import choose, title
 from core.store import Run
@@ -38,17 +39,21 @@ FIRST_VIEW: StripView = {"show": ALL, "order": "given", "page": 0, "seed": 0}
 class Samples:
     """Images (N, C, H, W) to choose from, what each shows in words, and their classes where those are known.
 
-    `replaced` says why pictures stand in for the test images, and is empty where these are at hand.
+    `outside` is what an image shows where that is known to be none of the network's classes. `replaced` says why pictures stand in for the
+    test images, and is empty where these are at hand.
     """
 
     images: "ImageTensor"
     subjects: list[str]
     labels: list[str | None]
+    outside: list[str | None]
     replaced: str = ""
 
 
 def samples_of(run: Run, model: "Model") -> Samples:
     """Return the test images of a run, or photographs and drawings in their place. Raises UserError where there are neither."""
+    from core.datasets.sources.photographs import outside
+
     try:
         channels, height, width = model.image
         labels, images = state.samples(
@@ -56,13 +61,14 @@ def samples_of(run: Run, model: "Model") -> Samples:
         )
         if unknown := sorted(set(labels) - set(model.classes)):
             raise UserError(f"they belong to classes that the run does not know: {', '.join(unknown)}")
-        return Samples(images, [f"Test image of class {label}" for label in labels], list(labels))
+        return Samples(images, [f"Test image of class {label}" for label in labels], list(labels), [None] * len(labels))
     except (UserError, OSError) as error:
         if model.image[0] == 1:
             raise UserError(str(error)) from error
         pictures, images = state.stand_ins(model.image, model.classes)
         subjects = [f"{one.subject}{'' if one.label else ', which is of none of the classes'}" for one in pictures]
-        return Samples(images, subjects, [one.label for one in pictures], str(error))
+        strange = [outside(one, model.classes) for one in pictures]
+        return Samples(images, subjects, [one.label for one in pictures], strange, str(error))
 
 
 def choose_sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
@@ -86,7 +92,7 @@ def choose_sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
         st.session_state[key] = known
     job = background_survey(run, sha256, samples.images, samples.labels)
     st.fragment(_strip, run_every=POLL_SECONDS if job.growing else None)(run, samples, job, job.growing)
-    return ShownImage(samples.images[known], samples.subjects[known], {"sample": str(known)}, samples.labels[known])
+    return ShownImage(samples.images[known], samples.subjects[known], {"sample": str(known)}, samples.labels[known], samples.outside[known])
 
 
 def sample_key(run: Run) -> str:

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 
 from core.fast.bench import Timing, bench, profile
 from core.graph.builder import Builder
 from core.graph.graph import Graph
-from core.modules.layers import classifier, conv, convs
+from core.graph.node import GraphError
+from core.modules.layers import Add, classifier, conv, convs
 
 IMAGES = torch.randn(10, 3, 8, 8)
 
@@ -51,6 +53,18 @@ def test_the_multiply_adds_are_those_of_what_was_timed() -> None:
     assert rows["random 1"].macs_ratio == rows["open"].macs_ratio == pytest.approx(most / static)
     assert least / static < rows["random 0.5"].macs_ratio < most / static
     assert all(isinstance(row, Timing) for row in rows.values())
+
+
+def test_a_node_that_reads_the_image_may_take_the_place_of_the_static_network() -> None:
+    g = Builder((3, 8, 8))
+    members = [g.add(name, nn.Sequential(conv(3, width), classifier(width, 5)), g.input) for name, width in (("small", 4), ("large", 9))]
+    g.output("y", Add(), *members)
+    g.control("Q", members[0], options=("no", "yes"))
+    graph, choices = g.build(), {"lams": [], "rates": [1.0], "batches": [4], "threads": [1], "seconds": 0.01}
+    row, *_ = bench("two", graph, IMAGES, **choices, against="large")
+    assert row.macs_ratio == pytest.approx(sum(graph.macs.values()) / graph.macs["large"])
+    with pytest.raises(GraphError, match="'y' is not a node that reads the image alone; such nodes are small, large"):
+        list(bench("two", graph, IMAGES, **choices, against="y"))
 
 
 def test_a_profile_tells_of_every_node_that_is_computed() -> None:

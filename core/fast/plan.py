@@ -12,7 +12,7 @@ from core.fast.blocks import Gathered
 from core.fast.controllers import decider
 from core.fast.kernels import Kernel, kernel
 from core.graph.graph import Graph
-from core.graph.node import Edge, GraphError, Node
+from core.graph.node import Edge, Gate, GraphError, Node
 from core.modules.layers import Join, Residual, Stem
 from core.modules.residual import Branch
 
@@ -115,6 +115,25 @@ def run_steps(order: Sequence[Step], given: Mapping[str, Tensor], condition: Ten
         for source in step.last:
             found.pop(source, None)
     return found
+
+
+Conditions = frozenset[tuple[Gate, ...]]
+
+
+def conditions(graph: Graph, steps: Sequence[Step]) -> dict[str, Conditions]:
+    """Return, for each step, the sets of gates of which each must have an open one for the step to run."""
+    found = {graph.input.name: Conditions()}
+    for step in steps:
+        needed = [found[edge.source] for edge in step.inputs if edge.default is None]
+        gates = step.node.gates
+        found[step.node.name] = frozenset({gates} if gates else ()).union(implied(found, gates), *needed)
+    return found
+
+
+def implied(found: Mapping[str, Conditions], gates: Sequence[Gate]) -> Conditions:
+    """Return the conditions that hold wherever one of these gates is open, since its control node ran."""
+    first, *others = [found[gate.control] for gate in gates] or [Conditions()]
+    return first.intersection(*others)
 
 
 def _kernel(graph: Graph, node: Node, branch: Node | None) -> Kernel:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from core.fast.onnx_builder import NotWrittenError, Operators
 from core.fast.onnx_export import CONDITION, gates_of, some_open, written
-from core.fast.plan import Answer, AtLam, Mask, Step
-from core.fast.segments import NO, YES, Numbers, conditions, implied, session
+from core.fast.plan import Answer, AtLam, Mask, Step, conditions, implied
+from core.fast.segments import NO, YES, Numbers, session
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Policy

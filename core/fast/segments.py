@@ -23,9 +23,8 @@ from core.fast.autotune import fastest
 from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.onnx_builder import NotWrittenError, Operators
 from core.fast.onnx_export import CONDITION, gates_of, written
-from core.fast.plan import Mask, Step, run_steps
+from core.fast.plan import Mask, Step, conditions, run_steps
 from core.graph.graph import Graph
-from core.graph.node import Gate
 
 MAX_NODE_GATES = 6  # different gates of nodes in a segment, not counting branches
 MAX_PROGRAMS = 64  # programs of a segment that are kept at a time
@@ -182,25 +181,6 @@ def batch_segments(graph: Graph, steps: Sequence[Step]) -> list[Step | Segment]:
             writable.add(step.node.name)
     found = _grouped(steps, writable, lambda some: running[some[0].node.name] == running[some[-1].node.name])
     return [one for some in found for one in ([_segment(graph, steps, some)] if len(some) > 1 else some)]
-
-
-Conditions = frozenset[tuple[Gate, ...]]
-
-
-def conditions(graph: Graph, steps: Sequence[Step]) -> dict[str, Conditions]:
-    """Return, for each step, the sets of gates of which each must have an open one for the step to run."""
-    found = {graph.input.name: Conditions()}
-    for step in steps:
-        needed = [found[edge.source] for edge in step.inputs if edge.default is None]
-        gates = step.node.gates
-        found[step.node.name] = frozenset({gates} if gates else ()).union(implied(found, gates), *needed)
-    return found
-
-
-def implied(found: Mapping[str, Conditions], gates: Sequence[Gate]) -> Conditions:
-    """Return the conditions that hold wherever one of these gates is open, since its control node ran."""
-    first, *others = [found[gate.control] for gate in gates] or [Conditions()]
-    return first.intersection(*others)
 
 
 def _grouped(steps: Iterable[Step], writable: Collection[str], fits: Callable[[Sequence[Step]], bool]) -> list[list[Step]]:
