@@ -70,6 +70,7 @@ def first_picture(page: Page, address: str) -> float:
 def change(page: Page, run: str) -> float:
     """From the choice of another network to its lit graph."""
     page.get_by_role("combobox", name="Run").click()
+    page.keyboard.type(f"reference/{run} ")  # the list draws only the options in sight
     option = page.get_by_role("option").filter(has_text=f"reference/{run} ·")
     option.wait_for()
 
