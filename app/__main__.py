@@ -19,6 +19,9 @@ def _load() -> None:
 def main() -> None:
     """Start Streamlit with the app."""
     sys.path.insert(0, str(MAIN.parents[1]))
+    from core.malloc import share_memory_among_threads
+
+    share_memory_among_threads()
     threading.Thread(target=_load, daemon=True).start()
     sys.argv = ["streamlit", "run", str(MAIN), *sys.argv[1:]]
     cli.main()

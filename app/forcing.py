@@ -19,13 +19,16 @@ MAX_NAMED_MODULES = 3  # forced modules that are named one by one
 MAX_OPTIONS = 12  # options of a controller whose choice can be forced
 
 
-def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool]) -> "tuple[LamSweep, str]":
-    """Return the image (C, H, W) at every λ, and which modules were set back to automatic because they cannot be forced together."""
+def free_conflicts(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool], step: int) -> "tuple[LamSweep, str]":
+    """Return the image (C, H, W) along λ, this step of the slider included, and which modules cannot be forced together.
+
+    Those are set back to automatic.
+    """
     freed: list[str] = []
     reason = ""
     while True:
         try:
-            sweep = state.sweep(run, sha256, image, forced)
+            sweep = state.sweep(run, sha256, image, forced, step)
             break
         except UserError as error:
             if not forced:
@@ -39,8 +42,10 @@ def forcing(nodes: Sequence[Node], forced: Mapping[str, bool], automatic: "LamSw
     """Return what a person can force, and has; `automatic` is the image with nothing forced."""
     gated = [node.name for node in nodes if node.gates]
     scales = any(node.kind == "control" and node.decides == "each" for node in nodes)
-    possible = len(automatic.traces) > 1 and bool(gated) and not scales
-    if possible:
+    possible = len(automatic.traces) > 1 and bool(gated) and not scales and automatic.computed is None
+    if automatic.computed is not None and not scales:
+        note = "The routes of this image are still being computed."
+    elif possible:
         note = "Keeps one route of this image at every λ, to see what the other routes would have changed."
     elif scales:
         note = "This network’s gates also scale, so a route alone does not determine its answer."

@@ -12,6 +12,7 @@ TERMS = {
     "Budget": "The share of the static network’s computation that an image may cost on average.",
     "Calibration": "After training, λ is adjusted on validation images, so that cost rises evenly along the slider.",
     "Pareto front": "The settings that no other setting beats in both accuracy and cost.",
+    "Unsure": "An answer whose class has a probability below 50%, or less than twice that of the next class.",
     "Early exit": "An output before the end of a network. An image that gets its answer there skips the rest.",
 }
 

@@ -12,6 +12,8 @@ from core.scale import lam_at
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep, Trace
 
+SURE = 0.5  # smallest probability of an answer that is sure
+LEAD = 2.0  # smallest ratio of its probability to the next class's
 MAX_NAMED = 2  # skipped modules that are named one by one
 
 
@@ -40,13 +42,31 @@ def correct(trace: "Trace", true_label: str | None) -> bool | None:
     return None if true_label is None else answered(trace) and trace.label == true_label
 
 
-def claim(trace: "Trace", true_label: str | None) -> str:
-    """Say what the network answered, and first whether that is right."""
+def doubt(trace: "Trace") -> str:
+    """Say why an answer is unsure: its class has a probability below SURE, or less than LEAD times the next one's. Empty if it is sure."""
+    if not answered(trace):
+        return ""
+    first, *rest = sorted(trace.probabilities.values(), reverse=True)
+    if first < SURE:
+        return f"below {percent(SURE)}"
+    return f"less than {LEAD:g} times the next class" if rest and first < LEAD * rest[0] else ""
+
+
+def claim(trace: "Trace", true_label: str | None, outside: str | None = None) -> str:
+    """Say what the network answered, and first whether that is right and sure.
+
+    `outside` is what the image shows where that is known to be none of the network's classes.
+    """
     if not answered(trace):
         return "No answer: the output is not a number."
+    if outside is not None:
+        return f"{outside[:1].upper()}{outside[1:]} is none of its classes: “{trace.label}” cannot be right."
+    unsure = bool(doubt(trace))
     if true_label is None:
-        return f"The answer is “{trace.label}”."
-    return f"Right: “{trace.label}”." if trace.label == true_label else f"Wrong: “{trace.label}” instead of “{true_label}”."
+        return f"Unsure: perhaps “{trace.label}”." if unsure else f"The answer is “{trace.label}”."
+    if trace.label == true_label:
+        return f"Right, but unsure: “{trace.label}”." if unsure else f"Right: “{trace.label}”."
+    return f"Wrong{', and unsure' if unsure else ''}: “{trace.label}” instead of “{true_label}”."
 
 
 def headline(nodes: Sequence[Node], trace: "Trace", reference: "Trace", seen: Circumstances) -> tuple[str, str, str]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
+from app.computing import computed, draw_again
+from app.evidence import meaning, scale_of
 from app.graph_view.payload import Attribution, Inspection
-from app.picture import MAPS, feature_maps, overlaid, url
+from app.inside import inside_of
+from app.rendering import MAPS, feature_maps, overlaid, url
 from core.graph.node import Node
 from core.scale import lam_at
 
@@ -65,7 +67,7 @@ def inspection_of(inspected: Inspected, asked: Asked) -> Inspection | None:
     if node is None:
         return None
     if node.kind != "control" or _method(asked.method) == QUICK:
-        return _inspect(inspected, node, asked, lambda share: None)
+        return computed(lambda: _inspect(inspected, node, asked, lambda share: None))
     known, found = st.session_state.get(INSPECTED, (None, None))
     return found if known == _key(inspected, asked) else None
 
@@ -79,10 +81,7 @@ def inspect_slowly(inspected: Inspected, asked: Asked) -> None:
 
     found = _inspect(inspected, inspected.model.graph.by_name[asked.node or ""], asked, report)
     st.session_state[INSPECTED] = (_key(inspected, asked), found)
-    try:
-        st.rerun(scope="fragment")
-    except StreamlitAPIException:  # the whole page is running
-        st.rerun()
+    draw_again()
 
 
 def _key(inspected: Inspected, asked: Asked) -> tuple[object, ...]:
@@ -99,6 +98,7 @@ def _inspect(inspected: Inspected, node: Node, asked: Asked, report: Callable[[f
         "output": None,
         "values": [],
         "attribution": None,
+        "inside": None if node.kind == "input" else inside_of(inspected.model, asked.sha256, node.name),
     }
     if node.kind == "control":
         return _decision(inspected, node, asked, report, found)
@@ -127,6 +127,8 @@ def _output(inspected: Inspected, node: Node, found: Inspection) -> Inspection:
 def _decision(inspected: Inspected, control: Node, asked: Asked, report: Callable[[float], None], found: Inspection) -> Inspection:
     """Return which pixels were in favour of an option of a controller, or of the one that it chose."""
     from core.explain.attribution import attribution
+    from core.explain.gate_evidence import gate_evidence
+    from core.modules.gate_network import GateNetwork
 
     chosen = inspected.trace.controls[control.name].chosen
     if chosen is None:
@@ -134,19 +136,21 @@ def _decision(inspected: Inspected, control: Node, asked: Asked, report: Callabl
     taken = chosen if isinstance(chosen, str) else (chosen or control.options)[0]
     if asked.option in control.options:
         taken = str(asked.option)
-    method = _method(asked.method)
-    pixels = attribution(
-        inspected.model,
-        inspected.image,
-        control.name,
-        control.options.index(taken),
-        method,
-        lam=inspected.lam,
-        forced=inspected.forced,
-        report=report,
-    )
+    method, column = _method(asked.method), control.options.index(taken)
+    model, image, lam, forced = inspected.model, inspected.image, inspected.lam, inspected.forced
+    evidence = None
+    if isinstance(model.graph.parts[control.name], GateNetwork):
+        evidence = gate_evidence(model, image, control.name, column, lam=lam, forced=forced)
+    if evidence is not None and method == QUICK:
+        pixels = evidence.pixels
+    else:
+        pixels = attribution(model, image, control.name, column, method, lam=lam, forced=forced, report=report)
+    limit, unit = scale_of(pixels, method)
     shown: Attribution = {
         "picture": {"url": url(overlaid(inspected.image, pixels)), "caption": f"Pixels in favour of “{taken}”"},
+        "limit": limit,
+        "unit": unit,
+        "meaning": meaning(control, taken, method, evidence),
         "option": taken,
         "method": method,
         "methods": [(name, title) for name, title in METHOD_NAMES.items()],

@@ -1,20 +1,20 @@
-"""The image column of Explore: a sample of the run's dataset, or a person's own picture, distorted if they wish."""
+"""The image column of Explore: a sample of the run's dataset, or a person's own picture, cropped and distorted if they wish."""
 
-import base64
+import hashlib
 import html
-import io
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from app import state
+from app.components.crop import crop
 from app.components.sketch import sketch
+from app.rendering import data_url, enlarged, url
 from app.wording import plain
 from core.errors import UserError
 from core.registry import choose, title
@@ -23,26 +23,26 @@ from core.store import Run
 if TYPE_CHECKING:
     from core.explain.model import ImageTensor, Model
 
-OVERLAID = 192  # side of an image under attribution colours, in pixels
-THUMBNAIL = 48
+ORIGINAL = 320  # longest side of an uncropped picture as it is shown, in pixels
+LISTED_CLASSES = 12  # classes that are listed without a click
 PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
 DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Covered area", "fade": "Less contrast"}
-MAPS, PER_ROW, TILE, GAP = 16, 4, 64, 4  # feature maps shown, in total and per row; their side and distance in pixels
-SHADES = ("#06302c", "#d7f0ec", "#0d6c65")  # of feature maps: smallest, largest, middle value
-FAVOURABLE, ADVERSE = (13, 148, 136), (217, 119, 6)  # colours of attributions
 
 
 @dataclass(frozen=True)
 class ShownImage:
     """The network's input (C, H, W), what it shows in words, its part of the address, and its class where that is known.
 
-    A person's own picture stays private: no address names it, and its class is not known.
+    A person's own picture stays private: no address names it, and its class is not known. `outside` is what the picture shows where that
+    is known to be none of the network's classes. `original` is a person's own picture before it was cropped.
     """
 
     image: "ImageTensor"
     description: str
     query: Mapping[str, str] | None
     label: str | None = None
+    outside: str | None = None
+    original: Image.Image | None = None
 
 
 def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
@@ -61,11 +61,37 @@ def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     chosen = own if own is not None and (st.session_state.get("source") == "own" or sample is None) else sample
     if chosen is None:
         return None
-    distorted = _distorted(chosen, strengths)
+    grain = f"{width}×{height} pixels{', grey' if channels == 1 else ''}"
+    with frame, st.container(key="beside-original", horizontal=True, gap="small") if chosen.original else st.container():
+        if chosen.original:
+            chosen = replace(chosen, image=_cropped(chosen.original, model))
+        distorted = _distorted(chosen, strengths)
+        show(enlarged(distorted.image, 1), "What the network sees" if chosen.original else distorted.description)
+        st.caption(f"{grain}. Move the frame, or size it by its corner." if chosen.original else f"What the network sees: {grain}")
     with frame:
-        show(enlarged(distorted.image, 1), distorted.description)
-        st.caption(f"What the network sees: {width}×{height} pixels{', grey' if channels == 1 else ''}")
+        _classes(model.classes)
     return distorted
+
+
+def _cropped(original: Image.Image, model: "Model") -> "ImageTensor":
+    """Draw a person's own picture with the frame that they move; return the part in it as the network's input."""
+    from core.datasets.sources.picture import to_tensor
+
+    channels, height, width = model.image
+    small = original.copy()
+    small.thumbnail((ORIGINAL, ORIGINAL))
+    address = url(small)
+    key = f"crop-{hashlib.sha256(address.encode()).hexdigest()[:16]}-{width / height:.3f}"
+    box = crop(address, small, (width, height), key=key).box(original.size, (width, height))
+    return to_tensor(original, (channels, height, width), box)
+
+
+def _classes(classes: Sequence[str]) -> None:
+    """List the classes that a network knows; many of them are listed on a click."""
+    names = ", ".join(map(html.escape, classes))
+    known = f"It knows {len(classes)} classes"
+    few = len(classes) <= LISTED_CLASSES
+    st.html(f'<p class="classes">{known}: {names}</p>' if few else f'<details class="classes"><summary>{known}</summary>{names}</details>')
 
 
 def show(image: Image.Image, caption: str) -> None:
@@ -86,7 +112,7 @@ def _distorted(chosen: ShownImage, strengths: Mapping[str, float]) -> ShownImage
         return chosen
     parameters = {name: f"{strength:g}" for name, strength in strengths.items() if strength}
     query = None if chosen.query is None else {**chosen.query, **parameters}
-    return ShownImage(distort(chosen.image, by), f"{chosen.description}, distorted", query, chosen.label)
+    return replace(chosen, image=distort(chosen.image, by), description=f"{chosen.description}, distorted", query=query)
 
 
 def _strengths() -> dict[str, float]:
@@ -118,67 +144,26 @@ def _undo() -> None:
         st.session_state[f"distortion-{name}"] = 0
 
 
-def enlarged(image: "ImageTensor", side: int) -> Image.Image:
-    """Return an image (C, H, W) enlarged in whole steps to at most about `side` pixels, so that its pixels are squares."""
-    values = image.permute(1, 2, 0).numpy()  # (H, W, C)
-    picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
-    times = max(side // max(picture.size), 1)
-    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-
-
-def feature_maps(output: "ImageTensor") -> Image.Image:
-    """Return the most varied channels of a feature map (C, H, W) as tiles, each from its smallest (dark) to its largest value (light)."""
-    order = output.flatten(1).std(dim=1).argsort(descending=True)[:MAPS]
-    tiles = []
-    for channel in output[order].numpy():
-        low, high = float(channel.min()), float(channel.max())
-        grey = Image.fromarray(((channel - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
-        tiles.append(ImageOps.colorize(grey.resize((TILE, TILE), Image.Resampling.NEAREST), *SHADES))
-    rows = -(-len(tiles) // PER_ROW)
-    sheet = Image.new("RGB", (min(len(tiles), PER_ROW) * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP), SHADES[1])
-    for number, tile in enumerate(tiles):
-        sheet.paste(tile, (number % PER_ROW * (TILE + GAP), number // PER_ROW * (TILE + GAP)))
-    return sheet
-
-
-def overlaid(image: "ImageTensor", attributed: "ImageTensor") -> Image.Image:
-    """Return an image (C, H, W) in grey under its attributions (H, W): green where positive, orange where negative."""
-    grey = np.asarray(enlarged(image, OVERLAID).convert("L").convert("RGB"), dtype=np.float32)
-    strength = attributed.numpy() / max(float(attributed.abs().max()), 1e-12)
-    wide = np.asarray(Image.fromarray(strength.astype(np.float32)).resize(grey.shape[1::-1], Image.Resampling.BILINEAR))[..., None]
-    ink = np.where(wide > 0, np.array(FAVOURABLE, dtype=np.float32), np.array(ADVERSE, dtype=np.float32))
-    return Image.fromarray((grey + (ink - grey) * np.abs(wide) * 0.85).clip(0, 255).astype(np.uint8))
-
-
-def data_url(image: "ImageTensor") -> str:
-    """Return a small picture of an image as a data URL."""
-    return url(enlarged(image, THUMBNAIL))
-
-
-def url(picture: Image.Image) -> str:
-    """Return a picture as a data URL."""
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
 def _sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
     """Draw the samples; return the chosen one, or none where there are none.
 
     Photographs and drawings replace a dataset whose images are not on this computer.
     """
+    from core.datasets.sources.photographs import outside
+
     try:
         labels, images = state.samples(run.config["dataset"])
         if unknown := sorted(set(labels) - set(model.classes)):
             raise UserError(f"they belong to classes that the run does not know: {', '.join(unknown)}")
         subjects = [f"Test image of class {label}" for label in labels]
         known: list[str | None] = list(labels)
+        strange: list[str | None] = [None] * len(labels)
     except (UserError, OSError) as error:
         if model.image[0] == 1:
             st.caption(f"There are no samples: {error}")
             return None
         pictures, images = state.stand_ins(model.image, model.classes)
-        known = [picture.label for picture in pictures]
+        known, strange = [one.label for one in pictures], [outside(one, model.classes) for one in pictures]
         subjects = labels = [f"{one.subject}{'' if one.label else ', which is of none of the classes'}" for one in pictures]
         st.caption(
             f"The images of {title('datasets', run.dataset)} are not on this computer. These pictures replace them.", help=str(error)
@@ -200,7 +185,7 @@ def _sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
         persist_state="session",
     )
     shown = first if chosen is None else chosen
-    return ShownImage(images[shown], subjects[shown], {"sample": str(shown)}, known[shown])
+    return ShownImage(images[shown], subjects[shown], {"sample": str(shown)}, known[shown], strange[shown])
 
 
 def _sample_key(run: Run) -> str:
@@ -227,7 +212,9 @@ def _own(run: Run, model: "Model") -> ShownImage | None:
     if data is None:
         return None
     try:
-        return ShownImage(to_tensor(read_picture(data, name=name), model.image), "Your picture", None)
+        picture = read_picture(data, name=name)
+        cropped = source != "Draw" and min(picture.size) > 1
+        return ShownImage(to_tensor(picture, model.image), "Your picture", None, original=picture if cropped else None)
     except UserError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None

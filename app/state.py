@@ -1,29 +1,42 @@
 """What the pages share and keep: the store, loaded networks, sample images and what was computed for an image."""
 
+import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Generator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
 from app import address
+from app.cache import SizedCache
+from app.computing import PATIENCE_SLICE, QUEUE, SWEEP, TIMES, TIMING, Computation, computed, wait_for
 from app.graph_view.view import Times
 from core.datasets import Dataset
 from core.registry import choose
+from core.scale import SLIDER_STEPS
 from core.store import Run, Store
 from core.store.references import load_references
 
 if TYPE_CHECKING:
     from core.datasets.sources.photographs import StandIn
+    from core.explain.gradual import GradualSweep
     from core.explain.model import ImageTensor, Model
     from core.explain.predict import LamSweep
 
-ForcedNodes = tuple[tuple[str, bool], ...]
 SAMPLES = 8  # sample images to choose from
-MODELS = 4  # networks kept in memory
-SWEEPS = 64  # images whose sweeps are kept in memory
+MODELS = 4  # datasets whose samples are kept in memory
+SWEEPS = 64  # runs whose most varied sample is kept in memory
+MODEL_BYTES = 320 << 20  # of all networks kept in memory, those compiled for timing included
+COMPILED = 12  # size of a network with its fastest form, as a multiple of its weights
+SWEEP_BYTES = 64 << 20  # of all sweeps kept in memory
+TIMED_IMAGES = 256  # images whose times are kept in memory
 COMPARED_LAMS = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the routes of samples are compared
+
+_models: "SizedCache[Model]" = SizedCache(MODEL_BYTES, lambda model: _weight(model))
+_sweeps: "SizedCache[GradualSweep]" = SizedCache(SWEEP_BYTES, lambda gradual: gradual.size)
+_times: SizedCache[Times] = SizedCache(TIMED_IMAGES, lambda times: 1)
 
 
 def store() -> Store:
@@ -46,15 +59,27 @@ def weights(run: Run) -> str | None:
 
 def model(run: Run, sha256: str) -> "Model":
     """Return a run's network with these weights. Raises UserError."""
-    return _model(store().url, run.id, sha256)
+    key = (store().url, run.id, sha256)
+    known = _models.find(key)
+    if known is not None:
+        return known
+    with st.spinner("Loading the network…"):
+        return _models.get(key, lambda: _loaded(run.id))
 
 
-@st.cache_resource(max_entries=MODELS, show_spinner="Loading the network…")
-def _model(url: str, run_id: int, sha256: str) -> "Model":
+def _loaded(run_id: int) -> "Model":
     from core.explain.model import load_model, use_one_thread
 
     use_one_thread()
     return load_model(store(), run_id)
+
+
+def _weight(model: "Model") -> int:
+    """Return about how many bytes a network takes, with its fastest form where that is kept."""
+    from core.fast.stopwatch import heavy
+
+    size = sum(one.numel() * one.element_size() for one in model.graph.parameters())
+    return size if heavy(model.graph) else COMPILED * size
 
 
 def samples(dataset: Mapping[str, Any]) -> tuple[list[str], "ImageTensor"]:
@@ -75,11 +100,13 @@ def most_varied(run: Run, sha256: str, images: "ImageTensor") -> int:
 
 @st.cache_resource(max_entries=SWEEPS, show_spinner=False)
 def _most_varied(url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _images: "ImageTensor") -> int:
+    from core.explain.gradual import MACS_AT_ONCE
     from core.explain.predict import predict
 
-    if not _model.graph.tradeoff.every_lam:
+    graph = _model.graph
+    if not graph.tradeoff.every_lam or len(_images) * len(COMPARED_LAMS) * sum(graph.macs.values()) > MACS_AT_ONCE:
         return 0
-    routes = [[tuple(trace.executed) for trace in predict(_model, _images, lam=lam)] for lam in COMPARED_LAMS]
+    routes = computed(lambda: [[tuple(trace.executed) for trace in predict(_model, _images, lam=lam)] for lam in COMPARED_LAMS])
     different = [len(set(along)) for along in zip(*routes, strict=True)]
     return different.index(max(different))
 
@@ -92,31 +119,77 @@ def stand_ins(image: tuple[int, int, int], classes: tuple[str, ...]) -> "tuple[l
     return read(image, classes)
 
 
-def sweep(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> "LamSweep":
-    """Return one image (C, H, W) at every λ with some nodes forced on (True) or off. Raises UserError."""
-    return _sweep(store().url, run.id, sha256, image.numpy().tobytes(), tuple(sorted(forced.items())), model(run, sha256), image)
+def sweep(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool], step: int = (SLIDER_STEPS - 1) // 2) -> "LamSweep":
+    """Return one image (C, H, W) along λ with some nodes forced on (True) or off. Raises UserError.
+
+    For a network that takes long, it is what is known so far (`computed`), this step of the slider included.
+    """
+    gradual = _gradual(run, sha256, image, forced)
+    found = gradual.sweep
+    if found is None or (found.computed is not None and step not in found.computed):
+        found = computed(lambda: gradual.answer(step))
+        _sweeps.shrink()
+    return found
 
 
-@st.cache_resource(max_entries=SWEEPS, show_spinner=False)
-def _sweep(url: str, run_id: int, sha256: str, pixels: bytes, forced: ForcedNodes, _model: "Model", _image: "ImageTensor") -> "LamSweep":
-    from core.explain.predict import sweep_lam
-
-    return sweep_lam(_model, _image, dict(forced))
-
-
-def times(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> Times:
-    """Return how long an image (C, H, W) takes at each λ; measured once for each network, image and choice of forced nodes."""
-    along = sweep(run, sha256, image, forced)
-    return _times(store().url, run.id, sha256, image.numpy().tobytes(), tuple(sorted(forced.items())), model(run, sha256), image, along)
+def unfinished(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> str | None:
+    """Return a name for what is known so far of an image (C, H, W) along λ and of its times; none once all is known."""
+    sweeps = [_gradual(run, sha256, image, nodes) for nodes in (forced, {})]
+    if all(one.complete for one in sweeps) and times(run, sha256, image, forced) is not None:
+        return None
+    known = (_key(run, sha256, image, forced), *((one.complete, sorted(one.steps)) for one in sweeps))
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
 
-@st.cache_resource(max_entries=SWEEPS, show_spinner=False)
-def _times(
-    url: str, run_id: int, sha256: str, pixels: bytes, forced: ForcedNodes, _model: "Model", _image: "ImageTensor", _sweep: "LamSweep"
-) -> Times:
-    from core.fast.stopwatch import timed_along
+def advance(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> None:
+    """Wait for the next stage of an image (C, H, W) along λ, or, once all values of λ are known, for its times."""
+    for nodes in (forced, {}):
+        gradual = _gradual(run, sha256, image, nodes)
+        if not gradual.complete:
+            wait_for(QUEUE.add(Computation(gradual.refine, SWEEP)))
+            _sweeps.shrink()
+            return
+    _measure(run, sha256, image, forced)
 
-    return Times(*timed_along(_model, _image, _sweep, dict(forced)))
+
+def _gradual(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> "GradualSweep":
+    from core.explain.gradual import GradualSweep
+
+    key = _key(run, sha256, image, forced)
+    return _sweeps.get(key, lambda: GradualSweep(model(run, sha256), image, dict(forced)))
+
+
+def times(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> Times | None:
+    """Return how long an image (C, H, W) takes at each λ; none until it has been measured."""
+    return _times.find(_key(run, sha256, image, forced))
+
+
+def _measure(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> None:
+    """Wait until it is measured how long an image (C, H, W) takes at each λ, which must all be known."""
+    from core.fast.stopwatch import time_along
+
+    network, along = model(run, sha256), sweep(run, sha256, image, forced)
+
+    def steps() -> Generator[None, None, Times]:
+        taken = time_along(network, image, along, dict(forced))
+        while True:
+            try:
+                next(taken)
+            except StopIteration as found:
+                return Times(*found.value)
+            yield
+            while QUEUE.busy:  # answers come first
+                time.sleep(PATIENCE_SLICE)
+                yield
+
+    found = wait_for(TIMING.add(Computation(steps, TIMES)))
+    _times.get(_key(run, sha256, image, forced), lambda: found)
+
+
+def _key(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> tuple[object, ...]:
+    """Return all that an image's sweep depends on."""
+    pixels = hashlib.sha256(image.numpy().tobytes()).hexdigest()
+    return store().url, run.id, sha256, tuple(image.shape), pixels, tuple(sorted(forced.items()))
 
 
 def forced(run: Run, gated: Collection[str]) -> dict[str, bool]:

@@ -136,6 +136,16 @@ def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
     app.file_uploader(key="upload").upload("white.png", file.getvalue(), "image/png").run()
     assert not app.exception
     assert not app.error
+    assert "Move the frame" in texts(app), "the picture stands beside what the network sees of it"
+
+
+def test_explore_warns_beside_the_name_of_a_run_whose_gates_gain_nothing(app: AppTest) -> None:
+    app.query_params["run"] = "reference/cascade-faces"
+    app.run()
+    assert not app.exception
+    short = "No gain over fixed routes; no gain over random gates; 2 of 3 controllers never decide"
+    assert short in [one.label for one in app.expander]
+    assert "Q2 always opens N5, whatever the image." in texts(app)
 
 
 def page(app: AppTest, name: str) -> AppTest:

@@ -1,5 +1,6 @@
 """Attribution on networks whose relevant pixels are known, and activations of nodes."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from core.config import run_config
 from core.datasets import normalised
 from core.explain.attribution import ATTRIBUTION_METHODS, PATCH_FRACTION, SameRoute, activations, attribution
+from core.explain.gate_evidence import gate_evidence
 from core.explain.model import Model
 from core.explain.predict import forced_policy
 from core.graph.builder import Builder
@@ -16,6 +18,7 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError
 from core.modules.controller import Controller
+from core.modules.gate_network import GateNetwork
 from core.training.assembly import assemble
 
 SIDE = 16
@@ -139,3 +142,65 @@ def test_a_dummy_that_did_not_run_has_no_activations() -> None:
     output = activations(model, bright_corner(), "constant")
     assert output is not None
     assert output.tolist() == [1.0, 2.0]
+
+
+def gated_network(**options: Any) -> Model:
+    """Return an LC-Net whose gates depend on the image, with running statistics that are not those of a fresh network."""
+    config = run_config(architecture={"name": "lc_resnet", "depth": 8, "width": 4} | options, dataset="digits", method="lcnet")
+    graph = assemble(config, (1, SIDE, SIDE), 10).eval().requires_grad_(False)
+    draws = torch.Generator().manual_seed(3)
+    for control in graph.controls:
+        part = graph.parts[control.name]
+        assert isinstance(part, GateNetwork)
+        nn.init.normal_(part.head.weight, generator=draws)
+        part.norm.running_mean.copy_(torch.rand(part.norm.running_mean.shape, generator=draws))  # type: ignore[union-attr]
+    return Model("toy", config, graph, (1, SIDE, SIDE), tuple("0123456789"))
+
+
+def raw_score(model: Model, control: str, column: int, maps: list[Tensor]) -> float:
+    part = copy.deepcopy(model.graph.parts[control])
+    part.least = None
+    return float(part(*maps, weight=model.graph.tradeoff.condition(torch.tensor([0.5])))[0, column])
+
+
+@pytest.mark.parametrize("column", [0, 3])
+def test_the_pixels_of_a_gate_add_up_to_its_difference_from_an_average_image(column: int) -> None:
+    model, image = gated_network(), torch.randint(256, (1, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    control = model.graph.controls[0]
+    (source,) = [edge.source for edge in control.inputs]
+    seen = activations(model, image, source, lam=0.5)
+    part = model.graph.parts[control.name]
+    assert seen is not None
+    usual = part.norm.running_mean[None, :, None, None].expand(1, -1, SIDE, SIDE)  # type: ignore[union-attr, index]
+    found = gate_evidence(model, image, control.name, column, lam=0.5)
+    assert found.score == pytest.approx(raw_score(model, control.name, column, [seen[None]]), abs=1e-4)
+    assert found.average == pytest.approx(raw_score(model, control.name, column, [usual]), abs=1e-4)
+    assert abs(found.score - found.average) > 1e-2, "the test shows nothing"
+    assert float(found.pixels.sum()) == pytest.approx(found.score - found.average, rel=0.05)
+    assert torch.equal(attribution(model, image, control.name, column, lam=0.5), found.pixels)
+
+
+def test_pixels_like_the_average_do_not_count_for_or_against_a_gate() -> None:
+    model, image = gated_network(), torch.full((1, SIDE, SIDE), 128, dtype=torch.uint8)
+    image[:, :4, :4] = 255
+    control = model.graph.controls[0]
+    part = model.graph.parts[control.name]
+    seen = activations(model, image, control.inputs[0].source, lam=0.5)
+    assert seen is not None
+    part.norm.running_mean.copy_(seen[:, SIDE - 3, SIDE - 3])  # type: ignore[union-attr]
+    pixels = gate_evidence(model, image, control.name, 0, lam=0.5).pixels
+    assert float(pixels[8:-2, 8:-2].abs().max()) < 1e-4 * float(pixels.abs().max())
+
+
+def test_occlusion_of_a_gate_is_not_reduced_by_its_learning_rate_or_clamping() -> None:
+    image = bright_corner()
+    models = [gated_network(min_scale=least, layer_gate_lr=rate) for least, rate in ((0.9, 0.01), (0.0, 1.0))]
+    found = [attribution(model, image, "Q1-1", 0, method, lam=0.5) for model in models for method in ("occlusion", "integrated gradients")]
+    assert float(found[0].abs().max()) > 0
+    assert torch.allclose(found[0], found[2], atol=1e-5)
+    assert torch.allclose(found[1], found[3], atol=1e-5)
+
+
+def test_only_gate_networks_have_evidence_for_their_gates() -> None:
+    with pytest.raises(GraphError, match="has no gate network"):
+        gate_evidence(random_network("cascade"), bright_corner(), "Q1", 1, lam=0.5)

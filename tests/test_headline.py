@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.headline import Circumstances, along_lam, claim, correct, headline
+from app.headline import Circumstances, along_lam, claim, correct, doubt, headline
 from core.graph.node import ChannelGate, Edge, Gate, Node
 
 NODES = (
@@ -29,7 +29,7 @@ class Trace:
     macs: int
     macs_static: int = 1000
     gates: dict[str, float | list[float]] = field(default_factory=dict)
-    probabilities: dict[str, float] = field(default_factory=lambda: {"face": 0.5, "cat": 0.5})
+    probabilities: dict[str, float] = field(default_factory=lambda: {"face": 0.8, "cat": 0.2})
 
     @property
     def cost_share(self) -> float:
@@ -50,6 +50,30 @@ def test_right_or_wrong_comes_first(true_label: str | None, words: str, right: b
     broken = replace(FULL, probabilities={"face": float("nan")})
     assert claim(broken, "face").startswith("No answer")
     assert correct(broken, "face") is False
+
+
+@pytest.mark.parametrize(
+    ("shares", "why"),
+    [
+        ((0.6, 0.3, 0.1), ""),
+        ((0.5, 0.25, 0.25), ""),
+        ((0.49, 0.1, 0.1), "below 50%"),
+        ((0.55, 0.45, 0.0), "less than 2 times the next class"),
+        ((1.0,), ""),
+        ((float("nan"), 0.5), ""),
+    ],
+)
+def test_an_answer_is_unsure_below_half_or_close_to_the_next(shares: tuple[float, ...], why: str) -> None:
+    assert doubt(replace(FULL, probabilities=dict(zip(("face", "cat", "dog"), shares, strict=False)))) == why
+
+
+def test_an_unsure_answer_is_called_unsure_and_a_picture_of_no_class_is_called_that() -> None:
+    unsure = replace(FULL, probabilities={"face": 0.4, "cat": 0.3, "dog": 0.3})
+    assert claim(unsure, None) == "Unsure: perhaps “face”."
+    assert claim(unsure, "face") == "Right, but unsure: “face”."
+    assert claim(unsure, "cat") == "Wrong, and unsure: “face” instead of “cat”."
+    for trace in (FULL, unsure):
+        assert claim(trace, None, "a cup of coffee") == "A cup of coffee is none of its classes: “face” cannot be right."
 
 
 EARLY = Trace("face", ["x", "stem", "Q", "y"], {"Q": Decision("stop")}, 120)

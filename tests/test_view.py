@@ -8,23 +8,30 @@ import torch
 from test_predict import IMAGES, fresh
 
 from app.graph_view.drawing import Drawing, DrawnEdge, DrawnNode
-from app.graph_view.facts import NodeFacts
+from app.graph_view.facts import NodeFacts, facts
 from app.graph_view.folding import MAX_UNFOLDED_NODES, costs, fold
 from app.graph_view.payload import (
     Attribution,
     ComparedInterval,
     Comparison,
     Forcing,
+    InsideModule,
     Inspection,
     Interval,
+    LayerRow,
+    ModuleBlock,
+    NodeGates,
     Picture,
     PossibleRoute,
     StaticCost,
     View,
+    WeightHistogram,
 )
 from app.graph_view.view import Times, ViewOptions, pinned, view_of
 from app.javascript import ENTRY, joined
 from core.datasets import normalised
+from core.explain import gradual
+from core.explain.gradual import GradualSweep
 from core.explain.model import Model
 from core.explain.predict import forced_policy, sweep_lam
 from core.fast.stopwatch import TIMED_INTERVALS, Spread, timed_along
@@ -34,7 +41,7 @@ from core.scale import SLIDER_STEPS, lam_at
 SHAPE = {"name": "lc_resnet", "depth": 8, "width": 4}
 MODEL = (
     *(Attribution, ComparedInterval, Comparison, DrawnEdge, DrawnNode, Drawing, Forcing, Inspection, Interval, NodeFacts, Picture),
-    *(PossibleRoute, StaticCost, View),
+    *(InsideModule, LayerRow, ModuleBlock, NodeGates, PossibleRoute, StaticCost, View, WeightHistogram),
 )
 TAKEN_APART = r"\{([^{}]*)\}(?: = |(?:, \w+)*\) (?:=>|\{))"  # an object, into constants or the parameters of a function
 SECONDS = Spread(1e-3, 0.9e-3, 1.2e-3)
@@ -136,6 +143,35 @@ def test_forced_modules_are_marked_and_compared_with_the_automatic_route() -> No
     assert [interval["executed"] for interval in view["comparison"]["intervals"]] == [trace.executed for trace in automatic.traces]
 
 
+@pytest.mark.parametrize("options", [{}, {"layers": False}, {"channels": False}, {"gates_of": "group"}])
+def test_the_gates_of_a_node_are_where_its_scores_are(options: dict[str, object]) -> None:
+    model = varied(**options)
+    view, sweep = viewed(model, IMAGES[0]), sweep_lam(model, IMAGES[0])
+    gated = {node.name: node for node in model.graph.nodes if node.gates or node.channels}
+    assert set(view["gates"]) == set(gated)
+    for name, where in view["gates"].items():
+        for start, trace in zip(view["starts"], sweep.traces, strict=True):
+            row = view["scores"][where["control"]][start]
+            assert row is not None
+            block = 1.0 if where["block"] is None else max(row[where["block"]], 0)
+            own = [max(score, 0) * block for score in row[where["first"] :][: where["channels"]]] or block
+            assert trace.gates[name] == pytest.approx(own, abs=1e-3)
+
+
+def test_only_gates_that_open_independently_are_listed() -> None:
+    assert viewed(fresh(), IMAGES[0])["gates"] == {}
+
+
+def test_what_is_known_to_be_none_of_the_classes_is_called_that() -> None:
+    model = varied()
+    nodes, sweep = model.graph.nodes, sweep_lam(model, IMAGES[0])
+    shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), 1e-3)
+    options = ViewOptions(outside="a rocket")
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, times, model.lam, True, {}, options)
+    assert all(one["claim"].startswith("A rocket is none of its classes: ") for one in view["intervals"])
+    assert all(one["correct"] is None for one in view["intervals"])
+
+
 def test_an_answer_is_right_or_wrong_at_each_lam_and_costs_what_it_costs() -> None:
     model = varied()
     nodes, sweep = model.graph.nodes, sweep_lam(model, IMAGES[0])
@@ -154,3 +190,19 @@ def test_a_static_network_is_not_compared_with_itself() -> None:
     assert view["static"] is None
     assert view["intervals"][0]["time_comparison"] == ""
     assert view["intervals"][0]["cost"] == 1
+
+
+def test_before_all_values_of_lam_and_times_are_known_the_view_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradual, "MACS_AT_ONCE", 0)
+    model = varied()
+    nodes, sweep = model.graph.nodes, GradualSweep(model, IMAGES[0]).answer(50)
+    shown = fold(nodes)
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, None, model.lam, True, {}, ViewOptions(pending="so far"))
+    assert (view["computed"], view["pending"], view["thresholds"]) == ([50], "so far", [])
+    assert view["along"] == "1 of 101 values of λ so far; in between, the nearest of them is shown"
+    assert {(one["time"], one["time_range"], one["time_comparison"]) for one in view["intervals"]} == {("", "", "")}
+    assert view["timing_note"] == ""
+    rest = pinned(view, 50)
+    assert (rest["computed"], rest["pending"]) == (None, None)
+    known = facts(nodes, {node.name for node in nodes}, model.graph.shapes, {}, model.graph.macs, [], sweep)
+    assert not [line for one in known.values() for line in one["lines"] if "at every λ" in line]

@@ -20,7 +20,8 @@ _component = st.components.v2.component(
 @dataclass(frozen=True)
 class GraphState:
     """What a person did in the component: the selected node, the slider's step when it was selected or last came to rest, the option and
-    the method of its attribution, the expanded groups, and, once, the step at which the view is to be pinned.
+    the method of its attribution, the expanded groups, and, once, the step at which the view is to be pinned. `awaited` is the `pending` of
+    the view that the browser waits to see completed.
     """
 
     selected: str | None
@@ -29,6 +30,7 @@ class GraphState:
     method: str
     expanded: tuple[str, ...] = ()
     pin: int | None = None
+    awaited: str | None = None
 
 
 def gate_graph(view: View, *, key: str, on_force: Callable[[Mapping[str, Any]], None] | None = None) -> GraphState:
@@ -42,9 +44,10 @@ def gate_graph(view: View, *, key: str, on_force: Callable[[Mapping[str, Any]], 
         _component(
             data=view,
             key=key,
-            default={"inspected": START, "expanded": []},
+            default={"inspected": START, "expanded": [], "awaited": None},
             on_inspected_change=_rerun,
             on_expanded_change=_rerun,
+            on_awaited_change=_rerun,
             on_pin_change=_rerun,
             on_force_change=force,
         )
@@ -69,4 +72,5 @@ def _state(state: Any) -> GraphState:
         str(inspected["method"]),
         tuple(map(str, state["expanded"])),
         None if pin is None else int(pin),
+        state.get("awaited"),
     )

@@ -68,7 +68,7 @@ def facts(
             ],
             "lines": [*_connections(node, by_name, shapes), *_behaviour(node, sweep, forced or {}, automatic)],
             "rates": rates if node.gates or any(share < 1 for _, share in rates) else [],
-            "switches": [lam_at(start) for start, _ in _choices(node, sweep)[1:]],
+            "switches": [] if sweep.computed is not None else [lam_at(start) for start, _ in _choices(node, sweep)[1:]],
         }
     return found
 
@@ -103,7 +103,9 @@ def _connections(node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Seq
 
 
 def _behaviour(node: Node, sweep: "LamSweep", forced: Mapping[str, bool], automatic: "LamSweep | None") -> list[str]:
-    """Say when a node runs for the image, and when it would if nothing were forced."""
+    """Say when a node runs for the image, and when it would if nothing were forced; nothing before all values of λ are known."""
+    if sweep.computed is not None or (automatic is not None and automatic.computed is not None):
+        return []
     if node.name in forced and automatic is not None:
         return [f"It is forced {'on' if forced[node.name] else 'off'}. {_when(node, automatic, 'With nothing forced')}"]
     lines = [_when(node, sweep, "For this image")]

@@ -14,16 +14,17 @@ ForcedState = Literal["on", "off", "some"]
 class Interval(TypedDict):
     """What happens between two neighbouring changes along λ.
 
-    `claim` says what the network answered, `correct` whether that is right, none where it is not known. `headline` has three parts, of
-    which the middle one is stressed. `executed` names the nodes in the order in which they ran. `strips` has a digit for each cell of a
-    node's strip: 0 closed, 1 to 9 by how far it is open. `chosen` are the options that each controller opened, `scales` the factors of
-    the modules' own gates. `probabilities` are triples of class, share and percentage. `cost` is the share of the static network's
-    computation, `cost_share` the same in words. `time_range` gives the bounds of the middle half of the
-    measured times.
+    `claim` says what the network answered, `correct` whether that is right, none where it is not known, and `doubt` why the answer is
+    unsure, empty where it is not. `headline` has three parts, of which the middle one is stressed. `executed` names the nodes in the
+    order in which they ran. `strips` has a digit for each cell of a node's strip: 0 closed, 1 to 9 by how far it is open. `chosen` are
+    the options that each controller opened, `scales` the factors of the modules' own gates. `probabilities` are triples of class, share
+    and percentage. `cost` is the share of the static network's computation, `cost_share` the same in words. `time_range` gives the bounds
+    of the middle half of the measured times. Times are empty until they have been measured.
     """
 
     claim: str
     correct: bool | None
+    doubt: str
     headline: tuple[str, str, str]
     executed: list[str]
     strips: dict[str, str]
@@ -93,16 +94,68 @@ class Picture(TypedDict):
 
 
 class Attribution(TypedDict):
-    """The pixels in favour of an option of a controller, by one of the `methods`, which are pairs of name and title."""
+    """The pixels in favour of an option of a controller, by one of the `methods`, which are pairs of name and title.
+
+    `limit` is the value at either end of the scale of colours, in the `unit`; `meaning` says what the values mean.
+    """
 
     picture: Picture
+    limit: str
+    unit: str
+    meaning: list[str]
     option: str
     method: str
     methods: list[tuple[str, str]]
 
 
+class LayerRow(TypedDict):
+    """One layer of a module, in words: its name, what it is, the shape of its output and its number of parameters."""
+
+    layer: str
+    what: str
+    output: str
+    parameters: str
+
+
+class ModuleBlock(TypedDict):
+    """Layers that belong together, with the figures of their block; `name` is empty where a module is its only block."""
+
+    name: str
+    summary: str
+    cost_share: float
+    layers: list[LayerRow]
+
+
+class WeightHistogram(TypedDict):
+    """How many weights lie in each interval of equal width between −limit and limit, and a sentence on them."""
+
+    limit: str
+    counts: list[int]
+    caption: str
+
+
+class InsideModule(TypedDict):
+    """What is inside a module: its blocks, and the histogram of its weights, none where it has no weights."""
+
+    title: str
+    blocks: list[ModuleBlock]
+    weights: WeightHistogram | None
+
+
+class NodeGates(TypedDict):
+    """Where a node's own gate and the gates of its channels stand among its controller's scores; no `block` where it has no gate."""
+
+    control: str
+    block: int | None
+    first: int
+    channels: int
+
+
 class Inspection(TypedDict):
-    """What the server computed of a node at a λ: a picture of its output or its values by name, pixels in favour, or why there is none."""
+    """What the server computed of a node at a λ: a picture of its output or its values by name, pixels in favour, or why there is none.
+
+    `inside` is what the node's module holds, none for the input.
+    """
 
     node: str
     lam: str
@@ -110,6 +163,7 @@ class Inspection(TypedDict):
     output: Picture | None
     values: list[tuple[str, float]]
     attribution: Attribution | None
+    inside: InsideModule | None
 
 
 class View(TypedDict):
@@ -128,11 +182,14 @@ class View(TypedDict):
     gated         whether the network has gates
     forced        the nodes forced "on" or "off"; "some" for a folded node whose blocks differ
     starts        the step of the slider at which each of the `intervals` begins
-    along         what changes along λ, in words
+    along         what changes along λ, in words, or how many values of λ are known so far
+    computed      the steps that are known so far; none once all are
+    pending       what the browser sends back to have the next values of λ or the times computed; none once all is known
     thresholds    the λ at which the image's route changes
     static        the static network's figures; none for a network without gates, which is its own static network
     inspection    what the server computed of the selected node; none until it has
     scores        each controller's scores at every step, none where it did not run
+    gates         where the gates of each node are, for gates that open independently
     """
 
     drawing: Drawing
@@ -151,8 +208,11 @@ class View(TypedDict):
     starts: list[int]
     intervals: list[Interval]
     along: str
+    computed: list[int] | None
+    pending: str | None
     thresholds: list[float]
     scores: dict[str, list[list[float] | None]]
+    gates: dict[str, NodeGates]
     facts: dict[str, NodeFacts]
     static: StaticCost | None
     timing_note: str

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from app.graph_view.drawing import drawing, strip_cells
 from app.graph_view.facts import NodeFacts
 from app.graph_view.folding import Folded
-from app.graph_view.payload import Comparison, ForcedState, Forcing, Inspection, Interval, View
-from app.headline import Circumstances, along_lam, answered, claim, correct, headline
+from app.graph_view.payload import Comparison, ForcedState, Forcing, Inspection, Interval, NodeGates, View
+from app.headline import Circumstances, along_lam, answered, claim, correct, doubt, headline
 from app.wording import Forced, clock, counted, percent, scaled, time_comparison, time_range, timing_note
 from core.graph.node import Node
 from core.scale import SLIDER_STEPS, lam_at
@@ -29,7 +29,8 @@ NOT_FORCED: Forcing = {"note": "", "problem": "", "nodes": [], "options": {}, "r
 class ViewOptions:
     """What a person chose: the slider's start, expanded groups, a link, what to compare with, the selected node and what was computed of
     it, nodes forced on (True) or off and what else can be forced, whether another view stands beside this one; and the image's class,
-    where it is known.
+    where it is known, or else what the image shows that is known to be none of the network's classes. `pending` names
+    what is known so far, where more is to come.
     """
 
     start_lam: float | None = None
@@ -42,6 +43,8 @@ class ViewOptions:
     forcing: Forcing = field(default_factory=lambda: NOT_FORCED)
     side_by_side: bool = False
     true_label: str | None = None
+    pending: str | None = None
+    outside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,26 +60,30 @@ def view_of(
     shown: Sequence[Node],
     macs: Mapping[str, int],
     sweep: LamSweep,
-    times: Times,
+    times: Times | None,
     lam: float | None,
     has_slider: bool,
     facts: Mapping[str, NodeFacts],
     options: ViewOptions | None = None,
 ) -> View:
-    """Return the view of one image. `shown` are the nodes as they are drawn, some folded, and `macs` their costs."""
+    """Return the view of one image. `shown` are the nodes as they are drawn, some folded, and `macs` their costs.
+
+    Without `times` the view says that they are being measured.
+    """
     options = options or ViewOptions()
     forced = {name: _state(runs) for name, runs in options.forced.items()}
     static, reference = sweep.reference.macs_static, sweep.reference
     scaling = [node.name for node in shown if not isinstance(node, Folded) and node.name in reference.scales]
-    most_accurate = sweep.traces[-1] if has_slider else None
+    most_accurate = sweep.traces[-1] if has_slider and sweep.computed is None else None
     intervals: list[Interval] = []
-    for trace, previous, taken in zip(sweep.traces, [None, *sweep.traces[:-1]], times.gated, strict=True):
+    for trace, previous, taken in zip(sweep.traces, [None, *sweep.traces[:-1]], _spreads(sweep, times), strict=True):
         seen = Circumstances(forced, previous, most_accurate, options.true_label)
         ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
         intervals.append(
             {
-                "claim": claim(trace, options.true_label),
+                "claim": claim(trace, options.true_label, options.outside),
                 "correct": correct(trace, options.true_label),
+                "doubt": doubt(trace),
                 "headline": headline(nodes, trace, reference, seen),
                 "executed": _executed(shown, trace),
                 "strips": {node.name: _strip(_gates(node, trace), strip_cells(node)) for node in shown if strip_cells(node)},
@@ -87,9 +94,9 @@ def view_of(
                 "macs": counted(trace.macs),
                 "cost": trace.cost_share,
                 "cost_share": percent(trace.cost_share),
-                "time": clock(taken.median),
-                "time_range": time_range(taken),
-                "time_comparison": time_comparison(taken, times.static) if _gated(nodes) else "",
+                "time": clock(taken.median) if taken else "",
+                "time_range": time_range(taken) if taken else "",
+                "time_comparison": time_comparison(taken, times.static) if taken and times and _gated(nodes) else "",
             }
         )
     return {
@@ -108,12 +115,15 @@ def view_of(
         "forced": _forced(shown, options.forced),
         "starts": sweep.starts,
         "intervals": intervals,
-        "along": along_lam(nodes, sweep, bool(forced)) if has_slider else "",
+        "along": _along(nodes, sweep, bool(forced)) if has_slider else "",
+        "computed": None if sweep.computed is None else list(sweep.computed),
+        "pending": options.pending,
         "thresholds": sweep.thresholds,
         "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
+        "gates": {node.name: gates for node in shown if (gates := _independent_gates(node, nodes))},
         "facts": dict(facts),
-        "static": {"macs": counted(static), "time": clock(times.static)} if _gated(nodes) else None,
-        "timing_note": timing_note(times.gated),
+        "static": {"macs": counted(static), "time": clock(times.static) if times else ""} if _gated(nodes) else None,
+        "timing_note": timing_note(times.gated) if times else "",
         "forcing": options.forcing,
         "inspection": options.inspection,
         "comparison": None if options.compared_with is None else _comparison(shown, options.compared_with),
@@ -135,12 +145,37 @@ def pinned(view: View, step: int) -> View:
         "starts": [0],
         "intervals": [view["intervals"][interval]],
         "along": "",
+        "computed": None,
+        "pending": None,
         "thresholds": [],
         "scores": {name: [rows[step if moves else 0]] for name, rows in view["scores"].items()},
         "forcing": NOT_FORCED,
         "inspection": None,
         "comparison": None,
     }
+
+
+def _spreads(sweep: LamSweep, times: Times | None) -> Sequence[Spread | None]:
+    """Return the time of each interval, none as long as it has not been measured."""
+    return [None] * len(sweep.traces) if times is None else times.gated
+
+
+def _along(nodes: Sequence[Node], sweep: LamSweep, forced: bool) -> str:
+    """Say what changes along λ, or how fine the slider is so far."""
+    if sweep.computed is None:
+        return along_lam(nodes, sweep, forced)
+    return f"{len(sweep.computed)} of {SLIDER_STEPS} values of λ so far; in between, the nearest of them is shown"
+
+
+def _independent_gates(node: Node, nodes: Sequence[Node]) -> NodeGates | None:
+    """Return where the gates of a node are, if they open independently of each other; a folded node shows none."""
+    each = {one.name for one in nodes if one.kind == "control" and one.decides == "each"}
+    block = next((gate for gate in node.gates if gate.control in each), None)
+    control = node.channels.control if node.channels else block.control if block else None
+    if control not in each or isinstance(node, Folded):
+        return None
+    first, count = (node.channels.first, node.channels.count) if node.channels else (0, 0)
+    return {"control": control, "block": block.column if block else None, "first": first, "channels": count}
 
 
 def _gated(nodes: Sequence[Node]) -> bool:

@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import address, state
+from app.cautions import cautions
 from app.components.gate_graph import gate_graph, graph_state
+from app.computing import draw_again
 from app.forcing import force, forcing, free_conflicts
 from app.graph_view.facts import facts
 from app.graph_view.folding import costs, fold
@@ -15,10 +17,12 @@ from app.graph_view.payload import View
 from app.graph_view.standalone import standalone
 from app.graph_view.view import ViewOptions, pinned, view_of
 from app.inspector import Asked, Inspected, inspect_slowly, inspection_of
-from app.picture import ShownImage, choose_image, data_url
+from app.picture import ShownImage, choose_image
+from app.rendering import data_url
 from app.trace import trace_json
 from app.wording import lam_name, plain
 from core.errors import UserError
+from core.scale import SLIDER_STEPS
 from core.store import Run, StoreError
 
 if TYPE_CHECKING:
@@ -61,6 +65,7 @@ def page() -> None:
         except UserError as error:
             right.error(str(error), icon=":material/error:")
             return
+        _cautions(run, len(model.graph.controls))
         chosen = choose_image(run, sha256, model)
     with right:
         if chosen is None:
@@ -98,6 +103,14 @@ def _chosen_run(runs: list[Run]) -> Run:
     return runs[names.index(name)]
 
 
+def _cautions(run: Run, controllers: int) -> None:
+    """Say beside the run's name what its test figures hold against its gates."""
+    short, sentences = cautions(run, controllers)
+    if short:
+        with st.container(key="cautions"), st.expander(short, icon=":material/warning:"):
+            st.caption("  \n".join(map(plain, sentences)))
+
+
 def _variety(run: Run) -> tuple[bool, bool, bool, float]:
     """Return how suitable a run is as a newcomer's first: how much its execution rates vary along λ, among reference runs first.
 
@@ -119,22 +132,25 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     """Draw the lit graph with the inspector of the selected node, and what can be saved."""
     graph, image = model.graph, chosen.image
     forced = state.forced(run, [node.name for node in graph.nodes if node.gates])
-    sweep, problem = free_conflicts(run, sha256, image, forced)
+    before = graph_state(GRAPH)
+    start_lam = address.start_lam()
+    step = before.step if GRAPH in st.session_state or start_lam is None else round(start_lam * (SLIDER_STEPS - 1))
+    sweep, problem = free_conflicts(run, sha256, image, forced, step)
     query = address.query(run.name, chosen.query, forced)
     address.show(query or {"run": run.name}, GRAPH in st.session_state)
     kept: Pinned | None = st.session_state.get(PINNED)
-    automatic = state.sweep(run, sha256, image, {})
-    before = graph_state(GRAPH)
+    automatic = state.sweep(run, sha256, image, {}, step)
     shown = fold(graph.nodes, before.expanded)
     selected = before.selected if GRAPH in st.session_state else address.selected_node(graph.nodes)
-    inspected = Inspected(model, image, dict(forced), sweep, before.step)
+    inspected = Inspected(model, image, dict(forced), sweep, step)
     asked = Asked(run.id, sha256, selected, before.option, before.method)
     inspection = inspection_of(inspected, asked)
     names = {node.name for node in shown}
     rows = run.figures.get("val", [])
     known = facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, forced, automatic)
+    pending = state.unfinished(run, sha256, image, forced)
     options = ViewOptions(
-        start_lam=address.start_lam(),
+        start_lam=start_lam,
         expanded=before.expanded,
         link=urlencode(query) if query else None,
         compared_with=kept.view if kept else automatic if forced else None,
@@ -144,6 +160,8 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         forcing=forcing(graph.nodes, forced, automatic, problem),
         side_by_side=kept is not None,
         true_label=chosen.label,
+        pending=pending,
+        outside=chosen.outside,
     )
     times = state.times(run, sha256, image, forced)
     view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, options)
@@ -156,6 +174,9 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
     if inspection is None and selected in graph.by_name:
         inspect_slowly(inspected, asked)
+    elif pending is not None and now.awaited == pending:
+        state.advance(run, sha256, image, forced)
+        draw_again()
 
 
 def _beside_pinned(kept: Pinned | None) -> "DeltaGenerator":
@@ -185,11 +206,13 @@ def _downloads(run: Run, chosen: ShownImage, view: View, sweep: "LamSweep", forc
     name = run.name.replace("/", "-")
     page_help = "One file with this graph and its slider. It opens in any browser, without a server."
     trace_help = "What ran for this image at each λ: modules, scores, gates, costs and probabilities."
+    waits = sweep.computed is not None  # for the rest of the values of λ
+    icon = ":material/download:"
     st.download_button(
-        "Download page (HTML)", page, f"{name}.html", "text/html", icon=":material/download:", on_click="ignore", help=page_help
+        "Download page (HTML)", page, f"{name}.html", "text/html", icon=icon, on_click="ignore", help=page_help, disabled=waits
     )
-    icon = ":material/data_object:"
-    st.download_button("Download trace (JSON)", trace, f"{name}.json", "application/json", icon=icon, on_click="ignore", help=trace_help)
+    icon, title = ":material/data_object:", "Download trace (JSON)"
+    st.download_button(title, trace, f"{name}.json", "application/json", icon=icon, on_click="ignore", help=trace_help, disabled=waits)
 
 
 page()

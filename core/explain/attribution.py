@@ -1,8 +1,8 @@
 """Activations of a node, and attribution of a control node's decision to pixels (with Captum, https://captum.ai).
 
 The attributed quantity is a control node's score before it becomes a gate: the margin of one option over the best of the others, or the
-gate's own score if gates open independently. The images that an attribution method generates are executed along the original image's
-route. Otherwise they would take other routes, and the attributions would not sum to the difference of the scores.
+gate's own score, before it is clamped, if gates open independently. The images that an attribution method generates are executed along
+the original image's route. Otherwise they would take other routes, and the attributions would not sum to the difference of the scores.
 """
 
 import copy
@@ -15,12 +15,14 @@ from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occ
 from torch import Tensor
 
 from core.datasets import normalised
+from core.explain.gate_evidence import gate_evidence
 from core.explain.model import Model
 from core.explain.predict import forced_policy, resolve_lam
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.modules.controller import Controller
+from core.modules.gate_network import GateNetwork
 
 AttributionMethod = Literal["quick", "occlusion", "integrated gradients"]
 ATTRIBUTION_METHODS: tuple[AttributionMethod, ...] = ("quick", "occlusion", "integrated gradients")
@@ -72,11 +74,15 @@ def attribution(
     Positive pixels are in favour of the option, negative ones against it. `report` receives the fraction that is done.
     Raises GraphError if the control node did not run.
 
-    quick                 Grad-CAM (https://arxiv.org/abs/1610.02391) on the feature map that the control node receives, or the
-                          gradient of the score if the control node receives the image itself
-    occlusion             change of the score when a grey square covers the pixels (https://arxiv.org/abs/1311.2901)
-    integrated gradients  https://arxiv.org/abs/1703.01365, with a black image as the baseline
+    quick                 of a gate network: the shares of the pixels in the difference from an average image (gate_evidence.py); of
+                          another control node: Grad-CAM (https://arxiv.org/abs/1610.02391) on the feature map that it receives, the
+                          contributions of whose cells are spread over their pixels, or the gradient of the score if it receives the
+                          image itself
+    occlusion             fall of the score when a grey square covers the pixels (https://arxiv.org/abs/1311.2901)
+    integrated gradients  https://arxiv.org/abs/1703.01365, with a black image as the baseline: the pixels add up to the difference
     """
+    if method == "quick" and isinstance(model.graph.parts[control], GateNetwork):
+        return gate_evidence(model, image, control, column, lam=lam, forced=forced).pixels
     lam = resolve_lam(model, lam)
     graph = _with_controller_gradients(model.graph)
     x = normalised(image[None]).requires_grad_()
@@ -84,6 +90,9 @@ def attribution(
         original = execute(graph, x, forced_policy(graph, forced or {}), lam=lam)
     if control not in original.scores or not bool(original.ran[control][0]):
         raise GraphError(f"{control!r} did not run for this image. Choose a control node that ran.")
+    for part in graph.parts.values():
+        if isinstance(part, GateNetwork):
+            part.least = part.rates = None  # clamping and a factor for learning would hide what the pixels change
     policy, done = SameRoute(original), 0
 
     def score(images: Tensor) -> Tensor:
@@ -105,10 +114,11 @@ def attribution(
         found = Saliency(score).attribute(x, abs=False)
     else:
         coarse = LayerGradCam(score, graph.parts[layer]).attribute(x)
-        found = LayerAttribution.interpolate(coarse, tuple(image.shape[1:]), interpolate_mode="bilinear")
+        cells = coarse.shape[2] * coarse.shape[3] / (image.shape[1] * image.shape[2])  # of the feature map, per pixel
+        found = LayerAttribution.interpolate(coarse, tuple(image.shape[1:]), interpolate_mode="bilinear") * cells
     report(1.0)
-    attributed: Tensor = found.detach()[0].sum(dim=0)
-    return attributed
+    per_colour: Tensor = found.detach()[0]  # (C, H, W), or (1, H, W)
+    return per_colour.mean(dim=0) if method == "occlusion" else per_colour.sum(dim=0)  # a square covers all colours at once
 
 
 def _image_count(method: AttributionMethod, image: Tensor) -> int:

@@ -1,8 +1,8 @@
 """Predictions of a network, the nodes that run for an image, and the values of λ at which its route changes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.datasets import normalised
 from core.explain.model import Model
+from core.explain.thresholds import EVERY_LAM, execute_along, located
 from core.graph.cost import CostReport, cost
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
@@ -17,10 +18,6 @@ from core.graph.node import GraphError, Node
 from core.graph.policy import Forced, Greedy, Open, Policy
 from core.graph.validation import find_choices
 from core.scale import SLIDER_STEPS, cost_share, lam_at
-
-EVERY_LAM = torch.tensor([lam_at(step) for step in range(SLIDER_STEPS)])
-SUBDIVISIONS = 10  # parts into which each interval of λ with a change of route is divided,
-REFINEMENTS = 2  # times, which locates a threshold to 1e-4
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,8 @@ class LamSweep:
     scores      {control node: its scores at each step, None where it did not run}
     thresholds  the values of λ at which the set of running nodes changes
     reference   the same image along the route with the largest capacity
+    computed    the steps that were executed so far, if not all are: the others have the traces and scores of the nearest of them, and
+                there are no thresholds yet (core/explain/gradual.py)
     """
 
     traces: list[Trace]
@@ -78,6 +77,7 @@ class LamSweep:
     scores: dict[str, list[list[float] | None]]
     thresholds: list[float]
     reference: Trace
+    computed: tuple[int, ...] | None = None
 
 
 @torch.no_grad()
@@ -92,15 +92,38 @@ def predict(model: Model, images: Tensor, *, lam: float | None = None, forced: M
 def sweep_lam(model: Model, image: Tensor, forced: Mapping[str, bool] | None = None) -> LamSweep:
     """Execute an image (C, H, W) uint8 at every λ of the slider. Raises GraphError if nodes cannot be forced as `forced` says."""
     graph, policy = model.graph, forced_policy(model.graph, forced or {})
-    lams = EVERY_LAM.tolist() if graph.tradeoff.every_lam else [model.lam]
-    execution = _execute(graph, image, policy, torch.tensor(lams) if graph.tradeoff.every_lam else None)
-    traces = _traces(model, execution, lams)
-    starts = [step for step, trace in enumerate(traces) if step == 0 or not _same_route(trace, traces[step - 1])]
-    scores = {name: [trace.controls[name].scores for trace in traces] for name in execution.scores}
+    execution = execute_along(graph, image, policy, EVERY_LAM if graph.tradeoff.every_lam else None)
+    changes = located(graph, image, policy, execution)
+    return sweep_of(model, execution, full_path(model, image), range(len(execution.output)), changes)
+
+
+def full_path(model: Model, image: Tensor) -> Trace:
+    """Return the trace of an image (C, H, W) uint8 along the route with the largest capacity."""
+    graph = model.graph
     options = {name: {column: True} for name, column in graph.reference.items() if graph.by_name[name].decides == "one"}
-    full_path = Forced(options, Open())
-    reference = _traces(model, _execute(graph, image, full_path, torch.ones(1) if graph.tradeoff.every_lam else None), [lams[-1]])[0]
-    return LamSweep([traces[step] for step in starts], starts, scores, _thresholds(graph, image, policy, execution), reference)
+    execution = execute_along(graph, image, Forced(options, Open()), torch.ones(1) if graph.tradeoff.every_lam else None)
+    return _traces(model, execution, [1.0 if graph.tradeoff.every_lam else model.lam])[0]
+
+
+def sweep_of(
+    model: Model, execution: Execution, reference: Trace, steps: Sequence[int], thresholds: list[float], *, complete: bool = True
+) -> LamSweep:
+    """Return the sweep of an image from its execution at these ascending steps of the slider, or at a network's only λ.
+
+    A step that was not executed gets what holds at the nearest one that was. `complete` says that nothing will be added.
+    """
+    every = model.graph.tradeoff.every_lam
+    traces = _traces(model, execution, [lam_at(step) for step in steps] if every else [model.lam])
+    begins = [0, *((before + after) // 2 + 1 for before, after in pairwise(steps))]  # where each executed step is the nearest
+    kept = [row for row, trace in enumerate(traces) if row == 0 or not _same_route(trace, traces[row - 1])]
+    lengths = [after - before for before, after in pairwise([*begins, SLIDER_STEPS if every else 1])]
+    scores = {
+        name: [trace.controls[name].scores for trace, length in zip(traces, lengths, strict=True) for _ in range(length)]
+        for name in execution.scores
+    }
+    return LamSweep(
+        [traces[row] for row in kept], [begins[row] for row in kept], scores, thresholds, reference, None if complete else tuple(steps)
+    )
 
 
 @torch.no_grad()
@@ -111,27 +134,7 @@ def thresholds(model: Model, image: Tensor, forced: Mapping[str, bool] | None = 
     a route that lasts for less than 0.01 between two steps can be missed.
     """
     graph, policy = model.graph, forced_policy(model.graph, forced or {})
-    return _thresholds(graph, image, policy, _execute(graph, image, policy, EVERY_LAM)) if graph.tradeoff.every_lam else []
-
-
-def _thresholds(graph: Graph, image: Tensor, policy: Policy, coarse: Execution) -> list[float]:
-    """Locate the thresholds of an image from its execution at the steps of the slider, refining those with a change of route."""
-    if not graph.tradeoff.every_lam:
-        return []
-    if len(graph.controls) == 1 and isinstance(policy, Greedy):
-        crossing = graph.tradeoff.threshold(coarse.values[graph.controls[0].name][:1])
-        if crossing is not None:
-            return [float(crossing)] if 0 < float(crossing) < 1 else []
-    routes = list(zip(EVERY_LAM.tolist(), _routes(coarse), strict=True))
-    changes = [(before, after) for before, after in pairwise(routes) if before[1] != after[1]]  # ((λ, route), (λ, other route))
-    for _ in range(REFINEMENTS):
-        if not changes:
-            break
-        lams = torch.cat([torch.linspace(before[0], after[0], SUBDIVISIONS + 1)[1:-1] for before, after in changes])
-        between = iter(zip(lams.tolist(), _routes(_execute(graph, image, policy, lams)), strict=True))
-        refined = [[before, *islice(between, SUBDIVISIONS - 1), after] for before, after in changes]
-        changes = [(before, after) for points in refined for before, after in pairwise(points) if before[1] != after[1]]
-    return [after[0] for _, after in changes]
+    return located(graph, image, policy, execute_along(graph, image, policy, EVERY_LAM)) if graph.tradeoff.every_lam else []
 
 
 def resolve_lam(model: Model, lam: float | None) -> float | None:
@@ -174,16 +177,6 @@ def forced_policy(graph: Graph, forced: Mapping[str, bool]) -> Policy:
         if node.decides == "one" and not any(gates.values()) and len(gates) == len(node.options):
             raise GraphError(f"Every option of {control!r} is forced off. Leave at least one of {', '.join(node.options)} automatic.")
     return Forced(columns) if columns else Greedy()
-
-
-def _execute(graph: Graph, image: Tensor, policy: Policy, lams: Tensor | None) -> Execution:
-    """Execute an image (C, H, W) uint8 at several values of λ in one batch."""
-    return execute(graph, normalised(image[None]), policy, lam=lams, copies=1 if lams is None else len(lams))
-
-
-def _routes(execution: Execution) -> list[list[bool]]:
-    """Return for each row whether each node ran."""
-    return torch.stack(list(execution.ran.values()), dim=1).tolist()
 
 
 def _same_route(trace: Trace, other: Trace) -> bool:

@@ -27,7 +27,9 @@ from core.graph.policy import Greedy, Open, Policy, Replay
 class Engine:
     """A graph compiled to its fastest equivalent. It copies the weights, so later changes to the graph have no effect."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, segmented: bool = True) -> None:
+        """`segmented`: whether steps run together as programs, which hold several further copies of the weights."""
+        self.segmented = segmented
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self.steps = steps(self.graph)
         self._parts = BatchSplitter(self._run)
@@ -55,7 +57,7 @@ class Engine:
 
     def _written(self, x: Tensor) -> bool:
         """Return whether programs take these images: they are written for one size of images."""
-        return self._single and x.dtype == torch.float32 and (x.shape == self._one or x.shape[1:] == self._one[1:])
+        return self.segmented and self._single and x.dtype == torch.float32 and (x.shape == self._one or x.shape[1:] == self._one[1:])
 
     @cached_property
     def batched(self) -> Sequence[Step | Segment]:

@@ -1,7 +1,7 @@
 """Times one image on the gated network and on its static network."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median, quantiles
@@ -22,6 +22,7 @@ TIMED_INTERVALS = 11  # intervals of λ that are timed
 TURNS_PER_INTERVAL = 5  # of each interval
 
 
+HEAVY = 16 << 20  # bytes of weights from which a network is compiled without segments, and not kept compiled: its copies would fill memory
 _compiled: WeakKeyDictionary[Graph, tuple[Engine, Engine]] = WeakKeyDictionary()
 
 
@@ -47,16 +48,29 @@ class Seconds:
 
 
 def compiled(graph: Graph) -> tuple[Engine, Engine]:
-    """Return a network and its static network in their fastest form, compiled once for each graph."""
+    """Return a network and its static network in their fastest form, compiled once for each graph unless its weights are heavy."""
+    if heavy(graph):
+        return Engine(graph, segmented=False), Engine(static_network(graph), segmented=False)
     if graph not in _compiled:
         _compiled[graph] = (Engine(graph), Engine(static_network(graph)))
     return _compiled[graph]
 
 
+def heavy(graph: Graph) -> bool:
+    """Return whether a network has so many weights that it is not kept compiled."""
+    return sum(one.numel() * one.element_size() for one in graph.parameters()) > HEAVY
+
+
 def timed(model: Model, image: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None, turns: int = 9) -> Seconds:
     """Return how long one image (C, H, W) uint8 takes. Both networks take turns, after two turns of warm-up. Raises GraphError."""
+    return _timed(model, compiled(model.graph), image, lam, forced, turns)
+
+
+def _timed(
+    model: Model, engines: tuple[Engine, Engine], image: Tensor, lam: float | None, forced: Mapping[str, bool] | None, turns: int
+) -> Seconds:
     x, policy, lam = normalised(image[None]), forced_policy(model.graph, forced or {}), resolve_lam(model, lam)
-    engine, static_engine = compiled(model.graph)
+    engine, static_engine = engines
     gated, static = [], []
     for _ in range(turns + 2):
         begin = time.perf_counter()
@@ -80,12 +94,28 @@ def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[st
     At most TIMED_INTERVALS intervals are measured; the others get the time of the nearest measured one. Both networks take turns, and a
     time is the ratio of two neighbouring turns times the static network's median, so that busy moments cancel out.
     """
+    steps = time_along(model, image, sweep, forced)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as found:
+            return found.value  # type: ignore[no-any-return]
+
+
+def time_along(
+    model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None
+) -> Generator[None, None, tuple[list[Spread], float]]:
+    """Time as `timed_along` does. Yields after compiling, and after each interval, so that a caller can do something else in between."""
     every = model.graph.tradeoff.every_lam
     steps = [*sweep.starts, SLIDER_STEPS]
     middles = [(first + last - 1) // 2 for first, last in pairwise(steps)]
     picked = sorted({round(number * (len(middles) - 1) / (TIMED_INTERVALS - 1)) for number in range(TIMED_INTERVALS)})
-    lams = {number: lam_at(middles[number]) if every else None for number in picked}
-    taken = {number: timed(model, image, lam=lam, forced=forced, turns=TURNS_PER_INTERVAL) for number, lam in lams.items()}
+    engines = compiled(model.graph)
+    yield
+    taken: dict[int, Seconds] = {}
+    for number in picked:
+        taken[number] = _timed(model, engines, image, lam_at(middles[number]) if every else None, forced, TURNS_PER_INTERVAL)
+        yield
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
     still = median(one.static for one in taken.values())
     along = {number: Spread(one.ratio.median * still, one.ratio.low * still, one.ratio.high * still) for number, one in taken.items()}

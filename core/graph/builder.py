@@ -23,6 +23,7 @@ class Builder:
         self.nodes: list[Node] = [Node("x", "input")]
         self.parts: dict[str, nn.Module] = {}
         self.shapes: dict[str, tuple[int, ...]] = {"x": self.image}
+        self._measured: dict[str, tuple[tuple[int, ...], int]] = {}  # shapes and multiply-adds
 
     def add(
         self, name: str, part: nn.Module, *inputs: str | Edge, when: Gate | Sequence[Gate] = (), channels: ChannelGate | None = None
@@ -53,7 +54,7 @@ class Builder:
 
     def build(self, reference: Mapping[str, str | int] | None = None) -> Graph:
         """Return the graph. `reference`: each control node's option on the path of the highest capacity (default: its last option)."""
-        graph = Graph(self.nodes, self.parts, self.image, reference, every_lam=self.every_lam)
+        graph = Graph(self.nodes, self.parts, self.image, reference, every_lam=self.every_lam, measured=self._measured)
         initialise_controllers(graph)
         return graph
 
@@ -65,9 +66,8 @@ class Builder:
                 raise GraphError(f"node {node.name!r} has an edge from {edge.source!r}, which was not added before it")
         shapes = [self.shapes[edge.source] for edge in node.inputs]
         channels = 0 if node.channels is None else node.channels.count
-        self.shapes[node.name], _ = measure(
-            part, shapes, conditioned=node.kind == "control", channels=channels, where=f"node {node.name!r}"
-        )
+        measured = measure(part, shapes, conditioned=node.kind == "control", channels=channels, where=f"node {node.name!r}")
+        self.shapes[node.name], _ = self._measured[node.name] = measured
         self.nodes.append(node)
         self.parts[node.name] = part
         return node.name

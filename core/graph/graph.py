@@ -48,8 +48,10 @@ class Graph(nn.Module):
         reference: Mapping[str, str | int] | None = None,
         *,
         every_lam: bool = False,
+        measured: Mapping[str, tuple[tuple[int, ...], int]] | None = None,
     ) -> None:
-        """`every_lam`: the control nodes take λ's condition, so that the graph serves every λ.
+        """`every_lam`: the control nodes take λ's condition, so that the graph serves every λ. `measured`: the shapes and multiply-adds of
+        nodes that are known; the others are measured.
 
         The trade-off is an exchange rate of 1 if a control node returns two values per option, since only two values can be weighed by λ.
         Otherwise it is a budget with `every_lam`, and without it λ has no effect.
@@ -67,7 +69,9 @@ class Graph(nn.Module):
         self.shapes: dict[str, tuple[int, ...]] = {self.input.name: tuple(image)}
         self.macs: dict[str, int] = {self.input.name: 0}
         for node in self.nodes[1:]:
-            self.shapes[node.name], self.macs[node.name] = self._measure(node, self.parts[node.name], self.shapes)
+            self.shapes[node.name], self.macs[node.name] = self._measure(
+                node, self.parts[node.name], self.shapes, (measured or {}).get(node.name)
+            )
         self._check_outputs(self.shapes)
         self.unread: dict[str, list[str]] = _last_reads(self.nodes)
         two_values = any(len(self.shapes[control.name]) == 2 for control in self.controls)
@@ -134,12 +138,18 @@ class Graph(nn.Module):
     def _macs_as_prices(self) -> Tensor:
         return torch.tensor([self.macs[node.name] for node in self.nodes], dtype=torch.float64)  # (nodes,)
 
-    def _measure(self, node: Node, part: nn.Module, outputs: Mapping[str, tuple[int, ...]]) -> tuple[tuple[int, ...], int]:
+    def _measure(
+        self,
+        node: Node,
+        part: nn.Module,
+        outputs: Mapping[str, tuple[int, ...]],
+        known: tuple[tuple[int, ...], int] | None = None,
+    ) -> tuple[tuple[int, ...], int]:
         """Return the output shape and the multiply-adds of a node, given the output shapes of the nodes before it."""
         shapes = [outputs[edge.source] for edge in node.inputs]
         channels = 0 if node.channels is None else node.channels.count
         conditioned = node.kind == "control"
-        shape, macs = measure(part, shapes, conditioned=conditioned, channels=channels, where=f"node {node.name!r}")
+        shape, macs = known or measure(part, shapes, conditioned=conditioned, channels=channels, where=f"node {node.name!r}")
         options = len(node.options)
         if node.kind == "control" and shape not in ((options,), (options, 2)):
             raise GraphError(

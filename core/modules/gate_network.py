@@ -56,12 +56,18 @@ class GateNetwork(nn.Module):
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         if len(self.table):
             return self._from_table(len(seen[0]), weight)
-        features = self.norm(torch.cat([_pooled(one) for one in seen], dim=1))  # (B, C)
+        raw = self.raw_scores(torch.cat([_pooled(one) for one in seen], dim=1), weight)
+        return clamp_open(scale_gradient(raw, self.rates), self.least)  # (B, gates)
+
+    def raw_scores(self, means: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the scores (B, gates) before they are clamped, from the means (B, C) of the feature maps and λ's condition (B,)."""
+        features = self.norm(means)  # (B, C)
         features = torch.zeros_like(features) if self.blind else features
         if self.every_lam:
             assert weight is not None  # guaranteed by the executor
             features = torch.cat([features, weight[:, None].to(features)], dim=1)  # (B, C + 1)
-        return clamp_open(scale_gradient(self.head(F.relu(self.hidden(features))), self.rates), self.least)  # (B, gates)
+        scores: Tensor = self.head(F.relu(self.hidden(features)))
+        return scores
 
     def _from_table(self, batch: int, weight: Tensor | None) -> Tensor:
         """Return the row of the table nearest to each image's condition, (B, gates)."""

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper, shape_inference
 from torch import Tensor, nn
 
@@ -46,6 +47,22 @@ class Signature:
     output: str
     classes: int
     names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OnnxOperator:
+    """An operator with weights: its name and kind, the kernel, stride and groups of a convolution, the shape of its output for one image
+    (empty where it is unknown), the number of its parameters, and its weights without the bias.
+    """
+
+    name: str
+    kind: str
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    groups: int
+    shape: tuple[int, ...]
+    parameters: int
+    weights: NDArray[Any]
 
 
 class OnnxNetwork(nn.Module):
@@ -136,6 +153,24 @@ def recognise_output(program: bytes, image: tuple[int, int, int]) -> Output:
     if (scores <= TOLERANCE).all() and np.allclose(np.exp(scores).sum(axis=1), 1, atol=TOLERANCE):
         return "log-probabilities"
     return "logits"
+
+
+def read_operators(program: bytes) -> list[OnnxOperator]:
+    """Return the operators of an ONNX file that hold weights, in the order of the file."""
+    model = shape_inference.infer_shapes(onnx.load_from_string(program), data_prop=True)
+    shapes = dict(_shapes(model))
+    held = {tensor.name: tensor for tensor in model.graph.initializer}
+    found = []
+    for node in model.graph.node:
+        own = [numpy_helper.to_array(held[name]) for name in node.input if name in held]
+        if node.op_type not in ("Conv", "Gemm", "MatMul") or not own:
+            continue
+        attributes = {one.name: one for one in node.attribute}
+        kernel, stride = (tuple(attributes[name].ints) if name in attributes else () for name in ("kernel_shape", "strides"))
+        groups = attributes["group"].i if "group" in attributes else 1
+        parameters = sum(one.size for one in own)
+        found.append(OnnxOperator(node.name, node.op_type, kernel, stride, groups, shapes.get(node.output[0], ())[1:], parameters, own[0]))
+    return found
 
 
 def count_macs(program: bytes, image: tuple[int, int, int]) -> int:

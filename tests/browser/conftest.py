@@ -49,16 +49,23 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @contextmanager
 def served(database: str, folder: Path) -> Iterator[str]:
     """The app on a database, in a process whose working directory is `folder`, until its address is no longer needed."""
+    with started(database, folder) as (address, _):
+        yield address
+
+
+@contextmanager
+def started(database: str, folder: Path) -> Iterator[tuple[str, int]]:
+    """As `served`, with the number of the process. GATESCOPE_PORT sets the port, otherwise any that is free."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port = int(os.environ.get("GATESCOPE_PORT") or free.getsockname()[1])
     command = [sys.executable, str(MAIN.parent), "--server.port", str(port), "--server.headless", "true"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=os.environ | {"GATESCOPE_DB": database})
     address = f"http://localhost:{port}"
     try:
         _wait(f"{address}/_stcore/health", process, folder / "log")
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait(timeout=20)

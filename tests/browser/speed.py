@@ -67,6 +67,20 @@ def first_picture(page: Page, address: str) -> float:
     return timed(visit)
 
 
+def change(page: Page, run: str) -> float:
+    """From the choice of another network to its lit graph."""
+    page.get_by_role("combobox", name="Run").click()
+    page.keyboard.type(f"reference/{run} ")  # the list draws only the options in sight
+    option = page.get_by_role("option").filter(has_text=f"reference/{run} ·")
+    option.wait_for()
+
+    def choose() -> None:
+        option.click()
+        page.wait_for_selector(f'.gate-graph[data-shows*="run=reference%2F{run}&"] .node.on')
+
+    return timed(choose)
+
+
 def clicks(page: Page) -> tuple[list[float], list[float]]:
     """From the click on a node to what is known of it, and to what it made of the image, which the server computes."""
     known, computed = [], []
@@ -115,6 +129,8 @@ def main() -> None:
                 page.wait_for_timeout(1500)
                 print(f"{run}: slider step to repainted graph: {median(page.evaluate(STEPS))}")
                 print(f"{run}: steps painted of a drag over all 101: {page.evaluate(DRAG)}")
+            pair = ("chain-digits", "resnet38-cascade-cifar10")
+            print(f"change of network, both known to the server: {median([change(page, pair[turn % 2]) for turn in range(6)])}")
             page.goto(f"{address}/?run=reference/chain-digits")
             page.wait_for_selector(".gate-graph .node.on")
             page.wait_for_timeout(1500)

@@ -2,13 +2,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { intervalAt, lamAt } from "../../app/components/graph/lam.mjs";
+import { intervalAt, lacks, lamAt } from "../../app/components/graph/lam.mjs";
 import { decimals } from "../../app/components/graph/lighting.mjs";
 import { valuesAt } from "../../app/components/graph/plot.mjs";
 
 test("an interval holds from its first step to the step before the next", () => {
   const data = { starts: [0, 30, 31], intervals: ["a", "b", "c"] };
   assert.deepEqual([0, 29, 30, 31, 100].map((step) => intervalAt(data, step)), ["a", "a", "b", "c", "c"]);
+});
+
+test("a step is lacking only while the server has not computed it", () => {
+  const data = { has_slider: true, computed: [0, 37, 50] };
+  assert.deepEqual([0, 37, 38].map((step) => lacks(data, step)), [false, false, true]);
+  assert.equal(lacks({ has_slider: true, computed: null }, 38), false);
+  assert.equal(lacks({ has_slider: false, computed: null }, 38), false);
 });
 
 test("λ is the step as a share of the last step", () => assert.equal(lamAt({ last_step: 100 }, 25), 0.25));

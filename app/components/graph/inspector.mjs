@@ -3,6 +3,8 @@
 
 import { button, caption, choice, element } from "./dom.mjs";
 import { forceChoice, forceNode, forceRoute } from "./forcing.mjs";
+import { gateStrips } from "./gates.mjs";
+import { insideOf } from "./inside.mjs";
 import { lamAt, sendSelection } from "./lam.mjs";
 import { light } from "./lighting.mjs";
 import { outputPlot, plot } from "./plot.mjs";
@@ -39,6 +41,7 @@ export function showInspector(page) {
   const where = element("span");
   const figures = known.figures.map(([title, value]) => element("div", {}, caption(title), element("b", {}, value)));
   const plots = [ratesPlot(page, known.rates), scoresPlot(page, selected)].filter(Boolean);
+  const gates = gateStrips(page);
   const computed = element("div", { class: "computed" });
   page.shownNode = selected;
   inspector.setAttribute("aria-label", `Details of ${selected}`);
@@ -47,13 +50,14 @@ export function showInspector(page) {
     ...forcing(page, selected),
     element("div", { class: "lines" }, ...known.lines.map((line) => caption(line))),
     element("div", { class: "figures" }, ...figures),
+    ...gates.elements,
     computed,
     ...plots.map(({ figure }) => figure),
     ...routes(page),
   );
   page.follow = () => {
     where.textContent = page.lam.textContent && ` · at ${page.lam.textContent}`;
-    for (const { at } of plots) at(data.has_slider ? page.step : 0);
+    for (const { at } of [...plots, gates]) at(data.has_slider ? page.step : 0);
     showComputed(page, computed);
   };
   page.follow();
@@ -96,19 +100,20 @@ function showComputed(page, place) {
   }
   if (place.shown === inspection) return;
   place.shown = inspection;
-  const { note, output, values, attribution, lam } = inspection;
+  const { note, output, values, attribution, inside, lam } = inspection;
   const at = lam && page.data.has_slider ? ` at λ = ${lam}` : "";
   const parts = [];
   if (note) parts.push(caption(note + (at && ` (${at.trim()})`)));
   if (output) parts.push(picture(output, at));
   if (values.length) parts.push(outputPlot(values, `Output${at}`));
   if (attribution) parts.push(...attributed(page, attribution, at));
+  if (inside) parts.push(insideOf(page, inside));
   place.replaceChildren(...parts);
 }
 
 const picture = ({ url, caption: text }, at) => element("figure", { class: "picture" }, element("figcaption", {}, text + at), element("img", { src: url, alt: text }));
 
-function attributed(page, { picture: shown, option, method, methods }, at) {
+function attributed(page, { picture: shown, limit, unit, meaning, option, method, methods }, at) {
   const ask = (changed) => {
     Object.assign(page, changed);
     page.data.inspection = null;
@@ -118,7 +123,8 @@ function attributed(page, { picture: shown, option, method, methods }, at) {
   const { options } = nodeOf(page, page.selected);
   return [
     picture(shown, at),
-    caption("Green pixels raised the score of this option, orange pixels lowered it. The image keeps its route while its pixels are changed. Computed with Captum."),
+    element("div", { class: "colours" }, element("span", {}, `−${limit}`), element("i"), element("span", {}, `+${limit}`), caption(unit)),
+    ...meaning.map((text) => caption(text)),
     choice("Pixels in favour of", options.map((name) => [name, name]), option, (wanted) => ask({ option: wanted })),
     choice("Attribution method", methods, method, (wanted) => ask({ method: wanted }), { list: true }),
   ];

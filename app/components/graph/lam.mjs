@@ -25,11 +25,14 @@ export function writeAddress(page) {
   history.replaceState(history.state, "", address);
 }
 
-// The slider has come to rest. The server needs its position only while a node is selected.
+// The slider has come to rest. The server needs its position while a node is selected, and while this λ is not known.
 export function rest(page) {
   writeAddress(page);
-  if (page.selected !== null && page.data.has_slider) sendSelection(page);
+  if (page.data.has_slider && (page.selected !== null || lacks(page.data, page.step))) sendSelection(page);
 }
+
+// Whether the server has not computed the image at this step yet. Until then, the nearest step that it has is shown.
+export const lacks = (data, step) => data.has_slider && data.computed !== null && !data.computed.includes(step);
 
 export function sendSelection(page) {
   page.send("inspected", { selected: page.selected, step: page.step, option: page.option, method: page.method });

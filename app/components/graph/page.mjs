@@ -9,7 +9,7 @@ import { graphviz } from "./engine.mjs";
 import { forcedLine, showForced } from "./forcing.mjs";
 import { frame, makeDraggable, roomOf } from "./frame.mjs";
 import { select, showInspector } from "./inspector.mjs";
-import { FIRST_LAM, START_LAM, STEP, moveTo, rest, sendSelection, writeAddress } from "./lam.mjs";
+import { FIRST_LAM, START_LAM, STEP, lacks, moveTo, rest, sendSelection, writeAddress } from "./lam.mjs";
 import { place } from "./layout.mjs";
 import { drawLegend } from "./legend.mjs";
 import { light, reserveHeadline } from "./lighting.mjs";
@@ -22,7 +22,7 @@ const pages = new WeakMap(); // each mounted component's elements and state
 function mount(root) {
   const page = {
     root, nodes: new Map(), edges: [], choices: [], continuations: [], selected: null, option: null, method: "",
-    step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, follow() {},
+    step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, awaited: null, unfolded: new Set(), follow() {},
   };
   const centre = element("section", { class: "centre", "aria-label": "Network" }, headline(page), forcedLine(page), slider(page), toolbar(page), canvas(page));
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
@@ -103,6 +103,7 @@ function arrange(page) {
 
 function show(page) {
   const { data } = page;
+  page.root.dataset.shows = data.link ?? "";
   page.root.classList.toggle("side-by-side", data.side_by_side);
   page.root.classList.toggle("ungated", !data.gated);
   page.root.classList.toggle("fixed", data.gated && !data.has_slider);
@@ -158,7 +159,12 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   if (data.live) window[START_LAM] = data.start_lam; // the address's λ is applied once, even if the component is drawn again
   show(page);
   writeAddress(page);
-  if (first && page.selected !== null && data.live) sendSelection(page); // the address named it
+  const named = first && page.selected !== null; // in the address
+  if (data.live && (named || lacks(data, page.step))) sendSelection(page);
+  if (data.live && data.pending !== null && data.pending !== page.awaited) {
+    page.awaited = data.pending; // the server goes on as long as this is what the browser waits for
+    setStateValue("awaited", data.pending);
+  }
   return () => {
     page.watcher.disconnect();
     document.removeEventListener("keydown", page.escape);

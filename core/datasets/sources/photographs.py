@@ -40,6 +40,15 @@ STAND_INS = (
 )
 
 
+STAND_IN_CLASSES = frozenset(one.label for one in STAND_INS if one.label)  # CIFAR-10's
+
+
+def outside(picture: StandIn, classes: Sequence[str]) -> str | None:
+    """Return what a picture shows, "a rocket", if it is known to be none of these classes; none where it may be one of them."""
+    known = picture.label is None and STAND_IN_CLASSES.issuperset(classes)
+    return picture.subject.partition(" of ")[2] if known else None
+
+
 def stand_ins(image: tuple[int, int, int], classes: Sequence[str]) -> tuple[list[StandIn], Tensor]:
     """Return pictures in the order of their classes, then photographs of other things, cropped and scaled to the shape `image`.
 

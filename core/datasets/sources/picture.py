@@ -52,15 +52,20 @@ def read_picture(file: Path | str | bytes | BinaryIO, *, name: str = "", backgro
         raise PictureError(f"{title}: damaged or unsupported ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
-def to_tensor(picture: Image.Image, image: tuple[int, int, int]) -> Tensor:
-    """Crop the largest centred rectangle with the aspect ratio of `image`, (C, H, W) with C 1 (grey) or 3 (RGB), and scale it: uint8.
+Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
 
+
+def to_tensor(picture: Image.Image, image: tuple[int, int, int], box: Box | None = None) -> Tensor:
+    """Scale a part of a picture to `image`, (C, H, W) with C 1 (grey) or 3 (RGB): uint8.
+
+    The part is the `box`, or else the largest centred rectangle with the aspect ratio of `image`.
     A picture of exactly this size keeps its values.
     """
     channels, height, width = image
     if channels not in (1, 3):
         raise PictureError(f"images must have 1 (grey) or 3 (RGB) channels, not {channels}")
-    fitted = ImageOps.fit(picture.convert("L" if channels == 1 else "RGB"), (width, height), Image.Resampling.LANCZOS)
+    coloured, size = picture.convert("L" if channels == 1 else "RGB"), (width, height)
+    fitted = ImageOps.fit(coloured, size, Image.Resampling.LANCZOS) if box is None else coloured.resize(size, Image.Resampling.LANCZOS, box)
     values = torch.from_numpy(np.array(fitted)).reshape(height, width, channels)  # (H, W, C)
     return values.permute(2, 0, 1).contiguous()  # (C, H, W)
 

@@ -1,0 +1,134 @@
+"""The server's computations, which all sessions share: one at a time, the most urgent first, and long ones in steps.
+
+A session waits for its own without blocking: Streamlit stops a page that waits as soon as its visitor does something else or leaves. What
+nobody waits for any more is dropped. Computing one at a time bounds memory, and keeps answers quick while many sessions wait.
+"""
+
+import threading
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from core.malloc import return_freed_memory
+
+T = TypeVar("T")
+ANSWER, SWEEP, TIMES = range(3)  # urgency: a first answer comes before any sweep along λ, and times come last
+PATIENCE_SLICE = 0.05  # seconds between looks at whether a page that waits is to stop
+IDLE = 2.0  # seconds without work after which freed memory is returned
+
+
+class Computation(Generic[T]):
+    """A computation in steps that a session waits for. What its generator returns is the result."""
+
+    def __init__(self, begin: Callable[[], Generator[None, None, T]], urgency: int) -> None:
+        self.begin, self.urgency = begin, urgency
+        self.turn = 0  # when it last had its turn
+        self.ended = threading.Event()
+        self.dropped = False
+        self.error: BaseException | None = None
+        self.found: T
+        self._running: Generator[None, None, T] | None = None
+
+    def advance(self) -> bool:
+        """Take one step; return whether that was the last."""
+        try:
+            self._running = self._running or self.begin()
+            next(self._running)
+        except StopIteration as end:
+            self.found = end.value
+        except BaseException as error:  # the session that waits gets it
+            self.error = error
+        else:
+            return False
+        return True
+
+    def result(self) -> T:
+        """Return the result once it has ended. Raises what the computation raised."""
+        if self.error is not None:
+            raise self.error
+        return self.found
+
+
+class Queue:
+    """Computations that wait for their turn, and the thread that gives it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._waiting: list[Computation[Any]] = []
+        self._changed = threading.Condition()
+        self._turns = 0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a computation waits or runs."""
+        return bool(self._waiting)
+
+    def add(self, computation: "Computation[T]") -> "Computation[T]":
+        """Let a computation wait for its turn; return it."""
+        with self._changed:
+            self._waiting.append(computation)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return computation
+
+    def _work(self) -> None:
+        while True:
+            computation = self._next()
+            if computation.advance():
+                with self._changed:
+                    self._waiting.remove(computation)
+                computation.ended.set()
+
+    def _next(self) -> "Computation[Any]":
+        """Return the most urgent computation; of equally urgent ones the one whose last turn was longest ago. Waits until there is one."""
+        with self._changed:
+            idle = False
+            while True:
+                self._waiting = [one for one in self._waiting if not one.dropped]
+                if self._waiting:
+                    break
+                if not self._changed.wait(None if idle else IDLE):
+                    idle = True
+                    return_freed_memory()
+            self._turns += 1
+            computation = min(self._waiting, key=lambda one: (one.urgency, one.turn))
+            computation.turn = self._turns
+            return computation
+
+
+QUEUE = Queue("computing")
+TIMING = Queue("timing")  # a network is compiled in one long step, which must not delay an answer
+
+
+def computed(work: Callable[[], T], urgency: int = ANSWER) -> T:
+    """Return the result of some work, computed in its turn."""
+
+    def steps() -> Generator[None, None, T]:
+        yield from ()
+        return work()
+
+    return wait_for(QUEUE.add(Computation(steps, urgency)))
+
+
+def wait_for(computation: Computation[T]) -> T:
+    """Wait for a computation, as long as the visitor of this page does; return its result."""
+    try:
+        while not computation.ended.wait(PATIENCE_SLICE):
+            "waiting" in st.session_state  # noqa: B015 - here Streamlit stops a page whose visitor did something else
+    except BaseException:
+        computation.dropped = True
+        raise
+    return computation.result()
+
+
+def draw_again() -> None:
+    """Draw the fragment that runs, or the page, once more."""
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:  # the whole page is running
+        st.rerun()

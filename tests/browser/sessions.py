@@ -1,0 +1,107 @@
+"""Prints how soon Explore answers twelve visitors at once, and how much memory its server takes: `python tests/browser/sessions.py`.
+
+Each visitor changes networks and pictures for a minute, a second or so after each answer. All browsers run on the same computer.
+"""
+
+import asyncio
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
+
+from conftest import ARGUMENTS, chromium, started
+from large import memory, settle
+from playwright.async_api import Browser, Page, async_playwright
+
+from core.store import Store
+from core.store.references import load_references
+
+VISITORS, SECONDS, REST = 12, 60, 60
+NETWORKS = (
+    *("chain-digits", "cascade-digits", "high-low-digits", "lc-digits", "lc-cifar10", "lc-wide-cifar10", "l-net-cifar10"),
+    *("resnet38-cascade-cifar10", "hierarchy-cifar10", "model-cascade-cifar10"),
+)
+PATIENCE = 120_000  # milliseconds
+LIT = '.gate-graph[data-shows*="{}"] .node.on'
+
+
+async def opened(browser: Browser, address: str, name: str) -> Page:
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    page = await context.new_page()
+    page.set_default_timeout(PATIENCE)
+    await page.goto(f"{address}/?run=reference/{name}")
+    await page.wait_for_selector(LIT.format(f"run=reference%2F{name}&"))
+    return page
+
+
+async def change_network(page: Page, name: str) -> float:
+    """Choose a network; return the seconds from the click to the lit graph."""
+    await page.get_by_role("combobox", name="Run").click()
+    await page.keyboard.type(f"reference/{name} ")  # the list draws only the options in sight
+    option = page.get_by_role("option").filter(has_text=f"reference/{name} ·")
+    await option.wait_for()
+    start = time.perf_counter()
+    await option.click()
+    await page.wait_for_selector(LIT.format(f"run=reference%2F{name}&"))
+    return time.perf_counter() - start
+
+
+async def change_picture(page: Page, sample: int) -> float:
+    """Choose a sample; return the seconds from the click to the lit graph."""
+    start = time.perf_counter()
+    await page.get_by_role("radio").nth(sample).click()
+    await page.wait_for_selector(LIT.format(f"sample={sample}"))
+    return time.perf_counter() - start
+
+
+async def visitor(browser: Browser, address: str, number: int, taken: list[float]) -> None:
+    chance = random.Random(number)
+    name = NETWORKS[number % len(NETWORKS)]
+    page = await opened(browser, address, name)
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        if chance.random() < 0.4:
+            name = chance.choice([other for other in NETWORKS if other != name])
+            taken.append(await change_network(page, name))
+        else:
+            taken.append(await change_picture(page, chance.randrange(8)))
+        await asyncio.sleep(chance.uniform(0.5, 1.5))
+    await page.context.close()
+
+
+async def visits(address: str, process: int) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        one = await opened(browser, address, NETWORKS[0])
+        for name in (*NETWORKS[1:], NETWORKS[0]):
+            await change_network(one, name)
+        await one.context.close()
+        await asyncio.sleep(REST)
+        before = memory(process)[0]
+        print(f"the server after one visitor saw each network: {before:.0f} MB; load {os.getloadavg()[0]:.1f}", flush=True)
+        taken: list[float] = []
+        await asyncio.gather(*(visitor(browser, address, number, taken) for number in range(VISITORS)))
+        print(f"load at their end: {os.getloadavg()[0]:.1f}; the server then: {memory(process)[0]:.0f} MB")
+        print(f"{VISITORS} visitors: {len(taken)} answers: median {statistics.median(taken):.2f} s, worst {max(taken):.2f} s", flush=True)
+        await browser.close()
+        await asyncio.sleep(REST)
+        now, peak = memory(process)
+        print(f"the server {REST} s after they left: {now:.0f} MB, {now / before - 1:+.0%}; at its peak {peak:.0f} MB")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/runs.db"
+        load_references(Store(url))
+        with started(url, Path(folder)) as (address, process):
+            settle(process)
+            asyncio.run(visits(address, process))
+
+
+if __name__ == "__main__":
+    main()

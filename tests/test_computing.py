@@ -1,0 +1,102 @@
+"""What sessions share: caches of bounded size, and one computation at a time, the most urgent first."""
+
+import threading
+from collections.abc import Generator
+
+import pytest
+
+from app.cache import SizedCache
+from app.computing import ANSWER, SWEEP, TIMES, Computation, Queue, computed
+
+
+def test_a_cache_drops_what_was_not_used_for_longest() -> None:
+    cache: SizedCache[bytes] = SizedCache(100, len)
+    for name in "abc":
+        cache.get(name, lambda: bytes(30))
+    cache.get("a", lambda: pytest.fail("it is there"))
+    cache.get("d", lambda: bytes(30))
+    assert [name for name in "abcd" if cache.find(name) is not None] == ["a", "c", "d"]
+    assert cache.total <= 100
+
+
+def test_a_cache_keeps_the_last_value_however_large_and_follows_values_that_grow() -> None:
+    cache: SizedCache[bytearray] = SizedCache(100, len)
+    for number in range(20):
+        cache.get(number, lambda: bytearray(5))
+    assert len(cache) == 20
+    cache.get(19, bytearray).extend(bytes(1000))
+    cache.shrink()
+    assert len(cache) == 1
+    assert cache.find(19) is not None
+
+
+def test_a_value_is_made_once_for_all_who_ask_and_again_after_an_error() -> None:
+    cache: SizedCache[int] = SizedCache(100, lambda value: 1)
+    made, begun, go_on = [], threading.Event(), threading.Event()
+
+    def make() -> int:
+        made.append(1)
+        begun.set()
+        assert go_on.wait(10)
+        return 7
+
+    found: list[int] = []
+    askers = [threading.Thread(target=lambda: found.append(cache.get("key", make))) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    assert begun.wait(10)
+    go_on.set()
+    for asker in askers:
+        asker.join(10)
+    assert (found, made) == ([7] * 4, [1])
+    with pytest.raises(ZeroDivisionError):
+        cache.get("other", lambda: 1 // 0)
+    assert cache.get("other", lambda: 3) == 3
+
+
+def steps(name: str, count: int, seen: list[str]) -> Generator[None, None, str]:
+    for _ in range(count):
+        seen.append(name)
+        yield
+    return name.upper()
+
+
+def test_answers_come_before_sweeps_and_equals_take_turns() -> None:
+    queue, seen, held = Queue("test"), list[str](), threading.Event()
+
+    def wait() -> Generator[None, None, None]:
+        yield
+        assert held.wait(10)
+
+    first = queue.add(Computation(wait, ANSWER))
+    some = [
+        queue.add(Computation(lambda name=name: steps(name, 2, seen), urgency))
+        for name, urgency in (("times", TIMES), ("sweep 1", SWEEP), ("sweep 2", SWEEP), ("answer", ANSWER))
+    ]
+    held.set()
+    assert all(one.ended.wait(10) for one in (first, *some))
+    assert seen == ["answer", "answer", "sweep 1", "sweep 2", "sweep 1", "sweep 2", "times", "times"]
+    assert some[0].result() == "TIMES"
+    assert not queue.busy
+
+
+def test_what_nobody_waits_for_is_dropped_and_errors_reach_who_waits() -> None:
+    queue, seen = Queue("test"), list[str]()
+    started, held = threading.Event(), threading.Event()
+
+    def wait() -> Generator[None, None, None]:
+        started.set()
+        assert held.wait(10)
+        yield
+
+    queue.add(Computation(wait, ANSWER))
+    assert started.wait(10)
+    left = queue.add(Computation(lambda: steps("left", 3, seen), ANSWER))
+    left.dropped = True
+    wrong = queue.add(Computation(lambda: (_ for _ in [1 // 0]), SWEEP))
+    held.set()
+    assert wrong.ended.wait(10)
+    with pytest.raises(ZeroDivisionError):
+        wrong.result()
+    assert seen == []
+    assert computed(lambda: 5) == 5
