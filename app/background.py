@@ -1,16 +1,15 @@
 """Surveys of test images in the background, one per network and set of images, while a page looks at them."""
 
-import os
-import sys
+import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from app import state
+from app.computing import QUEUE, SURVEY, Computation
 from core.store import Run
 
 if TYPE_CHECKING:
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 
 BUDGET_SECONDS = 60.0  # seconds of computation for one survey
 WATCHED_SECONDS = 8.0  # seconds after which a survey rests that no page has looked at
-NICENESS = 10  # of the thread, against the pages' own
-
-_turn = threading.Lock()  # one chunk of images is executed at a time
 
 
 class BackgroundSurvey:
@@ -32,38 +28,33 @@ class BackgroundSurvey:
         self._known = first
         self._lock = threading.Lock()
         self._looked = 0.0
-        self._thread: threading.Thread | None = None
-        self._failed = False
+        self._computation: Computation[None] | None = None
 
     def look(self) -> "Survey":
         """Return what is known, and go on in the background where there is more to find out."""
         with self._lock:
             self._looked = time.monotonic()
-            if not self._known.complete and not self._failed and (self._thread is None or not self._thread.is_alive()):
-                self._thread = threading.Thread(target=self._work, daemon=True)
-                self._thread.start()
+            if self.growing and (self._computation is None or self._computation.ended.is_set()):
+                self._computation = QUEUE.add(Computation(self._steps, SURVEY))
             return self._known
 
     @property
     def growing(self) -> bool:
-        """Whether more will be known later."""
-        return not self._known.complete and not self._failed
+        """Whether more will be known later. After an error the pages keep what is known."""
+        return not self._known.complete and (self._computation is None or self._computation.error is None)
 
     def wait(self, seconds: float) -> None:
-        """Wait at most so long for the thread to end."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        """Wait at most so long for the computation to end."""
+        if self._computation is not None:
+            self._computation.ended.wait(seconds)
 
-    def _work(self) -> None:
-        if sys.platform == "linux":
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)  # of this thread alone
+    def _steps(self) -> Generator[None, None, None]:
         try:
             while not self._known.complete and time.monotonic() - self._looked < WATCHED_SECONDS:
-                with _turn:
-                    self._known = next(self._surveys)
-        except BaseException:
-            self._failed = True  # the pages show what is known so far
+                self._known = next(self._surveys)
+                yield
+        except Exception:
+            logging.getLogger(__name__).exception("A survey of test images has ended early")
             raise
 
 
@@ -73,7 +64,7 @@ def background_survey(run: Run, sha256: str, images: "ImageTensor", labels: list
     return found
 
 
-@st.cache_resource(max_entries=2 * state.MODELS, show_spinner=False)
+@st.cache_resource(max_entries=2 * state.SAMPLE_SETS, show_spinner=False)
 def _survey(
     url: str, run_id: int, sha256: str, dataset: str, count: int, _model: "Model", _images: "ImageTensor", _labels: list[str | None]
 ) -> BackgroundSurvey:

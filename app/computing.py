@@ -14,7 +14,7 @@ from streamlit.errors import StreamlitAPIException
 from core.malloc import return_freed_memory
 
 T = TypeVar("T")
-ANSWER, SWEEP, TIMES = range(3)  # urgency: a first answer comes before any sweep along λ, and times come last
+ANSWER, SWEEP, TIMES, SURVEY = range(4)  # urgency: a first answer comes before any sweep along λ, and what nobody waits for comes last
 PATIENCE_SLICE = 0.05  # seconds between looks at whether a page that waits is to stop
 IDLE = 2.0  # seconds without work after which freed memory is returned
 

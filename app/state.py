@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
 SAMPLES = 8  # sample images among which the first to be shown is chosen
-MODELS = 4  # datasets whose samples are kept in memory
-SWEEPS = 64  # runs whose most varied sample is kept in memory
+SAMPLE_SETS = 4  # datasets whose samples are kept in memory
+VARIED_RUNS = 64  # runs whose most varied sample is kept in memory
 MODEL_BYTES = 320 << 20  # of all networks kept in memory, those compiled for timing included
 COMPILED = 12  # size of a network with its fastest form, as a multiple of its weights
 SWEEP_BYTES = 64 << 20  # of all sweeps kept in memory
@@ -87,7 +87,7 @@ def samples(dataset: Mapping[str, Any], count: int) -> tuple[list[str], "ImageTe
     return _samples(json.dumps(dataset, sort_keys=True), count)
 
 
-@st.cache_resource(max_entries=MODELS, show_spinner="Fetching sample images…")
+@st.cache_resource(max_entries=SAMPLE_SETS, show_spinner="Fetching sample images…")
 def _samples(dataset: str, count: int) -> tuple[list[str], "ImageTensor"]:
     found, classes = cast(Dataset, choose("datasets", json.loads(dataset))).samples(count)
     return [classes[label] for label in found.labels.tolist()], found.images
@@ -98,7 +98,7 @@ def most_varied(run: Run, sha256: str, images: "ImageTensor") -> int:
     return _most_varied(store().url, run.id, sha256, images.numpy().tobytes(), model(run, sha256), images)
 
 
-@st.cache_resource(max_entries=SWEEPS, show_spinner=False)
+@st.cache_resource(max_entries=VARIED_RUNS, show_spinner=False)
 def _most_varied(url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _images: "ImageTensor") -> int:
     from core.explain.gradual import MACS_AT_ONCE
     from core.explain.predict import predict
@@ -111,7 +111,7 @@ def _most_varied(url: str, run_id: int, sha256: str, pixels: bytes, _model: "Mod
     return different.index(max(different))
 
 
-@st.cache_resource(max_entries=MODELS, show_spinner=False)
+@st.cache_resource(max_entries=SAMPLE_SETS, show_spinner=False)
 def stand_ins(image: tuple[int, int, int], classes: tuple[str, ...]) -> "tuple[list[StandIn], ImageTensor]":
     """Return pictures that stand in for a dataset with these classes, and their images (N, C, H, W)."""
     from core.datasets.sources.photographs import stand_ins as read

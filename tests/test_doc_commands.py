@@ -28,6 +28,8 @@ NOT_RUN = {  # part of a command: why it is not run
     "resnet18.pth": "reads published weights",
     "cascade mobilenet_v2.pth": "reads published weights",
     "cascade small.onnx": "reads ONNX classifiers",
+    "--dataset cifar10": "reads CIFAR-10",
+    "export large large": "exports a network trained on CIFAR-10",
     "cascade mobile-7m-cifar10": "reads CIFAR-10, and members trained on it",
     "evaluate reference/lc-": "reads CIFAR-10",
     "bench reference/lc-": "reads CIFAR-10",

@@ -168,7 +168,7 @@ def test_every_file_that_ships_can_be_used() -> None:
     "name",
     [
         *("registry.ConfigError", "datasets.DataError", "datasets.sources.picture.PictureError", "graph.node.GraphError"),
-        *("graph.checkpoint.CheckpointError", "store.StoreError", "training.train.TrainingError"),
+        *("graph.checkpoint.CheckpointError", "store.StoreError", "training.figures.TrainingError"),
     ],
 )
 def test_every_error_that_a_person_can_mend_derives_from_one_class(name: str) -> None:

@@ -52,7 +52,7 @@ def test_pages_have_bounds() -> None:
 
 
 def test_marks_say_what_they_mean() -> None:
-    samples = Samples(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), [f"Image {row}" for row in range(4)], list(LABELS))
+    samples = Samples(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), [f"Image {row}" for row in range(4)], list(LABELS), [None] * 4)
     easy, hard, lost, unknown = (thumbnail(samples, SURVEY, row) for row in range(4))
     assert [(one["turns"], one["wrong"]) for one in (easy, hard, lost, unknown)] == [
         (False, ""),
@@ -109,8 +109,7 @@ def test_a_survey_grows_in_the_background_while_it_is_looked_at() -> None:
     assert begun == [1, 2, 3]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_survey_that_fails_keeps_what_is_known() -> None:
+def test_a_survey_that_fails_keeps_what_is_known(caplog: pytest.LogCaptureFixture) -> None:
     def surveys() -> Iterator[Survey]:
         yield Survey((0.5,), 3, (EASY,))
         raise RuntimeError("no memory")
@@ -118,3 +117,4 @@ def test_a_survey_that_fails_keeps_what_is_known() -> None:
     survey = BackgroundSurvey(surveys(), Survey((), 3))
     assert len(grown(survey).images) == 1
     assert not survey.growing
+    assert "no memory" in caplog.text

@@ -23,8 +23,9 @@ from core.store.lifecycle import Lifecycle
 from core.store.weights import Weights
 from core.training.assembly import assemble
 from core.training.batches import Batches
+from core.training.figures import TrainingError
 from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates
-from core.training.train import FINAL_GRID, TrainingError, final_figures, train
+from core.training.train import FINAL_GRID, final_figures, train
 from core.training.worker import machine, work
 
 ROOT = Path(__file__).parents[1]

@@ -95,12 +95,12 @@ def bench(
     if as_json:
         print_json(rows)
         return
-    _print_timings(rows, what)
+    _print_timings(rows, what, against or "the static network")
 
 
-def _print_timings(rows: Iterable[dict[str, Any]], what: str) -> None:
+def _print_timings(rows: Iterable[dict[str, Any]], what: str, rival: str) -> None:
     headings = ("gates", "λ", "batch", "threads", "multiply-adds", "time", "skip efficiency", "gated", "static", "time (| is static)")
-    table = Table(*headings, title=f"{what}: gated network relative to the static network, float32")
+    table = Table(*headings, title=f"{what}: gated network relative to {rival}, float32")
     for row in rows:
         lam = NOTHING if row["lam"] is None or row["gates"] != "learned" else f"{row['lam']:g}"
         figures = (f"{row['macs_ratio']:.1%}", f"{row['time_ratio']:.1%}", f"{row['skip_efficiency']:.2f}")

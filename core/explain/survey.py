@@ -17,6 +17,7 @@ from core.scale import cost_share
 SURVEYED_LAMS = tuple(step / 10 for step in range(11))
 CHUNK_PIXELS = 1 << 20  # values of the images that are executed together, over all λ
 FIRST_CHUNK = 16  # images; the first results are there soon
+STEP_SECONDS = 0.25  # seconds that a chunk may take, so that others of the computer's work wait no longer
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,17 @@ def survey(model: Model, images: Tensor, labels: Sequence[str | None], seconds: 
     No chunk begins once they have taken this many seconds together. Between chunks the caller may take its time.
     """
     lams = SURVEYED_LAMS if model.graph.tradeoff.every_lam else (model.lam,)
-    chunk = max(1, CHUNK_PIXELS // (images[:1].numel() * len(lams)))
-    known, begin, spent = Survey(lams, len(images)), 0, 0.0
+    most = max(1, CHUNK_PIXELS // (images[:1].numel() * len(lams)))
+    known, begin, spent, chunk = Survey(lams, len(images)), 0, 0.0, min(most, FIRST_CHUNK)
     while not known.complete:
-        end = min(begin + (min(chunk, FIRST_CHUNK) if begin == 0 else chunk), len(images))
+        end = min(begin + chunk, len(images))
         started = time.monotonic()
         found = _surveyed(model, images[begin:end], labels[begin:end], lams)
-        spent += time.monotonic() - started
+        elapsed = time.monotonic() - started
+        spent += elapsed
         known = replace(known, images=known.images + found, complete=end == len(images) or spent > seconds)
         yield known
+        chunk = min(most, max(1, int((end - begin) * STEP_SECONDS / max(elapsed, 1e-3))))
         begin = end
 
 

@@ -25,13 +25,11 @@ from core.scale import TENTHS
 from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
-from core.training.figures import EpochFigures, TrainingError
+from core.training.figures import EpochFigures
 from core.training.optimizer import optimizer_of, set_rates
 from core.training.step import take_step
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 from core.training.weight_average import WeightAverage
-
-__all__ = ["FINAL_GRID", "Progress", "TrainingError", "final_figures", "train"]
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated

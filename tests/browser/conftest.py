@@ -43,9 +43,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the app, served from a folder that is not the project's."""
-    with served(database, tmp_path_factory.mktemp("elsewhere")) as address:
-        yield address
+    """The address of the app, served from a folder that is not the project's, without datasets that are on this computer."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GATESCOPE_DATA", str(elsewhere))
+        with served(database, elsewhere) as address:
+            yield address
 
 
 @contextmanager

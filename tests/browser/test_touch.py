@@ -14,6 +14,8 @@ from test_explore import lit, open_explore, put, settled
 CASCADE = "reference/resnet38-cascade-cifar10"
 SCALING = "reference/lc-digits"
 
+CROPPED = "What the network sees"  # caption of a picture that is shown beside the original
+
 
 def text_of(download: Download) -> str:
     return Path(download.path()).read_text(encoding="utf-8")
@@ -184,11 +186,11 @@ def test_the_marked_sample_is_the_one_that_is_seen(page: Page, server: str, tmp_
     expect(page.locator(".gate-graph .verdict")).to_be_visible()
     Image.new("L", (64, 64), 200).save(tmp_path / "grey.png")
     page.locator("input[type=file]").set_input_files(tmp_path / "grey.png")
-    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
+    expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
     expect(marked).to_have_count(0)
     expect(page.locator(".gate-graph .verdict")).to_have_count(0)
     page.get_by_role("radiogroup", name="Samples").get_by_role("radio").nth(2).click()
-    expect(page.get_by_text("Your picture", exact=True)).to_have_count(0)
+    expect(page.get_by_text(CROPPED, exact=True)).to_have_count(0)
     expect(marked).to_have_count(1)
 
 
@@ -223,10 +225,10 @@ def test_a_picture_is_taken_with_the_camera(browser: Browser, server: str) -> No
         page.get_by_text("Camera", exact=True).click()
         page.wait_for_function("() => document.querySelector('video')?.readyState === 4")
         page.get_by_role("button", name="Take Photo").click()
-        expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
+        expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
         expect(page.locator(".gate-graph .node.on").first).to_be_visible()
         page.get_by_role("button", name="Clear photo").click()
-        expect(page.get_by_text("Your picture", exact=True)).to_have_count(0)
+        expect(page.get_by_text(CROPPED, exact=True)).to_have_count(0)
     finally:
         seeing.close()
 
@@ -236,7 +238,7 @@ def test_a_photograph_of_twelve_megapixels_is_uploaded(page: Page, server: str, 
     file = tmp_path / "astronaut.jpg"
     Image.fromarray(astronaut()).resize((4000, 3000)).save(file, "JPEG")
     page.locator("input[type=file]").set_input_files(file)
-    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
+    expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
     settled(page)
     page.get_by_role("button", name="Copy a link that reopens this view").click()
     expect(page.get_by_text("Your own picture stays private")).to_be_visible()
@@ -256,7 +258,7 @@ def test_a_picture_is_pasted(page: Page, server: str) -> None:
         data.items.add(new File([blob], "pasted.png", { type: "image/png" }));
         document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
     }""")
-    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
+    expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
 
 
 def test_a_view_is_pinned_and_unpinned(page: Page, server: str) -> None:
