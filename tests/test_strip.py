@@ -66,7 +66,7 @@ def test_marks_say_what_they_mean() -> None:
 
 def test_small_pictures_are_small() -> None:
     large = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert len(thumbnail(Samples(large, ["x"], [None]), Survey((), 1), 0)["url"]) < 12_000
+    assert len(thumbnail(Samples(large, ["x"], [None], [None]), Survey((), 1), 0)["url"]) < 12_000
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:
