@@ -101,10 +101,12 @@ def _icon(kept: OwnPicture) -> str:
 
 
 def _read(kept: OwnPicture, model: "Model") -> ShownImage | None:
-    from core.datasets.sources.picture import read_picture, to_tensor
+    from core.datasets.sources.picture import SCALED, read_picture, to_tensor
 
     try:
         picture = read_picture(kept.data, name=kept.name)
+        if note := picture.info.get(SCALED):
+            st.caption(f"In this picture, {note}.")
         cropped = not kept.drawing and min(picture.size) > 1
         return ShownImage(to_tensor(picture, model.image), "Your picture", None, original=picture if cropped else None)
     except UserError as error:

@@ -99,7 +99,7 @@ class Published(Dataset):
         for folder in folders if root else []:
             train, test = parquet.find(folder, "train"), parquet.find(folder, "test")
             if train and test:
-                return parquet.read(train), parquet.read(test)
+                return parquet.read(train, len(self.class_names)), parquet.read(test, len(self.class_names))
         if self.path:
             raise DataError(
                 f"{self.path}: the folder holds no train-*.parquet and test-*.parquet files. Set the data folder (dataset.path) to the one "
