@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.architectures import Architecture
 from core.datasets import Border, Dataset
+from core.files import pasted_path
 from core.methods import Method
 from core.registry import Component, ConfigError, choose, first_fault
 from core.store.record import RunRecord
@@ -105,6 +106,11 @@ class Training(BaseModel):
         description="Checkpoint to initialise from: an exported run, or published .safetensors or .pth weights; {seed} in its name "
         "is replaced by the seed (empty: random weights)",
     )
+    init_partial: bool = Field(
+        False,
+        title="Use initial weights that fit in part",
+        description="Initialise from a file of which more than its head fits nothing in this network (true or false)",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         json_schema_extra={"labels": {"float32": "32 bits (float32)", "bfloat16": "16 bits (bfloat16)"}},
@@ -126,7 +132,7 @@ class Training(BaseModel):
 
     def file(self, name: str) -> Path:
         """Return the file of a name in which "{seed}" is replaced by the seed."""
-        return Path(name.replace("{seed}", str(self.seed))).expanduser()
+        return pasted_path(name.replace("{seed}", str(self.seed)))
 
 
 class RunConfig(BaseModel):

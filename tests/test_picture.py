@@ -286,7 +286,7 @@ def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path) -> None:
     assert "larger than 50 MB" in fault_of(tmp_path / "a.png")
 
 
-def test_large_pictures_keep_the_detail_that_is_asked_for() -> None:
+def test_large_pictures_keep_as_much_detail_as_is_required() -> None:
     board = np.tile(np.arange(1_500, dtype=np.uint8), (1_200, 1))
     for mode in ("L", "P", "RGBA", "LA", "1"):
         assert read_picture(encoded(Image.fromarray(board).convert(mode), compress_level=1)).size == (750, 600)

@@ -17,7 +17,8 @@ from torch import nn
 
 from core.config import RunConfig, run_config
 from core.datasets import DataError, normalised
-from core.graph.checkpoint import CheckpointError, pack, unpack
+from core.graph.checkpoint import pack, unpack
+from core.graph.weight_file import CheckpointError
 from core.store import Store
 from core.store.lifecycle import Lifecycle
 from core.store.weights import Weights

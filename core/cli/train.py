@@ -67,7 +67,7 @@ def train_run(store: Store, run: Run, *, as_json: bool) -> None:
                 progress.console.print(announcement.pop())
             progress.update(task, description=what, completed=share)
 
-        done = work(store, run.id, listen)
+        done = work(store, run.id, listen, notices.print)
     if as_json:
         print_json(
             {"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.metrics.history(done.id)}

@@ -24,11 +24,16 @@ BEAT = 3.0  # seconds between heartbeats
 LOG = 1.0  # seconds between updates of the progress within an epoch
 
 
-def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambda what, share: None) -> Run:
+def work(
+    store: Store,
+    run_id: int,
+    listen: Callable[[str, float], None] = lambda what, share: None,
+    tell: Callable[[str], None] = print,
+) -> Run:
     """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
-    `listen` gets the name of the current activity and the fraction of it that is done. Errors are stored in the row of the run
-    and raised again.
+    `listen` gets the name of the current activity and the fraction of it that is done, `tell` a sentence on what became of initial
+    weights. Errors are stored in the row of the run and raised again.
     """
     malloc.keep_freed_memory()
     run = store.lifecycle.claim(run_id, machine())
@@ -52,7 +57,7 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
             data.check(run.image, run.classes)
         store.lifecycle.describe_data(run_id, data.image, data.classes)
         logged = saved = time.monotonic()
-        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report):
+        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report, tell=tell):
             epoch, instant = progress.epoch, time.monotonic()
             if progress.final is not None:
                 store.lifecycle.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))

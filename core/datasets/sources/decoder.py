@@ -15,12 +15,12 @@ from threading import BoundedSemaphore
 from PIL import Image
 
 from core.datasets.sources.decoding import TOO_HEAVY, Colour, decode
-from core.datasets.sources.formats import MAX_BYTES, PictureError
+from core.datasets.sources.formats import MAX_MEMORY, PictureError
 
 CPU_SECONDS = 2  # of the process
 WALL_SECONDS = 15.0  # on a machine that is busy
 SPARE_BYTES = 40_000_000  # of memory, for what is held beside the picture
-ROOT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[3]
 ALONE = {"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # threads would reserve memory
 _running = BoundedSemaphore(2)  # processes at a time
 
@@ -32,7 +32,7 @@ def decode_apart(data: bytes, title: str, colour: Colour, detail: int) -> Image.
     try:
         with _running:
             done = subprocess.run(
-                command, input=request + b"\n" + data, capture_output=True, cwd=ROOT, env=os.environ | ALONE, timeout=WALL_SECONDS
+                command, input=request + b"\n" + data, capture_output=True, cwd=PROJECT, env=os.environ | ALONE, timeout=WALL_SECONDS
             )
         line, _, pixels = done.stdout.partition(b"\n")
         reply = json.loads(line)
@@ -57,7 +57,7 @@ def limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     size = Path("/proc/self/statm")
     if size.exists():
-        limit = int(size.read_text().split()[0]) * resource.getpagesize() + MAX_BYTES + SPARE_BYTES
+        limit = int(size.read_text().split()[0]) * resource.getpagesize() + MAX_MEMORY + SPARE_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 

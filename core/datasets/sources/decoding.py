@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from core.datasets.sources.formats import (
-    MAX_BYTES,
     MAX_JPEG_PIXELS,
+    MAX_MEMORY,
     MAX_PIXELS,
     PictureError,
     foreign_format,
@@ -62,7 +62,7 @@ def decode(data: bytes, title: str, colour: Colour, detail: int, *, budget: int 
             _check_size(picture, data, title)
             size, light = f"{picture.width}×{picture.height}", is_light(picture, data)
             needed = memory(picture, data, detail)
-            if needed > MAX_BYTES:
+            if needed > MAX_MEMORY:
                 raise PictureError(f"{title}: {size} is too many pixels to decode safely as {picture.format}")
             if budget is not None and (needed > budget or not light):
                 raise HeavyError
