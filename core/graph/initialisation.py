@@ -13,7 +13,7 @@ from core.graph.weight_file import OWN_PREFIX, SAVE_AGAIN, CheckpointError, chec
 HEAD = re.compile(r"(?:.+\.)?(?:linear|fc\d?|head|heads|classifier|output|logits|last_linear)(?:\.\w+)*\.(weight|bias)")
 CONTROL = re.compile(r"Q.*")  # names of control nodes
 COUNTERS = "num_batches_tracked"  # of batch norm
-LISTED = 4  # names in a message
+SHOWN_NAMES = 4  # names in a message
 OwnWeights = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
@@ -126,5 +126,5 @@ def _replaceable(name: str, heads: set[str]) -> bool:
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:
-    more = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - SHOWN_NAMES
+    return ", ".join(names[:SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")

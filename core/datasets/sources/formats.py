@@ -6,6 +6,7 @@ its own, with limits (`decoder.py`).
 
 import re
 import struct
+from pathlib import Path
 
 from PIL import Image
 
@@ -49,6 +50,13 @@ def foreign_format(data: bytes) -> str:
     return named or next(
         (name for name, (_, accept) in Image.OPEN.items() if name not in FORMATS and accept and accept(data[:16]) is True), ""
     )
+
+
+def is_picture(file: Path) -> bool:
+    """Return whether the first bytes of a file are those of a picture. Raises OSError."""
+    with file.open("rb") as opened:
+        start = opened.read(16)
+    return any(accept and accept(start) is True for name in readable() for _, accept in [Image.OPEN[name]])
 
 
 def has_light_structure(data: bytes) -> bool:
