@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from core.cli.options import AsJson, Database, Lam, RunName, SplitName, opened
+from core.cli.options import AsJson, Database, Lam, MovedData, RunName, SplitName, opened
 from core.cli.output import bar, cost_cells, lam_text, print_json, print_table
+from core.cli.settings import moved_dataset
 from core.evaluation.budget import lam_of_run
 from core.registry import ConfigError
 from core.scale import TENTHS
@@ -38,6 +39,8 @@ def evaluate(
     ] = "greedy",
     rate: Annotated[float, typer.Option(min=0, max=1, help="With --policy random: probability of the more expensive option.")] = 0.5,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="With --policy random: seed of the gates.")] = 0,
+    sets: MovedData = None,
+    changed_data: Annotated[bool, typer.Option("--changed-data", help="Also where files were added, removed or changed since.")] = False,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
@@ -52,11 +55,14 @@ def evaluate(
     model = load_model(store, run)
     _check(model, {"--grid": grid, "--lam": lam, "--budgets": budgets}, policy)
     shares = [] if budgets is None else [_budget(word) for word in budgets.split(",")]
+    dataset = moved_dataset(model.config, sets)
     lams = _lams(model, store.runs.get(run), lam, grid, shares)
     with bar() as progress:
         task = progress.add_task("reading", total=1.0)
-        data = model.config.dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
-        data.check(model.image, model.classes)
+        data = dataset.read(lambda what, share: progress.update(task, description=what, completed=share))
+        for note in data.notes:
+            progress.console.print(note)
+        data.check(model.image, model.classes, None if changed_data else store.runs.get(run).fingerprint)
         part = data.val if split == "val" else data.test
         progress.update(task, description="evaluating", total=len(part) * len(lams), completed=0)
         settings = [(at, _policy(policy, rate, seed)) for at in lams]

@@ -52,6 +52,10 @@ Settings = Annotated[
         callback=_without_names,
     ),
 ]
+MovedData = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="dataset.path=FOLDER", help="Folder of the images, where they have moved since the training."),
+]
 
 
 def opened(url: str | None, *runs: str) -> Store:

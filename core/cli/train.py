@@ -8,6 +8,7 @@ from rich.table import Table
 from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Settings, opened
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
+from core.datasets import Dataset
 from core.registry import ConfigError
 from core.store import Run, Store
 
@@ -49,10 +50,10 @@ def train_new(store: Store, run: Run, *, as_json: bool) -> None:
         raise
 
 
-def train_run(store: Store, run: Run, *, as_json: bool) -> None:
+def train_run(store: Store, run: Run, *, as_json: bool, dataset: Dataset | None = None) -> None:
     """Train a run to its end, with a progress bar, and print its test figures. Raises UserError.
 
-    The run is announced with its first step, once nothing speaks against its options.
+    `dataset`: the run's, whose files have moved. The run is announced with its first step, once nothing speaks against its options.
     """
     from core.evaluation.report import warnings
     from core.training.worker import work
@@ -67,7 +68,7 @@ def train_run(store: Store, run: Run, *, as_json: bool) -> None:
                 progress.console.print(announcement.pop())
             progress.update(task, description=what, completed=share)
 
-        done = work(store, run.id, listen, notices.print)
+        done = work(store, run.id, listen, notices.print, dataset)
     if as_json:
         print_json(
             {"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.metrics.history(done.id)}

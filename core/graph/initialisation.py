@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.graph.checkpoint import current_name
 from core.graph.graph import Graph
-from core.graph.weight_file import OWN_PREFIX, SAVE_AGAIN, CheckpointError, check_finite, read_tensors
+from core.graph.weight_file import OWN_PREFIX, SAVE_AGAIN, CheckpointError, check_all_finite, read_tensors
 
 HEAD = re.compile(r"(?:.+\.)?(?:linear|fc\d?|head|heads|classifier|output|logits|last_linear)(?:\.\w+)*\.(weight|bias)")
 CONTROL = re.compile(r"Q.*")  # names of control nodes
@@ -69,7 +69,7 @@ def initialise_from(state: bytes, graph: Graph, own_weights: OwnWeights = dict, 
         if own[name].is_floating_point() and not tensor.is_floating_point():
             kind = str(tensor.dtype).removeprefix("torch.")
             raise CheckpointError(f"{names.get(id(tensor), name)} holds {kind}, which cannot be trained: {SAVE_AGAIN} with float32 weights")
-    check_finite({names.get(id(tensor), name): tensor for name, tensor in fitting.items()})
+    check_all_finite({names.get(id(tensor), name): tensor for name, tensor in fitting.items()})
     unused = {
         name: tensor for name, tensor in others.items() if _matters(name, exported) and id(tensor) not in {*map(id, fitting.values())}
     }

@@ -55,7 +55,7 @@ def read_tensors(state: bytes) -> WeightFile:
     return WeightFile(_without_prefixes(tensors), found)
 
 
-def check_finite(tensors: Mapping[str, Tensor]) -> None:
+def check_all_finite(tensors: Mapping[str, Tensor]) -> None:
     """Raise CheckpointError if a tensor holds NaN or infinity."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):

@@ -65,11 +65,20 @@ class Lifecycle:
                 raise StoreError(f"run {run.name} is {run.status}: there is nothing to stop")
             run.stop_requested = True
 
-    def describe_data(self, run_id: int, image: Sequence[int], classes: Sequence[str]) -> None:
-        """Store the images' [C, H, W] and the names of the classes."""
+    def describe_data(
+        self,
+        run_id: int,
+        image: Sequence[int],
+        classes: Sequence[str],
+        fingerprint: str | None = None,
+        dataset: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store the images' [C, H, W], the names of the classes and the fingerprint, and the dataset's options if they have changed."""
         with self._database.write() as session:
             run = find(session, run_id)
-            run.image, run.classes = list(image), list(classes)
+            run.image, run.classes, run.fingerprint = list(image), list(classes), fingerprint or run.fingerprint
+            if dataset is not None:
+                run.config = run.config | {"dataset": dict(dataset)}
 
     def stop(self, run_id: int) -> None:
         """End a run early; it can be claimed again. Does nothing if another process trains the run or has finished it."""

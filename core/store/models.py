@@ -106,6 +106,7 @@ class Run(Base):
     variant: Mapped[str | None] = mapped_column(String(200))  # of its sweep
     gated: Mapped[bool] = mapped_column(server_default=false())  # whether its network decides for each image what to run
     activity: Mapped[str | None] = mapped_column(String(200))  # what its process did at the last heartbeat, while it does not train
+    fingerprint: Mapped[str | None] = mapped_column(String(64))  # of the images that it was trained on
 
     @property
     def owned(self) -> bool:

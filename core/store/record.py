@@ -66,6 +66,7 @@ class TrainedRecord(RunRecord):
     figures: Figures
     seconds: float = 0.0  # of training; 0 if unknown
     machine: str | None = Field(None, max_length=255)  # where it was trained
+    fingerprint: str | None = Field(None, max_length=64)  # of the images that it was trained on
 
     def columns(self) -> dict[str, Any]:
         """Return the values of the columns of `core.store.Run` that describe the run and its results."""

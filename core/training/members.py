@@ -21,7 +21,7 @@ from core.config import RunConfig, run_config
 from core.datasets import Dataset
 from core.files import read_regular
 from core.graph.graph import Graph
-from core.graph.weight_file import CheckpointError, check_finite, read_tensors
+from core.graph.weight_file import CheckpointError, check_all_finite, read_tensors
 from core.methods.static import Static
 from core.modules.onnx_network import OnnxError, Output, count_macs, read_signature, recognise_output
 from core.registry import ConfigError
@@ -112,7 +112,7 @@ def member_of_export(title: str, header: Header, content: bytes, classes: Sequen
 
 def _from_published(file: Path, content: bytes, image: Sequence[int], classes: Sequence[str], size: int | None) -> Given:
     tensors = read_tensors(content).tensors
-    check_finite(tensors)
+    check_all_finite(tensors)
     architecture, known = recognise(tensors)
     if known != len(classes):
         raise ConfigError(f"it has {known} classes, but the dataset has {len(classes)}: {', '.join(classes[:8])}")

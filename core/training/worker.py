@@ -15,6 +15,7 @@ import torch
 
 from core import malloc
 from core.config import run_config
+from core.datasets import Dataset
 from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT
 from core.store.weights import file_errors
@@ -29,11 +30,13 @@ def work(
     run_id: int,
     listen: Callable[[str, float], None] = lambda what, share: None,
     tell: Callable[[str], None] = print,
+    dataset: Dataset | None = None,
 ) -> Run:
     """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
     `listen` gets the name of the current activity and the fraction of it that is done, `tell` a sentence on what became of initial
-    weights. Errors are stored in the row of the run and raised again.
+    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. Errors are stored in the row of the run
+    and raised again.
     """
     malloc.keep_freed_memory()
     run = store.lifecycle.claim(run_id, machine())
@@ -49,13 +52,18 @@ def work(
 
     try:
         config = run_config(**run.config)
+        if dataset is not None:
+            config = config.model_copy(update={"dataset": dataset})
         data = config.dataset.read(report)
+        for note in data.notes:
+            tell(note)
         latest, initial = store.checkpoints.read(run_id), store.checkpoints.initial(run_id)
         if config.architecture.needs_weights and not (latest or initial or config.training.init_from):
             raise StoreError(f"the weights of the members of {run.name} are missing or damaged: make the cascade again")
         if latest and run.image and run.classes:  # the checkpoint was trained on these; the data may have changed since
-            data.check(run.image, run.classes)
-        store.lifecycle.describe_data(run_id, data.image, data.classes)
+            data.check(run.image, run.classes, run.fingerprint)
+        moved = None if dataset is None else dataset.model_dump(mode="json")
+        store.lifecycle.describe_data(run_id, data.image, data.classes, data.fingerprint, moved)
         logged = saved = time.monotonic()
         for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report, tell=tell):
             epoch, instant = progress.epoch, time.monotonic()

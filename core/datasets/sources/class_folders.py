@@ -96,6 +96,11 @@ def check_sizes(listing: Listing, least: Mapping[SplitName | None, int]) -> None
         )
 
 
+def picture_files(folder: Path) -> list[Path]:
+    """Return the image files in a folder and its subfolders, in alphabetical order. Raises OSError."""
+    return sorted(file for file in _files(folder) if _is_picture(file))
+
+
 def spelling(name: str) -> str:
     """Return a name in composed Unicode. A name that is not UTF-8 is read as Windows-1252, or else as Latin-1."""
     try:
@@ -115,7 +120,7 @@ def _classes(folder: Path, others: list[Path]) -> dict[str, list[Path]]:
     for inside in _folders(folder):
         pictures = classes.setdefault(spelling(inside.name), [])
         for file in _files(inside):
-            (pictures if file.suffix.lower() in SUFFIXES or is_picture(file) else others).append(file)
+            (pictures if _is_picture(file) else others).append(file)
     return {name: sorted(classes[name]) for name in sorted(classes)}
 
 
@@ -128,6 +133,10 @@ def _files(folder: Path) -> Iterator[Path]:
     for file in folder.rglob("*"):
         if file.is_file() and all(map(_is_data, file.relative_to(folder).parts)):
             yield file
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES or is_picture(file)
 
 
 def _is_data(name: str) -> bool:
