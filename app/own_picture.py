@@ -138,14 +138,17 @@ def _keep(data: bytes | None, name: str) -> None:
 
 
 def kept_form(data: bytes, name: str) -> OwnPicture:
-    """Return a picture in the form in which it is kept: a large one is made smaller, so that a browser's tab can hold it."""
-    from core.datasets.sources.picture import read_picture
+    """Return a picture in the form in which it is kept: a large one is made smaller, so that a browser's tab can hold it.
+
+    So is one that takes long to decode, since it is decoded at every change of the page.
+    """
+    from core.datasets.sources.picture import HEAVY, read_picture
 
     try:
         picture = read_picture(data, name=name, detail=SIDE)
     except UserError:
         return OwnPicture(data, name, readable=False)
-    if len(data) <= SMALL:
+    if len(data) <= SMALL and not picture.info.get(HEAVY):
         return OwnPicture(data, name, readable=True, drawing=name == DRAWING)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()

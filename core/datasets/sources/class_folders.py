@@ -44,6 +44,8 @@ class Listing:
         if not self.others:
             return ()
         first = self.name(self.others[0])
+        if len(self.others) == 1:
+            return (f"A file in {self.root} is not a picture and is left out: {first}.",)
         return (f"{len(self.others)} files in {self.root} are not pictures and are left out, such as {first}.",)
 
     def name(self, file: Path) -> str:

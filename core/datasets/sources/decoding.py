@@ -30,6 +30,7 @@ WHOLE_SCALES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # white, where values 
 FLOAT_SCALES = (1.0, *WHOLE_SCALES)
 BAND_PIXELS = 1_000_000  # pixels that are converted at a time
 ORIENTATION = 0x0112  # EXIF tag
+RAW_EXIF = "Raw profile type exif"  # EXIF as text, in a PNG: it is not read
 UPRIGHT = dict(
     zip(
         range(2, 9),
@@ -99,7 +100,7 @@ def _orientation(picture: Image.Image) -> int:
     """Return the EXIF orientation, 1 if there is none or it cannot be read."""
     exif = picture.info.get("exif", b"")
     with suppress(Exception):
-        if picture.format == "TIFF" or not exif or has_honest_tags(exif):
+        if picture.format == "TIFF" or (has_honest_tags(exif) if exif else RAW_EXIF not in picture.info):
             return int(picture.getexif().get(ORIENTATION, 1))
     return 1
 

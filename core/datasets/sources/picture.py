@@ -16,7 +16,9 @@ from core.datasets.sources.decoder import decode_apart
 from core.datasets.sources.decoding import SCALED, HeavyError, decode
 from core.datasets.sources.formats import LIGHT_BYTES, MAX_FILE_BYTES, PictureError, has_light_structure
 
-__all__ = ["SCALED", "PictureError", "read_picture", "to_tensor"]
+HEAVY = "heavy"  # entry of the picture's `info` where it was decoded in a process of its own
+
+__all__ = ["HEAVY", "SCALED", "PictureError", "read_picture", "to_tensor"]
 
 
 def read_picture(file: Path | str | bytes | BinaryIO, *, name: str = "", background: str = "white", detail: int = 512) -> Image.Image:
@@ -36,7 +38,9 @@ def read_picture(file: Path | str | bytes | BinaryIO, *, name: str = "", backgro
             return decode(data, title, colour, detail, budget=LIGHT_BYTES)
         except HeavyError:
             pass
-    return decode_apart(data, title, colour, detail)
+    picture = decode_apart(data, title, colour, detail)
+    picture.info[HEAVY] = True
+    return picture
 
 
 Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
