@@ -12,7 +12,7 @@ FORCE = "force"  # parameter with the forced nodes, as "N3:off,N5:on"
 FORMER_FORCE = "hold"  # name of that parameter in older links
 LAM, NODE = "lam", "node"  # parameters that the browser and the graph's state decide
 HISTORY = "address"  # key of the session
-LAG_SECONDS = 0.5  # within which the browser may still send the address before the present one
+LAG_SECONDS = 0.3  # within which the browser may still send the address before the present one
 
 
 @dataclass

@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Download, Locator, Page, expect
 from skimage.data import astronaut
 from test_explore import lit, open_explore, put, settled
 
+from app.address import LAG_SECONDS
+
 CASCADE = "reference/resnet38-cascade-cifar10"
 SCALING = "reference/lc-digits"
 
@@ -296,6 +298,7 @@ def test_back_and_forward_walk_samples_and_nodes(page: Page, server: str) -> Non
     page.locator('.gate-graph [data-node="Q1"]').click()
     page.wait_for_url(lambda url: "node=Q1" in url)
     panel = page.locator(".gate-graph .inspector")
+    page.wait_for_timeout(1000 * LAG_SECONDS + 100)  # faster than a hand, an address counts as not yet sent
     page.go_back()
     expect(panel).to_have_attribute("aria-label", "Details of N3")
     page.go_back()
