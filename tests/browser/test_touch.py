@@ -288,10 +288,10 @@ def test_views_are_pinned_beside_the_explored_one_and_move_with_it(page: Page, s
 def test_back_and_forward_walk_samples_and_nodes(page: Page, server: str) -> None:
     open_explore(page, server)
     shown = page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=True)
-    first = shown.get_attribute("title")
+    first = shown.get_attribute("data-index")
     page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=False).nth(3).click()
-    expect(shown).not_to_have_attribute("title", first or "")
-    second = shown.get_attribute("title") or ""
+    expect(shown).not_to_have_attribute("data-index", first or "")
+    second = shown.get_attribute("data-index") or ""
     settled(page)
     page.locator('.gate-graph [data-node="N3"]').click()
     page.wait_for_url(lambda url: "node=N3" in url)
@@ -304,9 +304,9 @@ def test_back_and_forward_walk_samples_and_nodes(page: Page, server: str) -> Non
     page.go_back()
     expect(panel).to_be_hidden()
     page.go_back()
-    expect(shown).to_have_attribute("title", first or "")
+    expect(shown).to_have_attribute("data-index", first or "")
     page.go_forward()
-    expect(shown).to_have_attribute("title", second)
+    expect(shown).to_have_attribute("data-index", second)
     page.go_forward()
     expect(panel).to_have_attribute("aria-label", "Details of N3")
 
