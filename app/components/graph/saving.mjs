@@ -80,7 +80,7 @@ function pictured(page, sheet, { ink, face }) {
   const step = stepOf(page, sheet);
   const { claim, label, cost_share: cost } = intervalAt(sheet.data, step);
   const lam = sheet.data.has_slider ? lamAt(sheet.data, step).toFixed(2) : sheet.data.lam;
-  const told = [lam === null ? "" : `λ = ${lam}`, claim || label, `${cost} of the static network’s computation`].filter(Boolean).join(" · ");
+  const told = [lam === null ? "" : `λ = ${lam}`, claim.replace(/\.$/, "") || label, `${cost} of the static network’s computation`].filter(Boolean).join(" · ");
   const line = (y, text, weight) => shape("text", { x: HEAD, y, fill: ink, "font-family": face, "font-size": 13, "font-weight": weight }, text);
   const group = shape("g");
   group.append(
@@ -97,7 +97,7 @@ function appendLegend(page, whole, top, width, { ink, face }) {
   let [x, y] = [APART, top + 12];
   for (const entry of page.legend.children) {
     const [mark, text] = [getComputedStyle(entry.querySelector("i")), entry.childNodes[1].textContent];
-    const needed = 30 + 6.4 * text.length;
+    const needed = 44 + 6.4 * text.length;
     if (x > APART && x + needed > width) [x, y] = [APART, y + 20];
     const [w, h] = [parseFloat(mark.width) || 16, parseFloat(mark.height) || 8];
     const dashes = { dashed: "3 2", dotted: "1.5 2" }[mark.borderTopStyle] ?? "none";
