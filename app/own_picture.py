@@ -144,13 +144,13 @@ def kept_form(data: bytes, name: str) -> OwnPicture:
 
     So is one that takes long to decode, since it is decoded at every change of the page.
     """
-    from core.datasets.sources.picture import HEAVY, read_picture
+    from core.datasets.sources.picture import DECODED_APART, read_picture
 
     try:
         picture = read_picture(data, name=name, detail=SIDE)
     except UserError:
         return OwnPicture(data, name, readable=False)
-    if len(data) <= SMALL and not picture.info.get(HEAVY):
+    if len(data) <= SMALL and not picture.info.get(DECODED_APART):
         return OwnPicture(data, name, readable=True, drawing=name == DRAWING)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()

@@ -16,9 +16,9 @@ from core.datasets.sources.decoder import decode_apart
 from core.datasets.sources.decoding import SCALED, HeavyError, decode
 from core.datasets.sources.formats import LIGHT_BYTES, MAX_FILE_BYTES, PictureError, has_light_structure
 
-HEAVY = "heavy"  # entry of the picture's `info` where it was decoded in a process of its own
+DECODED_APART = "heavy"  # entry of the picture's `info` where it was decoded in a process of its own
 
-__all__ = ["HEAVY", "SCALED", "PictureError", "read_picture", "to_tensor"]
+__all__ = ["DECODED_APART", "SCALED", "PictureError", "read_picture", "to_tensor"]
 
 
 def read_picture(file: Path | str | bytes | BinaryIO, *, name: str = "", background: str = "white", detail: int = 512) -> Image.Image:
@@ -39,7 +39,7 @@ def read_picture(file: Path | str | bytes | BinaryIO, *, name: str = "", backgro
         except HeavyError:
             pass
     picture = decode_apart(data, title, colour, detail)
-    picture.info[HEAVY] = True
+    picture.info[DECODED_APART] = True
     return picture
 
 
