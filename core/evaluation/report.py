@@ -123,7 +123,7 @@ def same_images(run: Run, other: Run) -> bool:
 
     An option that a run's configuration lacks has its default. Options that concern the training images alone may differ.
     """
-    first, second = run.config["dataset"], other.config["dataset"]
+    first, second = (one.config.get("dataset", {}) for one in (run, other))
     if first == second:
         return True
     try:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from core.config import RunConfig, run_config
+from core.graph.allocation import no_larger_than
 from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
 from core.store import Store, StoreError
-from core.store.exchange import read_header
+from core.store.exchange import read_exported
 from core.store.references import SHIPPED
 from core.store.runs import REFERENCE
 
@@ -62,8 +63,8 @@ def load(run_or_file: str | int | Path) -> Model:
 
 def load_file(file: Path, name: str | None = None) -> Model:
     """Return the network of an exported file, under its run's name or another. Raises UserError."""
-    header = read_header(file)
-    return _model(name or header.name, run_config(**header.config), header.image, header.classes, file.read_bytes())
+    header, weights = read_exported(file)
+    return _model(name or header.name, run_config(**header.config), header.image, header.classes, weights)
 
 
 def load_model(store: Store, id_or_name: int | str) -> Model:
@@ -78,6 +79,7 @@ def load_model(store: Store, id_or_name: int | str) -> Model:
 
 def _model(name: str, config: RunConfig, image: tuple[int, int, int], classes: Sequence[str], weights: bytes) -> Model:
     """Return the network of a configuration with its weights. Raises UserError where they do not fit."""
-    graph = config.method.prepare(config.architecture.build(image, len(classes), every_lam=config.lam is None), config.lam)
+    with no_larger_than(weights):
+        graph = config.method.prepare(config.architecture.build(image, len(classes), every_lam=config.lam is None), config.lam)
     unpack(weights, graph)
     return Model(name, config, graph.eval().requires_grad_(False), image, tuple(classes))

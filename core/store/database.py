@@ -113,6 +113,7 @@ def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(driver: Any, _record: Any) -> None:
         driver.isolation_level = None
+        driver.text_factory = lambda value: value.decode(errors="replace")  # one damaged text must not keep the others from being read
         driver.execute("PRAGMA busy_timeout = 10000")
         driver.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
         write_ahead(driver)

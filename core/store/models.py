@@ -27,7 +27,7 @@ class Readable(TypeDecorator[Any]):
     """A value that is read as Unreadable where it is damaged, so that one row does not keep the others from being read."""
 
     __abstract__ = True
-    impl = Text
+    impl: Any = Text
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Reader:
         """Return the function that reads a value as the database has it."""

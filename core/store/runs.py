@@ -125,7 +125,7 @@ class Runs:
 
 
 def _without_seed(run: Run) -> dict[str, Any]:
-    return run.config | {"training": {name: value for name, value in run.config["training"].items() if name != "seed"}}
+    return run.config | {"training": {name: value for name, value in run.config.get("training", {}).items() if name != "seed"}}
 
 
 def find(session: Session, run_id: int) -> Run:

@@ -93,7 +93,7 @@ def _kind(config: RunConfig) -> str:
 
 def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
     """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end with the caller."""
-    waiting = [run.id for run in runs if run.state not in ("finished", "running")]
+    waiting = [run.id for run in runs if run.state not in ("finished", "running", "damaged")]
     queued = {run.id for run in runs if run.state == "queued"}
     working: dict[int, Popen[bytes]] = {}  # the process of each run
     try:
