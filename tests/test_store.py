@@ -193,7 +193,7 @@ def test_names_are_refused_exactly_when_another_run_has_them(store: Store, steps
 def test_the_database_itself_refuses_a_second_name(store: Store) -> None:
     add(store, "a")
     other = add(store, "b")
-    with pytest.raises(StoreError, match="UNIQUE"):
+    with pytest.raises(StoreError, match="contradicts another"):
         put(store, other, name="a")
 
 

@@ -25,7 +25,8 @@ from app.trace import trace_json
 from app.wording import lam_name, plain
 from core.errors import UserError
 from core.scale import SLIDER_STEPS
-from core.store import Run, StoreError
+from core.store import Run
+from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -62,7 +63,7 @@ def page() -> None:
         try:
             sha256 = state.weights(run)
             if sha256 is None:
-                raise StoreError(f"Run {run.name} has no weights yet: let it train for one epoch.")
+                raise no_weights(run)
             model = state.model(run, sha256)
         except UserError as error:
             right.error(str(error), icon=":material/error:")

@@ -11,10 +11,10 @@ from core.config import RunConfig, run_config
 from core.graph.allocation import no_larger_than
 from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
-from core.store import Store, StoreError
+from core.store import Store
 from core.store.exchange import read_exported
 from core.store.references import SHIPPED
-from core.store.runs import REFERENCE
+from core.store.runs import REFERENCE, no_weights
 
 DEFAULT_LAM = 0.5  # of a network that serves every λ
 
@@ -72,7 +72,7 @@ def load_model(store: Store, id_or_name: int | str) -> Model:
     run = store.runs.get(id_or_name)
     latest = store.checkpoints.read(run.id)
     if latest is None or run.image is None or run.classes is None:
-        raise StoreError(f"Run {run.name} has no weights yet. Wait until its first epoch is complete.")
+        raise no_weights(run)
     channels, height, width = run.image
     return _model(run.name, run_config(**run.config), (channels, height, width), run.classes, latest[1])
 

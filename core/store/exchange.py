@@ -15,7 +15,7 @@ from core.store.database import StoreError, one_line
 from core.store.models import Run
 from core.store.record import TrainedRecord
 from core.store.renamed import with_current_names
-from core.store.runs import REFERENCE
+from core.store.runs import REFERENCE, no_weights
 from core.store.store import Store
 from core.store.weights import write_all
 
@@ -56,6 +56,8 @@ def export_run(
     if file.suffix != ".safetensors":
         raise StoreError(f"{file}: the name of an exported run must end in .safetensors")
     texts = [file.with_suffix(".md")] if describe else []
+    if not file.absolute().parent.is_dir():
+        raise StoreError(f"{file} cannot be written: there is no folder {file.parent}. Make it first, or choose another")
     existing = [path for path in (file, *texts) if path.exists()]
     if existing and not force:
         raise StoreError(f"{existing[0]} exists already: choose another name, or overwrite it with --force")
@@ -108,7 +110,7 @@ def weights_of(store: Store, run: Run) -> dict[str, Any]:
         raise StoreError(f"run {run.name} has not finished training: it is {run.state}")
     latest = store.checkpoints.read(run.id)
     if latest is None:
-        raise StoreError(f"run {run.name} has no weights: their file is missing or damaged")
+        raise no_weights(run)
     try:
         return {name: tensor for name, tensor in load(latest[1]).items() if name.startswith(WEIGHTS)}
     except SafetensorError as error:

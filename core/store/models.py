@@ -137,6 +137,11 @@ class Run(Base):
         return self.pid == os.getpid() and self.host == socket.gethostname()
 
     @property
+    def imported(self) -> bool:
+        """Return whether the run was trained elsewhere, so that its configuration is a foreign file's."""
+        return not self.reference and self.status == "finished" and self.host is None
+
+    @property
     def interrupted(self) -> bool:
         """Return whether the run is marked as running but its process is gone, or has been silent for 30 s."""
         if self.status != "running":
