@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_the_files_that_were_there(trained: Store, file: Path
 def test_a_damaged_run_is_not_exported(trained: Store, file: Path, other: Store, tmp_path: Path) -> None:
     run = import_run(other, file)
     other.checkpoints.latest(run.id)[1].write_bytes(b"damaged")
-    with pytest.raises(StoreError, match="weights of run .* are lost"):
+    with pytest.raises(StoreError, match="of run small are lost"):
         export_run(other, run.id, tmp_path / "new.safetensors")
     odd = other.imports.add("odd", read_header(file), history={}, tensors=b"no safetensors")
     with pytest.raises(StoreError, match="cannot be read") as caught:

@@ -21,6 +21,7 @@ from core.store.media import copied, writable
 from core.store.refusals import WORDS, busy, in_words
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+BUSY_SECONDS = 10.0  # for which SQLite itself waits
 PATIENCE = 60.0  # seconds for which a program waits while others keep the database locked
 MIGRATIONS = Path(__file__).parent / "migrations"
 _upgrading = threading.Lock()  # Alembic keeps its context in globals
@@ -184,7 +185,7 @@ def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
     def configure(driver: Any, _record: Any) -> None:
         driver.isolation_level = None
         driver.text_factory = lambda value: value.decode(errors="replace")  # one damaged text must not keep the others from being read
-        driver.execute("PRAGMA busy_timeout = 10000")
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
         driver.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
         write_ahead(driver)
 

@@ -21,6 +21,7 @@ from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT, LostDatabaseError
 from core.store.runs import MissingRunError
 from core.store.weights import file_errors
+from core.training.figures import TrainingError
 from core.training.train import train
 
 BEAT = 3.0  # seconds between heartbeats
@@ -72,18 +73,30 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
             if pulse.stopping.is_set() and progress.final is None:
                 store.lifecycle.stop(run_id)
                 break
-    except BaseException as error:
+    except BaseException as caught:
+        error = _with_last_weights(store, run_id, caught)
         if not began and isinstance(error, UserError) and (before.interrupted or before.status in ("stopped", "failed")):
             _end(store.lifecycle.put_back, before)
         elif isinstance(error, KeyboardInterrupt):
             _end(store.lifecycle.stop, run_id)
         else:
             _end(store.lifecycle.fail, run_id, error)
-        raise
+        raise error from error.__cause__
     finally:
         pulse.over.set()
         pulse.join()
     return store.runs.get(run_id)
+
+
+def _with_last_weights(store: Store, run_id: int, error: BaseException) -> BaseException:
+    """Return the error of a training that diverged with the epoch whose weights are kept, and any other error as it is."""
+    if not isinstance(error, TrainingError):
+        return error
+    with suppress(StoreError):
+        latest = store.checkpoints.latest(run_id)
+        if latest is not None:
+            return TrainingError(f"{error}. The weights after epoch {latest[0].epoch} are kept: Explore and `predict` use them")
+    return error
 
 
 def _end(write: Callable[..., None], *arguments: object) -> None:
