@@ -196,7 +196,7 @@ def test_creation_and_claims_wait_for_a_locked_database(tmp_path: Path, monkeypa
         act()
         release.join()
     assert store.runs.get("it").state == "running"
-    monkeypatch.setattr(databases, "PATIENCE", 0.1)
+    monkeypatch.setattr(databases, "LOCK_SECONDS", 0.1)
     other = sqlite3.connect(file_of(store), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="is busy"):
@@ -323,7 +323,7 @@ def test_a_divergence_keeps_the_last_good_weights_and_says_so(store: Store, monk
 def test_a_refused_resume_leaves_the_run_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     run = new(store)
     trains(monkeypatch, SAVED, KeyboardInterrupt() if state == "stopped" else RuntimeError("broken"))
-    with pytest.raises(BaseException, match="broken|^$"):
+    with pytest.raises(BaseException, match=r"broken|^$"):
         work(store, run.id)
     if state == "interrupted":
         with store.database.write() as session:

@@ -18,11 +18,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import UserError
 from core.store.media import copied, writable
-from core.store.refusals import WORDS, busy, in_words
+from core.store.refusals import SQLITE_WORDS, busy, in_words
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 BUSY_SECONDS = 10.0  # for which SQLite itself waits
-PATIENCE = 60.0  # seconds for which a program waits while others keep the database locked
+LOCK_SECONDS = 60.0  # seconds for which a program waits while others keep the database locked
 MIGRATIONS = Path(__file__).parent / "migrations"
 _upgrading = threading.Lock()  # Alembic keeps its context in globals
 
@@ -90,7 +90,7 @@ class Database:
         `shipped`: write what ships with the project, also into the copy of a database that cannot be written.
         """
         if self.read_only and not shipped:
-            raise StoreError(f"database {self.name} {WORDS['SQLITE_READONLY']}")
+            raise StoreError(f"database {self.name} {SQLITE_WORDS['SQLITE_READONLY']}")
         with self._transaction(self._durable if durable else self._writers) as session:
             yield session
 
@@ -115,7 +115,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, make: sessionmaker[Session]) -> Iterator[Session]:
-        """Yield a session in a transaction that has begun. Waits while other programs keep the database locked, at most PATIENCE."""
+        """Yield a session in a transaction that has begun. Waits while other programs keep the database locked, at most LOCK_SECONDS."""
         self.check()
         with self._errors(), self._begun(make) as session:
             try:
@@ -126,7 +126,7 @@ class Database:
                 raise
 
     def _begun(self, make: sessionmaker[Session]) -> Session:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LOCK_SECONDS
         while True:
             session = make()
             try:
@@ -200,7 +200,7 @@ def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
 
 def write_ahead(driver: Any) -> None:
     """Switch SQLite to its write-ahead log. While another process does so, SQLite reports "locked" at once, despite the timeout."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             driver.execute("PRAGMA journal_mode = WAL")

@@ -20,8 +20,8 @@ from core.store.store import Store
 from core.store.weights import write_all
 
 HEADER = "gatescope"  # the header's entry that holds the run
-CHECKSUM = "checksum"  # the header's entry that holds the checksum of everything else; older files have none
-ENTRIES = (HEADER, CHECKSUM, "format")  # "format" is what other programs add as they copy a file
+CHECKSUM_ENTRY = "checksum"  # the header's entry that holds the checksum of everything else; older files have none
+ENTRIES = (HEADER, CHECKSUM_ENTRY, "format")  # "format" is what other programs add as they copy a file
 WEIGHTS = "graph."  # the names of the network's own tensors begin with it
 EXCHANGE_RATES = (f"{WEIGHTS}tradeoff.exchange_rate", f"{WEIGHTS}exchange_rate")  # today's name of κ, and that in older files
 
@@ -75,7 +75,7 @@ def export_run(
 def packed(tensors: Mapping[str, Any], metadata: dict[str, str]) -> bytes:
     """Return a safetensors file with its checksum."""
     bare: bytes = save(dict(tensors), metadata=metadata)
-    whole: bytes = save(dict(tensors), metadata=metadata | {CHECKSUM: digest(bare)})
+    whole: bytes = save(dict(tensors), metadata=metadata | {CHECKSUM_ENTRY: digest(bare)})
     return whole
 
 
@@ -95,7 +95,7 @@ def verify(content: bytes, file: Path) -> None:
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
         if HEADER not in metadata:
             return
-        sound = metadata.keys() <= set(ENTRIES) and metadata.get(CHECKSUM) in (None, digest(content))
+        sound = metadata.keys() <= set(ENTRIES) and metadata.get(CHECKSUM_ENTRY) in (None, digest(content))
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
         sound = False
     if not sound:

@@ -55,7 +55,7 @@ class RunRecord(BaseModel):
         return self.model_dump(include=set(RunRecord.model_fields))
 
 
-class Route(BaseModel):
+class StoredRoute(BaseModel):
     """A set of nodes, and the share of the images for which exactly these ran. Evidence of a collapsed control node also has its λ."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,7 +77,7 @@ class Row(BaseModel):
     macs_mean: Cost
     macs_static: int = Field(ge=1, lt=2**63)
     execution_rates: dict[str, Share] = Field(min_length=1)
-    routes: list[Route] = Field(min_length=1)
+    routes: list[StoredRoute] = Field(min_length=1)
     dependence: Share | None = None
     dependences: dict[str, Share] | None = None
     precision: Share | None = None
@@ -105,7 +105,7 @@ class CollapsedControl(BaseModel):
 
     control: str
     rates: dict[str, Share]
-    routes: list[Route]
+    routes: list[StoredRoute]
 
 
 class Figures(BaseModel):

@@ -4,7 +4,7 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, StatementError
 
-WORDS = {  # by SQLite's name of the error, or its first part
+SQLITE_WORDS = {  # by SQLite's name of the error, or its first part
     "SQLITE_BUSY": "is busy: other programs have kept it locked for a minute. Try again",
     "SQLITE_LOCKED": "is busy: other programs have kept it locked for a minute. Try again",
     "SQLITE_FULL": "cannot be written: the disk is full. Make room and try again",
@@ -24,7 +24,7 @@ def in_words(error: SQLAlchemyError) -> str:
     cause = error.orig if isinstance(error, StatementError) else error
     if isinstance(cause, sqlite3.Error):
         name = getattr(cause, "sqlite_errorname", "") or ""
-        known = [words for start, words in WORDS.items() if name.startswith(start)]
+        known = [words for start, words in SQLITE_WORDS.items() if name.startswith(start)]
         return known[-1] if known else f"cannot be used ({name or type(cause).__name__})"
     if isinstance(error, OperationalError):  # the connection to a server: its text holds no query
         return "cannot be used: " + " ".join(str(cause).split())

@@ -13,7 +13,7 @@ from core.store.models import Run, now
 from core.store.record import RunRecord
 from core.store.weights import Weights, file_errors
 
-LONGEST = 200  # characters of a name
+LONGEST_NAME = 200  # characters of a name
 REFERENCE = "reference/"  # the names of the runs that ship with the project begin with it
 
 
@@ -62,10 +62,10 @@ class Runs:
     def get(self, id_or_name: int | str) -> Run:
         """Return one run by its id, which also finds deleted runs, or by its name. Raises StoreError, which suggests the closest name."""
         with self._database.read() as session:
-            if isinstance(id_or_name, int) or (id_or_name.isdecimal() and len(id_or_name) <= LONGEST):
+            if isinstance(id_or_name, int) or (id_or_name.isdecimal() and len(id_or_name) <= LONGEST_NAME):
                 return find(session, int(id_or_name))
-            if len(id_or_name) > LONGEST or not encodable(id_or_name):
-                raise missing(repr(id_or_name[:LONGEST]), [])
+            if len(id_or_name) > LONGEST_NAME or not encodable(id_or_name):
+                raise missing(repr(id_or_name[:LONGEST_NAME]), [])
             run = find_by_name(session, id_or_name)
             if run is None:
                 names = session.scalars(select(Run.name).where(Run.deleted.is_(None)))
@@ -182,8 +182,8 @@ def check_path(name: str, what: str) -> None:
 
     Characters that are not seen, or that turn the direction of the text, are not printable.
     """
-    if not name.strip() or len(name) > LONGEST or not name.isprintable():
-        raise StoreError(f"{what} must be one line of 1 to {LONGEST} printable characters")
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise StoreError(f"{what} must be one line of 1 to {LONGEST_NAME} printable characters")
     if name.startswith("-") or any(part.strip() in ("", ".", "..") for part in re.split(r"[/\\]", name)):
         raise StoreError(f"{name!r} cannot be {what}: it must not begin with -, and between slashes it must have more than dots")
 
