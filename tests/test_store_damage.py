@@ -79,7 +79,7 @@ def test_a_damaged_row_is_shown_as_damaged_and_stops_nothing(
     runs(store.url)
     output = capsys.readouterr().out
     assert "good" in output
-    assert f"Run 2 is damaged: {bad.error}" in " ".join(output.split())
+    assert f"Run 2 is {bad.error}" in " ".join(output.split())
     assert [run.name for series in series_of(listed) for run in series.runs] == ["good"]
     front_chart(series_of(listed), [], [])
     assert list(table(listed, 0.5)["state"]) == ["Damaged", "Finished"]

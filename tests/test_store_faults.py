@@ -6,11 +6,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from app.samples import samples_of
 from app.trace import trace_json
 from core.cli.runs import runs
 from core.cli.train import train_new
@@ -356,3 +358,14 @@ def test_only_a_run_from_a_file_counts_as_imported(store: Store, monkeypatch: py
     with store.database.write() as session:
         session.get_one(Run, run.id).host = None
     assert store.runs.get(run.id).imported
+
+
+def test_a_folder_that_an_imported_file_names_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    read: list[object] = []
+    monkeypatch.setattr("app.state.samples", lambda *asked: read.append(asked))
+    monkeypatch.setattr("app.state.stand_ins", lambda *_: ([], None))
+    config = run_config(architecture="high_low", dataset={"name": "folder", "path": str(tmp_path)}, method="d2nn")
+    run = Run(**config.record().columns(), status="finished", reference=False)
+    model: Any = SimpleNamespace(image=(3, 32, 32), classes=("a", "b"), config=config)
+    assert "is not followed" in samples_of(run, model).replaced
+    assert read == []

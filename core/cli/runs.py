@@ -28,7 +28,7 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
     print_table(table)
     for run in found:
         if run.damage:
-            print(f"Run {run.id} is damaged: {run.damage}.")
+            print(f"Run {run.id} is {run.damage}.")
     print("Test accuracy is given at the λ with the best validation accuracy.")
 
 

@@ -102,4 +102,5 @@ def describe(fault: Any) -> str:
     within = fault["loc"] and fault["loc"][0] in Figures.model_fields
     place = ".".join(map(str, ("figures", *fault["loc"]) if within else fault["loc"]))
     text = " ".join(fault["msg"].removeprefix("Value error, ").split())
-    return f"{place}: {text[:1].lower()}{text[1:]}" if place else text
+    text = {"Field required": "is missing"}.get(text, text.replace("Input should", "must"))
+    return f"{place}: {text}" if place else text

@@ -105,7 +105,7 @@ def verify(content: bytes, file: Path) -> None:
 def weights_of(store: Store, run: Run) -> dict[str, Any]:
     """Return the tensors of a trained run's network. Raises StoreError."""
     if run.damage:
-        raise StoreError(f"run {run.name} cannot be exported: {run.damage}")
+        raise StoreError(f"run {run.name} cannot be exported: it is {run.damage}")
     if run.status != "finished":
         raise StoreError(f"run {run.name} has not finished training: it is {run.state}")
     latest = store.checkpoints.read(run.id)

@@ -35,7 +35,7 @@ class Lifecycle:
         with self._database.write() as session:
             run = find(session, run_id)
             if run.damage:
-                raise StoreError(f"run {run.name} cannot be trained: {run.damage}")
+                raise StoreError(f"run {run.name} cannot be trained: it is {run.damage}")
             if run.reference or run.deleted or run.status == "finished":
                 why = "ships with the project" if run.reference else "was deleted" if run.deleted else "is finished"
                 raise StoreError(f"run {run.name} {why} and cannot be trained: start a new one")

@@ -173,7 +173,7 @@ class Run(Base):
 def _show_damage(run: Run, *_: object) -> None:
     """Show a damaged row as a run of the status "damaged" without figures. Changes nothing in the database."""
     values, fault = repairs(run)
-    for column, value in (values | {"error": f"its row in the database is damaged: {fault}"} if fault else {}).items():
+    for column, value in (values | {"error": f"damaged in the database ({fault})"} if fault else {}).items():
         set_committed_value(run, column, value)
 
 

@@ -150,7 +150,7 @@ def missing(what: str, alike: list[str]) -> MissingRunError:
 def no_weights(run: Run) -> StoreError:
     """Return the error for a run whose weights cannot be read: they were lost, or its training has none yet."""
     if run.damage:
-        return StoreError(f"run {run.name} is damaged: {run.damage}")
+        return StoreError(f"run {run.name} is {run.damage}")
     if run.status == "finished":
         return StoreError(f"the weights of run {run.name} are lost: their file is missing or damaged. Import or train the run again")
     if run.epoch >= 1:
