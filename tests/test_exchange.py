@@ -345,6 +345,7 @@ def test_a_description_that_contradicts_its_configuration_is_refused(file: Path,
         lambda header: header.update({"classes": ["a" * 10_000] * 10}),
         lambda header: header["curve"].update({"loss": [[1.0, 0.5], [1.0, 0.25]]}),
         lambda header: header["curve"].update({"loss": [[math.nan, 0.5]]}),
+        lambda header: header["config"]["method"].update({"name": []}),
         lambda header: header.update({"config": json.loads("[" * 90 + "]" * 90)}),
     ],
 )
