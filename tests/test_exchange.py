@@ -346,6 +346,7 @@ def test_a_description_that_contradicts_its_configuration_is_refused(file: Path,
         lambda header: header["curve"].update({"loss": [[1.0, 0.5], [1.0, 0.25]]}),
         lambda header: header["curve"].update({"loss": [[math.nan, 0.5]]}),
         lambda header: header["config"]["method"].update({"name": []}),
+        lambda header: [row["execution_rates"].update({"stem2": 0.5}) for split in ("val", "test") for row in header["figures"][split]],
         lambda header: header.update({"config": json.loads("[" * 90 + "]" * 90)}),
     ],
 )

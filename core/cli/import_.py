@@ -28,6 +28,8 @@ def import_file(
                 raise ConfigError(f"{file}: the description of the run is invalid: {column} is not that of its configuration")
         with no_larger_than(weights):
             graph = assemble(config, header.image, len(header.classes))
+        if header.figures.test[0].execution_rates.keys() != graph.by_name.keys():
+            raise ConfigError(f"{file}: the description of the run is invalid: its execution rates are those of other nodes")
         unpack(weights, graph)
 
     print(f"Imported as {import_run(opened(db), file, name, check=check).name}.")
