@@ -217,11 +217,10 @@ def revisions() -> list[str]:
 
 
 def revision(connection: Connection) -> str | None:
-    """Return the revision of the database; None if it is empty. Raises StoreError for an unknown revision."""
+    """Return the revision of the database; None if it is empty. Raises StoreError for an unknown revision or tables without one."""
     tables = inspect(connection)
-    found: str | None = None
-    if tables.has_table("alembic_version"):
-        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    versioned = tables.has_table("alembic_version")
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version")) if versioned else None
     if found is None and tables.has_table("runs"):
         address = connection.engine.url.render_as_string()
         raise StoreError(
