@@ -8,7 +8,7 @@ from app.progress import DONE, follow
 from app.wording import plain
 from core.errors import UserError
 from core.training.sweep import enlist, planned, static_paths
-from core.training.worker import start, start_sweep
+from core.training.worker import start_new, start_sweep
 
 
 def page() -> None:
@@ -51,7 +51,7 @@ def _start(wanted: Plan, name: str) -> None:
     store = state.store()
     try:
         run = store.runs.create(wanted.config.record(), name=name.strip() or None)
-        start(run.id, store.url)
+        start_new(run, store)
     except (UserError, OSError) as error:
         refuse(error)
         return

@@ -16,7 +16,7 @@ from core.graph.static import static_network
 from core.graph.weight_file import CheckpointError
 from core.registry import ConfigError
 from core.store import StoreError
-from core.store.exchange import read_header
+from core.store.exchange import read_header, verify
 
 
 def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Graph:
@@ -88,6 +88,10 @@ def _seeded(seed: int) -> Iterator[None]:
 def read_weights(file: Path, option: str) -> bytes:
     """Return the contents of the file that an option names. Raises ConfigError."""
     try:
-        return read_regular(file)
+        content = read_regular(file)
+        verify(content, file)
+    except StoreError as error:
+        raise ConfigError(f"{option}: {error}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{option}: {file} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return content
