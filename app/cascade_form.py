@@ -106,8 +106,8 @@ def _form(runs: Sequence[Run]) -> None:
         state.samples(runs[0].config["dataset"], state.SAMPLES)
     except (UserError, OSError) as error:
         st.warning(
-            f"The images of {title('datasets', dataset.name)} are not on this computer. The training downloads them first if they are "
-            f"published. {plain(str(error))}",
+            f"The images of {plain(title('datasets', dataset.name))} are not on this computer. The training downloads them first if "
+            f"they are published. {plain(error)}",
             icon=":material/cloud_off:",
         )
     with st.container(horizontal=True):

@@ -11,6 +11,7 @@ import streamlit as st  # noqa: E402
 
 from app import state  # noqa: E402
 from app.glossary import help_bar  # noqa: E402
+from app.wording import plain  # noqa: E402
 from core.errors import UserError  # noqa: E402
 
 APP = Path(__file__).resolve().parent
@@ -34,7 +35,7 @@ def main() -> None:
     try:
         state.store()
     except UserError as error:
-        st.error(str(error), icon=":material/database_off:")
+        st.error(plain(error), icon=":material/database_off:")
         st.stop()
     page.run()
 

@@ -56,13 +56,13 @@ def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None) ->
     try:
         run = state.store().runs.get(run_id)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     status = "starting" if run.state in DONE and _moving(run) else run.state
     doing = f" · {plain(run.activity)}" if run.activity else ""
     st.progress(min(run.epoch / max(run.epochs, 1), 1.0), f"**{status.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}")
     if run.error:
-        st.error(run.error, icon=":material/error:")
+        st.error(plain(run.error), icon=":material/error:")
     _buttons(run)
     warn(run)
     curves(run)

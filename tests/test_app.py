@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import fields, forms
 from app.graph_view import view
+from app.wording import WORD_JOINER
 from core.config import RunConfig, run_config
 from core.recipes import RECIPES, recipe
 from core.registry import COMPONENT_KINDS, component, names
@@ -50,7 +51,7 @@ def texts(app: AppTest) -> str:
 
 def plainly(text: object) -> str:
     """A text without the escapes of Markdown."""
-    return str(text).replace("\\", "")
+    return str(text).replace("\\", "").replace(WORD_JOINER, "")
 
 
 def test_explore_shows_the_run_that_the_address_names(app: AppTest) -> None:
@@ -125,7 +126,7 @@ def test_a_file_that_is_no_picture_is_reported_in_one_line(app: AppTest) -> None
     app.run()
     app.file_uploader(key="upload").upload("notes.png", b"not a picture", "image/png").run()
     assert not app.exception
-    assert [error.value for error in app.error] == ["notes.png: not an image in a supported format, such as PNG or JPEG"]
+    assert [plainly(error.value) for error in app.error] == ["notes.png: not an image in a supported format, such as PNG or JPEG"]
 
 
 def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
