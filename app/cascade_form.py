@@ -17,7 +17,7 @@ from core.datasets import Dataset
 from core.errors import UserError
 from core.registry import component, title
 from core.store import Run
-from core.training.worker import start
+from core.training.worker import enqueue
 
 if TYPE_CHECKING:
     from core.training.members import Given
@@ -126,7 +126,7 @@ def _start(members: "Sequence[Given]", dataset: Dataset, combine: str, name: str
     store = state.store()
     try:
         run = create_run(store, compose(members, dataset, architecture={"combine": combine}), name.strip() or None)
-        start(run.id, store.url)
+        enqueue(store, [run.id])
     except (UserError, OSError) as error:
         refuse(error)
         return

@@ -10,6 +10,7 @@ from sqlalchemy import JSON, DateTime, Dialect, Double, ForeignKey, Index, MetaD
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
+WAITING = "waiting for its turn"  # the activity of a run in the queue of trainings
 SILENCE = timedelta(seconds=30)  # a process whose last heartbeat is older is taken for dead
 
 
@@ -111,6 +112,11 @@ class Run(Base):
     def owned(self) -> bool:
         """Return whether this process is the one that trains the run."""
         return self.pid == os.getpid() and self.host == socket.gethostname()
+
+    @property
+    def waiting(self) -> bool:
+        """Return whether the run is in the queue of trainings, and no process has been started for it."""
+        return self.status == "queued" and self.activity == WAITING
 
     @property
     def interrupted(self) -> bool:
