@@ -67,6 +67,6 @@ def starting(run: Run) -> bool:
     return run.status == "queued" and not run.waiting and run.heartbeat is not None and now() - run.heartbeat < STARTING
 
 
-def _waiting() -> Select[tuple[Run]]:
+def _waiting() -> Select[Run]:
     queued = Run.status == "queued", Run.activity == WAITING, Run.deleted.is_(None)
     return select(Run).where(*queued).order_by(Run.heartbeat, Run.id)
