@@ -1,11 +1,12 @@
 """`train`: train one network."""
 
+import shlex
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Settings, opened
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Seed, Settings, opened
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
 from core.registry import ConfigError
@@ -20,7 +21,7 @@ def train(
         float | None, typer.Option(help="λ, from 0 (cheap) to 1 (accurate); without it, one network is trained for every λ.")
     ] = None,
     epochs: Epochs = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
     recipe: RecipeName = None,
     sets: Settings = None,
     name: Annotated[str | None, typer.Option(help="Name of the run (optional; generated if empty).")] = None,
@@ -58,7 +59,7 @@ def train_run(store: Store, run: Run, *, as_json: bool) -> None:
     from core.training.worker import work
 
     notices = console(errors=True)
-    announcement = [f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {run.name}` continues it."]
+    announcement = [f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {shlex.quote(run.name)}` continues it."]
     with bar() as progress:
         task = progress.add_task("starting", total=1.0)
 

@@ -23,7 +23,7 @@ def places() -> int:
     return int(text)
 
 
-class Queue:
+class TrainingQueue:
     """The runs that wait. They are rows of the database, so that the queue outlives the server and all of its sessions share it."""
 
     def __init__(self, database: Database) -> None:

@@ -13,6 +13,7 @@ from core.store.models import Run, now
 from core.store.record import RunRecord
 from core.store.weights import Weights, file_errors
 
+MAX_ID = 2**31  # no run has this id, nor a higher one
 REFERENCE = "reference/"  # the names of the runs that ship with the project begin with it
 
 
@@ -62,7 +63,7 @@ class Runs:
         """Return one run by its id, which also finds deleted runs, or by its name. Raises StoreError, which suggests the closest name."""
         with self._database.read() as session:
             if isinstance(id_or_name, int) or id_or_name.isdecimal():
-                return find(session, int(id_or_name))
+                return find(session, int(id_or_name) if len(str(id_or_name)) < 20 else MAX_ID)
             run = find_by_name(session, id_or_name)
             if run is None:
                 names = session.scalars(select(Run.name).where(Run.deleted.is_(None)))
@@ -131,7 +132,7 @@ def _without_seed(run: Run) -> dict[str, Any]:
 def find(session: Session, run_id: int) -> Run:
     """Return the run with this id, or raise StoreError. A session that writes locks the run; on SQLite it has locked the database."""
     query = select(Run).where(Run.id == run_id)
-    run = session.scalar(query.with_for_update() if session.info["writing"] else query) if abs(run_id) < 2**31 else None
+    run = session.scalar(query.with_for_update() if session.info["writing"] else query) if abs(run_id) < MAX_ID else None
     if run is None:
         raise missing(str(run_id), [])
     return run
@@ -150,8 +151,7 @@ def find_by_name(session: Session, name: str) -> Run | None:
 def checked_name(session: Session, name: str) -> str:
     """Return the name without surrounding spaces. Raises StoreError if it is taken or not allowed."""
     name = name.strip()
-    if not name or len(name) > 200 or not name.isprintable():
-        raise StoreError("a run's name must be one line of 1 to 200 printable characters")
+    check_form(name, "a run's name")
     if name.isdecimal() or name.startswith(REFERENCE):
         raise StoreError(
             f"{name!r} cannot be a run's name: plain numbers are ids, and names that begin with {REFERENCE} "
@@ -160,6 +160,16 @@ def checked_name(session: Session, name: str) -> str:
     if find_by_name(session, name):
         raise StoreError(f"the name {name!r} is taken: choose another")
     return name
+
+
+def check_form(name: str, what: str) -> None:
+    """Raise StoreError if a name could be taken for an option or a path, or cannot be printed on a line. `what`: "a run's name"."""
+    if not name or len(name) > 200 or not name.isprintable():
+        raise StoreError(f"{what} must be one line of 1 to 200 printable characters")
+    if name.startswith(("-", "~")) or any(part.strip() in ("", ".", "..") for part in name.split("/")):
+        raise StoreError(
+            f"{name!r} cannot be {what}: it must not begin with - or ~, nor have a part between slashes that is empty, . or .."
+        )
 
 
 def default_name(session: Session, stem: str) -> str:

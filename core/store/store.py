@@ -5,7 +5,7 @@ from core.store.database import Database
 from core.store.imports import Imports
 from core.store.lifecycle import Lifecycle
 from core.store.metrics import Metrics
-from core.store.queue import Queue
+from core.store.queue import TrainingQueue
 from core.store.runs import Runs
 from core.store.weights import Weights
 
@@ -29,7 +29,7 @@ class Store:
         self.metrics = Metrics(self.database)
         self.checkpoints = Checkpoints(self.database, self.weights)
         self.lifecycle = Lifecycle(self.database, self.weights, self.checkpoints)
-        self.queue = Queue(self.database)
+        self.queue = TrainingQueue(self.database)
         self.imports = Imports(self.database, self.weights, self.checkpoints)
 
     @property

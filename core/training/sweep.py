@@ -11,7 +11,7 @@ from core.graph.static import static_nodes
 from core.methods.static import Static
 from core.registry import ConfigError
 from core.store import Run, Store
-from core.store.runs import NewRun
+from core.store.runs import NewRun, check_form
 from core.training.assembly import check_initial_weights
 from core.training.worker import start
 
@@ -56,6 +56,7 @@ def enlist(
     `variants`: more configurations by the name of their variant, which becomes part of the runs' names. Adds no run and raises
     StoreError if a name is taken or not allowed, and ConfigError if a new run names weights that it cannot be initialised from.
     """
+    check_form(sweep, "a sweep's name")
     known = {_key(_current(run)): run for run in store.runs.all() if run.sweep == sweep}
     wanted = [(None, config) for config in configs] + [(variant, config) for variant, more in variants.items() for config in more]
     missing = [(variant, config) for variant, config in wanted if _key(config) not in known]
