@@ -1,6 +1,8 @@
-"""The address of Explore: it names what is shown, so that reloading the page or following a link shows the same."""
+"""The address of Explore: it names what is shown. Reloading the page, a link, and the browser's back and forward show what it names."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -8,12 +10,59 @@ from core.graph.node import Node
 
 FORCE = "force"  # parameter with the forced nodes, as "N3:off,N5:on"
 FORMER_FORCE = "hold"  # name of that parameter in older links
+LAM, NODE = "lam", "node"  # parameters that the browser and the graph's state decide
+HISTORY = "address"  # key of the session
+LAG_SECONDS = 0.3  # within which the browser may still send the address before the present one
+
+
+@dataclass
+class History:
+    """The address that was written last, the one before it, when that was, and how often another address has been arrived at."""
+
+    written: dict[str, str] = field(default_factory=dict)
+    before: dict[str, str] = field(default_factory=dict)
+    at: float = 0.0
+    visits: int = 0
+
+
+def arrived() -> bool:
+    """Return whether the address is not the one that was written last: by a link, or by the browser's back and forward.
+
+    To be asked once as the page begins. An address that names no run is no place to arrive at.
+    """
+    history = _history()
+    asked = _without_lam(st.query_params.to_dict())
+    lags = asked == history.before and time.monotonic() - history.at < LAG_SECONDS
+    if not history.written or "run" not in asked or asked == history.written or lags:
+        return False
+    history.visits += 1
+    history.written, history.before = asked, {}
+    return True
+
+
+def visits() -> int:
+    """Return how often an address has been arrived at in this session."""
+    return _history().visits
+
+
+def _history() -> History:
+    history: History = st.session_state.setdefault(HISTORY, History())
+    return history
+
+
+def _without_lam(parameters: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in parameters.items() if name != LAM}
+
+
+def whole(text: str, bound: int) -> int | None:
+    """Return the whole number from 0 to below a bound that a text is, or none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(bound)) and int(text) < bound else None
 
 
 def start_lam() -> float | None:
     """Return the λ in the address, or none where there is no number from 0 to 1."""
     try:
-        lam = float(st.query_params.get("lam", "nan"))
+        lam = float(st.query_params.get(LAM, "nan"))
     except ValueError:
         return None
     return lam if 0 <= lam <= 1 else None
@@ -21,7 +70,7 @@ def start_lam() -> float | None:
 
 def selected_node(nodes: Sequence[Node]) -> str | None:
     """Return the node in the address, or none where the network has no such node."""
-    name = st.query_params.get("node")
+    name = st.query_params.get(NODE)
     return name if any(node.name == name for node in nodes) else None
 
 
@@ -42,10 +91,12 @@ def query(run: str, image: Mapping[str, str] | None, forced: Mapping[str, bool])
     return {"run": run, **image, **force}
 
 
-def show(view: Mapping[str, str], drawn: bool) -> None:
-    """Write a view into the address. λ stays as the component set it; the selected node stays until a graph is `drawn`."""
-    kept = {} if start_lam() is None else {"lam": st.query_params["lam"]}
-    if not drawn and "node" in st.query_params:
-        kept["node"] = st.query_params["node"]
-    if st.query_params.to_dict() != {**view, **kept}:
-        st.query_params.from_dict({**view, **kept})
+def show(view: Mapping[str, str], selected: str | None = None) -> None:
+    """Write a view and its selected node into the address. λ stays as the browser set it."""
+    wanted = {**view, **({} if selected is None else {NODE: selected})}
+    history = _history()
+    if wanted != history.written:
+        history.written, history.before, history.at = wanted, history.written, time.monotonic()
+    lam = {} if start_lam() is None else {LAM: st.query_params[LAM]}
+    if st.query_params.to_dict() != {**wanted, **lam}:
+        st.query_params.from_dict({**wanted, **lam})

@@ -18,7 +18,8 @@ from core.store import Run
 if TYPE_CHECKING:
     from core.explain.model import Model
 
-KEPT, SOURCE, OWN_SOURCE = "own-picture", "source", "own"  # keys of the session, and the source that is a person's own picture
+KEPT, SOURCE, ASKED = "own-picture", "source", "own-picture-asked"  # keys of the session
+OWN_SOURCE = "own"  # the source that is a person's own picture; an address that names it shows the picture only to those who have it
 DRAWING = "drawing"  # name of a picture that was drawn here
 KEEPER = "keeper"  # key of the component
 SIDE = 640  # longest side of a large picture that is kept, in pixels
@@ -55,6 +56,7 @@ def show(own: bool) -> None:
 def choose(run: Run, model: "Model") -> ShownImage | None:
     """Draw the ways to bring a picture; return the kept one as the network's input, or none."""
     channels = model.image[0]
+    st.session_state.setdefault(ASKED, st.query_params.get("sample") in (None, OWN_SOURCE))  # by the address with which the visit began
     sources = ["File", "Camera", "Draw" if channels == 1 else "Paste"]
     source = st.segmented_control("Your own picture", sources, default="File", required=True, key=f"source-{channels}", help=PRIVATE)
     if source == "File":
@@ -122,7 +124,7 @@ def _returned(data: bytes, name: str, own: bool) -> None:
     """Take back the picture that the browser kept over a reload."""
     if KEPT not in st.session_state:
         _keep(data, name)
-        show(own and "sample" not in st.query_params)
+        show(own and st.session_state[ASKED])
 
 
 def _keep(data: bytes | None, name: str) -> None:

@@ -26,13 +26,17 @@ PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;
 DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Covered area", "fade": "Less contrast"}
 
 
-def choose_image(run: Run, sha256: str, model: "Model") -> ShownImage | None:
-    """Draw the column; return the chosen image, or none until there is one."""
+def choose_image(run: Run, sha256: str, model: "Model", arrived: bool) -> ShownImage | None:
+    """Draw the column; return the chosen image, or none until there is one. `arrived`: whether it is to be the one in the address."""
+    if arrived:
+        own_picture.show(st.query_params.get("sample") == own_picture.OWN_SOURCE)
+        for name in DISTORTIONS:
+            st.session_state.pop(f"distortion-{name}", None)
     channels, height, width = model.image
     frame = st.container(key="picture")
     harder = st.container(key="distortions")
     with st.container(key="samples"):
-        sample = choose_sample(run, sha256, model)
+        sample = choose_sample(run, sha256, model, arrived)
     with st.container(key="own-picture"):
         own = own_picture.choose(run, model)
     with harder:

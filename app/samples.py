@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from PIL import Image
 
-from app import own_picture, state
+from app import address, own_picture, state
 from app.background import BackgroundSurvey, background_survey
 from app.components.samples import StripView, Thumbnail, page_of, sample_strip
 from app.images import ShownImage
@@ -72,8 +72,8 @@ def samples_of(run: Run, model: "Model") -> Samples:
         return Samples(images, subjects, [one.label for one in pictures], strange, str(error))
 
 
-def choose_sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
-    """Draw the strip; return the chosen sample, or none where there are none."""
+def choose_sample(run: Run, sha256: str, model: "Model", arrived: bool) -> ShownImage | None:
+    """Draw the strip; return the chosen sample, or none where there are none. `arrived`: whether it is to be the one in the address."""
     try:
         samples = samples_of(run, model)
     except UserError as error:
@@ -85,10 +85,9 @@ def choose_sample(run: Run, sha256: str, model: "Model") -> ShownImage | None:
             help=plain(samples.replaced),
         )
     count = len(samples.subjects)
-    asked = st.query_params.get("sample", "")
     key = sample_key(run)
-    known: int | None = st.session_state.get(key)
-    first = int(asked) if asked.isdecimal() and int(asked) < count else None
+    first = address.whole(st.query_params.get("sample", ""), count)
+    known: int | None = None if arrived and first is not None else st.session_state.get(key)
     if known is None or known >= count:
         known = state.most_varied(run, sha256, samples.images[: state.SAMPLES]) if first is None else first
         st.session_state[key] = known

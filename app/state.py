@@ -132,10 +132,10 @@ def sweep(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool
     return found
 
 
-def unfinished(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> str | None:
-    """Return a name for what is known so far of an image (C, H, W) along λ and of its times; none once all is known."""
+def unfinished(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool], *, timed: bool = True) -> str | None:
+    """Return a name for what is known so far of an image (C, H, W) along λ and, if it is `timed`, of its times; none once all is known."""
     sweeps = [_gradual(run, sha256, image, nodes) for nodes in (forced, {})]
-    if all(one.complete for one in sweeps) and times(run, sha256, image, forced) is not None:
+    if all(one.complete for one in sweeps) and not (timed and times(run, sha256, image, forced) is None):
         return None
     known = (_key(run, sha256, image, forced), *((one.complete, sorted(one.steps)) for one in sweeps))
     return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
@@ -196,6 +196,11 @@ def forced(run: Run, gated: Collection[str]) -> dict[str, bool]:
     """Return the nodes of a run that a person forces on (True) or off, to be changed in place; at first those in the address."""
     nodes: dict[str, bool] = st.session_state.setdefault(f"forced-{run.id}", address.forced_nodes(run.name, gated))
     return nodes
+
+
+def forget_forced(run: Run) -> None:
+    """Let the address say again which nodes of a run are forced."""
+    st.session_state.pop(f"forced-{run.id}", None)
 
 
 def force_only(run: Run, nodes: Mapping[str, bool]) -> None:

@@ -89,7 +89,7 @@ def test_a_picture_that_stands_in_is_judged_by_its_class(
     captions: list[str] = []
     labels: list[str | None] = []
     monkeypatch.setattr("app.picture.show", lambda image, caption: captions.append(caption))
-    monkeypatch.setattr(view, "view_of", lambda *given, known=view.view_of: labels.append(given[-1].true_label) or known(*given))
+    monkeypatch.setattr(view, "view_of", lambda *given, known=view.view_of: labels.append(given[-2].true_label) or known(*given))
     app.query_params["run"] = "reference/model-cascade-cifar10"
     app.query_params["sample"] = sample
     app.run()

@@ -13,6 +13,7 @@ from app.graph_view.folding import MAX_UNFOLDED_NODES, costs, fold
 from app.graph_view.payload import (
     Attribution,
     ComparedInterval,
+    ComparedView,
     Comparison,
     Forcing,
     InsideModule,
@@ -27,7 +28,7 @@ from app.graph_view.payload import (
     View,
     WeightHistogram,
 )
-from app.graph_view.view import Times, ViewOptions, pinned, view_of
+from app.graph_view.view import Subject, Times, ViewOptions, seen, view_of
 from app.javascript import ENTRY, joined
 from core.datasets import normalised
 from core.explain import gradual
@@ -41,7 +42,7 @@ from core.scale import SLIDER_STEPS, lam_at
 SHAPE = {"name": "lc_resnet", "depth": 8, "width": 4}
 MODEL = (
     *(Attribution, ComparedInterval, Comparison, DrawnEdge, DrawnNode, Drawing, Forcing, Inspection, Interval, NodeFacts, Picture),
-    *(InsideModule, LayerRow, ModuleBlock, NodeGates, PossibleRoute, StaticCost, View, WeightHistogram),
+    *(ComparedView, InsideModule, LayerRow, ModuleBlock, NodeGates, PossibleRoute, StaticCost, View, WeightHistogram),
 )
 TAKEN_APART = r"\{([^{}]*)\}(?: = |(?:, \w+)*\) (?:=>|\{))"  # an object, into constants or the parameters of a function
 SECONDS = Spread(1e-3, 0.9e-3, 1.2e-3)
@@ -62,7 +63,9 @@ def viewed(model: Model, image: torch.Tensor, forced: Mapping[str, bool] | None 
     nodes, sweep = model.graph.nodes, sweep_lam(model, image, forced)
     shown = fold(nodes)
     seconds = times or [SECONDS] * len(sweep.traces)
-    return view_of(nodes, shown, costs(shown, model.graph.macs), sweep, Times(seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {})
+    return view_of(
+        nodes, shown, costs(shown, model.graph.macs), sweep, Times(seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {}, Subject()
+    )
 
 
 def scales_at(view: View, step: int) -> dict[str, str]:
@@ -104,11 +107,16 @@ def test_a_folded_node_has_no_scale() -> None:
     assert not any(node["scales"] for node in view["drawing"]["nodes"] if "…" in node["name"])
 
 
-def test_a_pinned_view_keeps_the_scales_of_its_step() -> None:
-    view = viewed(varied(), IMAGES[0])
-    different = [step for step in range(SLIDER_STEPS) if scales_at(view, step) != scales_at(view, 0)]
-    for step in (0, different[0], different[-1]):
-        assert scales_at(pinned(view, step), 0) == scales_at(view, step)
+def test_what_a_network_beside_the_explored_one_shows_is_what_it_shows_when_it_is_explored() -> None:
+    model = varied()
+    nodes, sweep, forced = model.graph.nodes, sweep_lam(model, IMAGES[0], {"block 3-1": True}), {"block 3-1": True}
+    shown, subject = fold(nodes), Subject("a run", "a digit", "data:", "7")
+    macs, lam = costs(shown, model.graph.macs), model.lam
+    explored = view_of(nodes, shown, macs, sweep, None, lam, True, {}, subject, ViewOptions(forced=forced))
+    beside = seen(nodes, shown, macs, sweep, None, lam, True, subject, forced, held=30)
+    assert beside["held"] == 30
+    assert explored["held"] is None
+    assert {name: value for name, value in beside.items() if name != "held"}.items() <= explored.items()
 
 
 def test_a_note_says_where_some_times_are_those_of_the_nearest_lam() -> None:
@@ -134,8 +142,8 @@ def test_forced_modules_are_marked_and_compared_with_the_automatic_route() -> No
     shown = fold(nodes)
     forced, automatic = sweep_lam(model, image, {"block 3-1": True}), sweep_lam(model, image)
     times = Times([SECONDS] * len(forced.traces), 1e-3)
-    options = ViewOptions(forced={"block 3-1": True}, compared_with=automatic)
-    view = view_of(nodes, shown, costs(shown, model.graph.macs), forced, times, model.lam, True, {}, options)
+    options = ViewOptions(forced={"block 3-1": True}, automatic=automatic)
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), forced, times, model.lam, True, {}, Subject(), options)
     assert view["forced"] == {"block 3-1": "on"}
     assert all("block 3-1" in interval["executed"] for interval in view["intervals"])
     assert view["comparison"] is not None
@@ -166,8 +174,8 @@ def test_what_is_known_to_be_none_of_the_classes_is_called_that() -> None:
     model = varied()
     nodes, sweep = model.graph.nodes, sweep_lam(model, IMAGES[0])
     shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), 1e-3)
-    options = ViewOptions(outside="a rocket")
-    view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, times, model.lam, True, {}, options)
+    subject = Subject(outside="a rocket")
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, times, model.lam, True, {}, subject)
     assert all(one["claim"].startswith("A rocket is none of its classes: ") for one in view["intervals"])
     assert all(one["correct"] is None for one in view["intervals"])
 
@@ -178,8 +186,8 @@ def test_an_answer_is_right_or_wrong_at_each_lam_and_costs_what_it_costs() -> No
     shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), 1e-3)
     label = sweep.traces[-1].label
     for true_label, right in ((label, True), ("none of them", False), (None, None)):
-        options = ViewOptions(true_label=true_label)
-        view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, times, model.lam, True, {}, options)
+        subject = Subject(true_label=true_label)
+        view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, times, model.lam, True, {}, subject)
         assert view["intervals"][-1]["correct"] is right
         assert [one["cost"] for one in view["intervals"]] == [trace.cost_share for trace in sweep.traces]
 
@@ -197,12 +205,10 @@ def test_before_all_values_of_lam_and_times_are_known_the_view_says_so(monkeypat
     model = varied()
     nodes, sweep = model.graph.nodes, GradualSweep(model, IMAGES[0]).answer(50)
     shown = fold(nodes)
-    view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, None, model.lam, True, {}, ViewOptions(pending="so far"))
+    view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, None, model.lam, True, {}, Subject(), ViewOptions(pending="so far"))
     assert (view["computed"], view["pending"], view["thresholds"]) == ([50], "so far", [])
     assert view["along"] == "1 of 101 values of λ so far; in between, the nearest of them is shown"
     assert {(one["time"], one["time_range"], one["time_comparison"]) for one in view["intervals"]} == {("", "", "")}
     assert view["timing_note"] == ""
-    rest = pinned(view, 50)
-    assert (rest["computed"], rest["pending"]) == (None, None)
     known = facts(nodes, {node.name for node in nodes}, model.graph.shapes, {}, model.graph.macs, [], sweep)
     assert not [line for one in known.values() for line in one["lines"] if "at every λ" in line]

@@ -20,7 +20,7 @@ _component = st.components.v2.component(
 @dataclass(frozen=True)
 class GraphState:
     """What a person did in the component: the selected node, the slider's step when it was selected or last came to rest, the option and
-    the method of its attribution, the expanded groups, and, once, the step at which the view is to be pinned. `awaited` is the `pending` of
+    the method of its attribution, the expanded groups. `awaited` is the `pending` of
     the view that the browser waits to see completed.
     """
 
@@ -29,16 +29,21 @@ class GraphState:
     option: str | None
     method: str
     expanded: tuple[str, ...] = ()
-    pin: int | None = None
     awaited: str | None = None
 
 
-def gate_graph(view: View, *, key: str, on_force: Callable[[Mapping[str, Any]], None] | None = None) -> GraphState:
-    """Draw a view; return what a person did in it. `on_force` is called with what they want to force."""
+def gate_graph(
+    view: View, *, key: str, on_force: Callable[[Mapping[str, Any]], None], on_compare: Callable[[Mapping[str, Any]], None]
+) -> GraphState:
+    """Draw a view; return what a person did in it. `on_force` is called with what they want to force, `on_compare` with what they want to
+    change about the networks beside this one.
+    """
 
     def force() -> None:
-        if on_force is not None:
-            on_force(dict(st.session_state[key].get("force") or {}))
+        on_force(dict(st.session_state[key].get("force") or {}))
+
+    def compare() -> None:
+        on_compare(dict(st.session_state[key].get("compare") or {}))
 
     return _state(
         _component(
@@ -48,7 +53,7 @@ def gate_graph(view: View, *, key: str, on_force: Callable[[Mapping[str, Any]], 
             on_inspected_change=_rerun,
             on_expanded_change=_rerun,
             on_awaited_change=_rerun,
-            on_pin_change=_rerun,
+            on_compare_change=compare,
             on_force_change=force,
         )
     )
@@ -64,13 +69,12 @@ def _rerun() -> None:
 
 
 def _state(state: Any) -> GraphState:
-    pin, inspected = state.get("pin"), {**START, **state["inspected"]}
+    inspected = {**START, **state["inspected"]}
     return GraphState(
         inspected["selected"],
         int(inspected["step"]),
         inspected["option"],
         str(inspected["method"]),
         tuple(map(str, state["expanded"])),
-        None if pin is None else int(pin),
         state.get("awaited"),
     )

@@ -48,15 +48,15 @@ class StaticCost(TypedDict):
 
 
 class ComparedInterval(TypedDict):
-    """One interval of what a view is compared with; `executed` is none where the networks have different nodes."""
+    """One interval of the image with nothing forced."""
 
-    executed: list[str] | None
+    executed: list[str]
     label: str
     cost_share: str
 
 
 class Comparison(TypedDict):
-    """What a view is compared with: the same image with nothing forced, or a pinned view."""
+    """What a view with forced modules is compared with: the same image with nothing forced."""
 
     title: str
     starts: list[int]
@@ -166,53 +166,73 @@ class Inspection(TypedDict):
     inside: InsideModule | None
 
 
-class View(TypedDict):
+class Seen(TypedDict):
+    """One image in one network: what its graph shows at every λ.
+
+    name, description   the run, and what the image shows
+    picture             the image as the network sees it, as a data URL
+    held                the step of the slider at which this network is held; none where it follows the slider
+    last_step           the last position of the slider, which stands for λ = 1
+    has_slider          whether the network serves every λ
+    lam                 the only λ of a network that has no slider
+    forced              the nodes forced "on" or "off"; "some" for a folded node whose blocks differ
+    starts              the step of the slider at which each of the `intervals` begins
+    scores              each controller's scores at every step, none where it did not run
+    """
+
+    name: str
+    description: str
+    picture: str
+    held: int | None
+    drawing: Drawing
+    last_step: int
+    has_slider: bool
+    lam: float | None
+    forced: dict[str, ForcedState]
+    starts: list[int]
+    intervals: list[Interval]
+    scores: dict[str, list[list[float] | None]]
+
+
+class ComparedView(Seen):
+    """A network beside the one that is explored."""
+
+    id: int
+
+
+class View(Seen):
     """Everything that the component draws.
 
-    live          whether a server answers: false in a pinned view and in a saved page
-    pinned        whether this view stands still while another is explored
-    side_by_side  whether a second view stands beside this one
+    compared      the networks beside this one
+    live          whether a server answers: false in a saved page
     expanded      groups of repeated nodes that are expanded, each by its first member
     selected      the node whose details are open
     link          the query that reopens the view; none where the image is private
     start_lam     the λ at which the slider begins; none: where it stood
-    last_step     the last position of the slider, which stands for λ = 1
-    has_slider    whether the network serves every λ
-    lam           the only λ of a network that has no slider
+    visit         how often an address was arrived at: `start_lam` and `selected` hold once for each
     gated         whether the network has gates
-    forced        the nodes forced "on" or "off"; "some" for a folded node whose blocks differ
-    starts        the step of the slider at which each of the `intervals` begins
     along         what changes along λ, in words, or how many values of λ are known so far
     computed      the steps that are known so far; none once all are
     pending       what the browser sends back to have the next values of λ or the times computed; none once all is known
     thresholds    the λ at which the image's route changes
     static        the static network's figures; none for a network without gates, which is its own static network
     inspection    what the server computed of the selected node; none until it has
-    scores        each controller's scores at every step, none where it did not run
     gates         where the gates of each node are, for gates that open independently
     terms         the explanations of terms by name
     """
 
-    drawing: Drawing
+    compared: list[ComparedView]
     live: bool
-    pinned: bool
-    side_by_side: bool
     expanded: list[str]
     selected: str | None
     link: str | None
     start_lam: float | None
-    last_step: int
-    has_slider: bool
-    lam: float | None
+    visit: int
     gated: bool
-    forced: dict[str, ForcedState]
-    starts: list[int]
-    intervals: list[Interval]
     along: str
     computed: list[int] | None
     pending: str | None
     thresholds: list[float]
-    scores: dict[str, list[list[float] | None]]
     gates: dict[str, NodeGates]
     facts: dict[str, NodeFacts]
     static: StaticCost | None

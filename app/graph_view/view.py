@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from app.graph_view.drawing import drawing, strip_cells
 from app.graph_view.facts import NodeFacts
 from app.graph_view.folding import Folded
-from app.graph_view.payload import Comparison, ForcedState, Forcing, Inspection, Interval, NodeGates, View
+from app.graph_view.payload import ComparedView, Comparison, ForcedState, Forcing, Inspection, Interval, NodeGates, Seen, View
 from app.headline import Circumstances, along_lam, answered, claim, correct, doubt, headline
 from app.terms import key_terms
 from app.wording import Forced, clock, counted, percent, scaled, time_comparison, time_range, timing_note
 from core.graph.node import Node
-from core.scale import SLIDER_STEPS, lam_at
+from core.scale import SLIDER_STEPS
 
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep, Trace
@@ -28,23 +28,34 @@ NOT_FORCED: Forcing = {"note": "", "problem": "", "nodes": [], "options": {}, "r
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """What a person chose: the slider's start, expanded groups, a link, what to compare with, the selected node and what was computed of
-    it, nodes forced on (True) or off and what else can be forced, whether another view stands beside this one; and the image's class,
-    where it is known, or else what the image shows that is known to be none of the network's classes. `pending` names
-    what is known so far, where more is to come.
+    """What a person chose: the slider's start, how often an address was arrived at, expanded groups, a link, the networks beside this one,
+    the selected node and what was computed of it, nodes forced on (True) or off, what else can be forced, and the image without them.
+    `pending` names what is known so far, where more is to come.
     """
 
     start_lam: float | None = None
+    visit: int = 0
     expanded: tuple[str, ...] = ()
     link: str | None = None
-    compared_with: LamSweep | View | None = None
+    compared: Sequence[ComparedView] = ()
+    automatic: LamSweep | None = None
     selected: str | None = None
     inspection: Inspection | None = None
     forced: Mapping[str, bool] = field(default_factory=dict)
     forcing: Forcing = field(default_factory=lambda: NOT_FORCED)
-    side_by_side: bool = False
-    true_label: str | None = None
     pending: str | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is seen: the run, what the image shows and its picture as a data URL; and the image's class, where it is known, or else what the
+    image shows that is known to be none of the network's classes.
+    """
+
+    run: str = ""
+    description: str = ""
+    picture: str = ""
+    true_label: str | None = None
     outside: str | None = None
 
 
@@ -65,6 +76,7 @@ def view_of(
     lam: float | None,
     has_slider: bool,
     facts: Mapping[str, NodeFacts],
+    subject: Subject,
     options: ViewOptions | None = None,
 ) -> View:
     """Return the view of one image. `shown` are the nodes as they are drawn, some folded, and `macs` their costs.
@@ -72,20 +84,59 @@ def view_of(
     Without `times` the view says that they are being measured.
     """
     options = options or ViewOptions()
-    forced = {name: _state(runs) for name, runs in options.forced.items()}
+    static = sweep.reference.macs_static
+    return {
+        **seen(nodes, shown, macs, sweep, times, lam, has_slider, subject, options.forced),
+        "compared": list(options.compared),
+        "live": True,
+        "expanded": list(options.expanded),
+        "selected": options.selected,
+        "link": options.link,
+        "start_lam": options.start_lam,
+        "visit": options.visit,
+        "gated": _gated(nodes),
+        "along": _along(nodes, sweep, bool(options.forced)) if has_slider else "",
+        "computed": None if sweep.computed is None else list(sweep.computed),
+        "pending": options.pending,
+        "thresholds": sweep.thresholds,
+        "gates": {node.name: gates for node in shown if (gates := _independent_gates(node, nodes))},
+        "facts": dict(facts),
+        "static": {"macs": counted(static), "time": clock(times.static) if times else ""} if _gated(nodes) else None,
+        "timing_note": timing_note(times.gated) if times else "",
+        "forcing": options.forcing,
+        "inspection": options.inspection,
+        "comparison": None if options.automatic is None else _comparison(shown, options.automatic),
+        "terms": key_terms(),
+    }
+
+
+def seen(
+    nodes: Sequence[Node],
+    shown: Sequence[Node],
+    macs: Mapping[str, int],
+    sweep: LamSweep,
+    times: Times | None,
+    lam: float | None,
+    has_slider: bool,
+    subject: Subject,
+    forced_nodes: Mapping[str, bool],
+    held: int | None = None,
+) -> Seen:
+    """Return what the graph of one image shows at every λ. The arguments are those of `view_of`; `held` is the slider's step, if any."""
+    forced = {name: _state(runs) for name, runs in forced_nodes.items()}
     static, reference = sweep.reference.macs_static, sweep.reference
     scaling = [node.name for node in shown if not isinstance(node, Folded) and node.name in reference.scales]
     most_accurate = sweep.traces[-1] if has_slider and sweep.computed is None else None
     intervals: list[Interval] = []
     for trace, previous, taken in zip(sweep.traces, [None, *sweep.traces[:-1]], _spreads(sweep, times), strict=True):
-        seen = Circumstances(forced, previous, most_accurate, options.true_label)
+        circumstances = Circumstances(forced, previous, most_accurate, subject.true_label)
         ranked = sorted(trace.probabilities.items(), key=lambda item: -item[1])[:TOP]
         intervals.append(
             {
-                "claim": claim(trace, options.true_label, options.outside),
-                "correct": correct(trace, options.true_label),
+                "claim": claim(trace, subject.true_label, subject.outside),
+                "correct": correct(trace, subject.true_label),
                 "doubt": doubt(trace),
-                "headline": headline(nodes, trace, reference, seen),
+                "headline": headline(nodes, trace, reference, circumstances),
                 "executed": _executed(shown, trace),
                 "strips": {node.name: _strip(_gates(node, trace), strip_cells(node)) for node in shown if strip_cells(node)},
                 "chosen": {node.name: _listed(trace.controls[node.name].chosen) for node in shown if node.kind == "control"},
@@ -101,59 +152,18 @@ def view_of(
             }
         )
     return {
+        "name": subject.run,
+        "description": subject.description,
+        "picture": subject.picture,
+        "held": held,
         "drawing": drawing(shown, macs, static, scaling),
-        "live": True,
-        "pinned": False,
-        "side_by_side": options.side_by_side,
-        "expanded": list(options.expanded),
-        "selected": options.selected,
-        "link": options.link,
-        "start_lam": options.start_lam,
         "last_step": SLIDER_STEPS - 1,
         "has_slider": has_slider,
         "lam": lam,
-        "gated": _gated(nodes),
-        "forced": _forced(shown, options.forced),
+        "forced": _forced(shown, forced_nodes),
         "starts": sweep.starts,
         "intervals": intervals,
-        "along": _along(nodes, sweep, bool(forced)) if has_slider else "",
-        "computed": None if sweep.computed is None else list(sweep.computed),
-        "pending": options.pending,
-        "thresholds": sweep.thresholds,
         "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
-        "gates": {node.name: gates for node in shown if (gates := _independent_gates(node, nodes))},
-        "facts": dict(facts),
-        "static": {"macs": counted(static), "time": clock(times.static) if times else ""} if _gated(nodes) else None,
-        "timing_note": timing_note(times.gated) if times else "",
-        "forcing": options.forcing,
-        "inspection": options.inspection,
-        "comparison": None if options.compared_with is None else _comparison(shown, options.compared_with),
-        "terms": key_terms(),
-    }
-
-
-def pinned(view: View, step: int) -> View:
-    """Return the view as it is at one step of the slider, to stand still beside another."""
-    moves = view["has_slider"]
-    interval = max(index for index, start in enumerate(view["starts"]) if start <= step) if moves else 0
-    return {
-        **view,
-        "live": False,
-        "pinned": True,
-        "side_by_side": True,
-        "start_lam": None,
-        "has_slider": False,
-        "lam": lam_at(step) if moves else view["lam"],
-        "starts": [0],
-        "intervals": [view["intervals"][interval]],
-        "along": "",
-        "computed": None,
-        "pending": None,
-        "thresholds": [],
-        "scores": {name: [rows[step if moves else 0]] for name, rows in view["scores"].items()},
-        "forcing": NOT_FORCED,
-        "inspection": None,
-        "comparison": None,
     }
 
 
@@ -200,28 +210,14 @@ def _forced(shown: Sequence[Node], forced: Mapping[str, bool]) -> dict[str, Forc
     return found
 
 
-def _comparison(shown: Sequence[Node], other: LamSweep | View) -> Comparison:
-    """Return what to compare with. Nodes are compared only where a pinned view's network has the same ones."""
-    if isinstance(other, dict):
-        same = {node["name"] for node in other["drawing"]["nodes"]} == {node.name for node in shown}
-        return {
-            "title": "In the pinned view",
-            "starts": other["starts"],
-            "intervals": [
-                {"executed": one["executed"] if same else None, "label": one["label"], "cost_share": one["cost_share"]}
-                for one in other["intervals"]
-            ],
-        }
+def _comparison(shown: Sequence[Node], automatic: LamSweep) -> Comparison:
+    """Return the image with nothing forced."""
     return {
         "title": "With nothing forced",
-        "starts": other.starts,
+        "starts": automatic.starts,
         "intervals": [
-            {
-                "executed": _executed(shown, trace),
-                "label": trace.label,
-                "cost_share": percent(trace.cost_share),
-            }
-            for trace in other.traces
+            {"executed": _executed(shown, trace), "label": trace.label, "cost_share": percent(trace.cost_share)}
+            for trace in automatic.traces
         ],
     }
 

@@ -1,12 +1,11 @@
 """Explore: an image, the graph lit by the modules that ran for it, and λ."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import address, state
+from app import address, compared, state
 from app.cautions import cautions
 from app.cheapest import cheapest_over_images
 from app.components.gate_graph import gate_graph, graph_state
@@ -16,9 +15,10 @@ from app.graph_view.facts import facts
 from app.graph_view.folding import costs, fold
 from app.graph_view.payload import View
 from app.graph_view.standalone import standalone
-from app.graph_view.view import ViewOptions, pinned, view_of
+from app.graph_view.view import Subject, ViewOptions, view_of
 from app.images import ShownImage
 from app.inspector import Asked, Inspected, inspect_slowly, inspection_of
+from app.own_picture import OWN_SOURCE
 from app.picture import choose_image
 from app.rendering import data_url
 from app.trace import trace_json
@@ -28,29 +28,19 @@ from core.scale import SLIDER_STEPS
 from core.store import Run, StoreError
 
 if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
-
     from core.explain.model import Model
     from core.explain.predict import LamSweep
 
 GRAPH = "gate_graph"  # key of the component
 MAX_TEST_IMAGES = 300  # test images
 MAX_EASY_NODES = 24  # nodes that a newcomer takes in at once
-PINNED = "pinned"  # key of the session
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """A view to compare others with, what it shows in words, and its image as a data URL."""
-
-    description: str
-    picture: str
-    view: View
+VISIT = "visit"  # key of the session
 
 
 def page() -> None:
     """Draw the page."""
     runs = _runs()
+    arrived = address.arrived()
     if not runs:
         st.title("There is no network to explore yet")
         st.write("Train one first: a small network on handwritten digits takes less than a minute.")
@@ -68,7 +58,11 @@ def page() -> None:
             right.error(plain(error), icon=":material/error:")
             return
         _cautions(run, len(model.graph.controls))
-        chosen = choose_image(run, sha256, model)
+        if arrived:
+            state.forget_forced(run)
+        if arrived or compared.KEY not in st.session_state:
+            compared.follow_address()
+        chosen = choose_image(run, sha256, model, arrived)
     with right:
         if chosen is None:
             st.info("Upload a picture to see which modules the network runs for it.", icon=":material/image:")
@@ -100,7 +94,7 @@ def _chosen_run(runs: list[Run]) -> Run:
         format_func=lambda name: titles[name],
         key="run",
         label_visibility="collapsed",
-        on_change=lambda: address.show({"run": st.session_state["run"]}, GRAPH in st.session_state),
+        on_change=lambda: address.show({"run": st.session_state["run"]}),
         persist_state="session",
     )
     return runs[names.index(name)]
@@ -137,64 +131,55 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     forced = state.forced(run, [node.name for node in graph.nodes if node.gates])
     before = graph_state(GRAPH)
     start_lam = address.start_lam()
-    step = before.step if GRAPH in st.session_state or start_lam is None else round(start_lam * (SLIDER_STEPS - 1))
+    follows = GRAPH not in st.session_state or st.session_state.get(VISIT) != address.visits()
+    st.session_state[VISIT] = address.visits()
+    step = round(start_lam * (SLIDER_STEPS - 1)) if follows and start_lam is not None else before.step
+    selected = address.selected_node(graph.nodes) if follows else before.selected
     sweep, problem = free_conflicts(run, sha256, image, forced, step)
     query = address.query(run.name, chosen.query, forced)
-    address.show(query or {"run": run.name}, GRAPH in st.session_state)
-    kept: Pinned | None = st.session_state.get(PINNED)
+    address.show({**(query or {"run": run.name, "sample": OWN_SOURCE}), **compared.in_address()}, selected)
     automatic = state.sweep(run, sha256, image, {}, step)
     shown = fold(graph.nodes, before.expanded)
-    selected = before.selected if GRAPH in st.session_state else address.selected_node(graph.nodes)
     inspected = Inspected(model, image, dict(forced), sweep, step)
     asked = Asked(run.id, sha256, selected, before.option, before.method)
     inspection = inspection_of(inspected, asked)
     names = {node.name for node in shown}
     rows = run.figures.get("val", [])
     known = facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, forced, automatic)
-    pending = state.unfinished(run, sha256, image, forced)
+    beside, waiting = compared.views(chosen, step, before.expanded)
+    pending = state.unfinished(run, sha256, image, forced) or next((one.pending for one in waiting), None)
     options = ViewOptions(
         start_lam=start_lam,
+        visit=address.visits(),
         expanded=before.expanded,
-        link=urlencode(query) if query else None,
-        compared_with=kept.view if kept else automatic if forced else None,
+        link=urlencode({**query, **compared.in_address()}) if query else None,
+        compared=beside,
+        automatic=automatic if forced else None,
         selected=selected,
         inspection=inspection,
         forced=dict(forced),
         forcing=forcing(graph.nodes, forced, automatic, problem),
-        side_by_side=kept is not None,
-        true_label=chosen.label,
         pending=pending,
-        outside=chosen.outside,
     )
+    subject = Subject(run.name, chosen.description, data_url(image), chosen.label, chosen.outside)
     times = state.times(run, sha256, image, forced)
-    view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, options)
-    with _beside_pinned(kept):
-        now = gate_graph(view, key=GRAPH, on_force=lambda wanted: force(run, graph.nodes, automatic, wanted))
-    if now.pin is not None:
-        st.session_state[PINNED] = Pinned(f"{run.name} · {chosen.description}", data_url(image), pinned(view, now.pin))
-        st.rerun(scope="fragment")
+    view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, subject, options)
+    now = gate_graph(
+        view,
+        key=GRAPH,
+        on_force=lambda wanted: force(run, graph.nodes, automatic, wanted),
+        on_compare=lambda wanted: compared.change(run, chosen, forced, wanted),
+    )
     with st.container(horizontal=True):
         _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
     if inspection is None and selected in graph.by_name:
         inspect_slowly(inspected, asked)
     elif pending is not None and now.awaited == pending:
-        state.advance(run, sha256, image, forced)
+        if state.unfinished(run, sha256, image, forced, timed=not waiting) is not None:
+            state.advance(run, sha256, image, forced)
+        else:
+            waiting[0].advance()
         draw_again()
-
-
-def _beside_pinned(kept: Pinned | None) -> "DeltaGenerator":
-    """Return the place for the graph: beside the pinned view, which is drawn here, if there is one."""
-    if kept is None:
-        return st.container()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/keep: Pinned on the left: ![the image]({kept.picture}) {plain(kept.description)}", width="content")
-        if st.button("Unpin", icon=":material/keep_off:"):
-            del st.session_state[PINNED]
-            st.rerun(scope="fragment")
-    left, right = st.columns(2, gap="medium")
-    with left:
-        gate_graph(kept.view, key="pinned-graph")
-    return right
 
 
 def _downloads(run: Run, chosen: ShownImage, view: View, sweep: "LamSweep", forced: dict[str, bool], has_slider: bool) -> None:

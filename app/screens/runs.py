@@ -9,6 +9,7 @@ from app import state
 from app.cascade_form import offer, watch
 from app.charts.curves import compared_curves_chart
 from app.charts.tradeoff import along_lam_chart, compared_chart
+from app.compared import MAX_COMPARED, WITH
 from app.comparison import differing, setting_label, table
 from app.progress import curves, warn
 from app.wording import counted, plain
@@ -74,6 +75,11 @@ def _selected(runs: list[Run], lam: float) -> None:
 def _compared(runs: list[Run]) -> None:
     """Draw several runs side by side."""
     st.subheader(f"{len(runs)} runs compared", divider="gray")
+    if len(runs) <= MAX_COMPARED + 1 and all(run.epoch for run in runs):
+        first, *others = runs
+        address = {"run": first.name, WITH: ",".join(str(run.id) for run in others)}
+        label = "One picture through these networks"
+        st.page_link("screens/explore.py", label=label, icon=":material/compare:", query_params=address)
     offer(runs)
     plain_chart = {"displayModeBar": False}
     tradeoff, along = st.columns(2, gap="large")

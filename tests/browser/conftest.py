@@ -25,6 +25,7 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+CROPPED = "What the network sees"  # caption of a picture that is shown beside the original
 LONG = {"name": "resnet_cascade", "n": 6, "width": 2, "exits": [8, 13], "scout": [2, 4]}
 TOUR_SEEN = "try { localStorage.setItem('gatescopeTour', 'seen'); } catch { /* about:blank has no storage */ }"
 expect.set_options(timeout=PATIENCE * 1000)

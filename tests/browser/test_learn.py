@@ -4,13 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import first_visit
+from conftest import CROPPED, first_visit
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from test_access import faults
 from test_explore import open_explore, settled
-
-PICTURE_SHOWN = "Your picture"
 
 
 def samples(page: Page) -> list[str]:
@@ -165,7 +163,7 @@ def test_a_picture_of_ones_own_is_kept(page: Page, server: str, tmp_path: Path) 
     Image.linear_gradient("L").save(tmp_path / "grey.png")
     open_explore(page, server)
     page.locator("input[type=file]").set_input_files(tmp_path / "grey.png")
-    expect(page.get_by_text(PICTURE_SHOWN, exact=True)).to_be_visible()
+    expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
     settled(page)
     shown = page.locator("figure img").get_attribute("src") or ""
     page.get_by_role("link", name="Runs").click()
@@ -173,22 +171,23 @@ def test_a_picture_of_ones_own_is_kept(page: Page, server: str, tmp_path: Path) 
     page.get_by_role("link", name="Explore").click()
     expect(page.locator("figure img")).to_have_attribute("src", shown)
     page.get_by_role("combobox", name="Run").click()
+    page.keyboard.type("reference/hierarchy-cifar10 ")  # the list draws only the options in sight
     page.get_by_role("option", name="reference/hierarchy-cifar10 · every λ", exact=True).click()
     expect(page.locator('.gate-graph [data-node="branch 1"]')).to_be_visible()
-    expect(page.get_by_text(PICTURE_SHOWN, exact=True)).to_be_visible()
+    expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
     page.reload()
     expect(page.locator('.gate-graph [data-node="branch 1"]')).to_be_visible()
-    expect(page.get_by_text(PICTURE_SHOWN, exact=True)).to_be_visible()
+    expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
     page.locator(".samples [role=radio]").first.click()
-    expect(page.get_by_text(PICTURE_SHOWN, exact=True)).to_have_count(0)
+    expect(page.get_by_text(CROPPED, exact=True)).to_have_count(0)
     page.get_by_role("button", name="Show your picture").click()
-    expect(page.get_by_text(PICTURE_SHOWN, exact=True)).to_be_visible()
+    expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_text(PICTURE_SHOWN, exact=True)).to_have_count(0)
+    expect(page.get_by_text(CROPPED, exact=True)).to_have_count(0)
     page.reload()
     expect(page.locator(".gate-graph .node.on").first).to_be_visible()
     page.wait_for_timeout(1500)
-    expect(page.get_by_text(PICTURE_SHOWN, exact=True)).to_have_count(0)
+    expect(page.get_by_text(CROPPED, exact=True)).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -86,7 +86,7 @@ def test_a_desktop_shows_all_of_it_at_once(browser: Browser, server: str, run: s
     before = {name: box(page, sight) for name, sight in places.items()}
     assert page.evaluate(TEXTS)[0][0] >= 11, page.evaluate(TEXTS)
     page.locator(f'.gate-graph [data-node="{NODES[run]}"]').click()
-    expect(page.locator(".gate-graph .inspector .computed figure").first).to_be_visible()
+    expect(page.locator(".gate-graph .inspector .computed > *").first).to_be_visible()
     boxes = {name: box(page, sight) for name, sight in places.items()} | {"inspector": box(page, ".gate-graph .inspector")}
     assert {name: one for name, one in boxes.items() if not inside(one, window)} == {}
     assert inside(boxes["graph"], boxes["canvas"]), "the whole graph is in view"

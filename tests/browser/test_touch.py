@@ -5,16 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ARGUMENTS, chromium, visited
+from conftest import ARGUMENTS, CROPPED, chromium, visited
 from PIL import Image
 from playwright.sync_api import Browser, Download, Locator, Page, expect
 from skimage.data import astronaut
 from test_explore import lit, open_explore, put, settled
 
+from app.address import LAG_SECONDS
+
 CASCADE = "reference/resnet38-cascade-cifar10"
 SCALING = "reference/lc-digits"
-
-CROPPED = "What the network sees"  # caption of a picture that is shown beside the original
 
 
 def text_of(download: Download) -> str:
@@ -75,11 +75,10 @@ def test_the_inspector_and_the_slider_agree_on_lam(page: Page, server: str) -> N
     assert stopped != "λ = 0.30"
     expect(page.get_by_text(f"at {stopped}")).to_have_count(2)
     page.get_by_role("button", name="Pin this view to compare it with the next one").click()
-    expect(page.locator(".gate-graph")).to_have_count(2)
-    second = page.locator(".gate-graph").last
-    expect(second.locator("output")).to_have_text(stopped)
-    expect(second.locator('[data-node="Q1"].selected')).to_be_visible()
-    second.locator("input[type=range]").focus()
+    expect(page.locator(".gate-graph .stand")).to_have_count(2)
+    expect(page.locator(".gate-graph output")).to_have_text(stopped)
+    expect(page.locator('.gate-graph [data-node="Q1"].selected')).to_have_count(2)
+    page.locator(".gate-graph input[type=range]").focus()
     page.keyboard.press("End")
     expect(page.get_by_text("at λ = 1.00")).to_have_count(2)  # as above: at first in what the page knows alone
 
@@ -258,27 +257,58 @@ def test_a_picture_is_pasted(page: Page, server: str) -> None:
         data.items.add(new File([blob], "pasted.png", { type: "image/png" }));
         document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
     }""")
-    expect(page.get_by_text(CROPPED, exact=True)).to_be_visible()
+    expect(page.get_by_text("Your picture", exact=True)).to_be_visible()
 
 
-def test_a_view_is_pinned_and_unpinned(page: Page, server: str) -> None:
+def test_views_are_pinned_beside_the_explored_one_and_move_with_it(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 0.0)
     cheapest = lit(page)
     page.get_by_role("button", name="Pin this view to compare it with the next one").click()
-    expect(page.locator(".gate-graph")).to_have_count(2)
-    second = page.locator(".gate-graph").last
-    for _ in range(20):  # Streamlit may still be replacing the second graph, whose slider then loses the key
-        second.locator("input[type=range]").press("End")
-        if second.locator(".node.differs").count():
-            break
-        page.wait_for_timeout(500)
-    expect(second.locator(".node.differs").first).to_be_visible()
+    stands = page.locator(".gate-graph .stand")
+    expect(stands).to_have_count(2)
+    expect(stands.last.locator(".view-figures")).to_contain_text("λ = 0.00")
+    put(page, 1.0)
     names = "nodes => nodes.map((node) => node.dataset.node)"
-    assert set(page.locator(".gate-graph").first.locator(".node.on").evaluate_all(names)) == cheapest
-    assert page.locator(".gate-graph").first.locator("input[type=range]").is_disabled()
-    page.get_by_role("button", name="Unpin").click()
-    expect(page.locator(".gate-graph")).to_have_count(1)
+    assert set(stands.last.locator(".node.on").evaluate_all(names)) == cheapest
+    dearest = set(stands.first.locator(".node.on").evaluate_all(names)) | {None}
+    differing = [set(stand.locator(".node.differs").evaluate_all(names)) for stand in stands.all()]
+    assert differing[0] == differing[1] == dearest ^ (cheapest | {None}) != set()
+    boxes = [stand.locator(".canvas").bounding_box() for stand in stands.all()]
+    assert all(box and boxes[0] and abs(box[side] - boxes[0][side]) < 2 for box in boxes for side in ("width", "height"))
+    page.get_by_role("button", name="Make the graph larger").click()
+    assert len({stand.locator(".canvas svg").evaluate("svg => svg.style.width") for stand in stands.all()}) == 1
+    page.get_by_role("button", name="Let the slider move this network too").click()
+    expect(stands.last.locator(".view-figures")).to_contain_text("λ = 1.00")
+    expect(page.locator(".gate-graph .node.differs")).to_have_count(0)
+    page.get_by_role("button", name="Remove digits from the comparison").click()
+    expect(stands).to_have_count(1)
+
+
+def test_back_and_forward_walk_samples_and_nodes(page: Page, server: str) -> None:
+    open_explore(page, server)
+    shown = page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=True)
+    first = shown.get_attribute("data-index")
+    page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=False).nth(3).click()
+    expect(shown).not_to_have_attribute("data-index", first or "")
+    second = shown.get_attribute("data-index") or ""
+    settled(page)
+    page.locator('.gate-graph [data-node="N3"]').click()
+    page.wait_for_url(lambda url: "node=N3" in url)
+    page.locator('.gate-graph [data-node="Q1"]').click()
+    page.wait_for_url(lambda url: "node=Q1" in url)
+    panel = page.locator(".gate-graph .inspector")
+    page.wait_for_timeout(1000 * LAG_SECONDS + 100)  # faster than a hand, an address counts as not yet sent
+    page.go_back()
+    expect(panel).to_have_attribute("aria-label", "Details of N3")
+    page.go_back()
+    expect(panel).to_be_hidden()
+    page.go_back()
+    expect(shown).to_have_attribute("data-index", first or "")
+    page.go_forward()
+    expect(shown).to_have_attribute("data-index", second)
+    page.go_forward()
+    expect(panel).to_have_attribute("aria-label", "Details of N3")
 
 
 @pytest.mark.long
@@ -297,8 +327,8 @@ def test_the_factor_of_a_gate_is_written_in_its_node(page: Page, server: str) ->
     assert told(page.locator(".gate-graph")) != first
     put(page, 0.2)
     page.get_by_role("button", name="Pin this view to compare it with the next one").click()
-    expect(page.locator(".gate-graph")).to_have_count(2)
-    assert told(page.locator(".gate-graph").first) == first
+    expect(page.locator(".gate-graph .stand")).to_have_count(2)
+    assert told(page.locator(".gate-graph .stand").last) == first
     open_explore(page, server)
     expect(page.locator(".gate-graph .legend").get_by_text("scales the output")).to_have_count(0)
 

@@ -2,7 +2,7 @@
 
 import { bar, caption, element, row } from "./dom.mjs";
 import { hint } from "./hint.mjs";
-import { intervalAt } from "./lam.mjs";
+import { intervalAt, stepOf } from "./lam.mjs";
 
 export function showAnswer(page, interval) {
   const { static: whole } = page.data;
@@ -16,7 +16,7 @@ export function showAnswer(page, interval) {
       bar(interval.cost),
       explained(row("Multiply-adds", whole ? `${interval.macs} of ${whole.macs}` : interval.macs), hint(page, "multiply-add"))),
     element("div", { class: "time" },
-      caption(page.data.live || page.data.pinned ? "Time on this computer" : "Time on the computer that made this page", "cap part"),
+      caption(page.data.live ? "Time on this computer" : "Time on the computer that made this page", "cap part"),
       ...(interval.time ? [row("This image", `${interval.time} (${interval.time_range})`, "b")] : [caption(page.data.live ? "Being measured…" : "Not measured")]),
       ...(whole && interval.time ? [row("Static network", whole.time), element("div", { class: "share" }, interval.time_comparison)] : []),
       ...(page.data.timing_note ? [caption(page.data.timing_note)] : [])),
@@ -33,7 +33,7 @@ function explained(line, mark) {
 function compared(page, interval) {
   const { comparison } = page.data;
   if (comparison === null) return [];
-  const other = intervalAt(comparison, page.data.has_slider ? page.step : 0);
+  const other = intervalAt(comparison, stepOf(page, page));
   const same = other.label === interval.label ? "the same" : `“${other.label}”`;
   return [element("div", { class: "compared" }, caption(comparison.title, "cap part"), row("Answer", same, "b"), row("Cost", other.cost_share))];
 }

@@ -1,19 +1,21 @@
-// Draws a placed graph as SVG.
+// Draws a placed graph as SVG on a sheet: the canvas of the network that is explored, or of one that it is compared with.
 
 import { shape } from "./dom.mjs";
 import { select } from "./inspector.mjs";
 
-export function draw(page) {
-  const { layout } = page;
+export function draw(page, sheet) {
+  const { layout } = sheet;
   const svg = shape("svg", { role: "group", "aria-label": "Graph of the network’s modules" });
-  page.edges = layout.edges.map((edge) => drawEdge(edge));
-  const drawn = layout.nodes.map((node) => ({ node, group: node.continuation ? drawContinuation(node) : drawNode(page, node) }));
-  page.nodes = new Map(drawn.filter(({ node }) => !node.continuation).map((one) => [one.node.name, one]));
-  page.continuations = drawn.filter(({ node }) => node.continuation);
-  page.choices = [];
-  svg.append(...page.edges.map((one) => one.group), ...drawn.map((one) => one.group), ...drawChoices(page, layout));
-  page.canvas.replaceChildren(svg);
+  sheet.edges = layout.edges.map((edge) => drawEdge(edge));
+  const drawn = layout.nodes.map((node) => ({ node, group: node.continuation ? drawContinuation(node) : drawNode(page, sheet, node) }));
+  sheet.nodes = new Map(drawn.filter(({ node }) => !node.continuation).map((one) => [one.node.name, one]));
+  sheet.continuations = drawn.filter(({ node }) => node.continuation);
+  sheet.choices = [];
+  svg.append(...sheet.edges.map((one) => one.group), ...drawn.map((one) => one.group), ...drawChoices(sheet, layout));
+  sheet.canvas.replaceChildren(svg);
 }
+
+export const nothingDrawn = () => ({ layout: null, nodes: new Map(), edges: [], choices: [], continuations: [] });
 
 function drawEdge(edge) {
   const group = shape("g", { class: `edge ${edge.kind}` });
@@ -55,7 +57,7 @@ function drawContinuation(node) {
   return group;
 }
 
-function drawNode(page, node) {
+function drawNode(page, sheet, node) {
   const fixed = node.members.length > 0 && !page.data.live; // only the server can expand it
   const group = shape("g", { class: `node ${node.kind}`, "data-node": node.name, ...(fixed ? { role: "img" } : { tabindex: 0, role: "button" }) });
   const [body, halo] = [outline(node, 0), outline(node, 4)];
@@ -64,9 +66,9 @@ function drawNode(page, node) {
   const costly = node.kind === "regular";
   const up = node.strip_cells ? 8 : 0;
   if (node.members.length) group.append(...[8, 4].map((behind) => {
-    const sheet = outline({ ...node, x: node.x + behind, y: node.y + behind }, 0);
-    sheet.classList.add("sheet");
-    return sheet;
+    const member = outline({ ...node, x: node.x + behind, y: node.y + behind }, 0);
+    member.classList.add("sheet");
+    return member;
   }));
   group.append(halo, body, shape("text", { x: node.x, y: node.y + (costly ? -2 - up : 4) - (node.scales ? 3 : 0) }, node.text));
   if (node.scales) group.append(shape("text", { class: "scale", x: node.x, y: node.y + 6 - up }));
@@ -99,8 +101,8 @@ function drawNode(page, node) {
   group.addEventListener("keydown", (event) => {
     const direction = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (direction) {
-      const names = [...page.nodes.keys()];
-      page.nodes.get(names[(names.indexOf(node.name) + direction + names.length) % names.length]).group.focus();
+      const names = [...sheet.nodes.keys()];
+      sheet.nodes.get(names[(names.indexOf(node.name) + direction + names.length) % names.length]).group.focus();
       event.preventDefault();
     }
     if (event.key !== "Enter" && event.key !== " ") return;
@@ -111,11 +113,11 @@ function drawNode(page, node) {
 }
 
 // The options of each controller with their scores: on the control edge, or below the node where there is no room or no edge.
-function drawChoices(page, layout) {
+function drawChoices(sheet, layout) {
   const controls = new Map(layout.nodes.filter((node) => node.kind === "control").map((node) => [node.name, node]));
   const add = (control, options, label, x, y) => {
     const text = shape("text", { class: "small choice", x, y });
-    page.choices.push({ control, columns: options.map((option) => controls.get(control).options.indexOf(option)), options, label, text });
+    sheet.choices.push({ control, columns: options.map((option) => controls.get(control).options.indexOf(option)), options, label, text });
     return text;
   };
   const labelled = layout.edges.filter((edge) => edge.labelAt);

@@ -11,14 +11,13 @@ export function roomOf(canvas) {
   return { width: canvas.clientWidth, height: canvas.clientHeight, letters: canvas.clientWidth < PHONE ? PHONE_LETTERS : 1 };
 }
 
-// Zooms, and keeps the point in view at which it happens: the middle of the canvas, or `at` in pixels from its corner.
-export function zoom(page, factor, at) {
-  const { canvas } = page;
+// Zooms all graphs, and keeps the point in view at which it happens: the middle of the canvas, or `at` in pixels from its corner.
+export function zoom(page, factor, at, canvas = page.canvas) {
   const [x, y] = at ?? [canvas.clientWidth / 2, canvas.clientHeight / 2];
   const before = page.zoom;
   page.zoom = Math.min(Math.max(factor, ZOOM.least), ZOOM.most);
   const [left, top] = [canvas.scrollLeft + x, canvas.scrollTop + y];
-  frame(page);
+  for (const sheet of [page, ...page.compared]) frame(page, sheet);
   canvas.scrollTo((left * page.zoom) / before - x, (top * page.zoom) / before - y);
 }
 
@@ -31,9 +30,9 @@ export function fit(page) {
   zoom(page, Math.min(1, whole / fitted(layout, roomOf(canvas)).scale));
 }
 
-// Gives the drawing its size on the canvas.
-export function frame(page) {
-  const { canvas, layout } = page;
+// Gives a drawing its size on its canvas.
+export function frame(page, sheet) {
+  const { canvas, layout } = sheet;
   const svg = canvas.firstElementChild;
   if (!svg || !layout) return;
   const scale = fitted(layout, roomOf(canvas)).scale * page.zoom;
@@ -43,14 +42,16 @@ export function frame(page) {
   svg.style.height = `${Math.floor(height * scale)}px`;
 }
 
-// Dragging the canvas moves the graph; the wheel with Ctrl, or two fingers, zooms.
-export function makeDraggable(page) {
-  const { canvas } = page;
+// Dragging a canvas moves all graphs; the wheel with Ctrl, or two fingers, zooms them.
+export function makeDraggable(page, canvas) {
+  canvas.addEventListener("scroll", () => {
+    for (const other of [page, ...page.compared]) other.canvas.scrollTo(canvas.scrollLeft, canvas.scrollTop); // it stays where it is already there
+  });
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
     event.preventDefault();
     const { left, top } = canvas.getBoundingClientRect();
-    zoom(page, page.zoom * Math.exp(-event.deltaY / 300), [event.clientX - left, event.clientY - top]);
+    zoom(page, page.zoom * Math.exp(-event.deltaY / 300), [event.clientX - left, event.clientY - top], canvas);
   }, { passive: false });
   canvas.addEventListener("pointerdown", (event) => {
     if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".node:not(.continuation)")) return;
@@ -65,8 +66,8 @@ export function makeDraggable(page) {
     }, { once: true });
   });
   canvas.addEventListener("keydown", (event) => {
-    if (event.key === "+") zoom(page, page.zoom * ZOOM.step);
-    else if (event.key === "-") zoom(page, page.zoom / ZOOM.step);
+    if (event.key === "+") zoom(page, page.zoom * ZOOM.step, undefined, canvas);
+    else if (event.key === "-") zoom(page, page.zoom / ZOOM.step, undefined, canvas);
     else if (event.key === "0") fit(page);
   });
 }

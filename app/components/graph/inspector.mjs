@@ -141,7 +141,7 @@ function ratesPlot(page, rates) {
   if (!rates.length) return null;
   const percent = (share) => `${(100 * share).toFixed(share > 0 && (share < 0.0995 || share > 0.9) && share < 1 ? 1 : 0)}%`;
   const title = "Share of the validation images for which it runs";
-  if (!page.data.has_slider || page.data.pinned) {
+  if (!page.data.has_slider) {
     const nearest = rates.reduce((best, one) => (Math.abs(one[0] - page.data.lam) < Math.abs(best[0] - page.data.lam) ? one : best));
     const measured = nearest[0] === null ? "" : ` at λ = ${nearest[0]}`;
     return { figure: element("figure", {}, element("figcaption", {}, title + measured), element("b", {}, percent(nearest[1]))), at() {} };

@@ -3,8 +3,12 @@
 import { light } from "./lighting.mjs";
 
 export const STEP = "gatescopeStep"; // property of the window: the slider's position, for later pages of the same visit
-export const START_LAM = "gatescopeStartLam"; // property of the window: the λ of the address that was last applied
+export const VISIT = "gatescopeVisit"; // property of the window: the visit whose address was last applied
 export const FIRST_LAM = 0.5; // where the slider stands until it is moved
+
+// The step at which a network is shown: the slider's, unless it is held at another.
+export const stepOf = (page, sheet) => (!sheet.data.has_slider ? 0 : sheet.data.held === null ? page.step : sheet.data.held);
+
 export const lamAt = (data, step) => step / data.last_step;
 
 // Moves the slider's λ without asking the server.

@@ -7,7 +7,7 @@ const TERMS_OF_MARKS = { skipped: "gate", controller: "controller" };
 
 // Explains the marks that this graph has.
 export function drawLegend(page) {
-  const { drawing, forced, comparison } = page.data;
+  const { drawing, forced, comparison, compared } = page.data;
   const controllers = drawing.nodes.filter((node) => node.kind === "control");
   const chooses = controllers.some((node) => node.decides === "one");
   const entries = [
@@ -21,7 +21,7 @@ export function drawLegend(page) {
     ["oval", "Input and outputs", true],
     ["continuation", "The same node, where the graph continues", page.continuations.length],
     ["force", "Forced on or off by you", Object.keys(forced).length],
-    ["differs", "Runs in only one of the two views compared", comparison !== null],
+    ["differs", compared.length ? "Runs in some of these networks only" : "Runs only with or without what is forced", comparison !== null || compared.length],
   ];
   const shown = entries.filter(([, , there]) => there).map(([name, text]) => element("span", {}, element("i", { class: name, "aria-hidden": "true" }), text, ...(name in TERMS_OF_MARKS ? [hint(page, TERMS_OF_MARKS[name])] : [])));
   page.legend.replaceChildren(...shown);

@@ -3,15 +3,16 @@
 // as attributes.
 
 import { cheapestButton, nameCheapest } from "./cheapest.mjs";
+import { showCompared } from "./compared.mjs";
 import { curve, drawCurve } from "./curve.mjs";
 import { button, element } from "./dom.mjs";
-import { draw } from "./drawing.mjs";
+import { draw, nothingDrawn } from "./drawing.mjs";
 import { graphviz } from "./engine.mjs";
 import { forcedLine, showForced } from "./forcing.mjs";
 import { frame, makeDraggable, roomOf } from "./frame.mjs";
 import { hint, hintCard } from "./hint.mjs";
 import { select, showInspector } from "./inspector.mjs";
-import { FIRST_LAM, START_LAM, STEP, lacks, moveTo, rest, sendSelection, writeAddress } from "./lam.mjs";
+import { FIRST_LAM, STEP, VISIT, lacks, moveTo, rest, sendSelection, writeAddress } from "./lam.mjs";
 import { place } from "./layout.mjs";
 import { drawLegend } from "./legend.mjs";
 import { light, reserveHeadline } from "./lighting.mjs";
@@ -23,7 +24,7 @@ const pages = new WeakMap(); // each mounted component's elements and state
 
 function mount(root) {
   const page = {
-    root, nodes: new Map(), edges: [], choices: [], continuations: [], selected: null, option: null, method: "",
+    root, ...nothingDrawn(), compared: [], selected: null, option: null, method: "",
     step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, awaited: null, unfolded: new Set(), follow() {},
   };
   const centre = element("section", { class: "centre", "aria-label": "Network" }, headline(page), forcedLine(page), slider(page), toolbar(page), canvas(page));
@@ -32,7 +33,7 @@ function mount(root) {
   page.inspector = element("section", { class: "card inspector", hidden: "" });
   page.announcement = element("p", { class: "unseen", role: "status" });
   root.replaceChildren(element("div", { class: "stage" }, centre, element("div", { class: "side" }, page.answer, page.inspector, page.legend)), hintCard(page), page.announcement);
-  makeDraggable(page);
+  makeDraggable(page, page.canvas);
   page.watcher = new ResizeObserver(() => {
     if (!page.data) return;
     reserveHeadline(page);
@@ -77,12 +78,13 @@ function slider(page) {
 
 function canvas(page) {
   page.canvas = element("div", { class: "canvas" });
-  return element("div", { class: "stand" }, page.canvas, noticeLine(page));
+  page.title = element("header", { class: "view", hidden: "" });
+  page.stands = element("div", { class: "stands" }, element("div", { class: "stand" }, page.title, page.canvas, noticeLine(page)));
+  return page.stands;
 }
 
-// Places and draws the graph where it has changed, or the room for it. Until Graphviz is there, everything else is shown.
+// Places and draws the graphs where they have changed, or the room for them. Until Graphviz is there, everything else is shown.
 function arrange(page) {
-  const { data } = page;
   if (!page.viz) {
     graphviz().then((viz) => {
       page.viz = viz;
@@ -91,30 +93,31 @@ function arrange(page) {
     }, () => page.canvas.replaceChildren(element("p", { class: "cap" }, "The graph cannot be drawn, because a part of the studio did not load. Reload the page.")));
     return;
   }
-  if (!page.canvas.clientWidth) {
-    Object.assign(page, { layout: null, nodes: new Map(), edges: [], choices: [], continuations: [] });
-    return;
+  for (const sheet of [page, ...page.compared]) {
+    if (!sheet.canvas.clientWidth) {
+      Object.assign(sheet, nothingDrawn());
+      continue;
+    }
+    const layout = place(sheet.data.drawing, page.viz, roomOf(sheet.canvas));
+    if (layout !== sheet.layout) {
+      sheet.layout = layout;
+      draw(page, sheet);
+      drawLegend(page);
+    }
+    frame(page, sheet);
   }
-  const layout = place(data.drawing, page.viz, roomOf(page.canvas));
-  if (layout !== page.layout) {
-    page.layout = layout;
-    draw(page);
-    drawLegend(page);
-  }
-  frame(page);
 }
 
 function show(page) {
   const { data } = page;
   page.root.dataset.shows = data.link ?? "";
-  page.root.classList.toggle("side-by-side", data.side_by_side);
   page.root.classList.toggle("ungated", !data.gated);
   page.root.classList.toggle("fixed", data.gated && !data.has_slider);
   page.actions.hidden = !data.live;
   page.slider.max = String(data.last_step);
   page.slider.disabled = !data.has_slider;
   page.slider.value = String(data.has_slider ? page.step : Math.round((data.lam ?? 0) * data.last_step));
-  page.note.textContent = data.has_slider || data.pinned
+  page.note.textContent = data.has_slider
     ? ""
     : data.gated
       ? `This network was trained for λ = ${data.lam} only. A network trained for every λ has a slider here.`
@@ -134,6 +137,7 @@ function show(page) {
     sendSelection(page);
   }
   showForced(page);
+  showCompared(page);
   drawCurve(page);
   reserveHeadline(page);
   arrange(page);
@@ -149,21 +153,21 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   pages.set(root, page);
   page.data = data;
   page.send = setStateValue;
-  page.pin = (step) => setTriggerValue("pin", step);
+  page.compare = (wanted) => setTriggerValue("compare", wanted);
   page.force = (wanted) => setTriggerValue("force", wanted);
   const first = !page.shown;
   page.shown = true;
-  const path = location.pathname;
-  if (first) page.selected = data.selected;
+  const arrives = data.live && data.visit !== window[VISIT];
+  if (first || arrives) page.selected = data.selected;
   page.step ??= Math.round(data.last_step * FIRST_LAM);
-  if (data.start_lam !== null && data.start_lam !== window[START_LAM]) {
+  if (data.start_lam !== null && (arrives || (first && !data.live))) {
     page.step = Math.round(data.last_step * data.start_lam);
     if (data.live) window[STEP] = page.step;
   }
-  if (data.live) window[START_LAM] = data.start_lam; // the address's λ is applied once, even if the component is drawn again
+  if (data.live) window[VISIT] = data.visit; // the address holds once, even if the component is drawn again
   show(page);
   writeAddress(page);
-  const named = first && page.selected !== null; // in the address
+  const named = (first && page.selected !== null) || (arrives && !first); // in the address
   if (data.live && (named || lacks(data, page.step))) sendSelection(page);
   if (data.live && data.pending !== null && data.pending !== page.awaited) {
     page.awaited = data.pending; // the server goes on as long as this is what the browser waits for
@@ -172,6 +176,5 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   return () => {
     page.watcher.disconnect();
     document.removeEventListener("keydown", page.escape);
-    if (location.pathname !== path) delete window[START_LAM]; // a link on another page may lead here again
   };
 }

@@ -1,6 +1,6 @@
 // Plays λ, and the order in which modules ran.
 
-import { intervalAt, moveTo, rest } from "./lam.mjs";
+import { intervalAt, moveTo, rest, stepOf } from "./lam.mjs";
 import { light } from "./lighting.mjs";
 
 const SWEEP = 6000; // milliseconds for λ from 0 to 1
@@ -44,7 +44,7 @@ export function playLam(page) {
 }
 
 export function playSteps(page) {
-  const { executed } = intervalAt(page.data, page.data.has_slider ? page.step : 0);
+  const { executed } = intervalAt(page.data, stepOf(page, page));
   play(page, page.steps, 0, BEAT * executed.length, (share) => {
     page.upto = Math.ceil(share * executed.length);
     light(page);
