@@ -12,7 +12,7 @@ from streamlit.config import get_config_files
 
 PORT = 8501  # the first port that is tried
 TRIED = 100  # ports that are tried
-LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this computer reaches, and the hosts that its pages are asked for
+LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this computer reaches, and the hosts that name it
 
 
 def options(given: Sequence[str]) -> list[str]:

@@ -76,13 +76,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with a trained run whose name, notes, tags and classes are hostile, one that failed with an error, and a deleted one."""
     store = Store(f"sqlite:///{tmp_path_factory.mktemp('hostile') / 'runs.db'}")
     load_references(store)
-    trained = import_run(store, ROOT / "assets/reference/cascade-digits.safetensors", HOSTILE)
+    trained = import_run(store, ROOT / "assets/reference/cascade-digits.safetensors", "trained")
     store.runs.annotate(trained.id, notes=HOSTILE, tags=[HOSTILE])
-    with store.database.write() as session:
-        session.get(Run, trained.id).classes = [f"{HOSTILE} {number}" for number in range(10)]
-    failed = store.runs.create(_record(trained), name=f"failed {HOSTILE}", sweep=HOSTILE, variant=HOSTILE)
+    failed, deleted = store.runs.create(_record(trained), sweep=HOSTILE, variant=HOSTILE), store.runs.create(_record(trained))
     store.lifecycle.fail(failed.id, HOSTILE)
-    store.runs.delete(store.runs.create(_record(trained), name=f"deleted {HOSTILE}").id)
+    store.runs.delete(deleted.id)
+    with store.database.write() as session:  # no command makes such names, a foreign database may have them
+        session.get(Run, trained.id).classes = [f"{HOSTILE} {number}" for number in range(10)]
+        for run, name in ((trained, HOSTILE), (failed, f"failed {HOSTILE}"), (deleted, f"deleted {HOSTILE}")):
+            session.get(Run, run.id).name = name
     return store
 
 
