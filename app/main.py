@@ -38,7 +38,10 @@ def main() -> None:
     page = st.navigation(pages, position="top")
     help_bar(page.url_path == "")
     try:
-        advance(state.store())
+        if state.store().database.read_only:
+            st.info("The database of the runs is read-only: networks can be explored, but nothing can be saved.", icon=":material/lock:")
+        else:
+            advance(state.store())
     except UserError as error:
         st.error(plain(error), icon=":material/database_off:")
         st.stop()

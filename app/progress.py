@@ -89,8 +89,22 @@ def _buttons(run: Run) -> None:
     if run.state in ("queued", "running") and not lost:
         label = "Cancel" if run.waiting else "Stopping…" if run.stop_requested else "Stop"
         st.button(label, key=f"stop-{run.id}", icon=":material/stop:", disabled=run.stop_requested, on_click=_stop, args=(run.id,))
-    elif run.state == "finished":
+    elif run.state == "finished" or run.damage:
+        _explore(run)
+    else:
+        if run.epoch >= 1:  # the weights after its last epoch are kept, also where the training then diverged
+            _explore(run)
+        _resume(run, lost)
+
+
+def _explore(run: Run) -> None:
+    """Draw the link that opens a run in Explore."""
+    if not run.damage:
         st.page_link("screens/explore.py", label="Open in Explore", icon=":material/travel_explore:", query_params={"run": run.name})
-    elif st.button("Start again" if lost else "Resume", key=f"resume-{run.id}", icon=":material/resume:"):
+
+
+def _resume(run: Run, lost: bool) -> None:
+    """Draw the button that goes on with a training."""
+    if st.button("Start again" if lost else "Resume", key=f"resume-{run.id}", icon=":material/resume:"):
         enqueue(state.store(), [run.id])
         st.rerun()

@@ -57,6 +57,11 @@ def samples_of(run: Run, model: "Model") -> Samples:
 
     try:
         channels, height, width = model.image
+        if run.imported and model.config.dataset.own_files:
+            raise UserError(
+                "the run was imported, and what its file says about folders on this computer is not followed. To read your pictures, "
+                "upload one, or name their folder in `python -m core evaluate`"
+            )
         labels, images = state.samples(
             run.config["dataset"], min(MAX_SAMPLES, max(state.SAMPLES, MAX_BYTES // (channels * height * width)))
         )

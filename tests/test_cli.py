@@ -298,6 +298,7 @@ def test_budgets_are_met_in_the_mean_and_refused_out_of_reach(trained: str) -> N
 
 def test_a_run_travels_as_one_file(trained: str, tmp_path: Path, pictures: dict[str, Path]) -> None:
     file, url = tmp_path / "away" / "faces.safetensors", f"sqlite:///{tmp_path / 'other.db'}"
+    file.parent.mkdir()
     assert call("export", "faces", file, "--db", trained).returncode == 0
     assert "python -m core train cascade --dataset faces" in file.with_suffix(".md").read_text(encoding="utf-8")
     assert call("import", file, "--db", url).returncode == 0

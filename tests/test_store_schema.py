@@ -120,7 +120,7 @@ def test_a_failed_migration_leaves_no_trace(file: Path, another: Any, fault: str
         some_run(opened(file))
     before = schema(file) if not empty else {}
     another(f"op.create_table('half', sa.Column('id', sa.Integer)); op.drop_table('points'); {fault}")
-    with pytest.raises((StoreError, RuntimeError), match="nonsense"):
+    with pytest.raises((StoreError, RuntimeError), match=r"nonsense|has other tables"):
         opened(file)
     assert schema(file) == before
     assert empty or version(file) == "0005"

@@ -132,7 +132,7 @@ def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None
     except ProcessLookupError:
         process = None
     assert process is None
-    assert store.runs.get(runs[0].id).state == "interrupted"
+    assert store.runs.get(runs[0].id).state == "stopped"
 
 
 def test_a_sweep_that_is_asked_to_end_ends_its_processes(scratch_database: str) -> None:

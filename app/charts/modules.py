@@ -45,7 +45,7 @@ def execution_rates_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     """Return the share of the images for which each module ran, against λ: a row per module that some images skip."""
     nodes = distinguishing_nodes(rows)
     lams = [f"{row['lam']:g}" for row in rows]
-    rates = [[row["execution_rates"][node] for row in rows] for node in nodes]
+    rates = [[row["execution_rates"].get(node, 0.0) for row in rows] for node in nodes]
     texts = [[f"{rate:.0%}" for rate in along] for along in rates]
     hover = "%{y} at λ = %{x}: %{text}<extra></extra>"
     scale = [[0, SELDOM], [1, ALWAYS]]  # opaque, so that its cells are the same on light and dark paper

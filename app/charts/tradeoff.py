@@ -52,7 +52,7 @@ def series_of(runs: Sequence[Run]) -> list[Series]:
     """Return the series of finished gated runs: the user's first, the newest before the others, then the reference runs, those that
     were tested on most images first.
     """
-    gated = [run for run in runs if run.status == "finished" and run.gated]
+    gated = [run for run in runs if run.status == "finished" and run.gated and run.figures]
     gated.sort(key=lambda run: (bool(run.reference), -run.figures["test"][0]["n"] if run.reference else 0))
     return [Series(name, tuple(together)) for name, together in by_series(gated).items()]
 

@@ -25,7 +25,8 @@ from app.trace import trace_json
 from app.wording import lam_name, plain
 from core.errors import UserError
 from core.scale import SLIDER_STEPS
-from core.store import Run, StoreError
+from core.store import Run
+from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from core.explain.model import Model
@@ -52,7 +53,7 @@ def page() -> None:
         try:
             sha256 = state.weights(run)
             if sha256 is None:
-                raise StoreError(f"Run {run.name} has no weights yet: let it train for one epoch.")
+                raise no_weights(run)
             model = state.model(run, sha256)
         except UserError as error:
             right.error(plain(error), icon=":material/error:")
@@ -73,7 +74,7 @@ def page() -> None:
 
 def _runs() -> list[Run]:
     """Return the trained runs, those that ship first."""
-    runs = [run for run in state.store().runs.all() if run.status == "finished" or run.epoch >= 1]
+    runs = [run for run in state.store().runs.all() if run.status == "finished" or (run.epoch >= 1 and not run.damage)]
     return sorted(runs, key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
 
 

@@ -82,6 +82,7 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         for run in runs
         if not run.gated
         and run.status == "finished"
+        and run.figures
         and run.architecture in architectures
         and any(same_images(run, other) for other in tested)
     ]

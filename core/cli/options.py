@@ -1,5 +1,6 @@
 """The arguments and options that several commands share, and the store that they open."""
 
+import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -67,6 +68,8 @@ def opened(url: str | None, *runs: str) -> Store:
             raise missing(repr(run), get_close_matches(run, shipped(), 1))
     store = Store(url)
     load_references(store)
+    if store.database.read_only:
+        print(f"note: {store.database.name} is read-only: nothing can be saved", file=sys.stderr)
     return store
 
 

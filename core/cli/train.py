@@ -1,6 +1,7 @@
 """`train`: train one network."""
 
 import shlex
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Ep
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
 from core.registry import ConfigError
-from core.store import Run, Store
+from core.store import Run, Store, StoreError
 
 
 def train(
@@ -44,9 +45,11 @@ def train_new(store: Store, run: Run, *, as_json: bool) -> None:
     """Train a new run. If nothing was trained, remove it, so that its name is free for the corrected command."""
     try:
         train_run(store, run, as_json=as_json)
-    except Exception:
-        if store.checkpoints.latest(run.id) is None:
-            store.runs.purge(run.id)
+    except BaseException as error:
+        with suppress(StoreError):  # the first error says what to do
+            unclaimed = store.runs.get(run.id).status == "queued"
+            if unclaimed or (isinstance(error, Exception) and store.checkpoints.latest(run.id) is None):
+                store.runs.purge(run.id)
         raise
 
 

@@ -92,6 +92,8 @@ class Dataset(Component):
 
     for_training: ClassVar[frozenset[str]] = frozenset()  # options that do not change the validation and test splits
 
+    own_files: ClassVar[bool] = False  # whether an option names files or folders of this computer
+
     @abstractmethod
     def read(self, report: ProgressCallback = no_progress) -> Data:
         """Read, download or generate the images, reporting progress to `report`. Raises DataError."""

@@ -22,6 +22,7 @@ class Folder(Dataset):
     """
 
     title = "Your own images"
+    own_files = True
     name: Literal["folder"] = "folder"
     path: str = Field("", title="Data folder", description="Folder with one subfolder of images per class")
     size: int = Field(

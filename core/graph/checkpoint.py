@@ -140,15 +140,21 @@ def _read(state: bytes) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file. Raises CheckpointError."""
     try:
         return load(state)
-    except SafetensorError as error:
-        raise CheckpointError(f"this is not a safetensors file: {error}") from error
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:  # the others: types that torch does not have
+        raise CheckpointError(f"this is not a safetensors file of weights: {error}") from error
 
 
 def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> int:
-    """Load a checkpoint into a graph and its optimiser. Return the number of steps done. Raises CheckpointError if it does not fit."""
+    """Load a checkpoint into a graph and its optimiser. Return the number of steps done.
+
+    Raises CheckpointError if it does not fit, or, for a trained network, if one of its weights is not a finite number.
+    """
     tensors = _read(state)
+    weights = _weights(tensors, graph)
+    if optimizer is None:
+        check_numbers(weights, graph.state_dict())
     try:
-        graph.load_state_dict(_weights(tensors, graph))
+        graph.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"the weights do not fit the network: {' '.join(str(error).split())[:200]}") from error
     if optimizer is None:
@@ -162,6 +168,16 @@ def unpack(state: bytes, graph: Graph, optimizer: Optimizer | None = None) -> in
             moments.setdefault(int(index), {})[moment] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(tensors["step"])
+
+
+def check_numbers(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError for weights that are no finite numbers, or whole numbers in place of fractions or the other way round."""
+    for name, tensor in weights.items():
+        if name in own and tensor.is_floating_point() != own[name].is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise CheckpointError(f"the weights do not fit the network: {name} holds numbers of the type {kind}")
+        if tensor.is_complex() or (tensor.is_floating_point() and not bool(tensor.to(torch.float32).isfinite().all())):
+            raise CheckpointError(f"the weights are not all finite numbers: {name} holds NaN, infinity or complex numbers")
 
 
 def trained_weights(state: bytes) -> dict[str, Tensor]:

@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 from core.store.checkpoints import Checkpoints, add_checkpoint
 from core.store.database import Database, StoreError, one_line
 from core.store.models import Run, Status, now
-from core.store.runs import find
+from core.store.runs import MissingRunError, find
 from core.store.weights import Weights
 
 SEVERAL_MACHINES = "several machines"  # the machine of a run that was trained on more than one
 
 
 class Lifecycle:
-    """The training of the runs. Every method but `heartbeat` raises StoreError if there is no such run."""
+    """The training of the runs. Every method raises StoreError if there is no such run."""
 
     def __init__(self, database: Database, weights: Weights, checkpoints: Checkpoints) -> None:
         self._database = database
@@ -34,6 +34,8 @@ class Lifecycle:
         """
         with self._database.write() as session:
             run = find(session, run_id)
+            if run.damage:
+                raise StoreError(f"run {run.name} cannot be trained: it is {run.damage}")
             if run.reference or run.deleted or run.status == "finished":
                 why = "ships with the project" if run.reference else "was deleted" if run.deleted else "is finished"
                 raise StoreError(f"run {run.name} {why} and cannot be trained: start a new one")
@@ -48,11 +50,15 @@ class Lifecycle:
     def heartbeat(self, run_id: int, activity: str | None = None) -> bool:
         """Record that this process is alive, and return whether it must stop: on request, or because the run is no longer its own.
 
-        `activity`: what it does now, if it does not train.
+        `activity`: what it does now, if it does not train. Raises MissingRunError if there is no such run.
         """
         with self._database.write() as session:
             run = session.scalar(select(Run).where(Run.id == run_id).with_for_update())
-            if run is None or run.status != "running" or not run.owned:
+            if run is None:
+                raise MissingRunError(
+                    f"run {run_id} is not in the database {self._database.name}: it was deleted for good, or the database was replaced"
+                )
+            if run.status != "running" or not run.owned:
                 return True
             run.heartbeat, run.activity = now(), activity and activity[:200]
             return run.stop_requested
@@ -86,6 +92,24 @@ class Lifecycle:
         """End a run with an error, stored as one line; it can be claimed again. Does nothing where `stop` does nothing."""
         with self._database.write() as session:
             end(session, run_id, "failed", error=one_line(error))
+
+    def put_back(self, before: Run) -> None:
+        """Return a run that this process has claimed to the state in which it was. Does nothing if another process trains it."""
+        with self._database.write() as session:
+            run = find(session, before.id)
+            if run.owned and run.status == "running":
+                for column in ("status", "error", "started", "finished", "heartbeat", "pid", "host", "machine", "stop_requested"):
+                    setattr(run, column, getattr(before, column))
+                run.activity = None
+
+    def note(self, run_id: int, error: object) -> None:
+        """Store why a run cannot be trained, for whoever looks at it, and fail it if it was never claimed."""
+        with self._database.write() as session:
+            run = find(session, run_id)
+            if run.status == "queued":
+                end(session, run_id, "failed", error=one_line(error))
+            elif run.status != "finished" and run.state != "running":
+                run.error = one_line(error)
 
     def finish(self, run_id: int, figures: Mapping[str, Any], *, weights: bytes | None = None, epoch: int | None = None) -> None:
         """End a trained run with its final figures and, in place of all checkpoints, its final weights: both or neither.

@@ -13,7 +13,7 @@ from core.graph.graph import Graph
 from core.graph.static import static_network
 from core.registry import ConfigError
 from core.store import StoreError
-from core.store.exchange import read_header
+from core.store.exchange import read_header, verify
 
 
 def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Graph:
@@ -84,6 +84,10 @@ def _seeded(seed: int) -> Iterator[None]:
 def read_weights(file: Path, option: str) -> bytes:
     """Return the contents of the file that an option names. Raises ConfigError."""
     try:
-        return file.read_bytes()
+        content = file.read_bytes()
+        verify(content, file)
     except OSError as error:
         raise ConfigError(f"{option}: {file} cannot be read ({error.strerror})") from None
+    except StoreError as error:
+        raise ConfigError(f"{option}: {error}") from None
+    return content

@@ -24,8 +24,9 @@ from core.graph.graph import Graph
 from core.methods.static import Static
 from core.modules.onnx_network import OnnxError, Output, count_macs, read_signature, recognise_output
 from core.registry import ConfigError
-from core.store import Run, Store, StoreError
+from core.store import Run, Store
 from core.store.exchange import Header, header_of, is_exported, read_header, weights_of
+from core.store.runs import no_weights
 
 MOBILENET_V2 = ((1, 1, 1), (2, 2, 6), (3, 2, 6), (4, 2, 6), (3, 1, 6), (3, 2, 6), (1, 1, 6))  # blocks, stride, expansion of each stage
 BLOCK = re.compile(r"layer(\d)\.(\d+)\.conv(\d)\.weight")
@@ -85,7 +86,7 @@ def member_of_run(store: Store, run: Run, classes: Sequence[str]) -> Given:
     tensors = weights_of(store, run)
     latest = store.checkpoints.read(run.id)
     if latest is None:
-        raise StoreError(f"run {run.name} has no weights: their file is missing or damaged")
+        raise no_weights(run)
     try:
         return member_of_export(run.name, header_of(store, run, tensors), latest[1], classes)
     except (CheckpointError, ConfigError) as error:

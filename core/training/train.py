@@ -25,7 +25,7 @@ from core.scale import TENTHS
 from core.training.assembly import assemble, initialise, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
-from core.training.figures import EpochFigures
+from core.training.figures import EpochFigures, check_finite
 from core.training.optimizer import optimizer_of, set_rates
 from core.training.step import take_step
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
@@ -118,6 +118,7 @@ def train(
             if graph.tradeoff.adjustable:
                 calibrate(graph.eval(), *batches.tensors(data.val))
         state = None
+        check_finite(graph)
         if not frozen or epoch + 1 == options.epochs or time.monotonic() - packed > FROZEN_SECONDS:
             state, packed = pack(whole, optimizer, done, trained=average.other), time.monotonic()
         yield Progress(epoch + 1, figures, state)
