@@ -41,6 +41,11 @@ def clock(seconds: float) -> str:
     )
 
 
+def duration(seconds: float) -> str:
+    """Return how long something takes, to the minute from two minutes on: "40 s", "12 min", "1.5 h"."""
+    return f"{max(seconds, 1):.0f} s" if seconds < 119.5 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def time_range(spread: "Spread") -> str:
     """Return the bounds of the middle half of several measured times: "0.45 to 0.61 ms"."""
     low, high = clock(spread.low), clock(spread.high)

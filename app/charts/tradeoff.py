@@ -11,9 +11,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from app.charts.averages import Tested, draw_budget, draw_gated, draw_static
 from app.charts.style import DASHES, frame, line_style
 from app.colours import LINES, SOFT
 from app.wording import counted, in_chart, percent
+from core.evaluation.seeds import MeanRow, by_all_but_seed
 from core.evaluation.series import by_series
 from core.pareto import ParetoPoint, hull
 from core.published import published
@@ -34,8 +36,9 @@ BASELINES = {  # gates that do not look at the image, on the network's own modul
 
 @dataclass(frozen=True)
 class Series:
-    """Gated runs that are drawn together: those of a sweep, or one run. Variants of a sweep, and its networks for every λ where others
-    are for one λ each, are series of their own.
+    """Gated runs that are drawn together: those of a sweep, one run, or runs that differ in the seed alone.
+
+    Variants of a sweep, and its networks for every λ where others are for one λ each, are series of their own.
     """
 
     name: str
@@ -50,11 +53,17 @@ class Series:
 
 def series_of(runs: Sequence[Run]) -> list[Series]:
     """Return the series of finished gated runs: the user's first, the newest before the others, then the reference runs, those that
-    were tested on most images first.
+    were tested on most images first. Runs of no sweep that differ in the seed alone are one series, with the name of the first.
     """
     gated = [run for run in runs if run.status == "finished" and run.gated and run.figures]
     gated.sort(key=lambda run: (bool(run.reference), -run.figures["test"][0]["n"] if run.reference else 0))
-    return [Series(name, tuple(together)) for name, together in by_series(gated).items()]
+    loose = {run.name: group for group in by_all_but_seed(run for run in gated if not run.sweep) for run in group}
+    found = []
+    for name, together in by_series(gated).items():
+        group = loose.get(name, together)
+        if together[0].sweep or name == min(group, key=lambda run: run.id).name:
+            found.append(Series(name, tuple(group)))
+    return found
 
 
 def rows_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -63,26 +72,37 @@ def rows_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -1.0 if row["lam"] is None else row["lam"])
 
 
-def front_chart(shown: Sequence[Series], statics: Sequence[Run], baselines: Sequence[str], *, published_on: str | None = None) -> go.Figure:
+def front_chart(
+    shown: Sequence[Series],
+    statics: Sequence[Run],
+    baselines: Sequence[str],
+    *,
+    published_on: str | None = None,
+    tested: Tested | None = None,
+    budget: float | None = None,
+    best: Sequence[MeanRow] = (),
+) -> go.Figure:
     """Return the points of each series, which can be clicked, with their Pareto front, static networks and baselines.
 
-    `published_on`: a dataset whose published networks are drawn too.
+    `published_on`: a dataset whose published networks are drawn too. `tested`: the images that each run was tested on, where there are
+    several sets. `budget`: multiply-adds at which a line stands, with a mark around the `best` networks under it.
     """
     figure = go.Figure()
+    tested = tested or Tested()
     colors = {series.name: LINES[index % len(LINES)] for index, series in enumerate(shown)}
-    for run in statics:
-        _static(figure, run, first=run is statics[0])
+    draw_static(figure, statics, tested)
     for series in shown:
         measured = min((run for run in series.runs if run.figures.get("baselines")), key=lambda run: run.seed, default=None)
         for name in baselines:
             if measured:
                 _baseline(figure, name, measured, colors[series.name])
     for series in shown:  # on top, where they can be clicked
-        for seed, runs in series.seeds.items():
-            _front(figure, series.name, rows_of(runs), colors[series.name], first=seed == min(series.seeds))
+        draw_gated(figure, series.name, series.runs, colors[series.name], tested)
     _published(figure, published_on)
+    if budget is not None:
+        draw_budget(figure, budget, best)
     frame(figure, FRONT_HEIGHT)
-    figure.update_layout(hovermode="closest", clickmode="event+select")
+    figure.update_layout(hovermode="closest", clickmode="event+select", showlegend=True)
     figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero", tickformat="~s")
     return figure.update_yaxes(title="Test accuracy", tickformat=".0%")
 
@@ -127,32 +147,6 @@ def along_lam_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     return figure.update_yaxes(tickformat=".0%", rangemode="tozero")
 
 
-def _front(figure: go.Figure, name: str, rows: Sequence[Mapping[str, Any]], color: str, *, first: bool) -> None:
-    corners = hull([ParetoPoint(row["macs_mean"], row["accuracy"]) for row in rows])
-    figure.add_scatter(
-        x=[corner.cost for corner in corners],
-        y=[corner.accuracy for corner in corners],
-        mode="lines",
-        line={"color": color, "width": 2},
-        name=in_chart(name),
-        legendgroup=name,
-        showlegend=first,
-        hoverinfo="skip",
-    )
-    figure.add_scatter(
-        x=[row["macs_mean"] for row in rows],
-        y=[row["accuracy"] for row in rows],
-        mode="markers",
-        marker={"color": color, "size": 9},
-        customdata=[[row["run"], -1 if row["lam"] is None else row["lam"]] for row in rows],
-        text=[f"{in_chart(row['run'])}<br>{_figures(row)}" for row in rows],
-        hovertemplate="%{text}<extra></extra>",
-        name=in_chart(name),
-        legendgroup=name,
-        showlegend=False,
-    )
-
-
 def _baseline(figure: go.Figure, name: str, run: Run, color: str) -> None:
     """Draw one baseline of one run. Its costs are stored as shares of the run's static network."""
     macs = run.figures["test"][0]["macs_static"]
@@ -169,22 +163,6 @@ def _baseline(figure: go.Figure, name: str, run: Run, color: str) -> None:
         opacity=0.75,
         name=in_chart(f"{run.name}: {name}"),
         hoverinfo="skip",  # so that a click where it meets a network's point goes to that point
-    )
-
-
-def _static(figure: go.Figure, run: Run, *, first: bool) -> None:
-    row = run.figures["test"][0]
-    figure.add_scatter(
-        x=[row["macs_mean"]],
-        y=[row["accuracy"]],
-        mode="markers",
-        marker={"symbol": "square-open", "size": 10, "color": SOFT, "line": {"width": 2}},
-        customdata=[[run.name, -1]],
-        text=[f"{in_chart(run.name)}<br>{_figures(row)}"],
-        hovertemplate="%{text}<extra></extra>",
-        name="static networks",
-        legendgroup="static networks",
-        showlegend=first,
     )
 
 

@@ -1,27 +1,31 @@
-"""λ sweep: accuracy against cost, the routes behind it, and the baselines to beat."""
+"""λ sweep: accuracy against cost, the best network under a budget, the routes behind it, and the baselines to beat."""
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from app import state
+from app.budget import best_of_each, best_sentence, choose_budget, open_in_explore
+from app.charts.averages import STATIC_NETWORKS, Tested
 from app.charts.modules import distinguishing_nodes, execution_rates_chart, routes_chart
 from app.charts.tradeoff import BASELINES, Series, front_chart, rows_of, series_of
+from app.sweep_progress import unfinished_sweeps, watch
+from app.sweep_report import ReportedSeries, sweep_report
 from app.terms import explained
 from app.wording import percent, plain
-from core.errors import UserError
 from core.evaluation.report import alone, same_images, warnings
+from core.evaluation.seeds import mean_rows
+from core.evaluation.series import MIXED_SWEEP_SERIES
 from core.published import PUBLISHED_POINTS
+from core.registry import title
 from core.store import Run
-from core.store.models import now
-from core.store.queue import STARTING, starting
-from core.training.worker import advance, enqueue
 
-REFRESH_SECONDS = 2.0  # seconds between looks at sweeps in training
-STATIC, PUBLISHED_NETWORKS = "static networks", "published networks"
+PUBLISHED_NETWORKS = "published networks"
+FIRST_SHOWN = "reference/model-cascade-cifar10"  # where the visitor has no network of their own
+SHOW = "show"  # parameter of the address
 REACHED = "The lowest cost, as a share of the static network’s, at which the network is within 0.5 points of its accuracy with all modules."
 GAINED = "Mean difference in accuracy at equal cost, over costs from 30% to 70% of the static network’s."
 GAINS = ("gain over random gates", "gain over fixed routes", "gain over confidence")
@@ -32,13 +36,20 @@ def page() -> None:
     st.header("λ sweep", help=explained("λ", "multiply-add", "static network", "Pareto front"))
     st.caption("How accurate gated networks are, what they cost, and which of their modules run as λ moves from low cost to high accuracy.")
     runs = state.store().runs.all()
-    _training(runs)
+    unfinished = unfinished_sweeps(runs)
+    watch(unfinished)
     known = {series.name: series for series in series_of(runs)}
+    for name, of_sweep in unfinished.items():  # a sweep whose first network is in training can be chosen already
+        if not any(run.sweep == name for series in known.values() for run in series.runs) and any(run.gated for run in of_sweep):
+            known[name] = Series(name, ())
     if not known:
         st.info("There is no gated network to show yet. Train one first.")
         st.page_link("screens/train.py", label="Train a network", icon=":material/model_training:")
         return
-    shown = [known[name] for name in _chosen(list(known))]
+    shown = [known[name] for name in _chosen(known, runs)]
+    if waiting := [series.name for series in shown if not series.runs]:
+        st.info(f"The chart of {plain(', '.join(waiting))} fills as its networks finish.", icon=":material/hourglass_top:")
+    shown = [series for series in shown if series.runs]
     if not shown:
         st.caption("Choose a sweep or a network above to see its accuracy and cost.")
         return
@@ -46,25 +57,76 @@ def page() -> None:
     _routes(shown)
 
 
-def _chosen(names: list[str]) -> list[str]:
+def _chosen(known: dict[str, Series], runs: Sequence[Run]) -> list[str]:
     """Return the sweeps and networks to show: those in the address, or else the newest of the user's, or else a reference run."""
-    asked = [name for name in st.query_params.get_all("show") if name in names]
-    return st.multiselect(
-        "Sweeps and networks", names, default=asked or names[:1], key="shown", placeholder="Choose sweeps and networks to compare"
-    )
+    names = list(known)
+    if "shown" in st.session_state:  # a sweep that trains can become two series
+        st.session_state["shown"] = [name for old in st.session_state["shown"] for name in _current(old, known)]
+    asked = [name for old in st.query_params.get_all(SHOW) for name in _current(old, known)]
+    newest = next((run for run in runs if run.gated and not run.reference and (run.name in known or _series_with(run, known))), None)
+    first = _series_with(newest, known) if newest else None
+    default = list(dict.fromkeys(asked)) or [first or (FIRST_SHOWN if FIRST_SHOWN in known else names[0])]
+    chosen = st.multiselect("Sweeps and networks", names, default=default, key="shown", placeholder="Choose sweeps and networks to compare")
+    st.query_params[SHOW] = chosen
+    return chosen
 
 
-def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
-    tested: list[Run] = []  # one run per dataset
+def _current(name: str, known: dict[str, Series]) -> list[str]:
+    """Return the series that have this name, are a part of the sweep of this name, or hold the run of this name."""
+    if name in known:
+        return [name]
+    parts = [f"{name}/{part}" for part in MIXED_SWEEP_SERIES if f"{name}/{part}" in known]
+    return parts or [series.name for series in known.values() if any(run.name == name for run in series.runs)]
+
+
+def _series_with(run: Run, known: dict[str, Series]) -> str | None:
+    """Return the series of a run, also where the run is not finished yet."""
+    named = (series.name for series in known.values() if any(other.name == run.name for other in series.runs))
+    return next(named, next(iter(_current(run.series, known)), None))
+
+
+def _tested(shown: Sequence[Series]) -> tuple[list[Run], Tested]:
+    """Return a run for each set of images that networks were tested on, and the sets with their titles."""
+    firsts: list[Run] = []
+    of: dict[str, int] = {}
     for run in (run for series in shown for run in series.runs):
-        tested += [] if any(same_images(run, other) for other in tested) else [run]
-    if len(tested) > 1:
-        st.warning("These networks were tested on different images, so their accuracies cannot be compared.", icon=":material/warning:")
+        number = next((number for number, first in enumerate(firsts) if same_images(run, first)), len(firsts))
+        firsts += [run] if number == len(firsts) else []
+        of[run.name] = number
+    titles: list[str] = []
+    for run in firsts:
+        name = title("datasets", run.dataset)
+        repeats = sum(one == name or one.startswith(f"{name} (") for one in titles)
+        titles.append(f"{name} ({repeats + 1})" if repeats else name)
+    return firsts, Tested(tuple(titles), of)
+
+
+def _statics(shown: Sequence[Series], runs: Sequence[Run], firsts: Sequence[Run], tested: Tested) -> tuple[list[Run], Tested]:
+    """Return the static networks of the same architectures and images, and the sets of images with theirs added."""
+    architectures = {run.architecture for series in shown for run in series.runs}
+    of = dict(tested.of or {})
+    found = []
+    for run in runs:
+        if not run.gated and run.status == "finished" and run.figures and run.architecture in architectures:
+            number = next((number for number, first in enumerate(firsts) if same_images(run, first)), None)
+            if number is not None:
+                found.append(run)
+                of[run.name] = number
+    return found, Tested(tested.titles, of)
+
+
+@st.fragment
+def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
+    firsts, tested = _tested(shown)
+    if len(firsts) > 1:
+        st.warning(
+            f"These networks were tested on different images ({plain(', '.join(tested.titles))}), so their accuracies cannot be compared.",
+            icon=":material/warning:",
+        )
     stored = [run.figures.get("baselines", {}).get("test", {}) for series in shown for run in series.runs]
     measured = [name for name in BASELINES if any(name in known for known in stored)]
-    datasets = {run.dataset for run in tested}
-    dataset = next(iter(datasets)) if len(datasets) == 1 else None
-    choices = [STATIC, *measured, *([PUBLISHED_NETWORKS] if dataset in PUBLISHED_POINTS else [])]
+    dataset = firsts[0].dataset if len(firsts) == 1 else None
+    choices = [STATIC_NETWORKS, *measured, *([PUBLISHED_NETWORKS] if dataset in PUBLISHED_POINTS else [])]
     baselines = st.pills(
         "Compare with",
         choices,
@@ -76,33 +138,69 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         "open at random, routes that are the same for every image, and early exits taken when the answer is confident. Published networks "
         "are those of other authors, trained by recipes of their own.",
     )
-    architectures = {run.architecture for series in shown for run in series.runs}
-    statics = [
-        run
-        for run in runs
-        if not run.gated
-        and run.status == "finished"
-        and run.figures
-        and run.architecture in architectures
-        and any(same_images(run, other) for other in tested)
-    ]
+    statics, tested = _statics(shown, runs, firsts, tested)
+    statics = statics if STATIC_NETWORKS in baselines else []
+    gated = mean_rows(run for series in shown for run in series.runs)
+    static_rows = mean_rows(statics)
+    place = st.container()
+    budget = choose_budget([*gated, *static_rows], f"budget-{'-'.join(series.name for series in shown)}")
+    best = best_of_each(gated, static_rows, budget, tested)
     chart = front_chart(
         shown,
-        statics if STATIC in baselines else [],
+        statics,
         [name for name in measured if name in baselines],
         published_on=dataset if PUBLISHED_NETWORKS in baselines else None,
+        tested=tested,
+        budget=budget,
+        best=[row for found in best for row in (found.gated,) if row],
     )
-    key = f"front-{'-'.join(str(run.id) for series in shown for run in series.runs)}-{'-'.join(baselines)}"
-    event = st.plotly_chart(chart, key=key, on_select="rerun", selection_mode="points", config={"displayModeBar": False})
-    _clicked(event["selection"]["points"])
-    st.caption(
-        "Each point is a network at one λ, measured on the test images. The line is the Pareto front. A point between two settings is "
-        "reached by choosing one of the two at random for each image."
-    )
+    for found in best:
+        st.markdown(best_sentence(found, budget, plain))
+        if found.gated:
+            open_in_explore(found.gated.runs[0].name, found.gated.lam)
+    with place:
+        key = f"front-{'-'.join(str(run.id) for series in shown for run in series.runs)}-{'-'.join(baselines)}"
+        event = st.plotly_chart(chart, key=key, on_select="rerun", selection_mode="points", config={"displayModeBar": False})
+        _clicked(event["selection"]["points"])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            "Each point is a network at one λ, measured on the test images; with several seeds, it is their mean, with the standard "
+            "deviation as bars and as a band. The line is the Pareto front. A point between two settings is reached by choosing one of the "
+            "two at random for each image."
+        )
+    said = [best_sentence(found, budget, str).replace("**", "") for found in best]
+    _report(shown, said, chart, [*([ReportedSeries(STATIC_NETWORKS, static_rows)] if static_rows else [])])
     notes = [f"{plain(run.name)}: {plain(sentence)}" for series in shown for run in series.runs for sentence in warnings(run)]
     if notes:
         with st.expander(f"Notes on these networks ({len(notes)})", icon=":material/warning:", expanded=len(notes) == 1):
             st.markdown("\n".join(f"- {note}" for note in notes))
+
+
+def _report(shown: Sequence[Series], sentences: Sequence[str], front: go.Figure, statics: Sequence[ReportedSeries]) -> None:
+    """Offer the report, which is made when it is clicked."""
+    heading = ", ".join(series.name for series in shown)
+
+    def written() -> str:
+        charts = {"Accuracy against cost": front}
+        for series in shown:
+            for seed, runs in series.seeds.items():
+                rows = rows_of(runs)
+                if distinguishing_nodes(rows):
+                    name = series.name if len(series.seeds) == 1 else f"{series.name} · seed {seed}"
+                    charts |= {f"Routes of {name}": routes_chart(rows), f"Modules of {name}": execution_rates_chart(rows)}
+        own = [ReportedSeries(series.name, mean_rows(series.runs)) for series in shown]
+        return sweep_report(f"λ sweep: {heading}", sentences, charts, [*own, *statics])
+
+    st.download_button(
+        "Download report (HTML)",
+        written,
+        f"sweep-{shown[0].name.replace('/', '-')}.html",
+        "text/html",
+        icon=":material/download:",
+        on_click="ignore",
+        help="One file with these charts, a table of the figures and the commands that repeat the runs. It opens in any browser, without "
+        "a server.",
+    )
 
 
 def _clicked(points: Sequence[dict[str, Any]]) -> None:
@@ -110,11 +208,9 @@ def _clicked(points: Sequence[dict[str, Any]]) -> None:
     point = next((point["customdata"] for point in points if point.get("customdata")), None)
     if point is None:
         st.caption("Click a point to open its network in Explore at its λ.")
-        return
-    name, lam = str(point[0]), float(point[1])
-    at = f" at λ = {lam:g}" if lam >= 0 else ""
-    address = {"run": name} | ({"lam": f"{lam:g}"} if lam >= 0 else {})
-    st.page_link("screens/explore.py", label=f"Open {plain(name)}{at} in Explore", icon=":material/travel_explore:", query_params=address)
+    else:
+        lam = float(point[1])
+        open_in_explore(str(point[0]), lam if lam >= 0 else None)
 
 
 def _routes(shown: Sequence[Series]) -> None:
@@ -151,70 +247,8 @@ def _figures(runs: Sequence[Run]) -> None:
         figures.insert(0, ("Cost of nearly full accuracy", percent(reached), REACHED))
     if not figures:
         return
-    for column, (title, value, explanation) in zip(st.columns(len(figures)), figures, strict=True):
-        column.metric(title, value, help=explanation)
-
-
-def _training(runs: Sequence[Run]) -> None:
-    """Show how far unfinished sweeps are."""
-    names = sorted({run.sweep for run in runs if run.sweep and run.status != "finished"})
-    if names:
-        moving = any(_moving(_of(runs, name)) for name in names)
-        st.fragment(_draw_training, run_every=REFRESH_SECONDS if moving else None)(names, moving)
-
-
-def _draw_training(names: Sequence[str], moved: bool) -> None:
-    if moved:
-        with suppress(UserError):  # the next look may succeed
-            advance(state.store())
-    runs = state.store().runs.all()
-    for name in names:
-        of_sweep = _of(runs, name)
-        done = sum(run.epoch for run in of_sweep) / max(sum(run.epochs for run in of_sweep), 1)
-        finished = sum(run.status == "finished" for run in of_sweep)
-        bar, button = st.columns([0.8, 0.2], vertical_alignment="center")
-        bar.progress(min(done, 1.0), f"**{plain(name)}** · {finished} of {len(of_sweep)} networks trained")
-        for run in of_sweep:
-            if run.error:
-                bar.error(f"{plain(run.name)}: {plain(run.error)}", icon=":material/error:")
-        if _moving(of_sweep):
-            button.button("Stop", key=f"stop-sweep-{name}", icon=":material/stop:", on_click=_stop, args=(of_sweep,))
-        elif finished < len(of_sweep):
-            button.button("Resume", key=f"resume-sweep-{name}", icon=":material/resume:", on_click=_resume, args=(name,))
-    moving = any(_moving(_of(runs, name)) for name in names)
-    if moved != moving or all(run.status == "finished" for name in names for run in _of(runs, name)):
-        st.rerun()
-
-
-def _of(runs: Sequence[Run], sweep: str) -> list[Run]:
-    return [run for run in runs if run.sweep == sweep]
-
-
-def _moving(runs: Sequence[Run]) -> bool:
-    """Return whether a sweep goes on: one of its runs trains or waits in the queue, or has just been added or ended by a command."""
-    if any(run.state == "running" or run.waiting or starting(run) for run in runs):
-        return True
-    latest = max(sign for run in runs for sign in (run.created, run.started, run.finished) if sign)
-    return any(run.status == "queued" for run in runs) and now() - latest < STARTING
-
-
-def _resume(name: str) -> None:
-    """Let the unfinished runs of a sweep wait for their turn, in the order in which they were added."""
-    store = state.store()
-    unfinished = [run.id for run in _of(store.runs.all(), name) if run.state not in ("running", "finished")]
-    with suppress(UserError):  # one of them was started just before the click
-        enqueue(store, sorted(unfinished))
-
-
-def _stop(runs: Sequence[Run]) -> None:
-    """Stop the runs of a sweep that train or wait."""
-    store = state.store()
-    for run in runs:
-        with suppress(UserError):  # the run ended just before the click
-            if run.state == "queued" and not starting(run):
-                store.lifecycle.stop(run.id)
-            elif run.state in ("queued", "running"):
-                store.lifecycle.request_stop(run.id)
+    for column, (name, value, explanation) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(name, value, help=explanation)
 
 
 page()

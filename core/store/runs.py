@@ -73,6 +73,12 @@ class Runs:
                 raise missing(repr(id_or_name), get_close_matches(id_or_name, list(names), 1))
             return run
 
+    def of_sweeps(self, names: Sequence[str]) -> list[Run]:
+        """Return the runs of these sweeps, newest first."""
+        with self._database.read() as session:
+            listed = select(Run).where(Run.deleted.is_(None), Run.sweep.in_(names))
+            return list(session.scalars(listed.order_by(Run.id.desc())))
+
     def siblings(self, run: Run) -> list[Run]:
         """Return the finished runs of the same sweep that differ from this run in the seed alone, itself included, by seed."""
         alike = [other for other in self.all() if other.sweep == run.sweep and run.sweep and _without_seed(other) == _without_seed(run)]
