@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.charts.averages import Tested, described
+from app.charts.averages import ImageSets, described, network_name
 from app.wording import counted, plain
 from core.evaluation.seeds import MeanRow, best_within
 
@@ -53,7 +53,7 @@ def _nearest(steps: Sequence[float], asked: str) -> float:
     return min(steps, key=lambda step: abs(step - wanted))
 
 
-def best_of_each(gated: Sequence[MeanRow], statics: Sequence[MeanRow], budget: float, tested: Tested) -> list[Best]:
+def best_of_each(gated: Sequence[MeanRow], statics: Sequence[MeanRow], budget: float, tested: ImageSets) -> list[Best]:
     """Return the best networks under a budget, for each set of test images."""
     found = []
     for number, title in enumerate(tested.titles):
@@ -69,12 +69,12 @@ def best_sentence(best: Best, budget: float, shown: Callable[[str], str]) -> str
         start = f"No gated network{where} costs at most {counted(budget)} multiply-adds per image on average: raise the budget."
     else:
         start = (
-            f"Under {counted(budget)} multiply-adds per image, the best network{where} is **{shown(best.gated.runs[0].name)}** at "
+            f"Under {counted(budget)} multiply-adds per image, the best network{where} is **{shown(network_name(best.gated))}** at "
             f"**{described(best.gated)}**."
         )
     if best.static is None:
         return start
-    return f"{start} The best static network, {shown(best.static.runs[0].name)}, reaches {described(best.static)}."
+    return f"{start} The best static network, {shown(network_name(best.static))}, reaches {described(best.static)}."
 
 
 def open_in_explore(name: str, lam: float | None) -> None:

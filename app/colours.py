@@ -26,6 +26,11 @@ def rgb(colour: str) -> Colour:
     return red, green, blue
 
 
+def transparent(colour: str, opacity: float) -> str:
+    """Return a colour that is written as "#rrggbb" with an opacity from 0 to 1, as charts write it."""
+    return f"rgba({','.join(f'{part:.0f}' for part in rgb(colour))},{opacity})"
+
+
 def contrast(one: Colour, other: Colour) -> float:
     """Return the contrast of two colours, from 1 to 21, as WCAG 2.2 defines it; text needs 4.5."""
     high, low = sorted((_luminance(one), _luminance(other)), reverse=True)

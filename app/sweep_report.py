@@ -17,7 +17,7 @@ from core.registry import ConfigError
 from core.scale import cost_share
 from core.store import Run
 
-PAGE = """<!doctype html>
+REPORT_PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -66,7 +66,7 @@ def sweep_report(title: str, sentences: Sequence[str], charts: Mapping[str, go.F
         "table": "\n".join(_table(series)),
         "commands": html.escape("\n".join(command_of(run) for run in runs.values())),
     }
-    return PAGE % parts
+    return REPORT_PAGE % parts
 
 
 def command_of(run: Run) -> str:

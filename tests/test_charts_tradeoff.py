@@ -66,10 +66,10 @@ def test_the_front_has_points_to_click_a_line_and_what_is_to_be_beaten() -> None
     assert (list(static.x), list(static.customdata[0])) == ([100], ["static", -1])
 
 
-def test_a_sweep_of_several_seeds_has_a_front_for_each_and_one_entry_in_the_legend() -> None:
-    chart = front_chart(series_of(FAMILY), [], [])
-    assert len(chart.data) == 4
-    assert [trace.showlegend for trace in chart.data] == [True, False, False, False]
+def test_a_sweep_of_several_seeds_has_a_band_one_front_and_one_entry_in_the_legend() -> None:
+    band, front, points = front_chart(series_of(FAMILY), [], []).data
+    assert [trace.showlegend for trace in (band, front, points)] == [False, True, False]
+    assert list(points.x) == [20, 80]
 
 
 def test_what_is_to_be_beaten_is_that_of_the_first_seed() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from app.colours import LINES, SOFT, rgb
+from app.colours import LINES, SOFT, transparent
 from app.wording import counted, duration, in_chart, lam_name, percent
 from core.evaluation.seeds import MeanRow, families, mean_rows
 from core.pareto import ParetoPoint, hull
@@ -19,11 +19,11 @@ DATA_MARKS = ("circle", "diamond", "triangle-up", "star", "hexagon")  # of gated
 STATIC_MARKS = ("square-open", "diamond-open", "triangle-up-open", "star-open", "hexagon-open")
 STATIC_COLOURS = (SOFT, "#a16207", "#7c3aed", "#0369a1", "#9f1239")
 STATIC_NETWORKS = "static networks"
-BAND_OPACITY = 0.15
+BAND_OPACITY, BAR_OPACITY = 0.15, 0.5
 
 
 @dataclass(frozen=True)
-class Tested:
+class ImageSets:
     """The sets of images that networks were tested on: their titles in the order of their marks, and the set of each run by its name."""
 
     titles: tuple[str, ...] = ("",)
@@ -34,7 +34,7 @@ class Tested:
         return (self.of or {}).get(run.name, 0)
 
 
-def draw_gated(figure: go.Figure, name: str, runs: Sequence[Run], color: str, tested: Tested) -> None:
+def draw_gated(figure: go.Figure, name: str, runs: Sequence[Run], color: str, tested: ImageSets) -> None:
     """Draw gated networks that share a name in the legend: their Pareto front, points that can be clicked, and deviations over seeds."""
     for number, family in enumerate(families(runs)):
         rows = sorted(mean_rows(family), key=lambda row: row.macs)
@@ -56,7 +56,7 @@ def draw_gated(figure: go.Figure, name: str, runs: Sequence[Run], color: str, te
         _points(figure, name, rows, {"color": color, "size": 9, "symbol": _mark(DATA_MARKS, tested.index(family[0]))})
 
 
-def draw_static(figure: go.Figure, runs: Sequence[Run], tested: Tested) -> None:
+def draw_static(figure: go.Figure, runs: Sequence[Run], tested: ImageSets) -> None:
     """Draw static networks, those of each set of images with a mark and a colour of their own."""
     for number, title in enumerate(tested.titles):
         rows = mean_rows(run for run in runs if tested.index(run) == number)
@@ -93,10 +93,14 @@ def described(row: MeanRow) -> str:
     return f"{at}{accuracy} at {cost}, {share}"
 
 
+def network_name(row: MeanRow) -> str:
+    """Return the name of a row's run; of several seeds, the name of what they belong to."""
+    first = row.runs[0]
+    return first.name if len(row.runs) == 1 else f"{first.series if first.sweep else first.name} (mean of {len(row.runs)} seeds)"
+
+
 def _hover(row: MeanRow) -> str:
-    lines = [in_chart(row.runs[0].name), described(row)]
-    if len(row.runs) > 1:
-        lines.append(f"mean ± standard deviation of {len(row.runs)} seeds")
+    lines = [in_chart(network_name(row)), described(row)]
     if seconds := [run.seconds for run in row.runs if run.seconds]:
         lines.append(f"trained in {duration(sum(seconds) / len(seconds))}{' each' if len(seconds) > 1 else ''}")
     return "<br>".join(lines)
@@ -104,17 +108,14 @@ def _hover(row: MeanRow) -> str:
 
 def _points(figure: go.Figure, name: str, rows: Sequence[MeanRow], marker: Mapping[str, object], *, showlegend: bool = False) -> None:
     """Draw points that can be clicked: each names the run of its first seed and its λ, −1 for none."""
-    bars = {
-        axis: {"type": "data", "array": [spread or 0 for spread in spreads], "thickness": 1, "width": 3}
-        for axis, spreads in (("error_x", [row.macs_spread for row in rows]), ("error_y", [row.accuracy_spread for row in rows]))
-        if any(spreads)
-    }
+    spreads = [row.macs_spread or 0.0 for row in rows]
+    bars = {"array": spreads, "thickness": 1, "width": 0, "color": transparent(str(marker["color"]), BAR_OPACITY)} if any(spreads) else None
     figure.add_scatter(
         x=[row.macs for row in rows],
         y=[row.accuracy for row in rows],
         mode="markers",
         marker=marker,
-        **bars,
+        error_x=bars,
         customdata=[[row.runs[0].name, -1 if row.lam is None else row.lam] for row in rows],
         text=[_hover(row) for row in rows],
         hovertemplate="%{text}<extra></extra>",
@@ -134,7 +135,7 @@ def _band(figure: go.Figure, name: str, rows: Sequence[MeanRow], color: str) -> 
         x=[*costs, *reversed(costs)],
         y=[*there, *reversed(back)],
         fill="toself",
-        fillcolor=f"rgba({','.join(f'{part:.0f}' for part in rgb(color))},{BAND_OPACITY})",
+        fillcolor=transparent(color, BAND_OPACITY),
         line={"width": 0},
         mode="lines",
         name=f"{in_chart(name)}, ± one standard deviation",

@@ -11,7 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.charts.averages import Tested, draw_budget, draw_gated, draw_static
+from app.charts.averages import ImageSets, draw_budget, draw_gated, draw_static
 from app.charts.style import DASHES, frame, line_style
 from app.colours import LINES, SOFT
 from app.wording import counted, in_chart, percent
@@ -25,6 +25,7 @@ from core.store import Run
 FRONT_HEIGHT = 440
 COMPARED_FRONT_HEIGHT = 360
 RUN_HEIGHT = 300
+BEYOND = 1.03  # the cost axis ends at this multiple of the highest cost
 PUBLISHED_BEYOND = 1.3  # published networks are drawn up to this multiple of the highest cost of the others
 MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
 BASELINES = {  # gates that do not look at the image, on the network's own modules, and how they are drawn
@@ -78,7 +79,7 @@ def front_chart(
     baselines: Sequence[str],
     *,
     published_on: str | None = None,
-    tested: Tested | None = None,
+    tested: ImageSets | None = None,
     budget: float | None = None,
     best: Sequence[MeanRow] = (),
 ) -> go.Figure:
@@ -88,7 +89,7 @@ def front_chart(
     several sets. `budget`: multiply-adds at which a line stands, with a mark around the `best` networks under it.
     """
     figure = go.Figure()
-    tested = tested or Tested()
+    tested = tested or ImageSets()
     colors = {series.name: LINES[index % len(LINES)] for index, series in enumerate(shown)}
     draw_static(figure, statics, tested)
     for series in shown:
@@ -103,7 +104,8 @@ def front_chart(
         draw_budget(figure, budget, best)
     frame(figure, FRONT_HEIGHT)
     figure.update_layout(hovermode="closest", clickmode="event+select", showlegend=True)
-    figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero", tickformat="~s")
+    highest = max((max(trace.x) for trace in figure.data if trace.x), default=1)
+    figure.update_xaxes(title="Multiply-adds per image", range=[0, BEYOND * max(highest, budget or 0)], tickformat="~s")
     return figure.update_yaxes(title="Test accuracy", tickformat=".0%")
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import state
 from app.budget import best_of_each, best_sentence, choose_budget, open_in_explore
-from app.charts.averages import STATIC_NETWORKS, Tested
+from app.charts.averages import STATIC_NETWORKS, ImageSets
 from app.charts.modules import distinguishing_nodes, execution_rates_chart, routes_chart
 from app.charts.tradeoff import BASELINES, Series, front_chart, rows_of, series_of
 from app.sweep_progress import unfinished_sweeps, watch
@@ -85,7 +85,7 @@ def _series_with(run: Run, known: dict[str, Series]) -> str | None:
     return next(named, next(iter(_current(run.series, known)), None))
 
 
-def _tested(shown: Sequence[Series]) -> tuple[list[Run], Tested]:
+def _tested(shown: Sequence[Series]) -> tuple[list[Run], ImageSets]:
     """Return a run for each set of images that networks were tested on, and the sets with their titles."""
     firsts: list[Run] = []
     of: dict[str, int] = {}
@@ -98,10 +98,10 @@ def _tested(shown: Sequence[Series]) -> tuple[list[Run], Tested]:
         name = title("datasets", run.dataset)
         repeats = sum(one == name or one.startswith(f"{name} (") for one in titles)
         titles.append(f"{name} ({repeats + 1})" if repeats else name)
-    return firsts, Tested(tuple(titles), of)
+    return firsts, ImageSets(tuple(titles), of)
 
 
-def _statics(shown: Sequence[Series], runs: Sequence[Run], firsts: Sequence[Run], tested: Tested) -> tuple[list[Run], Tested]:
+def _statics(shown: Sequence[Series], runs: Sequence[Run], firsts: Sequence[Run], tested: ImageSets) -> tuple[list[Run], ImageSets]:
     """Return the static networks of the same architectures and images, and the sets of images with theirs added."""
     architectures = {run.architecture for series in shown for run in series.runs}
     of = dict(tested.of or {})
@@ -112,7 +112,7 @@ def _statics(shown: Sequence[Series], runs: Sequence[Run], firsts: Sequence[Run]
             if number is not None:
                 found.append(run)
                 of[run.name] = number
-    return found, Tested(tested.titles, of)
+    return found, ImageSets(tested.titles, of)
 
 
 @st.fragment
@@ -158,7 +158,7 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         st.markdown(best_sentence(found, budget, plain))
         if found.gated:
             open_in_explore(found.gated.runs[0].name, found.gated.lam)
-    with place:
+    with place:  # above the slider
         key = f"front-{'-'.join(str(run.id) for series in shown for run in series.runs)}-{'-'.join(baselines)}"
         event = st.plotly_chart(chart, key=key, on_select="rerun", selection_mode="points", config={"displayModeBar": False})
         _clicked(event["selection"]["points"])
