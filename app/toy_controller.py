@@ -1,8 +1,8 @@
 """A controller small enough to train while one looks on: it sees one number and chooses between a cheap and a dear module.
 
-The number says how blurred a picture is, from 0 to 1. The controller learns as in D2NN (Liu & Deng, AAAI 2018, section 4): it tries a module,
-observes whether the answer is right, and moves its prediction for this module towards that. Beyond the paper, it predicts accuracy alone and
-knows the costs, so that one training serves every λ. Loads without torch and without streamlit.
+The number says how blurred a picture is, from 0 to 1. The controller learns as in D2NN (Liu & Deng, AAAI 2018, section 4): it tries a
+module, observes whether the answer is right, and moves its prediction for this module towards that. Beyond the paper, it predicts accuracy
+alone and knows the costs, so that one training serves every λ. Loads without torch and without streamlit.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 MODULES = ("cheap", "dear")
 DEAR_COST = 1.0  # share of the static network's cost
 HIDDEN = 16  # units of the controller
-BATCH = 128  # pictures per step
+PICTURES_PER_STEP = 128  # pictures per step
 RATE = 0.02  # learning rate of Adam
 DECAYS = (0.9, 0.999)  # of Adam's means
 EPSILON = 0.2  # share of the pictures for which a random module is tried
@@ -62,17 +62,21 @@ class ToyController:
     def learn(self, steps: int, cheap_cost: float, kappa: float) -> None:
         """Learn from so many mini-batches of new pictures. Each picture shows the outcome of the one module that was tried."""
         for _ in range(steps):
-            blur, lam = self._random.random(BATCH), self._random.random()
+            blur, lam = self._random.random(PICTURES_PER_STEP), self._random.random()
             hidden, expected = self._forward(blur)
             rewards = np.stack([reward(expected[:, 0], cheap_cost, lam, kappa), reward(expected[:, 1], DEAR_COST, lam, kappa)], axis=1)
-            tried = np.where(self._random.random(BATCH) < EPSILON, self._random.integers(0, len(MODULES), BATCH), rewards.argmax(axis=1))
-            rows = np.arange(BATCH)
-            right = self._random.random(BATCH) < true_accuracy(blur)[rows, tried]
+            tried = np.where(
+                self._random.random(PICTURES_PER_STEP) < EPSILON,
+                self._random.integers(0, len(MODULES), PICTURES_PER_STEP),
+                rewards.argmax(axis=1),
+            )
+            rows = np.arange(PICTURES_PER_STEP)
+            right = self._random.random(PICTURES_PER_STEP) < true_accuracy(blur)[rows, tried]
             error = np.zeros_like(expected)  # of binary cross-entropy, before the sigmoid
-            error[rows, tried] = (expected[rows, tried] - right) / BATCH
+            error[rows, tried] = (expected[rows, tried] - right) / PICTURES_PER_STEP
             inner = (error @ self.weights[2].T) * (1 - hidden**2)
             self._update([_scaled(blur).T @ inner, inner.sum(axis=0), hidden.T @ error, error.sum(axis=0)])
-            self.seen += BATCH
+            self.seen += PICTURES_PER_STEP
 
     def _forward(self, blur: Array) -> tuple[Array, Array]:
         """Return the hidden layer and the predictions."""

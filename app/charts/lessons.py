@@ -16,8 +16,11 @@ FILL = 0.18
 BLUR: Array = np.linspace(0, 1, 101)  # at which the toy's predictions are drawn
 
 
-def scores_chart(options: Sequence[str], scores: Sequence[Sequence[float] | None]) -> go.Figure:
-    """Return a controller's score of each option along λ: one entry per step of the slider, None where it did not run."""
+def scores_chart(options: Sequence[str], scores: Sequence[Sequence[float] | None], thresholds: Sequence[float]) -> go.Figure:
+    """Return a controller's score of each option along λ: one entry per step of the slider, None where it did not run.
+
+    `thresholds`: values of λ at which a line stands.
+    """
     figure = go.Figure()
     lams = np.linspace(0, 1, len(scores))
     for column, option in enumerate(options):
@@ -25,6 +28,8 @@ def scores_chart(options: Sequence[str], scores: Sequence[Sequence[float] | None
         line = {"color": LINES[column % len(LINES)], "width": 2, "dash": ("solid", "dash", "dot")[column % 3]}
         hover = "λ = %{x:.2f}: %{y:.3f}"
         figure.add_scatter(x=lams, y=values, name=in_chart(option), mode="lines", line=line, hovertemplate=hover)
+    for lam in thresholds:
+        figure.add_vline(x=lam, line={"color": SOFT, "width": 2, "dash": "dash"})
     frame(figure, LESSON_HEIGHT, "Score of each option for this picture")
     figure.update_layout(hovermode="x unified", showlegend=True)
     figure.update_xaxes(title="λ", range=[0, 1])
@@ -41,13 +46,13 @@ def rewards_chart(rewards: Mapping[str, float]) -> go.Figure:
             orientation="h",
             marker={"color": [CHEAP if name == best else SOFT for name in rewards]},
             text=[f"{value:+.3f}" for value in rewards.values()],
-            textposition="auto",
+            textposition="outside",
             hoverinfo="skip",
             width=0.6,
         )
     )
     frame(figure, LOW_HEIGHT, "Reward λA + (1−λ)E")
-    figure.update_xaxes(range=[-1.0, 1.0], zeroline=True)
+    figure.update_xaxes(range=[-1.2, 1.2], zeroline=True)
     return figure.update_yaxes(autorange="reversed")
 
 

@@ -22,11 +22,10 @@ from core.published import published
 from core.scale import mean_cost_share
 from core.store import Run
 
-FRONT_HEIGHT = 440
+FRONT_HEIGHT = 430
 COMPARED_FRONT_HEIGHT = 360
 RUN_HEIGHT = 300
-BEYOND = 1.03  # the cost axis ends at this multiple of the highest cost
-PUBLISHED_BEYOND = 1.3  # published networks are drawn up to this multiple of the highest cost of the others
+BEYOND = 1.3  # the cost axis, and with it the published networks, end at this multiple of the highest cost of the others
 MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
 BASELINES = {  # gates that do not look at the image, on the network's own modules, and how they are drawn
     "random gates": {"dash": "dot", "symbol": "circle-open"},
@@ -99,13 +98,14 @@ def front_chart(
                 _baseline(figure, name, measured, colors[series.name])
     for series in shown:  # on top, where they can be clicked
         draw_gated(figure, series.name, series.runs, colors[series.name], tested)
-    _published(figure, published_on)
+    costs = [row["macs_mean"] for run in (*statics, *(run for series in shown for run in series.runs)) for row in run.figures["test"]]
+    highest = BEYOND * max(costs, default=1)
+    _published(figure, published_on, highest)
     if budget is not None:
         draw_budget(figure, budget, best)
     frame(figure, FRONT_HEIGHT)
     figure.update_layout(hovermode="closest", clickmode="event+select", showlegend=True)
-    highest = max((max(trace.x) for trace in figure.data if trace.x), default=1)
-    figure.update_xaxes(title="Multiply-adds per image", range=[0, BEYOND * max(highest, budget or 0)], tickformat="~s")
+    figure.update_xaxes(title="Multiply-adds per image", range=[0, highest], tickformat="~s")
     return figure.update_yaxes(title="Test accuracy", tickformat=".0%")
 
 
@@ -128,7 +128,7 @@ def compared_chart(runs: Sequence[Run], *, published_on: str | None = None) -> g
             text=[_figures(row) for row in rows],
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         )
-    _published(figure, published_on)
+    _published(figure, published_on, BEYOND * max((max(trace.x) for trace in figure.data if trace.x), default=0))
     frame(figure, COMPARED_FRONT_HEIGHT)
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title="Multiply-adds per image", rangemode="tozero")
@@ -168,10 +168,9 @@ def _baseline(figure: go.Figure, name: str, run: Run, color: str) -> None:
     )
 
 
-def _published(figure: go.Figure, dataset: str | None) -> None:
-    """Draw the published networks of a dataset in the range of the costs that are drawn already."""
-    highest = max((max(trace.x) for trace in figure.data if trace.x), default=0)
-    points = published(dataset, PUBLISHED_BEYOND * highest) if dataset else ()
+def _published(figure: go.Figure, dataset: str | None, highest: float) -> None:
+    """Draw the published networks of a dataset that cost at most so many multiply-adds."""
+    points = published(dataset, highest) if dataset else ()
     if not points:
         return
     figure.add_scatter(

@@ -162,12 +162,11 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         key = f"front-{'-'.join(str(run.id) for series in shown for run in series.runs)}-{'-'.join(baselines)}"
         event = st.plotly_chart(chart, key=key, on_select="rerun", selection_mode="points", config={"displayModeBar": False})
         _clicked(event["selection"]["points"])
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            "Each point is a network at one λ, measured on the test images; with several seeds, it is their mean, with the standard "
-            "deviation as bars and as a band. The line is the Pareto front. A point between two settings is reached by choosing one of the "
-            "two at random for each image."
-        )
+    st.caption(
+        "Each point is a network at one λ, measured on the test images; with several seeds, it is their mean, with the standard deviation "
+        "as bars and as a band. The line is the Pareto front. A point between two settings is reached by choosing one of the two at random "
+        "for each image. Click a point to open its network in Explore at its λ."
+    )
     said = [best_sentence(found, budget, str).replace("**", "") for found in best]
     _report(shown, said, chart, [*([ReportedSeries(STATIC_NETWORKS, static_rows)] if static_rows else [])])
     notes = [f"{plain(run.name)}: {plain(sentence)}" for series in shown for run in series.runs for sentence in warnings(run)]
@@ -206,9 +205,7 @@ def _report(shown: Sequence[Series], sentences: Sequence[str], front: go.Figure,
 def _clicked(points: Sequence[dict[str, Any]]) -> None:
     """Link a clicked point of the chart to its network at its λ."""
     point = next((point["customdata"] for point in points if point.get("customdata")), None)
-    if point is None:
-        st.caption("Click a point to open its network in Explore at its λ.")
-    else:
+    if point is not None:
         lam = float(point[1])
         open_in_explore(str(point[0]), lam if lam >= 0 else None)
 

@@ -15,12 +15,19 @@ export function showAnswer(page, interval) {
       explained(row("Cost", `${interval.cost_share} of the static network’s`, "b"), hint(page, "static network")),
       bar(interval.cost),
       explained(row("Multiply-adds", whole ? `${interval.macs} of ${whole.macs}` : interval.macs), hint(page, "multiply-add"))),
-    element("div", { class: "time" },
-      caption(page.data.live ? "Time on this computer" : "Time on the computer that made this page", "cap part"),
-      ...(interval.time ? [row("This image", `${interval.time} (${interval.time_range})`, "b")] : [caption(page.data.live ? "Being measured…" : "Not measured")]),
-      ...(whole && interval.time ? [row("Static network", whole.time), element("div", { class: "share" }, interval.time_comparison)] : []),
-      ...(page.data.timing_note ? [caption(page.data.timing_note)] : [])),
+    ...time(page, interval),
   );
+}
+
+// How long the image takes; nothing where a page that needs no server was made before that was measured.
+function time(page, interval) {
+  const { static: whole, live, timing_note: note } = page.data;
+  if (!live && !interval.time) return [];
+  return [element("div", { class: "time" },
+    caption(live ? "Time on this computer" : "Time on the computer that made this page", "cap part"),
+    ...(interval.time ? [row("This image", `${interval.time} (${interval.time_range})`, "b")] : [caption("Being measured…")]),
+    ...(whole && interval.time ? [row("Static network", whole.time), element("div", { class: "share" }, interval.time_comparison)] : []),
+    ...(note ? [caption(note)] : []))];
 }
 
 // A line with the “i” of a term behind its name.
