@@ -23,10 +23,14 @@ class Best:
 
 
 def choose_budget(rows: Sequence[MeanRow], key: str) -> float:
-    """Draw the slider of the budget, in multiply-adds per image; return its value, which the address keeps."""
-    steps = budget_steps(max(row.macs for row in rows))
-    if key not in st.session_state:
-        st.session_state[key] = _nearest(steps, st.query_params.get(BUDGET, ""))
+    """Draw the slider of the budget, in multiply-adds per image; return its value, which the address keeps.
+
+    It starts half-way between the lowest and the highest cost. When networks are added, it stays where it was.
+    """
+    lowest, highest = (choose(row.macs for row in rows) for choose in (min, max))
+    steps = budget_steps(highest)
+    asked = st.session_state.get(key, st.query_params.get(BUDGET, ""))
+    st.session_state[key] = step_at(steps, _number(asked, (lowest + highest) / 2))
     budget: float = st.select_slider(
         "Budget: multiply-adds per image, on average",
         steps,
@@ -44,13 +48,16 @@ def budget_steps(highest: float) -> list[float]:
     return sorted({float(f"{highest * step / BUDGET_STEPS:.3g}") for step in range(1, BUDGET_STEPS)} | {float(f"{highest * 1.005:.3g}")})
 
 
-def _nearest(steps: Sequence[float], asked: str) -> float:
-    """Return the step that is nearest to the number in a text, or the middle one where it is no number."""
+def step_at(steps: Sequence[float], budget: float) -> float:
+    """Return the first step that is no lower than a budget, or the last one."""
+    return next((step for step in steps if step >= budget), steps[-1])
+
+
+def _number(text: str | float, otherwise: float) -> float:
     try:
-        wanted = float(asked)
+        return float(text)
     except ValueError:
-        return steps[len(steps) // 2]
-    return min(steps, key=lambda step: abs(step - wanted))
+        return otherwise
 
 
 def best_of_each(gated: Sequence[MeanRow], statics: Sequence[MeanRow], budget: float, tested: ImageSets) -> list[Best]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.budget import Best, best_of_each, best_sentence, budget_steps
+from app.budget import Best, best_of_each, best_sentence, budget_steps, step_at
 from app.charts.averages import ImageSets
 from app.charts.tradeoff import front_chart, series_of
 from app.sweep_report import ReportedSeries, sweep_report
@@ -89,6 +89,10 @@ def test_the_slider_of_budgets_reaches_the_highest_cost(highest: float) -> None:
     assert steps == sorted(set(steps))
     assert steps[0] > 0
     assert highest <= steps[-1] < 1.02 * highest
+    for budget in (0.0, 0.3 * highest, highest):
+        assert step_at(steps, budget) >= budget, "a network at this cost is within the budget"
+    assert step_at(steps, 3 * highest) == steps[-1]
+    assert all(step_at(steps, step) == step for step in steps)
 
 
 def test_static_networks_of_two_sets_of_images_differ_in_shape_and_colour() -> None:

@@ -96,17 +96,17 @@ def front_chart(
         for name in baselines:
             if measured:
                 _baseline(figure, name, measured, colors[series.name])
+    if budget is not None:
+        draw_budget(figure, budget, best)
     for series in shown:  # on top, where they can be clicked
         draw_gated(figure, series.name, series.runs, colors[series.name], tested)
     costs = [row["macs_mean"] for run in (*statics, *(run for series in shown for run in series.runs)) for row in run.figures["test"]]
     highest = BEYOND * max(costs, default=1)
     _published(figure, published_on, highest)
-    if budget is not None:
-        draw_budget(figure, budget, best)
     frame(figure, FRONT_HEIGHT)
     figure.update_layout(hovermode="closest", clickmode="event+select", showlegend=True)
     figure.update_xaxes(title="Multiply-adds per image", range=[0, highest], tickformat="~s")
-    return figure.update_yaxes(title="Test accuracy", tickformat=".0%")
+    return figure.update_yaxes(title="Test accuracy", tickformat=".3~p")
 
 
 def compared_chart(runs: Sequence[Run], *, published_on: str | None = None) -> go.Figure:

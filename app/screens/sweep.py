@@ -207,7 +207,8 @@ def _clicked(points: Sequence[dict[str, Any]]) -> None:
     point = next((point["customdata"] for point in points if point.get("customdata")), None)
     if point is not None:
         lam = float(point[1])
-        open_in_explore(str(point[0]), lam if lam >= 0 else None)
+        with st.container(key="clicked-point"):
+            open_in_explore(str(point[0]), lam if lam >= 0 else None)
 
 
 def _routes(shown: Sequence[Series]) -> None:

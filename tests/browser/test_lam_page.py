@@ -19,7 +19,7 @@ def test_a_point_opens_its_network_at_its_lam(page: Page, server: str) -> None:
     page.mouse.move(*middle, steps=4)  # a point is clicked once it is hovered over
     page.wait_for_timeout(400)
     page.mouse.click(*middle)
-    link = page.get_by_role("link", name="in Explore")
+    link = page.locator(".st-key-clicked-point").get_by_role("link", name="in Explore")
     expect(link).to_be_visible()
     name = link.inner_text()
     assert "digits" in name
