@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.background import BackgroundSurvey
+from app.background import Background
 from app.components.samples import page_of
 from app.own_picture import SIDE, SMALL, kept_form
 from app.samples import FIRST_VIEW, Samples, arranged, thumbnail
@@ -86,7 +86,7 @@ def test_a_small_file_is_kept_as_it_is_and_a_large_one_is_made_smaller() -> None
     assert not kept_form(b"no picture", "x.png").readable
 
 
-def grown(survey: BackgroundSurvey) -> Survey:
+def grown(survey: Background) -> Survey:
     deadline = time.monotonic() + 30
     while survey.growing and time.monotonic() < deadline:
         survey.look()
@@ -102,7 +102,7 @@ def test_a_survey_grows_in_the_background_while_it_is_looked_at() -> None:
             begun.append(count)
             yield Survey((0.5,), 3, (EASY,) * count, complete=count == 3)
 
-    survey = BackgroundSurvey(surveys(), Survey((), 3))
+    survey = Background(surveys(), Survey((), 3))
     assert begun == []
     assert len(grown(survey).images) == 3
     assert not survey.growing
@@ -114,7 +114,7 @@ def test_a_survey_that_fails_keeps_what_is_known(caplog: pytest.LogCaptureFixtur
         yield Survey((0.5,), 3, (EASY,))
         raise RuntimeError("no memory")
 
-    survey = BackgroundSurvey(surveys(), Survey((), 3))
+    survey = Background(surveys(), Survey((), 3))
     assert len(grown(survey).images) == 1
     assert not survey.growing
     assert "no memory" in caplog.text

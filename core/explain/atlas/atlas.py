@@ -56,7 +56,8 @@ class Atlas:
     @cached_property
     def right(self) -> Array:
         """Whether the answers are right, (n, L) bool; never where the class is not known."""
-        return (self.answers == self.labels[:, None]) & self.known[:, None]
+        found: Array = (self.answers == self.labels[:, None]) & self.known[:, None]
+        return found
 
     def accuracy(self, at: int) -> float:
         """Return the share of right answers at the λ with this index, of the images whose class is known; NaN if there are none."""
@@ -119,9 +120,9 @@ class Atlas:
         return f"{len(ran)} of {len(self.optional)} optional modules"
 
     def class_rates(self, at: int, groups: Sequence[Sequence[int]]) -> Array:
-        """Return the mean share of each group of nodes that is computed for the images of each class, (classes, groups); NaN without images.
+        """Return the mean share of each group of nodes that is computed for the images of each class, (classes, groups).
 
-        `at`: index of λ. `groups`: indices into `nodes`.
+        `at`: index of λ. `groups`: indices into `nodes`. NaN for a class without images.
         """
         shares = np.stack([self.computed[:, at, list(group)].mean(axis=1, dtype=np.float64) for group in groups], axis=1)  # (n, groups)
         sums = np.zeros((len(self.classes), len(groups)))

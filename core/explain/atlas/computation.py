@@ -43,9 +43,7 @@ def compute_atlas(model: Model, images: Tensor, labels: Sequence[str | None]) ->
     for found, end, spent in in_chunks(images, len(empty.lams), lambda rows: _executed(model, images[rows], empty.lams)):
         chunks.append(found)
         ran, computed, answers, costs = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-        yield Atlas(
-            empty.lams, empty.nodes, empty.modules, empty.classes, empty.total, indices[:end], ran, computed, answers, costs, spent
-        )
+        yield Atlas(empty.lams, empty.nodes, empty.modules, empty.classes, empty.total, indices[:end], ran, computed, answers, costs, spent)
 
 
 @torch.no_grad()

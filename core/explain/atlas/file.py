@@ -13,13 +13,13 @@ from torch import Tensor
 from core.explain.atlas.atlas import Atlas
 from core.store.weights import Weights, write_all
 
-FORMAT = "1"  # another number where the arrays of the file mean something else
+ATLAS_FORMAT = "1"  # another number where the arrays of the file mean something else
 
 
 def atlas_key(sha256: str, images: Tensor, labels: Sequence[str | None]) -> str:
     """Return what names the atlas of weights with this hash on images (N, C, H, W) of these classes: another for any other of these."""
-    found = hashlib.sha256(repr((FORMAT, sha256, tuple(images.shape), list(labels))).encode())
-    found.update(images.contiguous().numpy())
+    found = hashlib.sha256(repr((ATLAS_FORMAT, sha256, tuple(images.shape), list(labels))).encode())
+    found.update(images.numpy().tobytes())
     return found.hexdigest()[:16]
 
 
@@ -33,7 +33,11 @@ def read_atlas(weights: Weights, run_id: int, key: str) -> Atlas | None:
                 found["modules"],
                 tuple(map(str, found["classes"])),
                 len(found["labels"]),
-                *(found[name] for name in ("labels", "ran", "computed", "answers", "costs")),
+                labels=found["labels"],
+                ran=found["ran"],
+                computed=found["computed"],
+                answers=found["answers"],
+                costs=found["costs"],
                 seconds=float(found["seconds"]),
             )
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
@@ -42,7 +46,8 @@ def read_atlas(weights: Weights, run_id: int, key: str) -> Atlas | None:
 
 def write_atlas(weights: Weights, run_id: int, key: str, atlas: Atlas) -> None:
     """Keep a complete atlas of a run in place of any other. May raise OSError."""
-    arrays: dict[str, Any] = {name: getattr(atlas, name) for name in ("modules", "labels", "ran", "computed", "answers", "costs", "seconds")}
+    names = ("modules", "labels", "ran", "computed", "answers", "costs", "seconds")
+    arrays: dict[str, Any] = {name: getattr(atlas, name) for name in names}
     arrays |= {"lams": np.array([np.nan if lam is None else lam for lam in atlas.lams])}
     arrays |= {"nodes": np.array(atlas.nodes, np.str_), "classes": np.array(atlas.classes, np.str_)}
     content = io.BytesIO()
