@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 ATLASES = 4  # kept in memory
 SHEETS = 4  # pictures of all images of a dataset that are kept in memory
-SHEET_PIXELS = 2_500_000  # of such a picture, at most
-LARGEST_CELL, SMALLEST_CELL = 64, 16  # side of an image in it
+SHEET_PIXELS = 6_000_000  # of such a picture, at most
+LARGEST_CELL, SMALLEST_CELL = 144, 16  # side of an image in it
 STRIP_SIDE = 52  # of a picture in a strip, at most
-STRIP_LENGTH = 14  # pictures
+STRIP_LENGTH = 24  # pictures
 MAX_SINGLE = 20  # modules that are drawn one by one; more are folded where they repeat
 HINT = "Point at a dot to see its picture. Click the dot to open the picture in Explore."
 
@@ -86,8 +86,8 @@ def _sheet(dataset: str, shape: tuple[int, ...], replaced: bool, _images: "Image
     return url(sheet, "WEBP"), columns
 
 
-def map_data(run: Run, sha256: str, atlas: "Atlas", samples: Samples, start: int) -> MapData:
-    """Return what the map shows, at first at the λ with the index `start`."""
+def map_data(run: Run, sha256: str, atlas: "Atlas", samples: Samples, name: str, start: int) -> MapData:
+    """Return what the map with this name shows, at first at the λ with the index `start`."""
     sheet, columns = _sheet(
         repr(sorted(run.config["dataset"].items())), tuple(samples.images.shape), bool(samples.replaced), samples.images
     )
@@ -98,6 +98,7 @@ def map_data(run: Run, sha256: str, atlas: "Atlas", samples: Samples, start: int
         f"image runs at every λ: {across} of the variance across, {up} up. Images with the same routes fill a disc."
     )
     return {
+        "map": name,
         "run": run.name,
         "lams": list(atlas.lams),
         "start": start,

@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 
 Groups = Sequence[tuple[str, Sequence[int]]]  # names of modules with the indices of their nodes
 FLOWS = 8  # routes with a flow of their own
+FEW_FLOWS = 3  # for which the diagram is lower
 MAX_TEXT_CELLS = 260  # cells of a heat map that show their figures
 MAX_NAMED_CLASSES = 45  # classes whose names stand at an axis; of more, the chart is drawn with thin rows
 COST_BINS = 24  # of the histogram of costs
 ROW, THIN_ROW, AROUND = 24, 9, 110  # height of a class's row in pixels, and of what surrounds the rows
-ROUTES_HEIGHT, COST_HEIGHT = 400, 320
+ROUTES_HEIGHT, FEW_ROUTES_HEIGHT, COST_HEIGHT = 420, 260, 320
 ANSWERS = ((True, "right", RIGHT_ANSWER), (False, "wrong", WRONG_ANSWER))
 
 
-def routes_flow(atlas: "Atlas", groups: Groups, at: int) -> go.Figure:
+def routes_flow(atlas: "Atlas", groups: Groups, at: int, ink: str) -> go.Figure:
     """Return a Sankey diagram of the routes at the λ with this index: from all images through the optional modules to right and wrong.
 
-    A group of several modules has a node for each number of them that ran.
+    A group of several modules has a node for each number of them that ran. `ink`: the colour of texts, which Plotly would not read from the
+    theme here.
     """
-    names, columns = ["all images"], {"all images": 0}
+    columns = {"all images": 0}
     flows: dict[tuple[int, int, int], float] = {}
     seen = atlas.known if atlas.known.any() else np.ones(len(atlas), bool)
     for rank, (numbers, label) in enumerate(_flows(atlas, at)):
@@ -66,9 +68,10 @@ def routes_flow(atlas: "Atlas", groups: Groups, at: int) -> go.Figure:
                 "hovertemplate": "%{source.label} → %{target.label}: %{value:.1%} of the images<extra></extra>",
             },
             valueformat=".1%",
+            textfont={"color": ink, "size": 13, "shadow": "none"},
         )
     )
-    return frame(figure, ROUTES_HEIGHT)
+    return frame(figure, ROUTES_HEIGHT if len(ranked) > FEW_FLOWS else FEW_ROUTES_HEIGHT)
 
 
 def route_colour(number: int) -> str:
@@ -192,7 +195,7 @@ def _height(rows: int) -> int:
 
 
 def _heat_map(shares: "Array", columns: Sequence[str], rows: Sequence[str], hover: str, *, blank: bool = False) -> go.Figure:
-    """Return a heat map of shares (rows, columns), with figures where there are few cells. `blank`: none for shares below 0.5%."""
+    """Return a heat map of shares (rows, columns), with figures where there are few cells. `blank`: none for shares that round to 0%."""
     scale = [[0, SELDOM], [1, ALWAYS]]  # opaque, so that its cells are the same on light and dark paper
     cells = go.Heatmap(z=shares, x=list(columns), y=list(rows), zmin=0, zmax=1, colorscale=scale, hovertemplate=hover, showscale=False)
     figure = go.Figure(cells)
@@ -201,12 +204,12 @@ def _heat_map(shares: "Array", columns: Sequence[str], rows: Sequence[str], hove
             found = [
                 (columns[column], rows[row], f"{share:.0%}")
                 for (row, column), share in np.ndenumerate(shares)
-                if ink_on(cell_colour(share)) == ink and not (blank and share < 0.005)
+                if ink_on(cell_colour(share)) == ink and not (blank and round(100 * share) == 0)
             ]
             xs, ys, words = zip(*found, strict=True) if found else ((), (), ())
             figure.add_scatter(x=xs, y=ys, text=words, mode="text", textfont={"color": ink, "size": 11}, hoverinfo="skip", showlegend=False)
     frame(figure, _height(len(rows)))
-    figure.update_xaxes(type="category", tickangle=-40 if len(columns) > 6 else 0)
+    figure.update_xaxes(type="category")
     return figure.update_yaxes(autorange="reversed", type="category")
 
 

@@ -21,14 +21,18 @@ _strips = st.components.v2.component(
 )
 
 
+_follow = st.components.v2.component("gatescope_atlas_follow", js=(ATLAS_FOLDER / "follow.mjs").read_text(encoding="utf-8"))
+
+
 class MapData(TypedDict):
-    """What the map shows of n images at L values of λ.
+    """What the map shows of n images at L values of λ. `map` is its name, under which charts follow it.
 
     `places` are x and y of each image in turn. `routes`, `costs` and `answers` have a list for each λ with a number for each image.
     `routeNames` are the routes that have a colour of their own. `sheet` is one picture with all images in so many columns. `subjects` say
     what the images show where that is more than their classes.
     """
 
+    map: str
     run: str
     lams: list[float | None]
     start: int
@@ -66,10 +70,15 @@ class PictureStrip(TypedDict):
     items: list[StripItem]
 
 
-def atlas_map(data: MapData, *, key: str, on_open: Callable[[int], None]) -> int:
-    """Draw the map; return the index of its λ. `on_open` is called with the number of a clicked image."""
-    found = _map(data=data, key=key, default={"step": data["start"]}, on_step_change=_rerun, on_open_change=_opening(key, on_open)).step
-    return found if isinstance(found, int) and 0 <= found < len(data["lams"]) else data["start"]
+def atlas_map(data: MapData, *, key: str, on_open: Callable[[int], None]) -> None:
+    """Draw the map. `on_open` is called with the number of a clicked image."""
+    _map(data=data, key=key, on_open_change=_opening(key, on_open))
+
+
+def followed_step(name: str, start: int) -> int:
+    """Return the index of the λ that the map with this name was moved to, at first `start`. Runs the fragment again when it is moved."""
+    found = _follow(data={"map": name}, key=f"{name}-follow", default={"step": start}, on_step_change=_rerun).step
+    return found if isinstance(found, int) else start
 
 
 def picture_strips(run: str, lam: float | None, strips: Sequence[PictureStrip], *, key: str, on_open: Callable[[int], None]) -> None:

@@ -31,27 +31,27 @@ class ImageMap {
 
   listen() {
     this.slider.addEventListener("input", () => this.show({ step: Number(this.slider.value) }));
-    this.slider.addEventListener("change", () => this.send("step", this.step));
+    this.slider.addEventListener("change", () => this.tell());
     this.canvas.addEventListener("pointermove", (event) => event.pointerType !== "touch" && this.show({ at: this.found(event) }));
     this.canvas.addEventListener("click", (event) => {
       const at = this.found(event);
       if (event.pointerType === "touch") this.show({ at });
       else if (at >= 0 && (event.ctrlKey || event.metaKey)) window.open(address(this.data.run, at, this.data.lams[this.step]));
-      else if (at >= 0) this.send("open", at);
+      else if (at >= 0) this.open(at);
     });
     this.canvas.addEventListener("keydown", (event) => {
       const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (by) this.show({ at: this.beside(by) });
-      else if (event.key === "Enter" && this.at >= 0) this.send("open", this.at);
+      else if (event.key === "Enter" && this.at >= 0) this.open(this.at);
       else return;
       event.preventDefault();
     });
   }
 
   // Take other data; the person's own choices stay.
-  take(data, send) {
-    [this.data, this.send] = [data, send];
-    this.step = Math.min(this.step ?? data.start, data.lams.length - 1);
+  take(data, open) {
+    if (this.data?.map !== data.map) [this.step, this.at, this.lit] = [data.start, -1, null];
+    [this.data, this.open] = [data, open];
     this.range = costRange(data);
     this.order = [...data.labels.keys()].sort((one, other) => data.places[2 * one] - data.places[2 * other]);
     [this.slider.max, this.slider.value] = [data.lams.length - 1, this.step];
@@ -74,6 +74,14 @@ class ImageMap {
   beside(by) {
     const count = this.order.length;
     return this.order[(this.order.indexOf(this.at) + by + count) % count] ?? -1;
+  }
+
+  // Tell the charts of the page which λ the map shows, and write it into the address.
+  tell() {
+    const place = new URL(location);
+    place.searchParams.set("lam", String(this.data.lams[this.step]));
+    history.replaceState(history.state, "", place);
+    window.dispatchEvent(new CustomEvent("gatescope-atlas-step", { detail: { map: this.data.map, step: this.step } }));
   }
 
   // Change some of what is shown, and draw it.
@@ -126,7 +134,7 @@ class ImageMap {
     const truth = element("b", {}, data.subjects?.[at] ?? nameOf(data, "class", data.labels[at]));
     const said = element("span", { class: kind }, kind === "right" ? `✓ answered “${answer}”` : `${kind === "wrong" ? "✗ " : ""}answered “${answer}”`);
     const route = nameOf(data, "route", kindOf(data, "route", step, at));
-    const open = link(data.run, at, data.lams[step], (index) => this.send("open", index), { class: "open" }, "Open in Explore");
+    const open = link(data.run, at, data.lams[step], this.open, { class: "open" }, "Open in Explore");
     this.panel.replaceChildren(picture, element("div", { class: "words" }, truth, said, element("span", {}, `cost ${cost} · ${route}`), open));
   }
 
@@ -173,8 +181,8 @@ class ImageMap {
   }
 }
 
-export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".atlas-map");
   root.map ??= new ImageMap(root);
-  root.map.take(data, (name, value) => (name === "open" ? setTriggerValue : setStateValue)(name, value));
+  root.map.take(data, (index) => setTriggerValue("open", index));
 }

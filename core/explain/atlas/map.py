@@ -11,7 +11,10 @@ import numpy as np
 from core.explain.atlas.atlas import Array, Atlas
 
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
-COVERED = 0.22  # share of the map that the discs of alike images would cover together if they did not overlap
+COVERED = 0.16  # share of the map that the discs of alike images cover together if they do not overlap
+ASPECT = 1.6  # width of the map as a multiple of its height, where discs are round
+MOST_APART = 400  # discs that are moved apart; more are small
+ROUNDS = 80  # of moving them apart
 MARGIN = 0.04  # of the map on each side
 LEAST = 1e-6  # a smaller variance than this is none
 
@@ -39,7 +42,7 @@ def positions(atlas: Atlas) -> Positions:
     costs = np.bincount(inverse, atlas.costs.mean(axis=1), minlength=len(distinct)) / counts
     if counts @ (axes[:, 0] * (costs - np.average(costs, weights=counts))) < 0:
         axes[:, 0] *= -1
-    middles = _spread(axes)
+    middles = _apart(_spread(axes), counts)
     return Positions(_spread(middles[inverse] + _discs(inverse)), shares)
 
 
@@ -73,5 +76,29 @@ def _discs(kinds: Array) -> Array:
     _, first = np.unique(kinds[order], return_index=True)
     turn = np.empty(len(kinds), np.int64)  # of an image among those of its kind
     turn[order] = np.arange(len(kinds)) - np.repeat(first, np.diff([*first, len(kinds)]))
-    radius = math.sqrt(COVERED / (math.pi * len(kinds))) * np.sqrt(turn)
-    return np.stack([radius * np.cos(turn * GOLDEN_ANGLE), radius * np.sin(turn * GOLDEN_ANGLE)], axis=1)
+    radius = _radius(len(kinds)) * np.sqrt(turn)
+    return np.stack([radius * np.cos(turn * GOLDEN_ANGLE) / ASPECT, radius * np.sin(turn * GOLDEN_ANGLE)], axis=1)
+
+
+def _radius(images: int) -> float:
+    """Return the radius of the disc of one image among so many."""
+    return math.sqrt(COVERED * ASPECT / (math.pi * images))
+
+
+def _apart(middles: Array, counts: Array) -> Array:
+    """Return the middles of discs of so many images, (R, 2), moved until the discs hardly overlap; a large disc moves less."""
+    if not 1 < len(middles) <= MOST_APART:
+        return middles
+    places = middles * (ASPECT, 1)
+    radii = _radius(int(counts.sum())) * (np.sqrt(counts) + 0.5)
+    reach = radii[:, None] + radii[None, :]
+    share = counts[None, :] / (counts[:, None] + counts[None, :])  # of a pair's way that the first goes
+    for _ in range(ROUNDS):
+        gaps = places[:, None] - places[None, :]  # (R, R, 2)
+        distances = np.linalg.norm(gaps, axis=2)
+        overlap = np.maximum(reach - distances, 0) * ~np.eye(len(places), dtype=bool)
+        if not overlap.any():
+            break
+        directions = gaps / np.maximum(distances, LEAST)[..., None]
+        places = places + 0.5 * (directions * (overlap * share)[..., None]).sum(axis=1)
+    return places / (ASPECT, 1)
