@@ -102,6 +102,7 @@ def map_data(run: Run, sha256: str, atlas: "Atlas", samples: Samples, name: str,
         "run": run.name,
         "lams": list(atlas.lams),
         "start": start,
+        "colour": "route" if len(atlas.routes) > 1 else "cost" if atlas.varying else "right",
         "places": (found.places * PLACE_UNIT).round().astype(int).reshape(-1).tolist(),
         "routes": np.minimum(atlas.route, len(CATEGORIES)).T.tolist(),
         "routeNames": [route_title(atlas, number) for number in range(min(len(atlas.routes), len(CATEGORIES)))],
@@ -155,7 +156,8 @@ def cost_strips(atlas: "Atlas", samples: Samples, at: int) -> list[PictureStrip]
     strips: list[PictureStrip] = []
     order, costs = atlas.by_cost(at).tolist(), atlas.costs[:, at]
     if costs.max() > costs.min():
-        for title, rows in (("Cheapest images", order[:STRIP_LENGTH]), ("Dearest images", order[::-1][:STRIP_LENGTH])):
+        most = min(STRIP_LENGTH, len(order) // 2)
+        for title, rows in (("Cheapest images", order[:most]), ("Dearest images", order[::-1][:most])):
             low, high = percent(float(costs[rows].min())), percent(float(costs[rows].max()))
             spent = low if low == high else f"{low} to {high}"
             note = f"They cost {spent} of the static network’s computation."

@@ -27,15 +27,17 @@ _follow = st.components.v2.component("gatescope_atlas_follow", js=(ATLAS_FOLDER 
 class MapData(TypedDict):
     """What the map shows of n images at L values of λ. `map` is its name, under which charts follow it.
 
-    `places` are x and y of each image in turn. `routes`, `costs` and `answers` have a list for each λ with a number for each image.
-    `routeNames` are the routes that have a colour of their own. `sheet` is one picture with all images in so many columns. `subjects` say
-    what the images show where that is more than their classes.
+    `colour` is what the colours mean at first: "route", "class", "right", "answer" or "cost". `places` are x and y of each image in turn.
+    `routes`, `costs` and `answers` have a list for each λ with a number for each image. `routeNames` are the routes that have a colour of
+    their own. `sheet` is one picture with all images in so many columns. `subjects` say what the images show where that is more than their
+    classes.
     """
 
     map: str
     run: str
     lams: list[float | None]
     start: int
+    colour: str
     places: list[int]
     routes: list[list[int]]
     routeNames: list[str]

@@ -29,6 +29,7 @@ PLOT = {"displayModeBar": False}
 PROGRESS_SECONDS = 1.0  # seconds between looks at an atlas that grows
 FIRST_DRAWN = 100  # images from which an atlas is drawn while it grows
 REDRAWN = 4  # times as many images after which it is drawn again
+NARROW_GROUPS = 3  # modules whose routes fit on a phone
 STRIPS = 6  # routes with examples
 CONFUSIONS = 3  # wrong answers that are named
 RUN_KEY, OPEN_KEY = "atlas-run", "atlas-open"  # keys of the session
@@ -163,10 +164,10 @@ def _routes(run: Run, model: "Model", samples: Samples, atlas: "Atlas", at: int,
     st.subheader(f"Routes{_at(atlas, at)}", divider="gray", help=explained("route"))
     taken = atlas.routes_at(at)
     if len(taken) > 1:
-        words = f"{len(taken)} routes. The width is the share of the images; a flow passes the optional modules that run."
+        words = f"{len(taken)} routes. Widths are shares of the images. The modules shown are those that some images skip."
         groups = module_groups(model.graph.nodes, atlas, atlas.optional)
         ink = DARK_PAPER_INK if st.context.theme.type == "dark" else LIGHT["ink"]
-        with st.container(key="atlas-routes"):
+        with st.container(key="atlas-routes-wide" if len(groups) > NARROW_GROUPS else "atlas-routes"):
             _chart("From the image to the answer", words, lambda: charts.routes_flow(atlas, groups, at, ink), "atlas-flow")
     else:
         st.caption("All images take the same route here." if len(atlas.routes) > 1 else "All images take the same route at every λ.")

@@ -11,10 +11,6 @@ const lamName = (lam) => (lam === null ? "" : `λ = ${lam}`);
 class ImageMap {
   constructor(root) {
     this.root = root;
-    this.colour = "route";
-    this.step = null;
-    this.at = -1;
-    this.lit = null;
     this.canvas = element("canvas", { tabindex: "0", role: "application", "aria-label": "Map of the images. Arrow keys walk from picture to picture, Enter opens one." });
     this.slider = element("input", { type: "range", min: "0", "aria-label": "λ" });
     this.lam = element("output");
@@ -50,7 +46,7 @@ class ImageMap {
 
   // Take other data; the person's own choices stay.
   take(data, open) {
-    if (this.data?.map !== data.map) [this.step, this.at, this.lit] = [data.start, -1, null];
+    if (this.data?.map !== data.map) [this.step, this.at, this.lit, this.colour] = [data.start, -1, null, data.colour];
     [this.data, this.open] = [data, open];
     this.range = costRange(data);
     this.order = [...data.labels.keys()].sort((one, other) => data.places[2 * one] - data.places[2 * other]);

@@ -37,14 +37,15 @@ export function nameOf(data, colour, kind) {
   return data.classes[kind];
 }
 
-// The entries of the legend with the number of their points, the most frequent first.
+// The entries of the legend with the number of their points: classes in their order, others the most frequent first.
 export function legend(data, colour, step) {
   const counts = new Map();
   for (let index = 0; index < data.labels.length; index += 1) {
     const kind = kindOf(data, colour, step, index);
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
-  return [...counts].map(([kind, count]) => ({ kind, count, name: nameOf(data, colour, kind) })).sort((one, other) => other.count - one.count);
+  const ordered = colour === "class" || colour === "answer" ? (one, other) => one.kind - other.kind : (one, other) => other.count - one.count;
+  return [...counts].map(([kind, count]) => ({ kind, count, name: nameOf(data, colour, kind) })).sort(ordered);
 }
 
 // The lowest and the highest cost at any λ, so that a colour means the same cost at all of them.

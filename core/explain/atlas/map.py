@@ -14,7 +14,7 @@ GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 COVERED = 0.16  # share of the map that the discs of alike images cover together if they do not overlap
 ASPECT = 1.6  # width of the map as a multiple of its height, where discs are round
 MOST_APART = 400  # discs that are moved apart; more are small
-ROUNDS = 80  # of moving them apart
+SEPARATING_ROUNDS = 80  # of moving them apart
 MARGIN = 0.04  # of the map on each side
 LEAST = 1e-6  # a smaller variance than this is none
 
@@ -93,7 +93,7 @@ def _apart(middles: Array, counts: Array) -> Array:
     radii = _radius(int(counts.sum())) * (np.sqrt(counts) + 0.5)
     reach = radii[:, None] + radii[None, :]
     share = counts[None, :] / (counts[:, None] + counts[None, :])  # of a pair's way that the first goes
-    for _ in range(ROUNDS):
+    for _ in range(SEPARATING_ROUNDS):
         gaps = places[:, None] - places[None, :]  # (R, R, 2)
         distances = np.linalg.norm(gaps, axis=2)
         overlap = np.maximum(reach - distances, 0) * ~np.eye(len(places), dtype=bool)
