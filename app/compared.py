@@ -15,6 +15,7 @@ from app.rendering import data_url, to_picture
 from app.wording import plain
 from core.errors import UserError
 from core.store import Run
+from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from core.explain.model import Model
@@ -94,13 +95,13 @@ def views(chosen: ShownImage, step: int, expanded: Sequence[str]) -> tuple[list[
             run = state.store().runs.get(one.run_id)
             sha256 = state.weights(run)
             if sha256 is None:
-                raise UserError(f"Run {run.name} has no weights yet.")
+                raise no_weights(run)
             model = state.model(run, sha256)
             image = _fitted(one.image or chosen, model)
             sweep = state.sweep(run, sha256, image.image, one.forced, step if one.held is None else one.held)
         except UserError as error:
             compared().remove(one)
-            st.toast(f"A run is not compared: {plain(str(error))}", icon=":material/error:")
+            st.toast(f"A run is not compared: {plain(error)}", icon=":material/error:")
             continue
         if (pending := state.unfinished(run, sha256, image.image, one.forced, timed=False)) is not None:
             waiting.append(Waiting(pending, run, sha256, image, one.forced))

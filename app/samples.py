@@ -14,6 +14,7 @@ from app.background import Background, background_survey
 from app.components.samples import StripView, Thumbnail, page_of, sample_strip
 from app.images import ShownImage
 from app.rendering import to_picture, url
+from app.wording import plain
 from core.errors import UserError
 from core.registry import choose, title
 from core.store import Run
@@ -56,6 +57,11 @@ def samples_of(run: Run, model: "Model") -> Samples:
 
     try:
         channels, height, width = model.image
+        if run.imported and model.config.dataset.own_files:
+            raise UserError(
+                "the run was imported, and what its file says about folders on this computer is not followed. To read your pictures, "
+                "upload one, or name their folder in `python -m core evaluate`"
+            )
         labels, images = state.samples(
             run.config["dataset"], min(MAX_SAMPLES, max(state.SAMPLES, MAX_BYTES // (channels * height * width)))
         )
@@ -76,11 +82,12 @@ def choose_sample(run: Run, sha256: str, model: "Model", arrived: bool) -> Shown
     try:
         samples = samples_of(run, model)
     except UserError as error:
-        st.caption(f"There are no samples: {error}")
+        st.caption(f"There are no samples: {plain(error)}")
         return None
     if samples.replaced:
         st.caption(
-            f"The images of {title('datasets', run.dataset)} are not on this computer. These pictures replace them.", help=samples.replaced
+            f"The images of {plain(title('datasets', run.dataset))} are not on this computer. These pictures replace them.",
+            help=plain(samples.replaced),
         )
     count = len(samples.subjects)
     key = sample_key(run)

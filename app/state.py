@@ -17,6 +17,7 @@ from core.datasets import Dataset
 from core.registry import choose
 from core.scale import SLIDER_STEPS
 from core.store import Run, Store
+from core.store.database import LostDatabaseError
 from core.store.references import load_references
 
 if TYPE_CHECKING:
@@ -41,7 +42,15 @@ _times: SizedCache[Times] = SizedCache(TIMED_IMAGES, lambda times: 1)
 
 def store() -> Store:
     """Return the store that GATESCOPE_DB names, or else the project's own, with the reference runs in it."""
-    return _store(os.environ.get("GATESCOPE_DB"))
+    url = os.environ.get("GATESCOPE_DB")
+    opened = _store(url)
+    try:
+        opened.database.check()
+    except LostDatabaseError:  # open the one that is there now
+        _store.clear()
+        opened.close()
+        opened = _store(url)
+    return opened
 
 
 @st.cache_resource(show_spinner="Opening the runs…")

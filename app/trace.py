@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.scale import lam_at
+from core.store.models import plain
 
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep
@@ -17,4 +18,4 @@ def trace_json(
     lams = [lam_at(start) if has_slider else None for start in sweep.starts]
     intervals = [{"from_lam": lam, **trace.to_json()} for lam, trace in zip(lams, sweep.traces, strict=True)]
     content = {"run": run, "image": description, "address": query, "forced": forced, "intervals": intervals}
-    return json.dumps(content, indent=1).replace(": NaN", ": null")
+    return json.dumps(plain(content), indent=1)

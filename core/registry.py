@@ -118,6 +118,8 @@ def choose(kind: ComponentKind, choice: str | dict[str, Any] | Component) -> Com
     """Return a component, given its name, `{"name": ..., option: value}`, or the component itself. Raises ConfigError."""
     if isinstance(choice, Component):
         return choice
+    if not isinstance(choice, str | dict):
+        raise ConfigError(f"{kind[:-1]} must be a name, or a name with options")
     options = {"name": choice} if isinstance(choice, str) else dict(choice)
     model = component(kind, str(options.get("name")))
     try:

@@ -66,4 +66,4 @@ def test_a_network_without_gates_has_an_atlas(visited: Path) -> None:
 def test_a_run_that_is_not_there_is_named(visited: Path) -> None:
     app = opened("go_ne")
     assert not app.exception
-    assert "go\\_ne" in app.warning[0].value
+    assert "“go\\_ne”" in app.warning[0].value

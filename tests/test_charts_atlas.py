@@ -6,11 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import core
 from app.atlas import MAX_SINGLE, module_groups
 from app.charts import atlas as charts
 from core.explain.atlas.atlas import Atlas
-from core.explain.atlas.computation import empty_atlas
+from core.registry import choose
 
 
 def random_atlas(classes: int, nodes: int, count: int = 300, lams: tuple[float | None, ...] = (0.0, 0.5, 1.0)) -> Atlas:
@@ -109,14 +108,20 @@ def test_the_most_frequent_wrong_answers_are_named() -> None:
 
 
 def test_modules_of_a_large_graph_are_folded_where_they_repeat() -> None:
-    model = core.load("reference/l-net-cifar10")
-    atlas = empty_atlas(model, 0)
+    nodes = choose("architectures", {"name": "lc_resnet", "depth": "110"}).build((3, 32, 32), 10).nodes
+    atlas = replace(random_atlas(2, 2, 1), nodes=tuple(node.name for node in nodes[1:]))
     every = list(range(len(atlas.nodes)))
-    groups = module_groups(model.graph.nodes, atlas, every)
+    groups = module_groups(nodes, atlas, every)
     assert len(groups) < len(every)
     assert sorted(node for _, members in groups for node in members) == every
-    few = module_groups(model.graph.nodes, atlas, every[:MAX_SINGLE])
+    few = module_groups(nodes, atlas, every[:MAX_SINGLE])
     assert few == [(atlas.nodes[node], [node]) for node in every[:MAX_SINGLE]]
+
+
+def test_names_of_classes_are_shown_as_they_are() -> None:
+    atlas = replace(random_atlas(2, 3), classes=("<b>one</b>", "two"))
+    assert "&lt;b&gt;one&lt;/b&gt;" in charts.confusion_chart(atlas, 0).data[0].x
+    assert "&lt;b&gt;one&lt;/b&gt;" in charts.class_costs_chart(atlas, 0).data[0].y
 
 
 def test_accuracy_and_cost_along_lam_are_those_of_the_atlas() -> None:

@@ -18,9 +18,12 @@ from safetensors.numpy import load_file, save_file
 
 from core.cli.main import main
 from core.config import run_config
+from core.errors import UserError
 from core.evaluation.model_card import card
-from core.store import Run, Store, StoreError
+from core.explain.model import load as load_network
+from core.store import Run, RunRecord, Store, StoreError
 from core.store.exchange import export_run, import_run, read_header
+from core.store.record import Point
 from core.store.references import SHIPPED, load_references
 from core.training.worker import machine, work
 
@@ -142,7 +145,7 @@ def test_a_full_disk_leaves_the_files_that_were_there(trained: Store, file: Path
 def test_a_damaged_run_is_not_exported(trained: Store, file: Path, other: Store, tmp_path: Path) -> None:
     run = import_run(other, file)
     other.checkpoints.latest(run.id)[1].write_bytes(b"damaged")
-    with pytest.raises(StoreError, match="has no weights"):
+    with pytest.raises(StoreError, match="of run small are lost"):
         export_run(other, run.id, tmp_path / "new.safetensors")
     odd = other.imports.add("odd", read_header(file), history={}, tensors=b"no safetensors")
     with pytest.raises(StoreError, match="cannot be read") as caught:
@@ -239,6 +242,129 @@ def test_older_files_are_still_read(file: Path, other: Store) -> None:
     assert all(run.seconds > 0 or run.machine for run in references)
 
 
+def rewritten(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the weights in an exported file, as a file of the time before checksums."""
+    with safe_open(file, framework="numpy") as opened:
+        told = opened.metadata()["gatescope"]
+    tensors = load_file(file)
+    change(tensors)
+    save_file(tensors, file, metadata={"gatescope": told})
+
+
+def first_weights(tensors: dict[str, Any]) -> str:
+    return next(name for name, values in tensors.items() if values.ndim > 1)
+
+
+def test_a_flipped_bit_is_refused(file: Path, other: Store, tmp_path: Path) -> None:
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    entry = content.index(b"checksum")
+    places = [
+        0,
+        7,
+        8,
+        entry,
+        entry + 3,
+        entry + 14,
+        content.index(b"accuracy") + 1,
+        content.index(b"macs_mean"),
+        8 + length,
+        len(content) - 1,
+    ]
+    places += range(9, len(content), len(content) // 60)
+    for place in places:
+        for bit in (0, 3, 6):
+            damaged = bytearray(content)
+            damaged[place] ^= 1 << bit
+            (tmp_path / "damaged.safetensors").write_bytes(damaged)
+            with pytest.raises(StoreError):
+                import_run(other, tmp_path / "damaged.safetensors")
+    assert empty(other)
+    assert import_run(other, file).name == "small"
+
+
+def test_a_file_without_a_checksum_loads(file: Path, other: Store) -> None:
+    rewritten(file, lambda tensors: None)
+    assert import_run(other, file).name == "small"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused(file: Path, other: Store, value: float) -> None:
+    rewritten(file, lambda tensors: tensors[first_weights(tensors)].reshape(-1).__setitem__(3, value))
+    status, said = call("import", file, "--db", other.url)
+    assert (status, said.count("\n")) == (2, 1)
+    assert "finite" in said
+    assert empty(other)
+    with pytest.raises(UserError, match="finite"):
+        load_network(file)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.bool_, np.uint8])
+def test_weights_of_whole_numbers_are_refused(file: Path, other: Store, kind: Any) -> None:
+    rewritten(file, lambda tensors: tensors.update({first_weights(tensors): tensors[first_weights(tensors)].astype(kind)}))
+    status, said = call("import", file, "--db", other.url)
+    assert (status, "holds numbers of the type" in said) == (2, True)
+    assert empty(other)
+
+
+def test_a_configuration_of_a_huge_network_takes_no_memory(file: Path, other: Store) -> None:
+    def huge(header: dict[str, Any]) -> None:
+        header["architecture"] = "chain"
+        header["config"]["architecture"] = {"name": "chain", "links": [4096] * 64}
+
+    resource = pytest.importorskip("resource")
+    changed(file, huge)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status, said = call("import", file, "--db", other.url)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # KiB
+    assert (status, "larger than the weights" in said) == (2, True)
+    assert grown < 150_000
+    assert empty(other)
+    with pytest.raises(UserError, match="larger than the weights"):
+        load_network(file)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("gated", False), ("architecture", "chain"), ("dataset", "faces"), ("lam", 0.5), ("epochs", 7), ("seed", 3)]
+)
+def test_a_description_that_contradicts_its_configuration_is_refused(file: Path, other: Store, column: str, value: object) -> None:
+    changed(file, lambda header: header.update({column: value}))
+    status, said = call("import", file, "--db", other.url)
+    assert (status, f"{column} is not that of its configuration" in said) == (2, True)
+    assert empty(other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header["figures"]["test"][0].pop("execution_rates"),
+        lambda header: header["figures"]["baselines"].update({"test": {"random gates": [{"cost": 0.1, "accuracy": 0.5, "x": 1}]}}),
+        lambda header: header["figures"]["test"][0].update({"accuracy": 2}),
+        lambda header: header.update({"exchange_rate": math.inf}),
+        lambda header: header.update({"classes": ["a\ud800"] * 10}),
+        lambda header: header.update({"classes": ["a" * 10_000] * 10}),
+        lambda header: header["curve"].update({"loss": [[1.0, 0.5], [1.0, 0.25]]}),
+        lambda header: header["curve"].update({"loss": [[math.nan, 0.5]]}),
+        lambda header: header["config"]["method"].update({"name": []}),
+        lambda header: [row["execution_rates"].update({"stem2": 0.5}) for split in ("val", "test") for row in header["figures"][split]],
+        lambda header: header.update({"config": json.loads("[" * 90 + "]" * 90)}),
+    ],
+)
+def test_a_description_that_no_page_can_show_is_refused(file: Path, other: Store, change: Callable[[dict[str, Any]], object]) -> None:
+    changed(file, change)
+    status, said = call("import", file, "--db", other.url)
+    assert (status, said.count("\n"), "the description of the run is invalid" in said) == (2, 1, True)
+    assert empty(other)
+
+
+def test_every_shipped_file_is_described_as_its_configuration_says() -> None:
+    for shipped in SHIPPED.glob("*.safetensors"):
+        header = read_header(shipped)
+        assert dict(run_config(**header.config).record()) | {"config": 0} == {
+            column: 0 if column == "config" else getattr(header, column) for column in RunRecord.model_fields
+        }
+
+
 def test_the_card_tells_what_the_header_tells(file: Path) -> None:
     told = read_header(file).model_copy(update={"seconds": 150.0, "machine": "x86_64, 2 cores", "exchange_rate": 0.0341})
     lines = card(told).splitlines()
@@ -255,10 +381,10 @@ def test_the_card_tells_what_the_header_tells(file: Path) -> None:
 def test_the_card_tells_whether_gates_depend_on_the_image_and_have_learnt_anything() -> None:
     told = read_header(SHIPPED / "lc-digits.safetensors")
     assert "κ" not in card(told)  # λ is a share of the cost there, and has no exchange rate
-    shares = [row.model_extra["dependence"] for row in told.figures.test if 0.3 <= row.macs_mean / row.macs_static <= 0.7]
+    shares = [row.dependence for row in told.figures.test if 0.3 <= row.macs_mean / row.macs_static <= 0.7]
     assert f"The image explains {sum(shares) / len(shares):.0%} of the variance of the gates, mean over the same costs." in card(told)
     assert "learnt nothing" not in card(told)
-    better = {"random gates": [{"cost": 0.0, "accuracy": 1.0}]}
+    better = {"random gates": [Point(cost=0.0, accuracy=1.0)]}
     useless = told.figures.model_copy(update={"baselines": {"test": better}})
     assert "The gates do not beat random gates: the network has not learned when to skip." in card(
         told.model_copy(update={"figures": useless})

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from core.errors import UserError
 from core.store import Run, Store, StoreError, database
 from core.store.models import SILENCE, now, plain
-from tests.records import record
+from tests.records import measured, record
 
 ROOT = Path(__file__).resolve().parents[1]
 quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -73,8 +73,11 @@ def test_any_configuration_survives(store: Store, config: dict[str, Any]) -> Non
 
 def test_numbers_that_json_cannot_hold_become_null(store: Store) -> None:
     run = add(store)
-    store.lifecycle.finish(run.id, {"loss": math.nan, "grid": [(0.5, math.inf)]})
-    assert store.runs.get(run.id).figures == {"loss": None, "grid": [[0.5, None]]}
+    figures = measured()
+    figures["test"][0] |= {"loss": math.nan, "grid": [(0.5, math.inf)]}
+    store.lifecycle.finish(run.id, figures)
+    kept = store.runs.get(run.id).figures["test"][0]
+    assert (kept["loss"], kept["grid"]) == (None, [[0.5, None]])
 
 
 @quick
@@ -122,7 +125,9 @@ def test_names_are_numbered_and_unique(store: Store) -> None:
         add(store, " cascade-faces-9")
 
 
-@pytest.mark.parametrize("name", ["", "  ", "12", "a\nb", "x" * 201, "reference/mine"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "12", "a\nb", "x" * 201, "reference/mine", "-h", "--db", "~", "..", "../../x", "/a", "a//b", "a/ ./b"]
+)
 def test_invalid_names_are_refused(store: Store, name: str) -> None:
     run = add(store)
     with pytest.raises(StoreError, match="name"):
@@ -190,7 +195,7 @@ def test_names_are_refused_exactly_when_another_run_has_them(store: Store, steps
 def test_the_database_itself_refuses_a_second_name(store: Store) -> None:
     add(store, "a")
     other = add(store, "b")
-    with pytest.raises(StoreError, match="UNIQUE"):
+    with pytest.raises(StoreError, match="contradicts another"):
         put(store, other, name="a")
 
 
@@ -223,9 +228,9 @@ def test_the_lifecycle_of_a_run(store: Store) -> None:
     store.lifecycle.fail(run.id, ValueError("no\n  memory "))
     assert (store.runs.get(run.id).state, store.runs.get(run.id).error) == ("failed", "no memory")
     assert store.lifecycle.claim(run.id).error is None
-    store.lifecycle.finish(run.id, {"accuracy": 0.9})
+    store.lifecycle.finish(run.id, measured())
     done = store.runs.get(run.id)
-    assert (done.state, done.figures) == ("finished", {"accuracy": 0.9})
+    assert (done.state, done.figures) == ("finished", measured())
     assert done.finished >= done.started
     with pytest.raises(StoreError, match="is finished"):
         store.lifecycle.claim(run.id)
@@ -247,7 +252,7 @@ def test_a_run_that_has_ended_cannot_be_stopped(store: Store) -> None:
 
 def test_a_finished_run_stays_finished(store: Store) -> None:
     run = store.lifecycle.claim(add(store).id)
-    store.lifecycle.finish(run.id, {"test": []}, weights=b"", epoch=1)
+    store.lifecycle.finish(run.id, measured(), weights=b"", epoch=1)
     store.lifecycle.stop(run.id)
     store.lifecycle.fail(run.id, KeyboardInterrupt())
     assert store.runs.get(run.id).state == "finished"

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from core.store import Store
-from tests.records import record
+from tests.records import measured, record
 
 ROOT = Path(__file__).resolve().parents[1]
 # Each process reports that it has loaded, waits for a line, and works; so all work at the same time.
 START = """
 import sys
 from core.store import Store, StoreError
-from tests.records import record
+from tests.records import measured, record
 url = sys.argv[1]
 print('ready', flush=True)
 sys.stdin.readline()
@@ -164,7 +164,7 @@ store.lifecycle.claim(1)
 store.checkpoints.save(1, 2, b'state', metrics={{'loss': 1.0}}, seconds=5)
 die = lambda *args, **options: os._exit(9)
 {}
-store.lifecycle.finish(1, {{'accuracy': 0.9}}, weights=b'weights', epoch=2)
+store.lifecycle.finish(1, measured(), weights=b'weights', epoch=2)
 print('survived')
 """
     stores, processes = [], []
@@ -178,7 +178,7 @@ print('survived')
         assert (process.returncode, output, error) == (9, "", ""), death
         run = store.runs.get(1)
         found = (run.state, run.figures, store.checkpoints.read(1)[1])
-        assert found == (("finished", {"accuracy": 0.9}, b"weights") if counts else ("interrupted", {}, b"state")), death
+        assert found == (("finished", measured(), b"weights") if counts else ("interrupted", {}, b"state")), death
         assert (run.epoch, run.seconds, store.metrics.history(1)) == (2, 5, {"loss": [(2.0, 1.0)]}), death
 
 

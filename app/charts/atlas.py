@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from app.charts.modules import ALWAYS, DARK_INK, LIGHT_INK, SELDOM, cell_colour, ink_on
 from app.charts.style import frame
 from app.colours import CATEGORIES, LINES, RIGHT_ANSWER, SOFT, WRONG_ANSWER, rgb
+from app.wording import in_chart
 
 if TYPE_CHECKING:
     from core.explain.atlas.atlas import Array, Atlas
@@ -53,7 +54,7 @@ def routes_flow(atlas: "Atlas", groups: Groups, at: int, ink: str) -> go.Figure:
     figure = go.Figure(
         go.Sankey(
             node={
-                "label": names,
+                "label": list(map(in_chart, names)),
                 "color": [outcomes.get(name, SOFT) for name in names],
                 "pad": 14,
                 "thickness": 14,
@@ -158,7 +159,7 @@ def class_costs_chart(atlas: "Atlas", at: int) -> go.Figure:
     figure = go.Figure(
         go.Scatter(
             x=mean,
-            y=names,
+            y=list(map(in_chart, names)),
             mode="markers",
             marker={"size": 10 if len(names) <= MAX_NAMED_CLASSES else 6, "color": LINES[0]},
             error_x={"type": "data", "symmetric": False, "array": high - mean, "arrayminus": mean - low, "color": SOFT, "thickness": 2},
@@ -196,8 +197,9 @@ def _height(rows: int) -> int:
 
 def _heat_map(shares: "Array", columns: Sequence[str], rows: Sequence[str], hover: str, *, blank: bool = False) -> go.Figure:
     """Return a heat map of shares (rows, columns), with figures where there are few cells. `blank`: none for shares that round to 0%."""
+    columns, rows = list(map(in_chart, columns)), list(map(in_chart, rows))
     scale = [[0, SELDOM], [1, ALWAYS]]  # opaque, so that its cells are the same on light and dark paper
-    cells = go.Heatmap(z=shares, x=list(columns), y=list(rows), zmin=0, zmax=1, colorscale=scale, hovertemplate=hover, showscale=False)
+    cells = go.Heatmap(z=shares, x=columns, y=rows, zmin=0, zmax=1, colorscale=scale, hovertemplate=hover, showscale=False)
     figure = go.Figure(cells)
     if shares.size <= MAX_TEXT_CELLS:
         for ink in (DARK_INK, LIGHT_INK):

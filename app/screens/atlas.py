@@ -18,7 +18,8 @@ from app.trained import trained_runs, variety
 from app.wording import lam_name, percent, plain
 from core.errors import UserError
 from core.registry import title
-from core.store import Run, StoreError
+from core.store import Run
+from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from app.background import Background
@@ -52,14 +53,14 @@ def page() -> None:
     try:
         sha256 = state.weights(run)
         if sha256 is None:
-            raise StoreError(f"Run {run.name} has no weights yet: let it train for one epoch.")
+            raise no_weights(run)
         model = state.model(run, sha256)
         samples = samples_of(run, model)
     except UserError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     if samples.replaced:
-        words = f"The images of {title('datasets', run.dataset)} are not on this computer. These pictures replace them."
+        words = f"The images of {plain(title('datasets', run.dataset))} are not on this computer. These pictures replace them."
         st.info(words, icon=":material/image:")
         st.caption(plain(samples.replaced))
     job = background_atlas(run, sha256, model, samples)
@@ -68,7 +69,7 @@ def page() -> None:
     if job.growing:
         st.fragment(_progress, run_every=PROGRESS_SECONDS)(job, drawn)
     elif job.error is not None:
-        st.error(f"The atlas has ended early: {plain(str(job.error))}", icon=":material/error:")
+        st.error(f"The atlas has ended early: {plain(job.error)}", icon=":material/error:")
     if drawn:
         _map(run, sha256, model, samples, atlas)
 
@@ -78,7 +79,7 @@ def _chosen_run(runs: list[Run]) -> Run:
     names = [run.name for run in runs]
     asked = st.query_params.get("run")
     if asked is not None and asked not in names:
-        st.warning(f"There is no trained run called {plain(repr(asked))}. Another run is shown instead.", icon=":material/search_off:")
+        st.warning(f"There is no trained run called “{plain(asked)}”. Another run is shown instead.", icon=":material/search_off:")
     if asked in names:
         st.session_state[RUN_KEY] = asked
     elif st.session_state.get(RUN_KEY) not in names:

@@ -26,7 +26,8 @@ from app.trained import trained_runs, variety
 from app.wording import lam_name, plain
 from core.errors import UserError
 from core.scale import SLIDER_STEPS
-from core.store import Run, StoreError
+from core.store import Run
+from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from core.explain.model import Model
@@ -51,10 +52,10 @@ def page() -> None:
         try:
             sha256 = state.weights(run)
             if sha256 is None:
-                raise StoreError(f"Run {run.name} has no weights yet: let it train for one epoch.")
+                raise no_weights(run)
             model = state.model(run, sha256)
         except UserError as error:
-            right.error(str(error), icon=":material/error:")
+            right.error(plain(error), icon=":material/error:")
             return
         _cautions(run, len(model.graph.controls))
         if arrived:
@@ -76,7 +77,7 @@ def _chosen_run(runs: list[Run]) -> Run:
     names = [run.name for run in runs]
     asked = st.query_params.get("run")
     if asked is not None and asked not in names:
-        st.warning(f"There is no trained run called {asked!r}. Another run is shown instead.", icon=":material/search_off:")
+        st.warning(f"There is no trained run called “{plain(asked)}”. Another run is shown instead.", icon=":material/search_off:")
     if asked in names:
         st.session_state["run"] = asked
     elif st.session_state.get("run") not in names:

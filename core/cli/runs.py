@@ -26,6 +26,9 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
     for run in found:
         table.add_row(*_cells(run), *([", ".join(one["control"] for one in run.figures.get("collapsed", []))] if collapsed else []))
     print_table(table)
+    for run in found:
+        if run.damage:
+            print(f"Run {run.id} is {run.damage}.")
     print("Test accuracy is given at the λ with the best validation accuracy.")
 
 

@@ -44,7 +44,7 @@ def card(header: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
             lines.append(f"- {graph.tradeoff.description}")
         share = describe(graph)["controllers_share"]
         lines.append(f"- Controllers: {share:.2%} of the static network's multiply-adds")
-    lines += [f"- {Collapsed(**control)}" for control in header.figures.collapsed]
+    lines += [f"- {Collapsed(**control.model_dump())}" for control in header.figures.collapsed]
     for rows, title in ((header.figures.test, "Test split, which chooses nothing"), (header.figures.val, "Validation split")):
         lines += ["", f"## {title} ({rows[0].n} images)", "", *table(rows, siblings if rows is header.figures.test else ())]
     lines += _gains(header)
@@ -81,8 +81,9 @@ def _serves(config: RunConfig) -> str:
 def _gains(header: Header) -> list[str]:
     """Return the gains over the baselines, where these were measured."""
     own = [ParetoPoint(row.cost_share, row.accuracy) for row in header.figures.test]
-    share = mean_dependence(own, [getattr(row, "dependence", None) for row in header.figures.test])
-    fronts = {name: [ParetoPoint(**point) for point in front] for name, front in header.figures.baselines.get("test", {}).items()}
+    share = mean_dependence(own, [row.dependence for row in header.figures.test])
+    measured = header.figures.baselines.get("test", {})
+    fronts = {name: [ParetoPoint(point.cost, point.accuracy) for point in front] for name, front in measured.items()}
     gains = {name: gain(own, front) for name, front in fronts.items() if name != "full path"}
     if not gains:
         return []

@@ -123,7 +123,7 @@ def same_images(run: Run, other: Run) -> bool:
 
     An option that a run's configuration lacks has its default. Options that concern the training images alone may differ.
     """
-    first, second = run.config["dataset"], other.config["dataset"]
+    first, second = (one.config.get("dataset", {}) for one in (run, other))
     if first == second:
         return True
     try:
@@ -217,5 +217,5 @@ def _reaching(own: Sequence[ParetoPoint], accuracy: float, what: str) -> Figures
 def _rows(run: Run, split: str) -> Sequence[Mapping[str, Any]]:
     rows: Sequence[Mapping[str, Any]] = run.figures.get(split, [])
     if not rows:
-        raise ConfigError(f"run {run.name} has no figures yet: it is {run.state}")
+        raise ConfigError(f"run {run.name} has no figures{'' if run.damage else ' yet'}: it is {run.damage or run.state}")
     return rows

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from core.config import RunConfig, run_config
+from core.graph.allocation import no_larger_than
 from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
-from core.store import Store, StoreError
-from core.store.exchange import read_header
+from core.store import Store
+from core.store.exchange import read_exported
 from core.store.references import SHIPPED
-from core.store.runs import REFERENCE
+from core.store.runs import REFERENCE, no_weights
 
 DEFAULT_LAM = 0.5  # of a network that serves every λ
 
@@ -62,8 +63,8 @@ def load(run_or_file: str | int | Path) -> Model:
 
 def load_file(file: Path, name: str | None = None) -> Model:
     """Return the network of an exported file, under its run's name or another. Raises UserError."""
-    header = read_header(file)
-    return _model(name or header.name, run_config(**header.config), header.image, header.classes, file.read_bytes())
+    header, weights = read_exported(file)
+    return _model(name or header.name, run_config(**header.config), header.image, header.classes, weights)
 
 
 def load_model(store: Store, id_or_name: int | str) -> Model:
@@ -71,13 +72,14 @@ def load_model(store: Store, id_or_name: int | str) -> Model:
     run = store.runs.get(id_or_name)
     latest = store.checkpoints.read(run.id)
     if latest is None or run.image is None or run.classes is None:
-        raise StoreError(f"Run {run.name} has no weights yet. Wait until its first epoch is complete.")
+        raise no_weights(run)
     channels, height, width = run.image
     return _model(run.name, run_config(**run.config), (channels, height, width), run.classes, latest[1])
 
 
 def _model(name: str, config: RunConfig, image: tuple[int, int, int], classes: Sequence[str], weights: bytes) -> Model:
     """Return the network of a configuration with its weights. Raises UserError where they do not fit."""
-    graph = config.method.prepare(config.architecture.build(image, len(classes), every_lam=config.lam is None), config.lam)
+    with no_larger_than(weights):
+        graph = config.method.prepare(config.architecture.build(image, len(classes), every_lam=config.lam is None), config.lam)
     unpack(weights, graph)
     return Model(name, config, graph.eval().requires_grad_(False), image, tuple(classes))

@@ -1,6 +1,7 @@
 """The database behind the store: its address, its transactions and its schema."""
 
 import os
+import random
 import re
 import sqlite3
 import threading
@@ -8,15 +9,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import UserError
+from core.store.media import copied, writable
+from core.store.refusals import SQLITE_WORDS, busy, in_words
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+BUSY_SECONDS = 10.0  # for which SQLite itself waits
+LOCK_SECONDS = 60.0  # seconds for which a program waits while others keep the database locked
 MIGRATIONS = Path(__file__).parent / "migrations"
 _upgrading = threading.Lock()  # Alembic keeps its context in globals
 
@@ -25,16 +31,30 @@ class StoreError(UserError):
     """An error of the store. Its text is one line for a person."""
 
 
+class LostDatabaseError(StoreError):
+    """Raised when the file of an open database was deleted or replaced."""
+
+
 class Database:
     """An open database with the current schema."""
 
     def __init__(self, url: str | None = None) -> None:
         """Open the database; create or upgrade it if needed. Without `url`: GATESCOPE_DB, else runs.db in the project's folder.
 
-        Raises StoreError if the database cannot be opened or was made by a newer version.
+        A database that cannot be written is read from a copy, which is gone with this object. Raises StoreError if the database cannot
+        be opened or was made by a newer version.
         """
         self.location = locate(url)
-        self.engine = connect(self.location)
+        self.file = sqlite_file(self.location)
+        self.read_only = self.file is not None and not writable(self.file)
+        self._copy = TemporaryDirectory(prefix="gatescope-") if self.read_only else None
+        opened = self.location
+        if self.file and self._copy:
+            try:
+                opened = opened.set(database=str(copied(self.file, self._copy)))
+            except OSError as error:
+                raise StoreError(f"database {self.name} cannot be read: {error.strerror or error}") from None
+        self.engine = connect(opened)
         reading = self.engine.execution_options(begin="BEGIN")
         durable = self.engine.execution_options(synchronous="FULL")
         self._readers = sessionmaker(reading, expire_on_commit=False, info={"writing": False})
@@ -44,7 +64,13 @@ class Database:
             with reading.connect() as connection:
                 current = revision(connection) == revisions()[-1]
             if not current:
-                upgrade(self.location)
+                upgrade(opened)
+        self._identity = self._seen()
+
+    @property
+    def name(self) -> str:
+        """Return the address without its password."""
+        return self.location.render_as_string()
 
     @property
     def url(self) -> str:
@@ -54,26 +80,71 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session that sees one state of the database and waits for no writer. Raises StoreError."""
-        with self._errors(), self._readers.begin() as session:
+        with self._transaction(self._readers) as session:
             yield session
 
     @contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[Session]:
-        """Yield a session in a write transaction, which locks at once. `durable`: survive a power cut. Raises StoreError."""
-        with self._errors(), (self._durable if durable else self._writers).begin() as session:
+    def write(self, *, durable: bool = False, shipped: bool = False) -> Iterator[Session]:
+        """Yield a session in a write transaction, which locks at once. `durable`: survive a power cut. Raises StoreError.
+
+        `shipped`: write what ships with the project, also into the copy of a database that cannot be written.
+        """
+        if self.read_only and not shipped:
+            raise StoreError(f"database {self.name} {SQLITE_WORDS['SQLITE_READONLY']}")
+        with self._transaction(self._durable if durable else self._writers) as session:
             yield session
+
+    def check(self) -> None:
+        """Raise LostDatabaseError if the file of the database was deleted or replaced since it was opened."""
+        if self._seen() != self._identity:
+            raise LostDatabaseError(f"database {self.name} was deleted or replaced while it was in use: put it back, or start again")
 
     def close(self) -> None:
         """Close the connections; new ones are opened if the database is used again."""
         self.engine.dispose()
+
+    def _seen(self) -> tuple[int, int] | None:
+        """Return what tells the file of the database from any other; None where there is no such file."""
+        if self.file is None or self.read_only:
+            return None
+        try:
+            status = self.file.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    @contextmanager
+    def _transaction(self, make: sessionmaker[Session]) -> Iterator[Session]:
+        """Yield a session in a transaction that has begun. Waits while other programs keep the database locked, at most LOCK_SECONDS."""
+        self.check()
+        with self._errors(), self._begun(make) as session:
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+
+    def _begun(self, make: sessionmaker[Session]) -> Session:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            session = make()
+            try:
+                session.execute(text("SELECT 1 FROM alembic_version"))  # begins the transaction, and fails where it must wait
+            except BaseException as error:
+                session.close()
+                if not isinstance(error, OperationalError) or not busy(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0.01, 0.05))
+            else:
+                return session
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StoreError(f"database {self.location.render_as_string()}: {one_line(cause)}") from error
+            raise StoreError(f"database {self.name} {in_words(error)}") from error
 
 
 def locate(url: str | None) -> URL:
@@ -113,7 +184,8 @@ def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(driver: Any, _record: Any) -> None:
         driver.isolation_level = None
-        driver.execute("PRAGMA busy_timeout = 10000")
+        driver.text_factory = lambda value: value.decode(errors="replace")  # one damaged text must not keep the others from being read
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
         driver.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
         write_ahead(driver)
 
@@ -128,7 +200,7 @@ def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
 
 def write_ahead(driver: Any) -> None:
     """Switch SQLite to its write-ahead log. While another process does so, SQLite reports "locked" at once, despite the timeout."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             driver.execute("PRAGMA journal_mode = WAL")
@@ -145,10 +217,16 @@ def revisions() -> list[str]:
 
 
 def revision(connection: Connection) -> str | None:
-    """Return the revision of the database; None if it is empty. Raises StoreError for an unknown revision."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    """Return the revision of the database; None if it is empty. Raises StoreError for an unknown revision or tables without one."""
+    tables = inspect(connection)
+    versioned = tables.has_table("alembic_version")
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version")) if versioned else None
+    if found is None and tables.has_table("runs"):
+        address = connection.engine.url.render_as_string()
+        raise StoreError(
+            f"database {address} has tables but not their schema's number: alembic_version is empty or missing. Restore a copy of the "
+            "database, or name another one with --db, or in GATESCOPE_DB"
+        )
     if found is not None and found not in revisions():
         address = connection.engine.url.render_as_string()
         raise StoreError(f"database {address} was made by a newer version (schema {found}): update the project")

@@ -1,12 +1,13 @@
 """A run as one file: its weights as safetensors, and everything else in the file's header."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
@@ -14,23 +15,34 @@ from core.store.database import StoreError, one_line
 from core.store.models import Run
 from core.store.record import TrainedRecord
 from core.store.renamed import with_current_names
-from core.store.runs import REFERENCE
+from core.store.runs import REFERENCE, no_weights
 from core.store.store import Store
 from core.store.weights import write_all
 
 HEADER = "gatescope"  # the header's entry that holds the run
+CHECKSUM_ENTRY = "checksum"  # the header's entry that holds the checksum of everything else; older files have none
+ENTRIES = (HEADER, CHECKSUM_ENTRY, "format")  # "format" is what other programs add as they copy a file
 WEIGHTS = "graph."  # the names of the network's own tensors begin with it
 EXCHANGE_RATES = (f"{WEIGHTS}tradeoff.exchange_rate", f"{WEIGHTS}exchange_rate")  # today's name of κ, and that in older files
 
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]  # JSON cannot hold NaN
+Metric = Annotated[str, Field(min_length=1, max_length=100)]
+Epoch = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def one_point_each(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points of a metric as they are. Raises ValueError if an epoch has several."""
+    if len({epoch for epoch, _ in points}) < len(points):
+        raise ValueError("an epoch has several points")
+    return points
 
 
 class Header(TrainedRecord):
     """What an exported file holds besides the weights."""
 
     name: str
-    curve: dict[str, list[tuple[float, Number]]]
-    exchange_rate: float | None = None  # κ
+    curve: dict[Metric, Annotated[list[tuple[Epoch, Number]], AfterValidator(one_point_each)]]
+    exchange_rate: float | None = Field(None, allow_inf_nan=False)  # κ
 
 
 def export_run(
@@ -44,6 +56,8 @@ def export_run(
     if file.suffix != ".safetensors":
         raise StoreError(f"{file}: the name of an exported run must end in .safetensors")
     texts = [file.with_suffix(".md")] if describe else []
+    if not file.absolute().parent.is_dir():
+        raise StoreError(f"{file} cannot be written: there is no folder {file.parent}. Make it first, or choose another")
     existing = [path for path in (file, *texts) if path.exists()]
     if existing and not force:
         raise StoreError(f"{existing[0]} exists already: choose another name, or overwrite it with --force")
@@ -52,19 +66,51 @@ def export_run(
     header = header_of(store, run, tensors)
     metadata = {HEADER: header.model_dump_json(exclude_unset=True)}
     try:
-        write_all({file: save(tensors, metadata=metadata)} | {path: describe(header).encode() for path in texts if describe})
+        write_all({file: packed(tensors, metadata)} | {path: describe(header).encode() for path in texts if describe})
     except (OSError, SafetensorError) as error:
         raise StoreError(f"{file} cannot be written: {reason(error)}") from error
     return run
 
 
+def packed(tensors: Mapping[str, Any], metadata: dict[str, str]) -> bytes:
+    """Return a safetensors file with its checksum."""
+    bare: bytes = save(dict(tensors), metadata=metadata)
+    whole: bytes = save(dict(tensors), metadata=metadata | {CHECKSUM_ENTRY: digest(bare)})
+    return whole
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of a safetensors file without its checksum. Raises ValueError if it is none."""
+    length = int.from_bytes(content[:8], "little")
+    entries = json.loads(content[8 : 8 + length])
+    metadata = {name: text for name, text in entries.pop("__metadata__").items() if name == HEADER}
+    found = hashlib.sha256(json.dumps([metadata, entries], sort_keys=True).encode())
+    found.update(memoryview(content)[8 + length :])
+    return found.hexdigest()
+
+
+def verify(content: bytes, file: Path) -> None:
+    """Raise StoreError if an exported file has changed since it was written. A file without a checksum is taken as it is."""
+    try:
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
+        if HEADER not in metadata:
+            return
+        sound = metadata.keys() <= set(ENTRIES) and metadata.get(CHECKSUM_ENTRY) in (None, digest(content))
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
+        sound = False
+    if not sound:
+        raise StoreError(f"{file} is damaged: its contents do not fit its checksum. Copy it again, or export the run again")
+
+
 def weights_of(store: Store, run: Run) -> dict[str, Any]:
     """Return the tensors of a trained run's network. Raises StoreError."""
+    if run.damage:
+        raise StoreError(f"run {run.name} cannot be exported: it is {run.damage}")
     if run.status != "finished":
         raise StoreError(f"run {run.name} has not finished training: it is {run.state}")
     latest = store.checkpoints.read(run.id)
     if latest is None:
-        raise StoreError(f"run {run.name} has no weights: their file is missing or damaged")
+        raise no_weights(run)
     try:
         return {name: tensor for name, tensor in load(latest[1]).items() if name.startswith(WEIGHTS)}
     except SafetensorError as error:
@@ -92,11 +138,24 @@ def read_header(file: Path) -> Header:
         raise StoreError(f"{file}: cannot be read as safetensors: {reason(error)}") from error
     try:
         content = json.loads(header[HEADER])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise StoreError(f"{file}: holds weights but no run: export it with `python -m core export`") from error
     return checked(
         {"exchange_rate": next(iter(rates), None)} | with_current_names(content) if isinstance(content, dict) else content, str(file)
     )
+
+
+def read_exported(file: Path) -> tuple[Header, bytes]:
+    """Return the header of an exported file and the contents of the file. Raises StoreError if it is damaged or not an exported run."""
+    if not file.is_file():
+        raise StoreError(f"{file} is not a file: name one that `python -m core export` has written")
+    header = read_header(file)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read: {reason(error)}") from error
+    verify(content, file)
+    return header, content
 
 
 def is_exported(file: Path) -> bool:
@@ -123,13 +182,9 @@ def import_run(store: Store, file: Path, name: str | None = None, *, check: Call
 
     `check` may raise to refuse it. Raises StoreError if the name is taken or not allowed, or if the file is not an exported run.
     """
-    header = read_header(file)
+    header, tensors = read_exported(file)
     if name is None and header.name.startswith(REFERENCE):
         raise StoreError(f"{header.name} is the name of a run that ships with the project: choose another with --name")
-    try:
-        tensors = file.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {reason(error)}") from error
     if check:
         check(header, tensors)
     return store.imports.add(header.name if name is None else name, header, history=header.curve, tensors=tensors)

@@ -63,7 +63,7 @@ class Imports:
             run = session.scalar(by_name)
             if run and same(run, columns) and same(session.scalar(select(Checkpoint).where(Checkpoint.run_id == run.id)), weights):
                 return run
-        with self._database.write() as session:
+        with self._database.write(shipped=True) as session:
             run = session.scalar(by_name) or Run(name=name, reference=True, status="finished", finished=now())
             for column, value in columns.items():
                 setattr(run, column, value)

@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 from core.store.checkpoints import Checkpoints, add_checkpoint
 from core.store.database import Database, StoreError, one_line
 from core.store.models import Run, Status, now
-from core.store.runs import find
+from core.store.runs import MissingRunError, find
 from core.store.weights import Weights
 
 SEVERAL_MACHINES = "several machines"  # the machine of a run that was trained on more than one
 
 
 class Lifecycle:
-    """The training of the runs. Every method but `heartbeat` raises StoreError if there is no such run."""
+    """The training of the runs. Every method raises StoreError if there is no such run."""
 
     def __init__(self, database: Database, weights: Weights, checkpoints: Checkpoints) -> None:
         self._database = database
@@ -34,6 +34,8 @@ class Lifecycle:
         """
         with self._database.write() as session:
             run = find(session, run_id)
+            if run.damage:
+                raise StoreError(f"run {run.name} cannot be trained: it is {run.damage}")
             if run.reference or run.deleted or run.status == "finished":
                 why = "ships with the project" if run.reference else "was deleted" if run.deleted else "is finished"
                 raise StoreError(f"run {run.name} {why} and cannot be trained: start a new one")
@@ -41,35 +43,54 @@ class Lifecycle:
                 raise StoreError(f"run {run.name} is already being trained, by process {run.pid} on {run.host}")
             run.stop_requested = run.stop_requested and run.status == "queued"
             run.status, run.pid, run.host, run.error = "running", os.getpid(), socket.gethostname(), None
-            run.started, run.finished, run.heartbeat = now(), None, now()
+            run.started, run.finished, run.heartbeat, run.activity = now(), None, now(), None
             run.machine = machine if not run.seconds or run.machine == machine else SEVERAL_MACHINES
         return run
 
     def heartbeat(self, run_id: int, activity: str | None = None) -> bool:
         """Record that this process is alive, and return whether it must stop: on request, or because the run is no longer its own.
 
-        `activity`: what it does now, if it does not train.
+        `activity`: what it does now, if it does not train. Raises MissingRunError if there is no such run.
         """
         with self._database.write() as session:
             run = session.scalar(select(Run).where(Run.id == run_id).with_for_update())
-            if run is None or run.status != "running" or not run.owned:
+            if run is None:
+                raise MissingRunError(
+                    f"run {run_id} is not in the database {self._database.name}: it was deleted for good, or the database was replaced"
+                )
+            if run.status != "running" or not run.owned:
                 return True
             run.heartbeat, run.activity = now(), activity and activity[:200]
             return run.stop_requested
 
     def request_stop(self, run_id: int) -> None:
-        """Ask the run's process to stop at its next heartbeat. Raises StoreError if the run is neither queued nor running."""
+        """Ask the run's process to stop at its next heartbeat; a run that waits for its turn stops at once.
+
+        Raises StoreError if the run is neither queued nor running.
+        """
         with self._database.write() as session:
             run = find(session, run_id)
             if run.status not in ("queued", "running"):
                 raise StoreError(f"run {run.name} is {run.status}: there is nothing to stop")
-            run.stop_requested = True
+            if run.waiting:
+                end(session, run_id, "stopped")
+            else:
+                run.stop_requested = True
 
-    def describe_data(self, run_id: int, image: Sequence[int], classes: Sequence[str]) -> None:
-        """Store the images' [C, H, W] and the names of the classes."""
+    def describe_data(
+        self,
+        run_id: int,
+        image: Sequence[int],
+        classes: Sequence[str],
+        fingerprint: str | None = None,
+        dataset: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store the images' [C, H, W], the names of the classes and the fingerprint, and the dataset's options if they have changed."""
         with self._database.write() as session:
             run = find(session, run_id)
-            run.image, run.classes = list(image), list(classes)
+            run.image, run.classes, run.fingerprint = list(image), list(classes), fingerprint or run.fingerprint
+            if dataset is not None:
+                run.config = run.config | {"dataset": dict(dataset)}
 
     def stop(self, run_id: int) -> None:
         """End a run early; it can be claimed again. Does nothing if another process trains the run or has finished it."""
@@ -80,6 +101,24 @@ class Lifecycle:
         """End a run with an error, stored as one line; it can be claimed again. Does nothing where `stop` does nothing."""
         with self._database.write() as session:
             end(session, run_id, "failed", error=one_line(error))
+
+    def put_back(self, before: Run) -> None:
+        """Return a run that this process has claimed to the state in which it was. Does nothing if another process trains it."""
+        with self._database.write() as session:
+            run = find(session, before.id)
+            if run.owned and run.status == "running":
+                for column in ("status", "error", "started", "finished", "heartbeat", "pid", "host", "machine", "stop_requested"):
+                    setattr(run, column, getattr(before, column))
+                run.activity = None
+
+    def note(self, run_id: int, error: object) -> None:
+        """Store why a run cannot be trained, for whoever looks at it, and fail it if it was never claimed."""
+        with self._database.write() as session:
+            run = find(session, run_id)
+            if run.status == "queued":
+                end(session, run_id, "failed", error=one_line(error))
+            elif run.status != "finished" and run.state != "running":
+                run.error = one_line(error)
 
     def finish(self, run_id: int, figures: Mapping[str, Any], *, weights: bytes | None = None, epoch: int | None = None) -> None:
         """End a trained run with its final figures and, in place of all checkpoints, its final weights: both or neither.

@@ -31,6 +31,8 @@ class Metrics:
             find(session, run_id)
             query = select(MetricPoint).where(MetricPoint.run_id == run_id).order_by(MetricPoint.name, MetricPoint.epoch)
             for point in session.scalars(query):
+                if not isinstance(point.epoch, float) or not isinstance(point.value, float | None):
+                    continue  # a damaged row
                 lines.setdefault(point.name, []).append((point.epoch, math.nan if point.value is None else point.value))
         return lines
 

@@ -3,13 +3,19 @@
 import math
 import os
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import JSON, DateTime, Dialect, Double, ForeignKey, Index, MetaData, String, Text, TypeDecorator, false, text
+from sqlalchemy import JSON, DateTime, Dialect, Double, ForeignKey, Index, MetaData, String, Text, TypeDecorator, event, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm.attributes import set_committed_value
+
+from core.store.damage import DAMAGED, Unreadable, repairs
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
+WAITING = "waiting for its turn"  # the activity of a run in the queue of trainings
+Reader = Callable[[Any], Any]
 SILENCE = timedelta(seconds=30)  # a process whose last heartbeat is older is taken for dead
 
 
@@ -18,7 +24,26 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Instant(TypeDecorator[datetime]):
+class Readable(TypeDecorator[Any]):
+    """A value that is read as Unreadable where it is damaged, so that one row does not keep the others from being read."""
+
+    __abstract__ = True
+    impl: Any = Text
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Reader:
+        """Return the function that reads a value as the database has it."""
+        read = super().result_processor(dialect, coltype)
+
+        def tolerant(value: Any) -> Any:
+            try:
+                return value if read is None else read(value)
+            except (ValueError, TypeError, AttributeError, RecursionError):
+                return Unreadable()
+
+        return tolerant
+
+
+class Instant(Readable):
     """A point in time, stored and returned in UTC, also where the database forgets the zone. Raises ValueError without a time zone."""
 
     impl = DateTime(timezone=True)
@@ -35,7 +60,7 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class PlainJSON(TypeDecorator[Any]):
+class PlainJSON(Readable):
     """JSON. Numbers that JSON cannot hold (NaN, infinity) become null, and tuples become lists."""
 
     impl = JSON(none_as_null=True)
@@ -106,11 +131,22 @@ class Run(Base):
     variant: Mapped[str | None] = mapped_column(String(200))  # of its sweep
     gated: Mapped[bool] = mapped_column(server_default=false())  # whether its network decides for each image what to run
     activity: Mapped[str | None] = mapped_column(String(200))  # what its process did at the last heartbeat, while it does not train
+    fingerprint: Mapped[str | None] = mapped_column(String(64))  # of the images that it was trained on
 
     @property
     def owned(self) -> bool:
         """Return whether this process is the one that trains the run."""
         return self.pid == os.getpid() and self.host == socket.gethostname()
+
+    @property
+    def waiting(self) -> bool:
+        """Return whether the run is in the queue of trainings, and no process has been started for it."""
+        return self.status == "queued" and self.activity == WAITING
+
+    @property
+    def imported(self) -> bool:
+        """Return whether the run was trained elsewhere, so that its configuration is a foreign file's."""
+        return not self.reference and self.status == "finished" and self.host is None
 
     @property
     def interrupted(self) -> bool:
@@ -121,8 +157,13 @@ class Run(Base):
         return silent or (self.host == socket.gethostname() and self.pid is not None and not alive(self.pid))
 
     @property
-    def state(self) -> Status | Literal["interrupted"]:
-        """Return the status, or "interrupted"."""
+    def damage(self) -> str | None:
+        """Return what is wrong with the row, or None."""
+        return self.error if self.status == DAMAGED else None
+
+    @property
+    def state(self) -> Status | Literal["interrupted", "damaged"]:
+        """Return the status, "interrupted", or "damaged" for a row that cannot be read."""
         return "interrupted" if self.interrupted else self.status
 
     @property
@@ -132,6 +173,15 @@ class Run(Base):
 
     def __repr__(self) -> str:
         return f"Run(id={self.id}, name={self.name!r}, status={self.status!r})"
+
+
+@event.listens_for(Run, "load")
+@event.listens_for(Run, "refresh")
+def _show_damage(run: Run, *_: object) -> None:
+    """Show a damaged row as a run of the status "damaged" without figures. Changes nothing in the database."""
+    values, fault = repairs(run)
+    for column, value in (values | {"error": f"damaged in the database ({fault})"} if fault else {}).items():
+        set_committed_value(run, column, value)
 
 
 class MetricPoint(Base):

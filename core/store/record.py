@@ -1,12 +1,39 @@
 """Records that describe a run, shared by its row, its exported file and its configuration. Loads without torch."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from core.scale import cost_share
 
+DEPTH = 20  # levels of a configuration: reading a deeper one could exhaust the stack
+ROUNDING = 1e-6  # by which a mean of shares may exceed 1
+
 Side = Annotated[int, Field(ge=1, le=65_536)]
+Share = Annotated[float, Field(ge=0, le=1 + ROUNDING, allow_inf_nan=False)]
+Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Lam = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration as it is. Raises ValueError unless its components are named, its options stand by name and it is shallow."""
+    level: Sequence[Any] = [config]
+    for _ in range(DEPTH):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())]
+        if not level:
+            break
+    else:
+        raise ValueError(f"has more than {DEPTH} levels")
+    for part in ("architecture", "dataset", "method", "training"):
+        chosen = config.get(part, {})
+        if not isinstance(chosen, dict) or (part != "training" and not isinstance(chosen.get("name", ""), str)):
+            raise ValueError(f"{part} must have its options by name")
+    return config
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(settings)]
 
 
 class RunRecord(BaseModel):
@@ -14,7 +41,7 @@ class RunRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    config: dict[str, Any]
+    config: Settings
     architecture: str
     dataset: str
     method: str
@@ -28,22 +55,57 @@ class RunRecord(BaseModel):
         return self.model_dump(include=set(RunRecord.model_fields))
 
 
+class StoredRoute(BaseModel):
+    """A set of nodes, and the share of the images for which exactly these ran. Evidence of a collapsed control node also has its λ."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nodes: list[str]
+    share: Share
+    lam: Lam | None = None
+
+
 class Row(BaseModel):
     """The figures of one split at one λ, and whatever else was measured there."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    lam: float | None
+    lam: Lam | None
     n: int = Field(ge=1)
-    accuracy: float
-    f1: float
-    macs_mean: float
-    macs_static: int = Field(ge=1)
+    accuracy: Share
+    f1: Share
+    macs_mean: Cost
+    macs_static: int = Field(ge=1, lt=2**63)
+    execution_rates: dict[str, Share] = Field(min_length=1)
+    routes: list[StoredRoute] = Field(min_length=1)
+    dependence: Share | None = None
+    dependences: dict[str, Share] | None = None
+    precision: Share | None = None
+    recall: Share | None = None
 
     @property
     def cost_share(self) -> float:
         """Return the mean cost as a share of the static network's."""
         return cost_share(self.macs_mean, self.macs_static)
+
+
+class Point(BaseModel):
+    """A point of a baseline's front."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cost: Cost
+    accuracy: Share
+
+
+class CollapsedControl(BaseModel):
+    """A control node that takes the same option for every image, and its routes as evidence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    control: str
+    rates: dict[str, Share]
+    routes: list[StoredRoute]
 
 
 class Figures(BaseModel):
@@ -54,20 +116,44 @@ class Figures(BaseModel):
     val: list[Row] = Field(min_length=1)
     test: list[Row] = Field(min_length=1)
     budget: list[Row] = []  # of validation images and the controllers' holdout together: the λ for a budget
-    baselines: dict[str, dict[str, list[dict[str, float]]]] = {}  # of each split, the points of each baseline's front
-    collapsed: list[dict[str, Any]] = []  # control nodes that take the same option for every image
+    baselines: dict[str, dict[str, list[Point]]] = {}  # of each split, the points of each baseline's front
+    collapsed: list[CollapsedControl] = []  # control nodes that take the same option for every image
+
+    @model_validator(mode="after")
+    def _alike(self) -> Self:
+        rows = [*self.val, *self.test, *self.budget]
+        lams = [row.lam for row in self.val]
+        if any([row.lam for row in split] != lams for split in (self.test, self.budget) if split):
+            raise ValueError("every split must have figures at the same λ")
+        if len(lams) > 1 and None in lams:
+            raise ValueError("every row of several must have its λ")
+        if any(row.execution_rates.keys() != rows[0].execution_rates.keys() for row in rows):
+            raise ValueError("every row must have the execution rates of the same nodes")
+        return self
 
 
 class TrainedRecord(RunRecord):
     """A run after its training."""
 
     image: tuple[Side, Side, Side]  # C, H, W
-    classes: list[str] = Field(min_length=1)
+    classes: list[Name] = Field(min_length=1)
     figures: Figures
-    seconds: float = 0.0  # of training; 0 if unknown
+    seconds: float = Field(0.0, ge=0, allow_inf_nan=False)  # of training; 0 if unknown
     machine: str | None = Field(None, max_length=255)  # where it was trained
+    fingerprint: str | None = Field(None, max_length=64)  # of the images that it was trained on
+
+    @model_validator(mode="after")
+    def _at_lam(self) -> Self:
+        check_lam(self.gated, self.figures)
+        return self
 
     def columns(self) -> dict[str, Any]:
         """Return the values of the columns of `core.store.Run` that describe the run and its results."""
         columns = self.model_dump(include=set(TrainedRecord.model_fields))
         return columns | {"figures": self.figures.model_dump(exclude_unset=True)}  # no entry for what was not measured
+
+
+def check_lam(gated: bool, figures: Figures) -> None:
+    """Raise ValueError if the figures of a gated network do not say at which λ they were measured."""
+    if gated and any(row.lam is None for row in figures.test):
+        raise ValueError("figures.test of a gated network must have a λ in every row")

@@ -50,7 +50,7 @@ def with_current_names(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _options(part: str, chosen: Any) -> Any:
-    if not isinstance(chosen, dict):
+    if not isinstance(chosen, dict) or not isinstance(chosen.get("name"), str | None):
         return chosen
     names = OPTIONS.get((part, chosen.get("name")), {})
     return {names.get(option, option): value for option, value in chosen.items()}

@@ -13,6 +13,8 @@ from core.store.models import Run, now
 from core.store.record import RunRecord
 from core.store.weights import Weights, file_errors
 
+MAX_ID = 2**31  # no run has this id, nor a higher one
+LONGEST_NAME = 200  # characters of a name
 REFERENCE = "reference/"  # the names of the runs that ship with the project begin with it
 
 
@@ -61,8 +63,10 @@ class Runs:
     def get(self, id_or_name: int | str) -> Run:
         """Return one run by its id, which also finds deleted runs, or by its name. Raises StoreError, which suggests the closest name."""
         with self._database.read() as session:
-            if isinstance(id_or_name, int) or id_or_name.isdecimal():
+            if isinstance(id_or_name, int) or (id_or_name.isdecimal() and len(id_or_name) <= LONGEST_NAME):
                 return find(session, int(id_or_name))
+            if len(id_or_name) > LONGEST_NAME or not encodable(id_or_name):
+                raise missing(repr(id_or_name[:LONGEST_NAME]), [])
             run = find_by_name(session, id_or_name)
             if run is None:
                 names = session.scalars(select(Run.name).where(Run.deleted.is_(None)))
@@ -85,7 +89,9 @@ class Runs:
         return run
 
     def annotate(self, run_id: int, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:
-        """Replace the notes, the tags or both. Empty and repeated tags are dropped."""
+        """Replace the notes, the tags or both. Empty and repeated tags are dropped. Raises StoreError for text that is no Unicode."""
+        if not all(map(encodable, [notes or "", *(tags or ())])):
+            raise StoreError("notes and tags hold characters that are no text: type them again")
         with self._database.write() as session:
             run = find(session, run_id)
             if notes is not None:
@@ -125,13 +131,13 @@ class Runs:
 
 
 def _without_seed(run: Run) -> dict[str, Any]:
-    return run.config | {"training": {name: value for name, value in run.config["training"].items() if name != "seed"}}
+    return run.config | {"training": {name: value for name, value in run.config.get("training", {}).items() if name != "seed"}}
 
 
 def find(session: Session, run_id: int) -> Run:
     """Return the run with this id, or raise StoreError. A session that writes locks the run; on SQLite it has locked the database."""
     query = select(Run).where(Run.id == run_id)
-    run = session.scalar(query.with_for_update() if session.info["writing"] else query) if abs(run_id) < 2**31 else None
+    run = session.scalar(query.with_for_update() if session.info["writing"] else query) if abs(run_id) < MAX_ID else None
     if run is None:
         raise missing(str(run_id), [])
     return run
@@ -142,6 +148,17 @@ def missing(what: str, alike: list[str]) -> MissingRunError:
     return MissingRunError(f"no run {what}: `python -m core runs` lists them" + "".join(f" (did you mean {name!r}?)" for name in alike))
 
 
+def no_weights(run: Run) -> StoreError:
+    """Return the error for a run whose weights cannot be read: they were lost, or its training has none yet."""
+    if run.damage:
+        return StoreError(f"run {run.name} is {run.damage}")
+    if run.status == "finished":
+        return StoreError(f"the weights of run {run.name} are lost: their file is missing or damaged. Import or train the run again")
+    if run.epoch >= 1:
+        return StoreError(f"run {run.name} has no weights: the file of its last checkpoint is missing or damaged. Resume its training")
+    return StoreError(f"run {run.name} has no weights yet: they are there once its first epoch is complete")
+
+
 def find_by_name(session: Session, name: str) -> Run | None:
     """Return the run with this name, unless there is none or it is deleted."""
     return session.scalar(select(Run).where(Run.name == name, Run.deleted.is_(None)))
@@ -150,8 +167,7 @@ def find_by_name(session: Session, name: str) -> Run | None:
 def checked_name(session: Session, name: str) -> str:
     """Return the name without surrounding spaces. Raises StoreError if it is taken or not allowed."""
     name = name.strip()
-    if not name or len(name) > 200 or not name.isprintable():
-        raise StoreError("a run's name must be one line of 1 to 200 printable characters")
+    check_path(name, "a run's name")
     if name.isdecimal() or name.startswith(REFERENCE):
         raise StoreError(
             f"{name!r} cannot be a run's name: plain numbers are ids, and names that begin with {REFERENCE} "
@@ -160,6 +176,26 @@ def checked_name(session: Session, name: str) -> str:
     if find_by_name(session, name):
         raise StoreError(f"the name {name!r} is taken: choose another")
     return name
+
+
+def check_path(name: str, what: str) -> None:
+    """Raise StoreError for a name that looks like an option or a way out of a folder, or that cannot be shown on one line.
+
+    Characters that are not seen, or that turn the direction of the text, are not printable.
+    """
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise StoreError(f"{what} must be one line of 1 to {LONGEST_NAME} printable characters")
+    if name.startswith(("-", "~")) or any(part.strip() in ("", ".", "..") for part in re.split(r"[/\\]", name)):
+        raise StoreError(f"{name!r} cannot be {what}: it must not begin with - or ~, and between slashes it must have more than dots")
+
+
+def encodable(text: str) -> bool:
+    """Return whether a text can be stored: half a character, as in a name that is not UTF-8, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def default_name(session: Session, stem: str) -> str:

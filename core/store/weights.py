@@ -29,8 +29,13 @@ class Weights:
         if target.exists():  # if this process dies before the new row is written, this file is still needed
             target = target.with_stem(f"{target.stem}-{hashlib.sha256(tensors).hexdigest()[:12]}")
         partial = target.with_suffix(f".{os.getpid()}.partial")
-        write_through(partial, tensors)
-        os.replace(partial, target)
+        try:
+            write_through(partial, tensors)
+            os.replace(partial, target)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)  # what did not fit must not fill the disk further
+            raise
         sync_folder(target.parent)
         return target.relative_to(self.folder).as_posix()
 
@@ -81,11 +86,13 @@ def folder_of(location: URL) -> Path:
 
 
 def write_all(contents: Mapping[Path, bytes]) -> None:
-    """Write files to the disk, each completely or not at all. All are written before the first gets its name. May raise OSError."""
+    """Write files to the disk, each completely or not at all. All are written before the first gets its name.
+
+    Creates no folder. May raise OSError.
+    """
     partials = {path: path.with_name(f"{path.name}.{os.getpid()}.partial") for path in contents}
     try:
         for path, partial in partials.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_through(partial, contents[path])
         for path, partial in partials.items():
             os.replace(partial, path)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
+from core.graph.graph import Graph
 from core.methods import StepResult
 
 STEPS_UNSEEN = 50  # steps on a GPU after which the loss is looked at
@@ -14,6 +15,13 @@ STEPS_UNSEEN = 50  # steps on a GPU after which the loss is looked at
 
 class TrainingError(UserError):
     """Raised when a training cannot continue with its options. The text says which option to change."""
+
+
+def check_finite(graph: Graph) -> None:
+    """Raise TrainingError if one of the weights is not a finite number, so that no checkpoint holds it."""
+    for name, tensor in graph.state_dict().items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise TrainingError(f"the weights are not finite ({name}): lower training.learning_rate")
 
 
 class EpochFigures:

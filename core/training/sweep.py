@@ -1,10 +1,9 @@
 """Sweeps: several λ and several seeds, each trained in its own process."""
 
-import argparse
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from subprocess import Popen
+from contextlib import suppress
+from subprocess import Popen, TimeoutExpired
 from types import MappingProxyType
 
 from core.config import RunConfig, run_config
@@ -12,12 +11,13 @@ from core.evaluation.baselines import routes
 from core.graph.static import static_nodes
 from core.methods.static import Static
 from core.registry import ConfigError
-from core.store import Run, Store
-from core.store.runs import NewRun
+from core.store import Run, Store, StoreError
+from core.store.runs import NewRun, check_path
 from core.training.assembly import check_initial_weights
 from core.training.worker import start
 
 POLL = 1.0  # seconds between checks of the runs
+ENDING_SECONDS = 20.0  # for which a process that was asked to end may take
 
 
 def planned(config: RunConfig, lams: Sequence[float | None], seeds: Sequence[int]) -> list[RunConfig]:
@@ -58,6 +58,7 @@ def enlist(
     `variants`: more configurations by the name of their variant, which becomes part of the runs' names. Adds no run and raises
     StoreError if a name is taken or not allowed, and ConfigError if a new run names weights that it cannot be initialised from.
     """
+    check_path(sweep, "a sweep's name")
     known = {_key(_current(run)): run for run in store.runs.all() if run.sweep == sweep}
     wanted = [(None, config) for config in configs] + [(variant, config) for variant, more in variants.items() for config in more]
     missing = [(variant, config) for variant, config in wanted if _key(config) not in known]
@@ -93,7 +94,7 @@ def _kind(config: RunConfig) -> str:
 
 def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
     """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end with the caller."""
-    waiting = [run.id for run in runs if run.state not in ("finished", "running")]
+    waiting = [run.id for run in runs if run.state not in ("finished", "running", "damaged")]
     queued = {run.id for run in runs if run.state == "queued"}
     working: dict[int, Popen[bytes]] = {}  # the process of each run
     try:
@@ -111,8 +112,20 @@ def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
     finally:
         for process in working.values():  # all are signalled before the first is waited for
             process.terminate()
-        for process in working.values():
-            process.wait()
+        for run_id, process in working.items():
+            _wait(process)
+            with suppress(StoreError):
+                if store.runs.get(run_id).state == "interrupted":  # it had no time to write that it stopped
+                    store.lifecycle.stop(run_id)
+
+
+def _wait(process: Popen[bytes]) -> None:
+    """Wait for a process that was asked to end, and end it where it does not."""
+    try:
+        process.wait(ENDING_SECONDS)
+    except TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _check_start(store: Store, run_id: int, code: int) -> None:
@@ -121,22 +134,3 @@ def _check_start(store: Store, run_id: int, code: int) -> None:
     if code and run.state in ("queued", "stopped") and not run.deleted:
         log = store.weights.folder / f"{run_id}.log"
         store.lifecycle.fail(run_id, f"its process ended with status {code} before the training began: see {log}")
-
-
-def main() -> None:
-    """Run `python -m core.training.sweep NAME --db URL`, the entry of the process."""
-    parser = argparse.ArgumentParser(
-        description="Train the unfinished runs of a sweep. The app starts this; use `python -m core sweep` by hand."
-    )
-    parser.add_argument("name")
-    parser.add_argument("--db", default=None)
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the process of the current run too
-    store = Store(arguments.db)
-    runs = sorted((run for run in store.runs.all() if run.sweep == arguments.name), key=lambda run: run.id)
-    for _ in sweep(store, runs, 1):
-        pass
-
-
-if __name__ == "__main__":
-    main()

@@ -3,56 +3,77 @@
 import argparse
 import os
 import platform
+import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import torch
 
 from core import malloc
 from core.config import run_config
+from core.datasets import Dataset
+from core.errors import UserError
 from core.store import Run, Store, StoreError
-from core.store.database import PROJECT_ROOT
+from core.store.database import PROJECT_ROOT, LostDatabaseError
+from core.store.queue import places
+from core.store.runs import MissingRunError
 from core.store.weights import file_errors
+from core.training.figures import TrainingError
 from core.training.train import train
 
 BEAT = 3.0  # seconds between heartbeats
 LOG = 1.0  # seconds between updates of the progress within an epoch
+ENDING = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each attempt to write that a run has ended, for example while the disk is full
 
 
-def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambda what, share: None) -> Run:
+def work(
+    store: Store,
+    run_id: int,
+    listen: Callable[[str, float], None] = lambda what, share: None,
+    tell: Callable[[str], None] = print,
+    dataset: Dataset | None = None,
+) -> Run:
     """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
-    `listen` gets the name of the current activity and the fraction of it that is done. Errors are stored in the row of the run
-    and raised again.
+    `listen` gets the name of the current activity and the fraction of it that is done, `tell` a sentence on what became of initial
+    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. Errors are stored in the row of the run
+    and raised again. What is refused before the training goes on leaves a run that was trained before in the state in which it was.
     """
     malloc.keep_freed_memory()
+    before = store.runs.get(run_id)
     run = store.lifecycle.claim(run_id, machine())
-    stopping = threading.Event()
-    over = threading.Event()
-    activity: list[str | None] = [None]  # the current one, read by the heartbeats
-    pulse = threading.Thread(target=_heartbeats, args=(store, run_id, activity, stopping, over), daemon=True)
+    pulse = Pulse(store, run_id)
     pulse.start()
+    began = False
 
     def report(what: str, share: float) -> None:
-        activity[0] = None if what == "training" else f"{what}, {share:.0%}"
+        nonlocal began
+        pulse.check()
+        began = began or what == "training"
+        pulse.activity = None if what == "training" else f"{what}, {share:.0%}"
         listen(what, share)
 
     try:
         config = run_config(**run.config)
+        if dataset is not None:
+            config = config.model_copy(update={"dataset": dataset})
         data = config.dataset.read(report)
+        for note in data.notes:
+            tell(note)
         latest, initial = store.checkpoints.read(run_id), store.checkpoints.initial(run_id)
         if config.architecture.needs_weights and not (latest or initial or config.training.init_from):
             raise StoreError(f"the weights of the members of {run.name} are missing or damaged: make the cascade again")
         if latest and run.image and run.classes:  # the checkpoint was trained on these; the data may have changed since
-            data.check(run.image, run.classes)
-        store.lifecycle.describe_data(run_id, data.image, data.classes)
+            data.check(run.image, run.classes, run.fingerprint)
+        moved = None if dataset is None else dataset.model_dump(mode="json")
+        store.lifecycle.describe_data(run_id, data.image, data.classes, data.fingerprint, moved)
         logged = saved = time.monotonic()
-        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report):
+        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report, tell=tell):
             epoch, instant = progress.epoch, time.monotonic()
             if progress.final is not None:
                 store.lifecycle.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))
@@ -63,41 +84,75 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
                 store.metrics.log(run_id, epoch, progress.figures)
                 logged = instant
             report("training", progress.epoch / config.training.epochs)
-            if stopping.is_set() and progress.final is None:
+            if pulse.stopping.is_set() and progress.final is None:
                 store.lifecycle.stop(run_id)
                 break
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            store.lifecycle.stop(run_id)
+    except BaseException as caught:
+        error = _with_last_weights(store, run_id, caught)
+        if not began and isinstance(error, UserError) and (before.interrupted or before.status in ("stopped", "failed")):
+            _end(store.lifecycle.put_back, before)
+        elif isinstance(error, KeyboardInterrupt):
+            _end(store.lifecycle.stop, run_id)
         else:
-            store.lifecycle.fail(run_id, error)
-        raise
+            _end(store.lifecycle.fail, run_id, error)
+        raise error from error.__cause__
     finally:
-        over.set()
+        pulse.over.set()
         pulse.join()
     return store.runs.get(run_id)
 
 
+def _with_last_weights(store: Store, run_id: int, error: BaseException) -> BaseException:
+    """Return the error of a training that diverged with the epoch whose weights are kept, and any other error as it is."""
+    if not isinstance(error, TrainingError):
+        return error
+    with suppress(StoreError):
+        latest = store.checkpoints.latest(run_id)
+        if latest is not None:
+            return TrainingError(f"{error}. The weights after epoch {latest[0].epoch} are kept: Explore and `predict` use them")
+    return error
+
+
+def _end(write: Callable[..., None], *arguments: object) -> None:
+    """Write that a run has ended, with a few attempts. Gives up silently: without heartbeats, the run counts as interrupted."""
+    for seconds in ENDING:
+        time.sleep(seconds)
+        try:
+            write(*arguments)
+        except (LostDatabaseError, MissingRunError):
+            return
+        except StoreError:
+            continue
+        return
+
+
 def start(run_id: int, url: str) -> subprocess.Popen[bytes]:
     """Start a process that trains a run and outlives this one. Its output goes to a log file in the weights folder."""
-    return _spawn("core.training.worker", str(run_id), url, f"{run_id}.log")
-
-
-def start_sweep(name: str, url: str) -> subprocess.Popen[bytes]:
-    """Start a process that trains the unfinished runs of a sweep one after the other, and otherwise as `start` does."""
-    return _spawn("core.training.sweep", name, url, "sweep.log")
-
-
-def _spawn(module: str, what: str, url: str, log_name: str) -> subprocess.Popen[bytes]:
     folder = Store(url).weights.folder
-    command = [sys.executable, "-m", module, what, "--db", url]
+    command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url]
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        log = (folder / log_name).open("ab")
+        log = (folder / f"{run_id}.log").open("ab")
     with log as output:
         return subprocess.Popen(
             command, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
         )
+
+
+def enqueue(store: Store, run_ids: Iterable[int]) -> None:
+    """Let runs wait for their turn, in this order, and start those whose turn it is. Raises StoreError."""
+    for run_id in run_ids:
+        store.queue.add(run_id)
+    advance(store)
+
+
+def advance(store: Store) -> None:
+    """Start the processes of the runs whose turn it is. A run whose process cannot be started has failed. Raises StoreError."""
+    for run_id in store.queue.take(places()):
+        try:
+            start(run_id, store.url)
+        except (StoreError, OSError) as error:
+            store.lifecycle.fail(run_id, error)
 
 
 def machine() -> str:
@@ -106,12 +161,31 @@ def machine() -> str:
     return f"{processor}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else processor
 
 
-def _heartbeats(store: Store, run_id: int, activity: list[str | None], stopping: threading.Event, over: threading.Event) -> None:
-    """Send heartbeats, with the first of `activity`, until the training is over, and set `stopping` once the run must stop."""
-    while not over.wait(BEAT):
-        with suppress(Exception):  # a busy database must not end a training; the next heartbeat may succeed
-            if store.lifecycle.heartbeat(run_id, activity[0]):
-                stopping.set()
+class Pulse(threading.Thread):
+    """Sends heartbeats with the current activity until the training is `over`, and sets `stopping` once the run must stop."""
+
+    def __init__(self, store: Store, run_id: int) -> None:
+        super().__init__(daemon=True)
+        self.activity: str | None = None
+        self.stopping, self.over = threading.Event(), threading.Event()
+        self._store, self._run_id = store, run_id
+        self._lost: StoreError | None = None
+
+    def run(self) -> None:
+        """Send the heartbeats."""
+        while not self.over.wait(BEAT):
+            try:
+                if self._store.lifecycle.heartbeat(self._run_id, self.activity):
+                    self.stopping.set()
+            except (LostDatabaseError, MissingRunError) as error:
+                self._lost = error
+            except Exception:  # a busy database must not end a training; the next heartbeat may succeed
+                continue
+
+    def check(self) -> None:
+        """Raise StoreError if the database or the run in it is gone: nothing that is trained could be kept."""
+        if self._lost is not None:
+            raise self._lost
 
 
 def main() -> None:
@@ -121,12 +195,27 @@ def main() -> None:
     parser.add_argument("--db", default=None)
     arguments = parser.parse_args()
     if hasattr(os, "nice"):
-        os.nice(10)  # keeps the app responsive
+        os.nice(max(0, 10 - os.nice(0)))  # keeps the app responsive; a worker that another one started is nice already
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a sweep that is interrupted ends its trainings: they count as stopped
     try:
-        work(Store(arguments.db), arguments.run)
+        store = Store(arguments.db)
+        try:
+            work(store, arguments.run)
+        except UserError as error:
+            with suppress(StoreError):
+                store.lifecycle.note(arguments.run, error)
+            raise
+        finally:
+            with suppress(StoreError):
+                advance(store)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except Exception:
         traceback.print_exc()
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not f
 
 import numpy as np
 import torch
-from conftest import ARGUMENTS, chromium, started
+from conftest import ARGUMENTS, chromium, started, visited
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -29,7 +29,8 @@ DEPTHS = (18, 50)
 TURNS = 3
 LONGEST = 100  # seconds for which a page is watched
 STARTED = 8  # seconds for which the server has run, at least, when the first visit comes: until its memory stays the same
-PROGRESS = "() => document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.querySelector('.ends').textContent"
+PROGRESS = """() => [...document.querySelectorAll('[data-testid=stBidiComponentIsolated]')]
+    .map((one) => one.shadowRoot.querySelector('.ends')?.textContent).find(Boolean) ?? ''"""
 LIT = '.gate-graph[data-shows*="sample={}"] .node.on'
 
 
@@ -101,7 +102,7 @@ def visit(page: Page, address: str, sample: int) -> dict[str, float]:
 def change(page: Page, sample: int) -> dict[str, float]:
     """Choose another sample on a page that shows one."""
     start = time.perf_counter()
-    page.get_by_role("radio").nth(sample).click()
+    page.get_by_role("radiogroup", name="Samples").get_by_role("radio").nth(sample).click()
     page.wait_for_selector(LIT.format(sample))
     return {"lit": time.perf_counter() - start, **stages(page, start)}
 
@@ -126,7 +127,7 @@ def main(depths: tuple[int, ...]) -> None:
             url = f"sqlite:///{folder}/runs.db"
             name = network(Store(url), depth, Path(folder) / "images")
             with started(url, Path(folder)) as (address, process):
-                browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+                browser = visited(playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS)))
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
                 page.set_default_timeout(90_000)
                 settle(process)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
 
-from conftest import ARGUMENTS, chromium, started
+from conftest import ARGUMENTS, TOUR_SEEN, chromium, started
 from large import memory, settle
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -32,6 +32,7 @@ LIT = '.gate-graph[data-shows*="{}"] .node.on'
 
 async def opened(browser: Browser, address: str, name: str) -> Page:
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    await context.add_init_script(TOUR_SEEN)
     page = await context.new_page()
     page.set_default_timeout(PATIENCE)
     await page.goto(f"{address}/?run=reference/{name}")
@@ -54,7 +55,7 @@ async def change_network(page: Page, name: str) -> float:
 async def change_picture(page: Page, sample: int) -> float:
     """Choose a sample; return the seconds from the click to the lit graph."""
     start = time.perf_counter()
-    await page.get_by_role("radio").nth(sample).click()
+    await page.get_by_role("radiogroup", name="Samples").get_by_role("radio").nth(sample).click()
     await page.wait_for_selector(LIT.format(f"sample={sample}"))
     return time.perf_counter() - start
 

@@ -53,6 +53,7 @@ def write_atlas(weights: Weights, run_id: int, key: str, atlas: Atlas) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     path = _path(weights, run_id, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_all({path: content.getvalue()})
     for other in path.parent.glob("atlas-*.npz"):
         if other != path:
