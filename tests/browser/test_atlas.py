@@ -8,8 +8,8 @@ SAMPLE = 7  # of the first page of Explore's strip
 
 
 def test_a_point_and_a_picture_open_in_explore(page: Page, server: str) -> None:
-    page.goto(server)
-    page.get_by_role("link", name="Atlas").first.click()
+    page.goto(f"{server}/?run=digits")
+    page.get_by_role("link", name="Open the Atlas").click()
     canvas = page.locator(".atlas-map canvas")
     expect(page.get_by_text(re.compile(r"^Cost and answers at λ"))).to_be_visible()
     expect(page.get_by_text("Running the test images")).to_have_count(0)
@@ -28,7 +28,7 @@ def test_a_point_and_a_picture_open_in_explore(page: Page, server: str) -> None:
     expect(page.get_by_text(f"Test image of class {label}")).to_be_visible()
 
     page.get_by_role("link", name="Atlas").first.click()
-    picture = page.locator(".atlas-strips a").last
+    picture = page.locator(".atlas-strips section").filter(has_text="Dearest images").locator("a").first
     expect(picture).to_be_visible()
     sample, address = picture.get_attribute("data-index"), picture.get_attribute("href") or ""
     words = picture.get_attribute("title") or ""
