@@ -50,14 +50,30 @@ def test_flows_lead_all_images_to_right_and_wrong(nodes: int) -> None:
     assert ends["right"] + ends["wrong"] == pytest.approx(1)
     between = [place for place, name in enumerate(names) if name not in ("all images", "right", "wrong")]
     assert out[between] == pytest.approx(into[between])
-    assert any("other routes" in name for name in names) == (len(atlas.routes_at(1)) > charts.FLOWS + 1)
     assert all(source != target for source, target in zip(link.source, link.target, strict=True))
 
 
 def test_a_folded_module_has_a_station_for_each_number_of_its_members() -> None:
     atlas = random_atlas(2, 4)
     (sankey,) = charts.routes_flow(atlas, [("block 1 … 3", [1, 2, 3])], 2, "#000000").data
-    assert set(sankey.node.label) <= {"all images", "right", "wrong", "other routes"} | {f"block 1 … 3: {n} of 3" for n in (1, 2, 3)}
+    assert set(sankey.node.label) <= {"all images", "right", "wrong", "other ways"} | {f"block 1 … 3: {n} of 3" for n in (1, 2, 3)}
+
+
+def test_of_many_modules_in_a_group_ranges_are_stations() -> None:
+    atlas = random_atlas(2, 11)
+    (sankey,) = charts.routes_flow(atlas, [("block 1 … 10", list(range(1, 11)))], 1, "#000000").data
+    stations = [name for name in sankey.node.label if name.startswith("block")]
+    assert set(stations) <= {f"block 1 … 10: {numbers} of 10" for numbers in ("1 to 2", "3 to 5", "6 to 7", "8 to 10")}
+    assert len(stations) > 1
+
+
+def test_seldom_ways_are_summed() -> None:
+    atlas = random_atlas(2, 12)
+    runs = np.zeros_like(atlas.ran)
+    runs[:200, :, 0] = True
+    runs[200:, :, :] = atlas.ran[200:]
+    (sankey,) = charts.routes_flow(replace(atlas, ran=runs), [(name, [node]) for node, name in enumerate(atlas.nodes)], 1, "#000000").data
+    assert any("other ways" in name for name in sankey.node.label)
 
 
 @pytest.mark.parametrize(("classes", "nodes"), [(2, 5), (10, 40), (100, 120)])

@@ -16,41 +16,45 @@ if TYPE_CHECKING:
     from core.explain.atlas.atlas import Array, Atlas
 
 Groups = Sequence[tuple[str, Sequence[int]]]  # names of modules with the indices of their nodes
-FLOWS = 8  # routes with a flow of their own
+FLOWS = 8  # ways through the modules with a colour of their own
+RANGES = 4  # of the number of modules of a group that ran
 FEW_FLOWS = 3  # for which the diagram is lower
 MAX_TEXT_CELLS = 260  # cells of a heat map that show their figures
 MAX_NAMED_CLASSES = 45  # classes whose names stand at an axis; of more, the chart is drawn with thin rows
 COST_BINS = 24  # of the histogram of costs
 ROW, THIN_ROW, AROUND = 24, 9, 110  # height of a class's row in pixels, and of what surrounds the rows
 ROUTES_HEIGHT, FEW_ROUTES_HEIGHT, COST_HEIGHT = 420, 260, 320
-ANSWERS = ((True, "right", RIGHT_ANSWER), (False, "wrong", WRONG_ANSWER))
+ALL_IMAGES = "all images"
 
 
 def routes_flow(atlas: "Atlas", groups: Groups, at: int, ink: str) -> go.Figure:
     """Return a Sankey diagram of the routes at the λ with this index: from all images through the optional modules to right and wrong.
 
-    A group of several modules has a node for each number of them that ran. `ink`: the colour of texts, which Plotly would not read from the
-    theme here.
+    A group of several modules has a station for each number of them that ran, or each range of numbers. The most frequent ways have a
+    colour each. The others are summed: in one station, or at their own stations where they are most of the images. `ink`: the colour of
+    texts, which Plotly does not take from the theme here.
     """
-    columns = {"all images": 0}
-    flows: dict[tuple[int, int, int], float] = {}
-    seen = atlas.known if atlas.known.any() else np.ones(len(atlas), bool)
-    for rank, (numbers, label) in enumerate(_flows(atlas, at)):
-        rows = np.isin(atlas.route[:, at], numbers) & seen
-        for is_right, outcome, _ in ANSWERS if atlas.known.any() else ((False, "answer", SOFT),):
-            share = float((rows & (atlas.right[:, at] == is_right)).sum() / seen.sum())
-            if not share:
-                continue
-            path = ["all images", *([label] if len(numbers) > 1 else _stations(atlas, groups, numbers[0])), outcome]
+    ways = _ways(atlas, groups, at)
+    rest = ways[FLOWS:] if len(ways) > FLOWS + 1 else []
+    summed = 2 * sum(count for _, _, count in rest) <= len(atlas)
+    columns = {ALL_IMAGES: 0}
+    flows: dict[tuple[int, int, str], float] = {}
+    for rank, (stations, numbers, _) in enumerate(ways):
+        is_rest = bool(rest) and rank >= FLOWS
+        colour = SOFT if is_rest else route_colour(numbers[0])
+        passed = [f"{len(rest)} other ways"] if is_rest and summed else stations
+        rows = np.isin(atlas.route[:, at], numbers)
+        for outcome, reached, _ in _outcomes(atlas, at):
+            share = float((rows & reached).mean())
+            path = [ALL_IMAGES, *passed, outcome] if share else []
             for name in path:
                 columns.setdefault(name, len(columns))
             for one, other in pairwise(path):
-                link = (columns[one], columns[other], rank if len(numbers) == 1 else FLOWS)
+                link = (columns[one], columns[other], colour)
                 flows[link] = flows.get(link, 0.0) + share
     names = list(columns)
-    ranked = [numbers[0] for numbers, _ in _flows(atlas, at)]
     links = list(flows)
-    outcomes = {name: colour for _, name, colour in ANSWERS}
+    outcomes = {name: colour for name, _, colour in _outcomes(atlas, at)}
     figure = go.Figure(
         go.Sankey(
             node={
@@ -65,14 +69,20 @@ def routes_flow(atlas: "Atlas", groups: Groups, at: int, ink: str) -> go.Figure:
                 "source": [source for source, _, _ in links],
                 "target": [target for _, target, _ in links],
                 "value": list(flows.values()),
-                "color": [_clear(route_colour(ranked[rank]) if rank < FLOWS else SOFT) for _, _, rank in links],
+                "color": [_clear(colour) for _, _, colour in links],
                 "hovertemplate": "%{source.label} → %{target.label}: %{value:.1%} of the images<extra></extra>",
             },
             valueformat=".1%",
             textfont={"color": ink, "size": 13, "shadow": "none"},
         )
     )
-    return frame(figure, ROUTES_HEIGHT if len(ranked) > FEW_FLOWS else FEW_ROUTES_HEIGHT)
+    return frame(figure, ROUTES_HEIGHT if len(ways) > FEW_FLOWS else FEW_ROUTES_HEIGHT)
+
+
+def _outcomes(atlas: "Atlas", at: int) -> list[tuple[str, "Array", str]]:
+    """Return what becomes of the images: right, wrong, or of no known class, with these images, (n,) bool, and the colour."""
+    right = atlas.right[:, at]
+    return [("right", right, RIGHT_ANSWER), ("wrong", atlas.known & ~right, WRONG_ANSWER), ("class not known", ~atlas.known, SOFT)]
 
 
 def route_colour(number: int) -> str:
@@ -80,21 +90,29 @@ def route_colour(number: int) -> str:
     return CATEGORIES[number] if number < len(CATEGORIES) else SOFT
 
 
-def _flows(atlas: "Atlas", at: int) -> list[tuple[list[int], str]]:
-    """Return the numbers of the routes of each flow with its name: the most frequent ones have a flow each, and the others share one."""
-    numbers = [number for number, _ in atlas.routes_at(at)]
-    own = [([number], "") for number in numbers[:FLOWS]]
-    rest = numbers[FLOWS:]
-    return own + ([(rest, f"{len(rest)} other routes")] if len(rest) > 1 else [(rest, "")] if rest else [])
+def _ways(atlas: "Atlas", groups: Groups, at: int) -> list[tuple[list[str], list[int], int]]:
+    """Return the stations of each way through the modules, the numbers of its routes, and its images, from the most frequent way."""
+    numbers: dict[tuple[str, ...], list[int]] = {}
+    counts: dict[tuple[str, ...], int] = {}
+    for number, count in atlas.routes_at(at):
+        stations = tuple(_stations(atlas, groups, number))
+        numbers.setdefault(stations, []).append(number)
+        counts[stations] = counts.get(stations, 0) + count
+    return [(list(way), numbers[way], counts[way]) for way in sorted(counts, key=lambda way: -counts[way])]
 
 
 def _stations(atlas: "Atlas", groups: Groups, number: int) -> list[str]:
     """Return the names of the modules that a route passes."""
     passed = []
     for name, members in groups:
-        count = int(atlas.routes[number, list(members)].sum())
-        if count:
-            passed.append(name if len(members) == 1 else f"{name}: {count} of {len(members)}")
+        count, most = int(atlas.routes[number, list(members)].sum()), len(members)
+        if not count:
+            continue
+        if most > RANGES:
+            low, high = (most * (-(-count * RANGES // most) - turn) // RANGES for turn in (1, 0))
+            passed.append(f"{name}: {low + 1} to {high} of {most}")
+        else:
+            passed.append(name if most == 1 else f"{name}: {count} of {most}")
     return passed
 
 
@@ -133,8 +151,7 @@ def cost_and_answers_chart(atlas: "Atlas", at: int) -> go.Figure:
     edges = np.linspace(low, high, COST_BINS + 1) if high > low else np.array([low - 0.05, low + 0.05])
     middles, widths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     figure = go.Figure()
-    kinds = [(atlas.known & (atlas.right[:, at] == is_right), name, colour) for is_right, name, colour in ANSWERS]
-    for rows, name, colour in [*kinds, (~atlas.known, "class not known", SOFT)]:
+    for name, rows, colour in _outcomes(atlas, at):
         if rows.any():
             counts = np.histogram(atlas.costs[rows, at].clip(edges[0], edges[-1]), edges)[0]
             figure.add_bar(

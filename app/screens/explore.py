@@ -69,7 +69,6 @@ def page() -> None:
         else:
             _network(run, sha256, model, chosen)
             cheapest_over_images(run, sha256, model)
-            st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name})
 
 
 def _chosen_run(runs: list[Run]) -> Run:
@@ -151,6 +150,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     )
     with st.container(horizontal=True):
         _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
+        st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name}, width="content")
     if inspection is None and selected in graph.by_name:
         inspect_slowly(inspected, asked)
     elif pending is not None and now.awaited == pending:
