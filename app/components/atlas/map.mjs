@@ -101,7 +101,7 @@ class ImageMap {
     if (this.colour === "cost") {
       const bar = element("i", { class: "bar" });
       bar.style.background = `linear-gradient(to right, ${this.data.costScale.join(", ")})`;
-      const [low, high] = this.range.map((cost) => percent(cost / 1000));
+      const [low, high] = this.range.map((end) => percent(end / 1000));
       this.legend.replaceChildren(element("p", {}, "Cost, as a share of the static network’s"), bar, element("div", { class: "ends" }, element("span", {}, low), element("span", {}, high)));
       return;
     }
