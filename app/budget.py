@@ -22,15 +22,15 @@ class Best:
     static: MeanRow | None
 
 
-def choose_budget(rows: Sequence[MeanRow], key: str) -> float:
-    """Draw the slider of the budget, in multiply-adds per image; return its value, which the address keeps.
+def choose_budget(rows: Sequence[MeanRow], highest: float, key: str) -> float:
+    """Draw the slider of the budget, up to the highest multiply-adds per image; return its value, which the address keeps.
 
-    It starts half-way between the lowest and the highest cost. When networks are added, it stays where it was.
+    It starts half-way between the lowest and the highest cost of the rows. When networks are added, it stays where it was.
     """
-    lowest, highest = (choose(row.macs for row in rows) for choose in (min, max))
+    lowest, most = (choose(row.macs for row in rows) for choose in (min, max))
     steps = budget_steps(highest)
     asked = st.session_state.get(key, st.query_params.get(BUDGET, ""))
-    st.session_state[key] = step_at(steps, _number(asked, (lowest + highest) / 2))
+    st.session_state[key] = step_at(steps, _number(asked, (lowest + most) / 2))
     budget: float = st.select_slider(
         "Budget: multiply-adds per image, on average",
         steps,

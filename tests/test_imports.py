@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
-    *(f"charts.{module}" for module in ("style", "averages", "cheapest", "curves", "lessons", "modules", "tradeoff")),
+    *(f"charts.{module}" for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "tradeoff")),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "standalone", "view")),
     *("colours", "comparison", "fields", "javascript", "sweep_report", "terms", "toy_controller", "trace", "wording"),
 )

@@ -25,7 +25,7 @@ from core.store import Run
 FRONT_HEIGHT = 430
 COMPARED_FRONT_HEIGHT = 360
 RUN_HEIGHT = 300
-BEYOND = 1.3  # the cost axis, and with it the published networks, end at this multiple of the highest cost of the others
+BEYOND = 1.3  # a cost axis, and with it the published networks, end at this multiple of the highest cost of the others
 MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
 BASELINES = {  # gates that do not look at the image, on the network's own modules, and how they are drawn
     "random gates": {"dash": "dot", "symbol": "circle-open"},
@@ -72,6 +72,16 @@ def rows_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -1.0 if row["lam"] is None else row["lam"])
 
 
+def highest_cost(shown: Sequence[Series], statics: Sequence[Run]) -> float:
+    """Return the multiply-adds that a chart of these series must reach: somewhat more than their own and than static networks of the
+    same architectures.
+    """
+    gated = [run for series in shown for run in series.runs]
+    architectures = {run.architecture for run in gated} or {run.architecture for run in statics}
+    rivals = [run for run in statics if run.architecture in architectures]
+    return BEYOND * max(float(row["macs_mean"]) for run in (*gated, *rivals) for row in run.figures["test"])
+
+
 def front_chart(
     shown: Sequence[Series],
     statics: Sequence[Run],
@@ -80,15 +90,17 @@ def front_chart(
     published_on: str | None = None,
     tested: ImageSets | None = None,
     budget: float | None = None,
+    highest: float | None = None,
     best: Sequence[MeanRow] = (),
 ) -> go.Figure:
     """Return the points of each series, which can be clicked, with their Pareto front, static networks and baselines.
 
     `published_on`: a dataset whose published networks are drawn too. `tested`: the images that each run was tested on, where there are
-    several sets. `budget`: multiply-adds at which a line stands, with a mark around the `best` networks under it.
+    several sets. `budget`: multiply-adds at which a line stands, with a mark around the `best` networks under it. `highest`:
+    multiply-adds at which the axis ends at first, `highest_cost` unless it is given.
     """
     figure = go.Figure()
-    tested = tested or ImageSets()
+    tested, highest = tested or ImageSets(), highest or highest_cost(shown, statics)
     colors = {series.name: LINES[index % len(LINES)] for index, series in enumerate(shown)}
     draw_static(figure, statics, tested)
     for series in shown:
@@ -100,8 +112,6 @@ def front_chart(
         draw_budget(figure, budget, best)
     for series in shown:  # on top, where they can be clicked
         draw_gated(figure, series.name, series.runs, colors[series.name], tested)
-    costs = [row["macs_mean"] for run in (*statics, *(run for series in shown for run in series.runs)) for row in run.figures["test"]]
-    highest = BEYOND * max(costs, default=1)
     _published(figure, published_on, highest)
     frame(figure, FRONT_HEIGHT)
     figure.update_layout(hovermode="closest", clickmode="event+select", showlegend=True)

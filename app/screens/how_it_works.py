@@ -54,9 +54,9 @@ def _toy() -> None:
     )
     toy_example()
     st.markdown(
-        "Left: the reward that it expects of each module, its *Q-values*. The dear module runs where its line is higher. Right: the λ at "
-        "which that happens, for every picture. It predicts accuracy and knows the costs, so one training serves **every λ**; the paper "
-        "trains one network for each."
+        "The first chart has the reward that it expects of each module, its *Q-values*: the dear module runs where its line is higher. The "
+        "second has the λ from which it runs, for every picture. The controller predicts accuracy and knows the costs, so one training "
+        "serves **every λ**; the paper trains one network for each."
     )
     st.page_link("screens/train.py", label="Train a real network", icon=":material/model_training:")
 

@@ -11,7 +11,7 @@ from app import state
 from app.budget import best_of_each, best_sentence, choose_budget, open_in_explore
 from app.charts.averages import STATIC_NETWORKS, ImageSets
 from app.charts.modules import distinguishing_nodes, execution_rates_chart, routes_chart
-from app.charts.tradeoff import BASELINES, Series, front_chart, rows_of, series_of
+from app.charts.tradeoff import BASELINES, Series, front_chart, highest_cost, rows_of, series_of
 from app.sweep_progress import unfinished_sweeps, watch
 from app.sweep_report import ReportedSeries, sweep_report
 from app.terms import explained
@@ -101,13 +101,12 @@ def _tested(shown: Sequence[Series]) -> tuple[list[Run], ImageSets]:
     return firsts, ImageSets(tuple(titles), of)
 
 
-def _statics(shown: Sequence[Series], runs: Sequence[Run], firsts: Sequence[Run], tested: ImageSets) -> tuple[list[Run], ImageSets]:
-    """Return the static networks of the same architectures and images, and the sets of images with theirs added."""
-    architectures = {run.architecture for series in shown for run in series.runs}
+def _statics(runs: Sequence[Run], firsts: Sequence[Run], tested: ImageSets) -> tuple[list[Run], ImageSets]:
+    """Return the static networks that were tested on the same images, and the sets of images with theirs added."""
     of = dict(tested.of or {})
     found = []
     for run in runs:
-        if not run.gated and run.status == "finished" and run.figures and run.architecture in architectures:
+        if not run.gated and run.status == "finished" and run.figures:
             number = next((number for number, first in enumerate(firsts) if same_images(run, first)), None)
             if number is not None:
                 found.append(run)
@@ -138,12 +137,13 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         "open at random, routes that are the same for every image, and early exits taken when the answer is confident. Published networks "
         "are those of other authors, trained by recipes of their own.",
     )
-    statics, tested = _statics(shown, runs, firsts, tested)
+    statics, tested = _statics(runs, firsts, tested)
     statics = statics if STATIC_NETWORKS in baselines else []
     gated = mean_rows(run for series in shown for run in series.runs)
     static_rows = mean_rows(statics)
     place = st.container()
-    budget = choose_budget([*gated, *static_rows], f"budget-{'-'.join(series.name for series in shown)}")
+    highest = highest_cost(shown, statics)
+    budget = choose_budget(gated, highest, f"budget-{'-'.join(series.name for series in shown)}")
     best = best_of_each(gated, static_rows, budget, tested)
     chart = front_chart(
         shown,
@@ -152,6 +152,7 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         published_on=dataset if PUBLISHED_NETWORKS in baselines else None,
         tested=tested,
         budget=budget,
+        highest=highest,
         best=[row for found in best for row in (found.gated,) if row],
     )
     for found in best:

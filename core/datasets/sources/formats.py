@@ -61,7 +61,7 @@ def is_picture(file: Path) -> bool:
 def _begins_like(name: str, data: bytes) -> bool:
     """Return whether bytes begin like a format of Pillow, which looks at no fewer than PREFIX of them."""
     _, accept = Image.OPEN[name]
-    return bool(accept) and accept(data[:PREFIX].ljust(PREFIX, b"\0")) is True
+    return accept is not None and accept(data[:PREFIX].ljust(PREFIX, b"\0")) is True
 
 
 def has_light_structure(data: bytes) -> bool:
