@@ -89,8 +89,8 @@ def described(row: MeanRow) -> str:
     at = "" if row.lam is None else f"{lam_name(row.lam)}: "
     accuracy = f"{row.accuracy:.1%}{'' if row.accuracy_spread is None else f' ± {100 * row.accuracy_spread:.1f}'}"
     cost = f"{counted(row.macs)}{'' if row.macs_spread is None else f' ± {counted(row.macs_spread)}'} multiply-adds"
-    share = f"{percent(cost_share(row.macs, row.macs_static))} of the static network"
-    return f"{at}{accuracy} at {cost}, {share}"
+    share = "" if row.lam is None else f", {percent(cost_share(row.macs, row.macs_static))} of the static network"
+    return f"{at}{accuracy} at {cost}{share}"
 
 
 def network_name(row: MeanRow) -> str:
