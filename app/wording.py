@@ -1,5 +1,6 @@
 """Say in words and figures what happened to an image. Loads without torch and without streamlit."""
 
+import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -72,3 +73,8 @@ def lam_name(lam: float | None) -> str:
 def plain(text: str) -> str:
     """Escape everything that Markdown would act on: names come from users."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~$<>:" else letter for letter in text)
+
+
+def in_chart(text: object) -> str:
+    """Return what a chart shows as this text from outside: Plotly reads tags and entities of HTML in names, labels and hovers."""
+    return html.escape(str(text), quote=False)
