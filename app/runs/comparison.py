@@ -1,6 +1,6 @@
 """Several runs side by side: accuracy against cost, curves, settings and figures, and the same test pictures through each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,6 +19,7 @@ from core.published import PUBLISHED_POINTS
 from core.store import Run
 
 MOST = 20  # runs compared at once
+MAX_AXES = 7  # settings in parallel coordinates
 PUBLISHED_HELP = "Networks of other authors, trained by recipes of their own. Point at a mark for its name and its source."
 FIGURES = {"accuracy": "Test accuracy", "cost": "Cost", "macs": "Multiply-adds"}
 
@@ -60,7 +61,7 @@ def _settings(runs: Sequence[Run]) -> None:
     settings = differing(configs)
     labels = {name: setting_label(name, configs) for name in settings}
     st.caption("Settings and figures: a line is a run. Drag along an axis to keep the lines that cross it there.")
-    axes: dict[str, Sequence[Any]] = {labels[name]: _values(name, settings[name], runs) for name in settings}
+    axes: dict[str, Sequence[Any]] = {labels[name]: _values(name, settings[name], runs) for name in _telling(settings)}
     axes |= _figures(runs)
     st.plotly_chart(parallel_chart(axes, FIGURES["accuracy"]), key="compared-parallel", config=PLAIN_CHART)
     st.caption("Settings that differ" if settings else "These runs have the same settings.")
@@ -70,6 +71,14 @@ def _settings(runs: Sequence[Run]) -> None:
         st.dataframe(values, key="compared-settings", column_config={"setting": "Setting"})
     if any(name.startswith("dataset.") for name in settings):
         st.info("These runs may have been tested on different images. If so, their accuracies cannot be compared.", icon=":material/info:")
+
+
+def _telling(settings: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the settings that are drawn as axes: the components and λ, then those that most runs have."""
+    first = [name for name in settings if name.endswith(".name") or name == "lam"]
+    held = {name: sum(value != "–" for value in values) for name, values in settings.items() if name not in first}
+    rest = sorted((name for name in held if held[name] > 1), key=lambda name: -held[name])
+    return [*first, *rest][:MAX_AXES]
 
 
 def _figures(runs: Sequence[Run]) -> dict[str, list[float | None]]:

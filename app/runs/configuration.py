@@ -15,6 +15,7 @@ class Setting(NamedTuple):
     value: str
     default: str
     differs: bool
+    heads: bool = False  # whether it names the component of its part
 
 
 def settings_table(run: Run) -> list[Setting]:
@@ -25,14 +26,14 @@ def settings_table(run: Run) -> list[Setting]:
         part, _, option = name.partition(".")
         label, text = setting_label(name, [config]), written_value(name, flat(config), config)
         if part in PARTS and option == "name":
-            found.append((part, Setting(label, text, "", differs=False)))
+            found.append((part, Setting(label, text, "", differs=False, heads=True)))
         elif name in known:
             default = written_value(name, known, config)
             found.append((part, Setting(label, text, default, differs=value != known[name])))
         else:
             found.append((part, Setting(label, text, "", differs=False)))
     order = [*dict.fromkeys(part for part, _ in found)]
-    return [setting for part, setting in sorted(found, key=lambda one: (order.index(one[0]), not one[1].differs))]
+    return [setting for part, setting in sorted(found, key=lambda one: (order.index(one[0]), not one[1].heads, not one[1].differs))]
 
 
 def defaults(run: Run) -> dict[str, Any]:

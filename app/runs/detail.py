@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
+from app.cautions import advice
 from app.charts.tradeoff import along_lam_chart
 from app.forms import prefill, refuse
 from app.progress import DONE, follow, warn
@@ -83,6 +84,8 @@ def _results(run: Run) -> None:
     if run.error:
         st.error(plain(run.error), icon=":material/error:")
     warn(run)
+    if todo := advice(run):
+        st.caption(f"What to do: {plain(' '.join(todo))}")
     figures, charts = st.columns(2, gap="large")
     with figures:
         _figures(run)

@@ -51,7 +51,7 @@ def _browsed() -> None:
         )
         by = st.selectbox(
             "Group by",
-            [None, *GROUPINGS],
+            ["", *GROUPINGS],
             format_func=lambda name: GROUPINGS.get(name, "nothing"),
             key="runs-group",
             width=190,
@@ -69,7 +69,7 @@ def _browsed() -> None:
     cards(found)
     count = f"{len(found):,} of {len(entries):,} runs" if len(found) < len(entries) else f"{len(entries):,} runs"
     st.caption(f"{count}. Tick runs to see them below; click a heading to sort.")
-    if by is None:
+    if not by:
         latest = {
             name: state.store().metrics.latest(name)
             for name in (column.removeprefix(METRIC) for column in columns if column.startswith(METRIC))
@@ -104,8 +104,7 @@ def _columns(entries: Sequence[Entry]) -> list[str]:
 def _selectable(what: str, rows: pd.DataFrame, members: Sequence[Sequence[Entry]], headings: dict[str, Any]) -> None:
     """Draw a table whose ticks stand in the address. Selected runs that the table does not show stay selected."""
     ids = [[entry.run.id for entry in row] for row in members]
-    digest = hashlib.sha256(repr(ids).encode()).hexdigest()[:16]  # ticks are kept by row number, so another list needs another key
-    key = f"runs-{what}-{digest}"
+    key = table_key(what, ids)
     chosen = set(chosen_ids())
     wanted = [number for number, row in enumerate(ids) if row and chosen.issuperset(row)]
     ticks: Any = {"selection": {"rows": wanted, "columns": [], "cells": []}}
@@ -122,6 +121,11 @@ def _selectable(what: str, rows: pd.DataFrame, members: Sequence[Sequence[Entry]
         placeholder="",
         key=key,
     )
+
+
+def table_key(what: str, ids: Sequence[Sequence[int]]) -> str:
+    """Return the key of a table with these runs in its rows. Ticks are kept by row number, so another list needs another key."""
+    return f"runs-{what}-{hashlib.sha256(repr(ids).encode()).hexdigest()[:16]}"
 
 
 def _follow(key: str, ids: Sequence[Sequence[int]]) -> Callable[[], None]:
