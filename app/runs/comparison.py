@@ -18,18 +18,18 @@ from app.wording import lam_name
 from core.published import PUBLISHED_POINTS
 from core.store import Run
 
-MOST = 20  # runs compared at once
+MAX_RUNS = 20  # runs compared at once
 MAX_AXES = 7  # settings in parallel coordinates
 PUBLISHED_HELP = "Networks of other authors, trained by recipes of their own. Point at a mark for its name and its source."
 FIGURES = {"accuracy": "Test accuracy", "cost": "Cost", "macs": "Multiply-adds"}
 
 
 def compare(selected: Sequence[Run]) -> None:
-    """Draw several runs side by side, at most MOST of them."""
-    runs = list(selected[:MOST])
+    """Draw several runs side by side, at most MAX_RUNS of them."""
+    runs = list(selected[:MAX_RUNS])
     st.subheader(f"{len(runs)} runs compared", divider="gray")
-    if len(selected) > MOST:
-        st.info(f"The first {MOST} of {len(selected)} selected runs are compared.", icon=":material/info:")
+    if len(selected) > MAX_RUNS:
+        st.info(f"The first {MAX_RUNS} of {len(selected)} selected runs are compared.", icon=":material/info:")
     with st.container(horizontal=True, vertical_alignment="center"):
         if len(runs) <= MAX_COMPARED + 1 and all(run.epoch for run in runs):
             first, *others = runs

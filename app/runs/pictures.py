@@ -17,22 +17,22 @@ from core.store import Run
 if TYPE_CHECKING:
     from core.explain.predict import Trace
 
-ASKED = "runs-pictures"  # key of the session: the runs through which the pictures were sent
+PICTURES_SENT = "runs-pictures"  # key of the session: the runs through which the pictures were sent
 COUNT = 8
-KEPT = 400  # answers of runs kept in memory
+KEPT_ANSWERS = 400  # answers of runs kept in memory
 
 
 def pictures(runs: Sequence[Run]) -> None:
     """Draw the button that sends the pictures through runs and, once it is clicked, the answers."""
     st.caption("The same test pictures through each network")
     ids = [run.id for run in runs]
-    if st.session_state.get(ASKED) != ids:
+    if st.session_state.get(PICTURES_SENT) != ids:
         st.button(
             f"Send {COUNT} test pictures through {'both' if len(runs) == 2 else f'all {len(runs)}'} networks",
             key="send-pictures",
             icon=":material/grid_view:",
             help="Shows each network’s answer and what it costs.",
-            on_click=lambda: st.session_state.update({ASKED: ids}),
+            on_click=lambda: st.session_state.update({PICTURES_SENT: ids}),
         )
         return
     lam = st.select_slider("λ of networks that serve every λ", TENTHS, 0.5, key="pictures-lam", width=320)
@@ -72,7 +72,7 @@ def _cell(answer: tuple[str, float], label: str) -> str:
     return f'<td class="{kind}"><b>{mark} {html.escape(said)}</b><br>{percent(share)}</td>'
 
 
-@st.cache_data(max_entries=KEPT, show_spinner=False)
+@st.cache_data(max_entries=KEPT_ANSWERS, show_spinner=False)
 def _answers(url: str, run_id: int, sha256: str | None, lam: float, _run: Run) -> list[tuple[str, float]]:
     """Return a network's answer to each picture and its cost, as a share of the static network's. Raises UserError."""
     from core.explain.predict import predict

@@ -22,7 +22,7 @@ HELP = """All parts must hold. Put text with spaces in double quotes.
 - `-state:failed` · a minus in front: the opposite
 """
 PART = re.compile(r'-?/(?:[^/\\]|\\.)+/(?=\s|$)|(?:[^\s"]|"[^"]*"?)+')
-CONDITION = re.compile(r"([\w.λ-]+?)(>=|<=|!=|>|<|=|:)(.*)", re.DOTALL)
+FIELD_CONDITION = re.compile(r"([\w.λ-]+?)(>=|<=|!=|>|<|=|:)(.*)", re.DOTALL)
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -31,8 +31,8 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
 }
-UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "%": 0.01}
-NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z%]*)", re.IGNORECASE)
+NUMBER_UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "%": 0.01}
+WRITTEN_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z%]*)", re.IGNORECASE)
 LONGEST_PATTERN = 100  # characters of a regular expression
 
 Condition = Callable[[Entry, float], bool]
@@ -60,8 +60,8 @@ def read(text: str, settings: Sequence[str]) -> Search:
 
 def number(text: str) -> float | None:
     """Return the number that a person wrote, with %, k, M, G, s, min or h behind it; none for any other text."""
-    match = NUMBER.fullmatch(text.strip())
-    factor = {"": 1.0, **UNITS, **SECONDS}.get(match[2].lower()) if match else None
+    match = WRITTEN_NUMBER.fullmatch(text.strip())
+    factor = {"": 1.0, **NUMBER_UNITS, **SECONDS}.get(match[2].lower()) if match else None
     return None if match is None or factor is None else float(match[1]) * factor
 
 
@@ -71,7 +71,7 @@ def _condition(part: str, settings: Sequence[str]) -> Condition:
         return lambda entry, lam: not opposite(entry, lam)
     if len(part) > 2 and part.startswith("/") and part.endswith("/"):
         return _pattern(part[1:-1])
-    match = CONDITION.fullmatch(part)
+    match = FIELD_CONDITION.fullmatch(part)
     if match is None or (match[2] == ":" and match[3].startswith("//")):  # an address is a word
         word = part.replace('"', "").casefold()
         return lambda entry, lam: word in entry.text
