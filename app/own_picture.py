@@ -103,14 +103,16 @@ def _icon(kept: OwnPicture) -> str:
 
 
 def _read(kept: OwnPicture, model: "Model") -> ShownImage | None:
-    from core.datasets.sources.picture import read_picture, to_tensor
+    from core.datasets.sources.picture import SCALED, read_picture, to_tensor
 
     try:
         picture = read_picture(kept.data, name=kept.name)
+        if note := picture.info.get(SCALED):
+            st.caption(f"In this picture, {note}.")
         cropped = not kept.drawing and min(picture.size) > 1
         return ShownImage(to_tensor(picture, model.image), "Your picture", None, original=picture if cropped else None)
     except UserError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(plain(error), icon=":material/broken_image:")
         return None
 
 
@@ -138,14 +140,17 @@ def _keep(data: bytes | None, name: str) -> None:
 
 
 def kept_form(data: bytes, name: str) -> OwnPicture:
-    """Return a picture in the form in which it is kept: a large one is made smaller, so that a browser's tab can hold it."""
-    from core.datasets.sources.picture import read_picture
+    """Return a picture in the form in which it is kept: a large one is made smaller, so that a browser's tab can hold it.
+
+    So is one that takes long to decode, since it is decoded at every change of the page.
+    """
+    from core.datasets.sources.picture import DECODED_APART, read_picture
 
     try:
         picture = read_picture(data, name=name, detail=SIDE)
     except UserError:
         return OwnPicture(data, name, readable=False)
-    if len(data) <= SMALL:
+    if len(data) <= SMALL and not picture.info.get(DECODED_APART):
         return OwnPicture(data, name, readable=True, drawing=name == DRAWING)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()

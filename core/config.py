@@ -9,9 +9,13 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.architectures import Architecture
 from core.datasets import Border, Dataset
+from core.files import pasted_path
 from core.methods import Method
 from core.registry import Component, ConfigError, choose, first_fault
 from core.store.record import RunRecord
+
+MAX_EPOCHS = 10_000  # of a training
+MAX_LISTED = 1_000  # values of λ, or seeds, of one sweep
 
 
 class Training(BaseModel):
@@ -19,7 +23,7 @@ class Training(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training images")
+    epochs: int = Field(10, ge=1, le=MAX_EPOCHS, description="Passes over the training images")
     batch_size: int = Field(64, ge=2, le=65_536, title="Batch size (images)", description="Images per step")
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
@@ -105,6 +109,11 @@ class Training(BaseModel):
         description="Checkpoint to initialise from: an exported run, or published .safetensors or .pth weights; {seed} in its name "
         "is replaced by the seed (empty: random weights)",
     )
+    init_partial: bool = Field(
+        False,
+        title="Use initial weights that fit in part",
+        description="Initialise from a file of which more than its head fits nothing in this network (true or false)",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         json_schema_extra={"labels": {"float32": "32 bits (float32)", "bfloat16": "16 bits (bfloat16)"}},
@@ -126,7 +135,7 @@ class Training(BaseModel):
 
     def file(self, name: str) -> Path:
         """Return the file of a name in which "{seed}" is replaced by the seed."""
-        return Path(name.replace("{seed}", str(self.seed))).expanduser()
+        return pasted_path(name.replace("{seed}", str(self.seed)))
 
 
 class RunConfig(BaseModel):
@@ -227,7 +236,7 @@ def read_lams(text: str) -> tuple[float | None, ...]:
 
 def read_seeds(text: str) -> tuple[int, ...]:
     """Parse seeds separated by commas. Raises ConfigError."""
-    words = _words(text, "seed")
+    words = _words(text, "the seed")
     try:
         return tuple(dict.fromkeys(int(word) for word in words))
     except ValueError:
@@ -237,8 +246,8 @@ def read_seeds(text: str) -> tuple[int, ...]:
 def _words(text: str, what: str) -> list[str]:
     """Split a text at its commas. Raises ConfigError if nothing is left."""
     words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise ConfigError(f"give at least one {what}")
+    if not 1 <= len(words) <= MAX_LISTED:
+        raise ConfigError(f"give from 1 to {MAX_LISTED} values of {what}")
     return words
 
 

@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 
 from core.config import run_config
-from core.graph.checkpoint import initialise_from, pack
+from core.graph.checkpoint import pack
+from core.graph.initialisation import initialise_from
 from core.store import Store
 from core.store.record import TrainedRecord
 from core.training.assembly import assemble
@@ -29,7 +30,7 @@ def main() -> None:
     config = run_config(**json.loads(given.config.read_text(encoding="utf-8")))
     data = config.dataset.read()
     graph = assemble(config, data.image, len(data.classes))
-    found = initialise_from(given.weights.read_bytes(), graph, config.architecture.own_weights)
+    found = initialise_from(given.weights.read_bytes(), graph, config.architecture.own_weights).nodes
     lacking = [name for name, part in graph.parts.items() if name not in found and any(True for _ in part.parameters())]
     if lacking:
         raise SystemExit(f"{given.weights} lacks the weights of {', '.join(lacking)}")

@@ -7,7 +7,9 @@ import torch
 from safetensors.torch import load, save
 
 from core.config import RunConfig, run_config
-from core.graph.checkpoint import CheckpointError, initialise_from, pack, unpack
+from core.graph.checkpoint import pack, unpack
+from core.graph.initialisation import initialise_from
+from core.graph.weight_file import CheckpointError
 from core.registry import ConfigError
 from core.training.assembly import assemble
 from core.training.train import train
@@ -23,7 +25,7 @@ def resnet(method: str, seed: int) -> RunConfig:
 def test_a_cascade_begins_with_a_static_network() -> None:
     static, cascade = (assemble(resnet(method, seed), (1, 25, 25), 2) for method, seed in (("static", 0), ("d2nn", 1)))
     before = {name: tensor.clone() for name, tensor in cascade.state_dict().items()}
-    taken = initialise_from(pack(static), cascade)
+    taken = initialise_from(pack(static), cascade).nodes
     assert taken == {node.name for node in static.nodes if node.kind != "input"}
     after = cascade.state_dict()
     learnt = {name: tensor for name, tensor in static.state_dict().items() if name.startswith("parts.")}

@@ -156,6 +156,37 @@ def test_predict_refuses_what_is_no_picture_in_one_line(trained: str, pictures: 
         assert name in refused("predict", "faces", tmp_path / name, "--lam", 0.5, "--db", trained)
 
 
+def test_predict_answers_the_good_pictures_and_names_the_others(trained: str, pictures: dict[str, Path], tmp_path: Path) -> None:
+    good = pictures["grey.png"]
+    words = (tmp_path / "missing.png", f' "{good}" ', good.as_uri(), "https://example.org/cat.png", "~nouser/cat.png", "a" * 5000)
+    done = call("predict", "faces", *words, "--lam", 0.5, "--db", trained, "--json")
+    assert done.returncode == 2
+    assert [answer["image"] for answer in json.loads(done.stdout)] == [str(good)] * 2
+    faults = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(faults) == 4
+    for fault, says in zip(faults, ("no such user", "addresses are not fetched", "too long", "no such file"), strict=False):
+        assert any(says in line for line in faults), fault
+
+
+def test_predict_expands_folders_and_patterns_and_reads_standard_input(
+    trained: str, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = pictures["grey.png"]
+    folder = tmp_path / "some"
+    (folder / "more").mkdir(parents=True)
+    for name in ("b.png", "more/a.png"):
+        (folder / name).write_bytes(good.read_bytes())
+    (folder / "notes.txt").write_text("words")
+    (folder / ".hidden.png").write_text("words")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(good.read_bytes())))
+    answers = told("predict", "faces", folder, folder / "*.png", "-", "--lam", 0.5, "--db", trained)
+    assert isinstance(answers, list)
+    assert [answer["image"] for answer in answers] == [*(str(folder / name) for name in ("b.png", "more/a.png", "b.png")), "standard input"]
+    assert "no file has such a name" in refused("predict", "faces", folder / "*.gif", "--db", trained)
+    (tmp_path / "empty").mkdir()
+    assert "the folder holds no pictures" in refused("predict", "faces", tmp_path / "empty", "--db", trained)
+
+
 def test_force_holds_a_gate_open_or_closed(trained: str, pictures: dict[str, Path]) -> None:
     at = ("predict", "faces", pictures["grey.png"], "--lam", 0.5, "--db", trained)
     answers = [told(*at, "--force", f"N3={state}") for state in ("on", "off")]
@@ -210,7 +241,16 @@ def test_evaluate_refuses_a_folder_whose_classes_are_others_by_now(tmp_path: Pat
             Image.new("L", (8, 8), 80 * number + row).save(folder / name / f"{row}.png")
     options = ("--set", f"dataset.path={folder}", "--set", "dataset.size=8", "--method", "static", "--epochs", 1, "--name", "mine")
     told("train", "plain", "--dataset", "folder", *options)
-    assert told("evaluate", "mine")
+    before = told("evaluate", "mine")
+    moved = folder.rename(tmp_path / "moved")
+    assert "no such folder" in refused("evaluate", "mine")
+    path = ("--set", f"dataset.path={moved}")
+    assert told("evaluate", "mine", *path) == before
+    assert "only dataset.path=FOLDER can be set" in refused("evaluate", "mine", "--set", "dataset.size=9")
+    Image.new("L", (8, 8), 255).save(moved / "ant" / "0.png")
+    assert "files were added, removed or changed. Restore" in refused("evaluate", "mine", *path)
+    assert told("evaluate", "mine", *path, "--changed-data")
+    moved.rename(folder)
     (folder / "ant").rename(folder / "zebra")
     assert "(new: zebra; missing: ant). Restore the original data" in refused("evaluate", "mine")
 

@@ -1,5 +1,8 @@
 """Datasets from a folder of images, and the errors that a faulty folder causes."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,4 +123,104 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_too_few_classes_or_images(pictures: Path, tmp_path: Path) -> None:
     assert "the folder has 0 subfolders" in fault(Folder(path=str(pictures / "blue" / "more")))
     (tmp_path / "yellow").mkdir()
-    assert f"{tmp_path / 'yellow'}: the class has 0 images. Add images until it has at least three" in fault(Folder(path=str(pictures)))
+    (tmp_path / "white").mkdir()
+    (tmp_path / "white" / "1.png").write_bytes((pictures / "red" / "0.png").read_bytes())
+    told = fault(Folder(path=str(pictures)))
+    assert told == f"{tmp_path}: too few images of white (1), yellow (0). Add images until each class has at least 3, one for each split."
+
+
+def coloured(folder: Path, count: int, shade: int) -> None:
+    """Write images of one grey shade."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Image.new("L", (8, 8), shade).save(folder / f"{number}.png")
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("training", "validation", "test"), ("Train", "valid", "Test")])
+def test_training_validation_and_test_folders_are_the_splits(names: tuple[str, str, str], tmp_path: Path) -> None:
+    for count, name in zip((3, 1, 2), names, strict=True):
+        for shade, kind in ((10 * count, "ant"), (100 + 10 * count, "bee")):
+            coloured(tmp_path / name / kind, count, shade)
+    data = Folder(path=str(tmp_path), size=8, channels=1).read()
+    assert data.classes == ("ant", "bee")
+    for count, split in zip((3, 1, 2), (data.train, data.val, data.test), strict=True):
+        assert sorted(split.images[:, 0, 0, 0].tolist()) == [10 * count] * count + [100 + 10 * count] * count
+
+
+def test_a_split_without_a_folder_is_taken_from_the_training_images(tmp_path: Path) -> None:
+    for name, kind in ((name, kind) for name in ("train", "val") for kind in ("ant", "bee")):
+        coloured(tmp_path / name / kind, 10 if name == "train" else 2, 50 if name == "train" else 90)
+    data = Folder(path=str(tmp_path), size=8).read()
+    assert len(data.val) == 4
+    assert len(data.train) + len(data.test) == 20
+    assert set(data.test.labels.tolist()) == {0, 1}
+    (tmp_path / "val" / "bee").rename(tmp_path / "val" / "cat")
+    assert "too few images of cat in train (0), bee in val (0)" in fault(Folder(path=str(tmp_path)))
+
+
+def test_classes_that_are_called_like_splits_stay_classes(tmp_path: Path) -> None:
+    for shade, kind in enumerate(("train", "test", "car")):
+        coloured(tmp_path / kind, 3, shade)
+    assert Folder(path=str(tmp_path), size=8).read().classes == ("car", "test", "train")
+    (tmp_path / "car").rename(tmp_path / ".car")
+    assert Folder(path=str(tmp_path), size=8).read().classes == ("test", "train")
+
+
+def test_what_systems_leave_behind_is_skipped_and_other_files_are_counted(pictures: Path) -> None:
+    for name in ("__MACOSX", "__pycache__", ".ipynb_checkpoints"):
+        (pictures / name / "red").mkdir(parents=True)
+        (pictures / "red" / name).mkdir()
+        (pictures / "red" / name / "._1.png").write_bytes(b"left behind")
+    for name in ("Thumbs.db", "desktop.ini", "._0.png"):
+        (pictures / "red" / name).write_bytes(b"left behind")
+    assert Folder(path=str(pictures)).read().notes == ()
+    for name in ("notes.txt", "labels.csv"):
+        (pictures / "green" / name).write_text("words")
+    (pictures / "green" / "3").write_bytes((pictures / "green" / "0.png").read_bytes())
+    data = Folder(path=str(pictures)).read()
+    assert data.classes == ("blue", "green", "red")
+    assert len(data.train) + len(data.val) + len(data.test) == 31
+    assert data.notes == (f"2 files in {pictures} are not pictures and are left out, such as green/labels.csv.",)
+
+
+def test_two_spellings_of_a_name_are_one_class(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    coloured(tmp_path / composed, 2, 10)
+    coloured(tmp_path / decomposed, 2, 10)
+    coloured(tmp_path / "tea", 3, 200)
+    data = Folder(path=str(tmp_path), size=8).read()
+    assert data.classes == (composed, "tea")
+    assert len(data.train) + len(data.val) + len(data.test) == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_utf_8_are_read_as_windows_wrote_them(tmp_path: Path) -> None:
+    coloured(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")), 3, 10)
+    coloured(tmp_path / "tea", 3, 200)
+    data = Folder(path=str(tmp_path), size=8).read()
+    assert data.classes == ("caf\u00e9", "tea")
+    assert len(data.fingerprint) == 64
+
+
+def test_the_fingerprint_is_of_the_images_and_not_of_the_place(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    first = Folder(path=str(pictures)).read()
+    moved = tmp_path_factory.mktemp("moved") / "data"
+    shutil.copytree(pictures, moved)
+    assert Folder(path=str(moved), seed=3).read().fingerprint == first.fingerprint
+    first.check(first.image, first.classes, first.fingerprint)
+    first.check(first.image, first.classes, None)
+    Image.new("RGB", (20, 40), (0, 0, 254)).save(moved / "blue" / "0.png")
+    with pytest.raises(DataError, match="files were added, removed or changed"):
+        Folder(path=str(moved)).read().check(first.image, first.classes, first.fingerprint)
+
+
+def test_paths_are_stored_whole(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pictures.parent)
+    for text in (pictures.name, f' "{pictures}" ', f"\u202a{pictures}", pictures.as_uri(), f"./{pictures.name}/"):
+        assert Folder(path=text).path == str(pictures)
+    assert Folder().path == ""
+
+
+@pytest.mark.parametrize("path", ["~nouser/data", "https://example.org/data.zip", "a" * 5000, "a" * 300, "a\0b"])
+def test_paths_that_cannot_be_are_refused_in_a_line(path: str) -> None:
+    assert fault(Folder(path=path))

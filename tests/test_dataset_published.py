@@ -200,9 +200,9 @@ def test_faulty_files_are_named(tmp_path: Path) -> None:
         assert len(str(caught.value).splitlines()) == 1
         return str(caught.value)
 
-    assert "row 17 cannot be read (5×5, not 28×28)" in fault([*good[:17], small, *good[18:]])
-    assert "row 3 cannot be read (not an image)" in fault([*good[:3], b"text", *good[4:]])
-    assert "row 4 cannot be read (not an image)" in fault([*good[:4], None, *good[5:]])
+    assert "column image, row 17: the image has 5×5 pixels, not 28×28" in fault([*good[:17], small, *good[18:]])
+    assert "column image, row 3: not an image" in fault([*good[:3], b"text", *good[4:]])
+    assert "column image, row 4: the file is empty" in fault([*good[:4], None, *good[5:]])
     file = tmp_path / "train-00000-of-00001.parquet"
     pq.write_table(pa.table({"label": labels}), file)
     with pytest.raises(DataError, match=f"{file}: unexpected columns"):
@@ -212,6 +212,43 @@ def test_faulty_files_are_named(tmp_path: Path) -> None:
         Mnist(path=str(tmp_path)).read()
     with pytest.raises(DataError, match=r"Set the data folder \(dataset\.path\)"):
         Mnist(path=str(tmp_path / "none")).read()
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (pa.array([0, 1, -1]), "column label, row 2: label -1. Labels are whole numbers from 0 to 9."),
+        (pa.array([0, 10, 1]), "column label, row 1: label 10."),
+        (pa.array([0, 1, 2**63], pa.uint64()), "column label, row 2: label 9223372036854775808."),
+        (pa.array([0, None, 1]), "column label, row 1: no label."),
+        (pa.array([0.0, 1.0, 0.5]), "column label: double values are not labels."),
+        (pa.array(["0", "1", "2"]), "column label: string values are not labels."),
+        (pa.array([[0], [1], [2]]), "column label: list<element: int64> values are not labels."),
+        (pa.nulls(3), "column label: null values are not labels."),
+    ],
+)
+def test_labels_that_are_none_are_named(labels: pa.Array, says: str, tmp_path: Path) -> None:
+    pictures = pa.array([{"bytes": png(image)} for image in numbered("train", Mnist.shape)[0][:3]])
+    for part in COUNTS:
+        pq.write_table(pa.table({"image": pictures, "label": labels}), tmp_path / f"{part}-0.parquet")
+    with pytest.raises(DataError) as caught:
+        Mnist(path=str(tmp_path), val=1).read()
+    assert str(caught.value).startswith(f"{tmp_path / 'train-0.parquet'}: {says}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_columns_that_are_none_are_named(tmp_path: Path) -> None:
+    labels, pictures = pa.array([0, 1]), pa.array([{"bytes": b"a"}, {"bytes": b"b"}])
+    tables = {
+        "column label: 2 columns have this name": pa.Table.from_arrays([pictures, labels, labels], names=["image", "label", "label"]),
+        "column image: `bytes` holds string, not bytes": pa.table({"image": [{"bytes": "a"}, {"bytes": "b"}], "label": labels}),
+        "unexpected columns": pa.table({"image": [b"a", b"b"], "label": labels}),
+    }
+    for says, table in tables.items():
+        for part in COUNTS:
+            pq.write_table(table, tmp_path / f"{part}-0.parquet")
+        with pytest.raises(DataError, match=says):
+            Mnist(path=str(tmp_path), val=1).read()
 
 
 def test_validation_images_must_leave_training_images(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def breaches(folder: str, forbidden: tuple[str, ...]) -> list[str]:
 
 
 ROOMS = (  # from low to high: a room imports from those on lines above it
-    ("core.errors", "core.bibliography", "core.published", "core.scale", "core.pareto"),
+    ("core.errors",),
+    ("core.files", "core.bibliography", "core.published", "core.scale", "core.pareto"),
     ("core.registry",),
     ("core.modules",),
     ("core.graph",),

@@ -12,12 +12,13 @@ from torch.nn import functional as F
 
 from core.architectures.imagenet import DEVIATION, MEAN
 from core.architectures.lc_resnet import EXPANSION, IMAGENET, LCResNet
-from core.graph.checkpoint import CheckpointError, initialise_from
 from core.graph.cost import cost
 from core.graph.execution import execute
+from core.graph.initialisation import initialise_from
 from core.graph.node import Node
 from core.graph.policy import Forced, Greedy, Open, Random
 from core.graph.static import static_network
+from core.graph.weight_file import CheckpointError
 from core.registry import ConfigError, choose
 
 PUBLISHED = {20: 40.6, 32: 68.9, 38: 83.0, 56: 125.5, 110: 252.9}  # million multiply-adds of CIFAR's ResNets
@@ -196,7 +197,7 @@ def test_weights_are_found_beside_what_else_trainings_save(wrapped: Callable[[di
     torch.save(wrapped(weights), buffer)
     for file in (buffer.getvalue(), save({f"module.{name}": tensor for name, tensor in weights.items()})):
         graph.parts["block 4-2"].conv2.weight.data.zero_()
-        assert initialise_from(file, graph, shape.own_weights) >= {"block 1-1", "block 4-2", "stem", "y"}
+        assert initialise_from(file, graph, shape.own_weights).nodes >= {"block 1-1", "block 4-2", "stem", "y"}
         assert torch.equal(graph.parts["block 4-2"].conv2.weight, weights["layer4.1.conv2.weight"])
 
 

@@ -7,9 +7,10 @@ from torch.nn import functional as F
 
 from core.architectures.imagenet import DEVIATION, MEAN, absorb_colours
 from core.architectures.mobile import Mobile
-from core.graph.checkpoint import initialise_from, pack
+from core.graph.checkpoint import pack
 from core.graph.execution import execute
 from core.graph.graph import Graph
+from core.graph.initialisation import initialise_from
 from core.graph.policy import Open
 from core.graph.static import static_macs
 from core.modules.inverted_residual import InvertedResidual

@@ -11,7 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from core.datasets.sources.picture import PictureError, read_picture, to_tensor
+from core.datasets.sources import decoder
+from core.datasets.sources.formats import MAX_FILE_BYTES, has_light_structure
+from core.datasets.sources.picture import SCALED, PictureError, read_picture, to_tensor
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -28,6 +30,30 @@ def png_of_size(width: int, height: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def many_scans(side: int, count: int) -> bytes:
+    """Return a progressive JPEG whose last scan is repeated."""
+    data = encoded(Image.new("RGB", (side, side)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * count + b"\xff\xd9"
+
+
+def tiff(*tags: tuple[int, int, int, int]) -> bytes:
+    """Return a TIFF of these tags, (number, type, count, value), without pixels."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\x00" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+
+
+def tiff_of_size(width: int, height: int) -> bytes:
+    """Return a TIFF that declares grey pixels of 32 bits."""
+    sizes = ((256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 32), (259, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8))
+    return tiff(*sizes, (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, 8))
+
+
+def tiff_of_tags(count: int, size: int) -> bytes:
+    """Return a TIFF with this number of tags, all of which hold the same bytes."""
+    return tiff(*((1000 + number, 7, size, 8) for number in range(count)))
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -116,7 +142,7 @@ def test_palette_with_a_transparent_colour(kind: str) -> None:
     assert [read.getpixel((x, 0)) for x in range(2)] == [(255, 255, 255), (200, 100, 50)]
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bits_are_scaled(kind: str) -> None:
     values = np.array([[0, 257, 128 * 257, 65535]], dtype=np.uint16)
     picture = read_picture(encoded(Image.fromarray(values), kind))
@@ -145,11 +171,25 @@ def test_sixteen_bits_with_a_transparent_grey_value() -> None:
         ([-3.0, 100.0, 255.0], [0, 100, 255]),
         ([0.0, 5e5, 1e6], [0, 128, 255]),
         ([np.nan, 0, 0], [0, 0, 0]),
+        ([0.5, 1.0, np.inf], [128, 255, 255]),
+        ([0.5, 1.0, -np.inf], [128, 255, 0]),
+        ([np.inf, np.inf, np.nan], [255, 255, 0]),
     ],
 )
 def test_floats_are_scaled(values: list[float], expected: list[int]) -> None:
     picture = read_picture(encoded(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF"))
     assert np.asarray(picture)[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(("bits", "white"), [(8, 255), (10, 1023), (12, 4095), (14, 16383)])
+def test_few_bits_in_sixteen_are_scaled_to_their_own_white(bits: int, white: int) -> None:
+    values = np.array([[0, white // 2 + 1, white]], dtype=np.uint16)
+    for kind in ("PNG", "TIFF"):
+        picture = read_picture(encoded(Image.fromarray(values), kind))
+        assert np.asarray(picture)[0, :, 0].tolist() == [0, 128, 255]
+        assert picture.info[SCALED] == f"values from 0 to {white} are shown as black to white"
+    assert not read_picture(encoded(Image.fromarray(values * 0 + 65535))).info[SCALED]
+    assert SCALED not in read_picture(encoded(Image.fromarray(noise(3, 3)))).info
 
 
 def test_thirty_two_bits_are_scaled_to_their_maximum() -> None:
@@ -185,12 +225,19 @@ def test_an_animation_yields_its_first_frame() -> None:
     [
         ("letter.png", b"Dear reader,\nthis is no picture.\n", "not an image"),
         ("empty.png", b"", "empty"),
+        ("short.png", b"B", "not an image"),
         ("cut.jpg", encoded(Image.fromarray(noise(64, 64)), "JPEG")[:1500], "damaged"),
         ("cut.png", encoded(Image.fromarray(noise(64, 64)))[:3000], "damaged"),
         ("head.png", encoded(Image.fromarray(noise(64, 64)))[:20], ""),
         ("bomb.png", png_of_size(60_000, 60_000), "too many pixels"),
         ("large.png", png_of_size(9_000, 9_000), "too many pixels"),
         ("figure.eps", encoded(Image.new("RGB", (4, 4)), "EPS"), "EPS files are not supported"),
+        ("a.ppm", encoded(Image.new("RGB", (4, 4)), "PPM"), "PPM files are not supported; save the image as PNG or JPEG"),
+        ("a.qoi", b"qoif" + bytes(20), "QOI files are not supported"),
+        ("a.heic", b"\x00\x00\x00\x18ftypheic" + bytes(20), "HEIC files are not supported"),
+        ("a.svg", b'<?xml version="1.0"?><svg/>', "SVG files are not supported"),
+        ("scans.jpg", many_scans(2048, 600), "too many scans"),
+        ("large.tif", tiff_of_size(8_000, 8_000), "8000×8000 is too many pixels to decode safely as TIFF"),
     ],
 )
 def test_invalid_files_are_refused_by_name(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
@@ -210,6 +257,47 @@ def test_missing_files_and_folders_are_refused_by_name(tmp_path: Path) -> None:
     assert fault_of(tmp_path) == f"{tmp_path}: a folder, not an image"
     assert "not an image" in fault_of(Path("/dev/null"))
     assert fault_of(b"", name="two\nlines.png").startswith("two lines.png: ")
+
+
+def test_what_may_take_long_is_decoded_in_a_process_of_its_own() -> None:
+    values = np.full((5_200, 5_200), 40_000, dtype=np.uint16)
+    values[:1_000] = 0
+    picture = read_picture(encoded(Image.fromarray(values), compress_level=1))
+    assert picture.size == (520, 520)
+    assert [picture.getpixel((9, row)) for row in (9, 300)] == [(0, 0, 0), (156, 156, 156)]
+    resized = values[:8, :8]
+    assert read_picture(encoded(Image.fromarray(resized))).size == (8, 8)
+
+
+def test_what_is_light_tells_from_its_structure() -> None:
+    photo = encoded(Image.new("RGB", (4_000, 3_000)), "JPEG")
+    assert has_light_structure(photo)
+    assert not has_light_structure(photo[:2] + b"\xff\xfe\x00\x02" * 70_000 + photo[2:])  # comments
+    png = encoded(Image.fromarray(noise(400, 400)))
+    assert has_light_structure(png)
+    empty = struct.pack(">I", 0) + b"teXt" + struct.pack(">I", zlib.crc32(b"teXt"))
+    assert not has_light_structure(png[:33] + empty * 10_000 + png[33:])
+    assert not has_light_structure(tiff_of_tags(60_000, 600_000))
+    assert has_light_structure(encoded(Image.fromarray(noise(400, 400)), "TIFF"))
+
+
+def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    assert "larger than 50 MB" in fault_of(tmp_path / "a.png")
+
+
+def test_large_pictures_keep_as_much_detail_as_is_required() -> None:
+    board = np.tile(np.arange(1_500, dtype=np.uint8), (1_200, 1))
+    for mode in ("L", "P", "RGBA", "LA", "1"):
+        assert read_picture(encoded(Image.fromarray(board).convert(mode), compress_level=1)).size == (750, 600)
+    assert np.array_equal(np.asarray(read_picture(encoded(Image.fromarray(board)), detail=1_200))[..., 0], board)
+
+
+def test_a_process_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "WALL_SECONDS", 0.01)
+    with pytest.raises(PictureError, match=r"a\.png: takes too long or too much memory to decode"):
+        decoder.decode_apart(encoded(Image.fromarray(noise(4, 4))), "a.png", (255, 255, 255), 512)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")

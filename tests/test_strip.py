@@ -86,6 +86,15 @@ def test_a_small_file_is_kept_as_it_is_and_a_large_one_is_made_smaller() -> None
     assert not kept_form(b"no picture", "x.png").readable
 
 
+def test_a_picture_that_takes_long_to_decode_is_kept_in_a_light_form() -> None:
+    file = io.BytesIO()
+    Image.new("P", (7_200, 7_000)).save(file, "PNG", compress_level=1)
+    assert len(file.getvalue()) < SMALL
+    kept = kept_form(file.getvalue(), "a.png")
+    assert kept.readable
+    assert not read_picture(kept.data).info
+
+
 def grown(survey: BackgroundSurvey) -> Survey:
     deadline = time.monotonic() + 30
     while survey.growing and time.monotonic() < deadline:

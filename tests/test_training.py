@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load
 from torch import nn
 
-from core.config import RunConfig, run_config
+from core.config import RunConfig, Training, run_config
 from core.datasets import DataError, normalised
-from core.graph.checkpoint import CheckpointError, pack, unpack
+from core.datasets.folder import Folder
+from core.graph.checkpoint import pack, unpack
+from core.graph.weight_file import CheckpointError
 from core.store import Store
 from core.store.lifecycle import Lifecycle
 from core.store.weights import Weights
@@ -344,3 +347,28 @@ def test_what_goes_wrong_is_kept_in_the_row(scratch_database: str) -> None:
     assert failed.state == "failed"
     assert failed.error is not None
     assert "no/such/folder" in failed.error
+
+
+def test_a_training_goes_on_with_images_that_have_moved_but_not_with_others(scratch_database: str, tmp_path: Path) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "moved" / name).mkdir(parents=True)
+        for row in range(5):
+            Image.new("L", (8, 8), row).save(tmp_path / "moved" / name / f"{row}.png")
+    told: list[str] = []
+    config = small(architecture="plain", method="static", dataset={"name": "folder", "path": str(tmp_path / "gone"), "size": 8})
+    store = Store(scratch_database)
+    run = store.runs.create(config.model_copy(update={"training": Training(epochs=1)}).record())
+    (tmp_path / "moved" / "ant" / "list.csv").write_text("1")
+    moved = Folder(path=str(tmp_path / "moved"), size=8)
+    done = work(store, run.id, tell=told.append, dataset=moved)
+    assert done.config["dataset"]["path"] == moved.path
+    assert done.fingerprint == moved.read().fingerprint
+    assert told == [f"A file in {moved.path} is not a picture and is left out: ant/list.csv."]
+    other = store.runs.create(config.record())
+    store.lifecycle.describe_data(other.id, (3, 8, 8), ("ant", "bee"), "0" * 64)
+    store.lifecycle.claim(other.id)
+    store.checkpoints.save(other.id, 1, b"", metrics={}, seconds=1.0)
+    store.lifecycle.stop(other.id)
+    with pytest.raises(DataError, match="files were added, removed or changed"):
+        work(store, other.id, dataset=moved)
+    assert store.runs.get(other.id).config["dataset"]["path"] == str(tmp_path / "gone")

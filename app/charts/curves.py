@@ -69,7 +69,7 @@ def compared_curves_chart(curves: Mapping[str, Curve], metric: str = ACCURACY, v
     figure = go.Figure()
     for index, ((name, curve), view) in enumerate(zip(curves.items(), views, strict=True)):
         points = best_of(curve) if metric == ACCURACY else curve.get(metric, ())
-        _line(figure, in_chart(name), points, line_style(index), view)
+        _line(figure, name, points, line_style(index), view)
     frame(figure, COMPARED_CURVE_HEIGHT)
     figure.update_layout(showlegend=True)
     _axes(figure, views[0] if views else CurveView())
@@ -103,9 +103,9 @@ def _line(figure: go.Figure, name: str, points: Points, style: Mapping[str, Any]
     mode = "lines+markers" if len(points) < MIN_LINE_POINTS else "lines"
     if view.smoothing:
         behind = {"legendgroup": name, "showlegend": False, "hoverinfo": "skip", "opacity": FAINT}
-        figure.add_scatter(x=x, y=y, name=name, mode=mode, line={**style, "width": 1}, **behind)
+        figure.add_scatter(x=x, y=y, name=in_chart(name), mode=mode, line={**style, "width": 1}, **behind)
         y = smoothed(y, view.smoothing)
-    figure.add_scatter(x=x, y=y, name=name, mode=mode, line=style, legendgroup=name)
+    figure.add_scatter(x=x, y=y, name=in_chart(name), mode=mode, line=style, legendgroup=name)
 
 
 def _axes(figure: go.Figure, view: CurveView) -> None:
@@ -116,4 +116,4 @@ def _axes(figure: go.Figure, view: CurveView) -> None:
 def _rest(name: str, start: str) -> str:
     """Return the part of a line's name that distinguishes it from the others of its chart, for a person."""
     rest = name[len(start) :].removesuffix(" loss").strip().removeprefix("at ").replace("λ=", "λ = ")
-    return in_chart(LOSSES.get(rest, rest) or METRIC_TITLES[start].lower())
+    return LOSSES.get(rest, rest) or METRIC_TITLES[start].lower()

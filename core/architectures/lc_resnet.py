@@ -22,9 +22,9 @@ from core import bibliography
 from core.architectures import Architecture
 from core.architectures.imagenet import absorb_colours
 from core.graph.builder import Builder
-from core.graph.checkpoint import CheckpointError
 from core.graph.graph import Graph
 from core.graph.node import ChannelGate, Edge, Gate
+from core.graph.weight_file import CheckpointError
 from core.modules.gate_network import GateNetwork
 from core.modules.layers import Join, Stem, classifier
 from core.modules.residual import Branch
@@ -116,6 +116,11 @@ class LCResNet(Architecture):
         return IMAGENET[self.depth] if self.images == "imagenet" else ((self.depth - 2) // (2 * self._groups),) * self._groups
 
     @property
+    def _bottleneck(self) -> bool:
+        """Whether its blocks have three convolutions, the first and last of which change the number of channels."""
+        return self.images == "imagenet" and self.depth >= 50
+
+    @property
     def decides(self) -> Decides:
         return "each" if self.layers or self.channels else None
 
@@ -133,6 +138,10 @@ class LCResNet(Architecture):
         if blocks and blocks != list(self._blocks):
             given, own_blocks = (", ".join(map(str, some)) for some in (blocks, self._blocks))
             raise CheckpointError(f"these weights are of another depth: their groups have {given} blocks, this network's {own_blocks}")
+        if known and (theirs_have_three := any(part == "conv3" for *_, part, _ in known)) != self._bottleneck:
+            of = ("bottleneck blocks of three convolutions, as in ResNet-50", "blocks of two convolutions, as in ResNet-18")
+            theirs_of, own_of = of if theirs_have_three else of[::-1]
+            raise CheckpointError(f"these weights are of {theirs_of}, this network has {own_of}: choose the depth that they belong to")
         return absorb_colours(own, STEM, STEM_MEAN) if self.images == "imagenet" else own
 
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
@@ -141,7 +150,7 @@ class LCResNet(Architecture):
         blocks = self._blocks
         first = self.width or (64 if large else 16)
         widths = self.widths or tuple(first * 2**group for group in range(len(blocks)))
-        expansion = EXPANSION if large and self.depth >= 50 else 1
+        expansion = EXPANSION if self._bottleneck else 1
         before, channels = g.add("stem", Stem(image[0], widths[0], large), g.input), widths[0]
         for group, (inner, count) in enumerate(zip(widths, blocks, strict=True), start=1):
             filters = inner * expansion

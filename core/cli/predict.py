@@ -1,29 +1,51 @@
 """`predict`: classify images."""
 
-from pathlib import Path
-from typing import Annotated, Any
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from core.cli.options import AsJson, Database, Lam, RunName, opened
 from core.cli.output import bar, counted, print_json
+from core.errors import UserError
 from core.registry import ConfigError
 from core.scale import cost_share
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from core.cli.pictures import NamedPicture
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+
+
+class PredictionError(UserError):
+    """Raised where none of the named pictures can be read."""
 
 
 def predict(
     run: RunName,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files of any common format.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Image files of any common format, folders of them, patterns, or - for standard input."),
+    ],
     lam: Lam = None,
     budget: Annotated[
-        float | None, typer.Option(help="Instead of λ: mean cost to spend, as a share of the static network's (0.5 is half).")
+        float | None,
+        typer.Option(min=0, max=100, help="Instead of λ: mean cost to spend, as a share of the static network's (0.5 is half)."),
     ] = None,
     force: Annotated[list[str] | None, typer.Option(metavar="NODE=on|off", help="Hold a node's gate open or closed.")] = None,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Classify images, and show which nodes ran for each. Without --lam, λ is the one trained for, or 0.5."""
-    from core.datasets.sources.picture import read_picture, to_tensor
+    """Classify images, and show which nodes ran for each. Without --lam, λ is the one trained for, or 0.5.
+
+    Images that cannot be read are named; the others are answered, and the exit status is 2.
+    """
+    from core.cli.pictures import named_pictures
+    from core.datasets.sources.picture import SCALED, to_tensor
     from core.evaluation.budget import lam_of_run
     from core.explain.model import load_model
     from core.explain.predict import predict as trace
@@ -40,17 +62,49 @@ def predict(
     forced = dict(map(_forced, force or []))
     answers: list[dict[str, Any]] = []
     static: list[float] = []  # seconds of the static network for each image
+    faults: list[str] = []
+    pictures = [picture for word in images for picture in _told(faults, named_pictures, word) or ()]
     with bar() as progress:
-        for file in progress.track(images, description="predicting"):
-            image = to_tensor(read_picture(file), model.image)
+        for named in progress.track(pictures, description="predicting"):
+            picture = _told(faults, _read, named)
+            if picture is None:
+                continue
+            if picture.info.get(SCALED):
+                progress.console.print(f"{named.name}: {picture.info[SCALED]}.")
+            image = to_tensor(picture, model.image)
             answer = trace(model, image[None], lam=lam, forced=forced)[0].to_json()
             taken = timed(model, image, lam=lam, forced=forced)
             static.append(taken.static)
             times = {"seconds": taken.gated, "thresholds": thresholds(model, image, forced)}
-            answers.append({"run": model.run, "image": str(file)} | answer | times)
+            answers.append({"run": model.run, "image": named.name} | answer | times)
+    if not answers and faults:
+        raise PredictionError("; ".join(faults))
     if as_json:
         print_json(answers)
-        return
+    else:
+        _print_answers(answers, static, lam, budget)
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    if faults:
+        raise typer.Exit(2)
+
+
+def _read(named: "NamedPicture") -> "Image":
+    from core.datasets.sources.picture import read_picture
+
+    return read_picture(named.content(), name=named.name)
+
+
+def _told(faults: list[str], read: Callable[[Given], Found], given: Given) -> Found | None:
+    """Return what is read, or add the fault to the others and return None."""
+    try:
+        return read(given)
+    except UserError as error:
+        faults.append(str(error))
+        return None
+
+
+def _print_answers(answers: list[dict[str, Any]], static: list[float], lam: float | None, budget: float | None) -> None:
     if budget is not None:
         print(f"At λ = {lam:.3g} the mean cost is {budget:.0%} of the static network's. A single image may cost less or more.")
     for answer, seconds in zip(answers, static, strict=True):

@@ -1,13 +1,17 @@
 """`resume`: continue a training."""
 
-from core.cli.options import AsJson, Database, RunName, opened
+from core.cli.options import AsJson, Database, MovedData, RunName, opened
+from core.cli.settings import moved_dataset
 from core.cli.train import train_run
+from core.config import run_config
 
 
-def resume(run: RunName, db: Database = None, as_json: AsJson = False) -> None:
+def resume(run: RunName, sets: MovedData = None, db: Database = None, as_json: AsJson = False) -> None:
     """Continue a run from its last checkpoint.
 
     The run was stopped or interrupted, or it failed.
     """
     store = opened(db, run)
-    train_run(store, store.runs.get(run), as_json=as_json)
+    stored = store.runs.get(run)
+    dataset = moved_dataset(run_config(**stored.config), sets) if sets else None
+    train_run(store, stored, as_json=as_json, dataset=dataset)

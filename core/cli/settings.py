@@ -3,9 +3,10 @@
 import json
 import shlex
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from core.config import RunConfig, Training, run_config
+from core.datasets import Dataset
 from core.evaluation.series import MIXED_SWEEP_SERIES
 from core.methods import DistillingMethod
 from core.recipes import recipe as recipe_named
@@ -58,6 +59,20 @@ def configuration(
     return config
 
 
+def moved_dataset(config: RunConfig, pairs: list[str] | None) -> Dataset:
+    """Return the dataset of a run, read from the folder of `dataset.path=FOLDER` where that is given. Raises ConfigError."""
+    given = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if name != "dataset.path" or not equals:
+            raise ConfigError(f"--set {pair}: the options belong to the run; only dataset.path=FOLDER can be set, for data that has moved")
+        given["path"] = value
+    if given and "path" not in type(config.dataset).model_fields:
+        raise ConfigError(f"--set dataset.path: {config.dataset.name} is not read from a folder. Leave it out")
+    moved: Any = choose("datasets", config.dataset.model_dump() | given)
+    return cast(Dataset, moved)
+
+
 def untrained(architecture: str, dataset: str, pairs: list[str] | None) -> "Graph":
     """Return an architecture with random weights for a dataset's images. Raises ConfigError."""
     parts = settings(pairs, architecture=architecture, dataset=dataset)
@@ -91,8 +106,8 @@ def variant(text: str) -> tuple[str, list[str]]:
 
 
 def _read(value: str) -> Any:
-    """Return a value as JSON, or the text itself where it is not JSON."""
+    """Return a value as JSON, or the text itself where it is not JSON, or is nested too deeply to be a value of any option."""
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

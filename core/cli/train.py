@@ -1,14 +1,16 @@
 """`train`: train one network."""
 
+import shlex
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Settings, opened
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Seed, Settings, opened
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
+from core.datasets import Dataset
 from core.registry import ConfigError
 from core.store import Run, Store, StoreError
 
@@ -21,7 +23,7 @@ def train(
         float | None, typer.Option(help="λ, from 0 (cheap) to 1 (accurate); without it, one network is trained for every λ.")
     ] = None,
     epochs: Epochs = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
     recipe: RecipeName = None,
     sets: Settings = None,
     name: Annotated[str | None, typer.Option(help="Name of the run (optional; generated if empty).")] = None,
@@ -52,16 +54,16 @@ def train_new(store: Store, run: Run, *, as_json: bool) -> None:
         raise
 
 
-def train_run(store: Store, run: Run, *, as_json: bool) -> None:
+def train_run(store: Store, run: Run, *, as_json: bool, dataset: Dataset | None = None) -> None:
     """Train a run to its end, with a progress bar, and print its test figures. Raises UserError.
 
-    The run is announced with its first step, once nothing speaks against its options.
+    `dataset`: the run's, whose files have moved. The run is announced with its first step, once nothing speaks against its options.
     """
     from core.evaluation.report import warnings
     from core.training.worker import work
 
     notices = console(errors=True)
-    announcement = [f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {run.name}` continues it."]
+    announcement = [f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {shlex.quote(run.name)}` continues it."]
     with bar() as progress:
         task = progress.add_task("starting", total=1.0)
 
@@ -70,7 +72,7 @@ def train_run(store: Store, run: Run, *, as_json: bool) -> None:
                 progress.console.print(announcement.pop())
             progress.update(task, description=what, completed=share)
 
-        done = work(store, run.id, listen)
+        done = work(store, run.id, listen, notices.print, dataset)
     if as_json:
         print_json(
             {"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.metrics.history(done.id)}

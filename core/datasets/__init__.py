@@ -37,13 +37,16 @@ class Split:
 class Data:
     """Disjoint training, validation and test splits, determined by the dataset's options alone.
 
-    Nothing is ever chosen by its result on the test split.
+    Nothing is ever chosen by its result on the test split. `fingerprint`: a hash by which other images are noticed, empty for data that
+    cannot change. `notes`: sentences on what was left out.
     """
 
     train: Split
     val: Split
     test: Split
     classes: tuple[str, ...]
+    fingerprint: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def image(self) -> tuple[int, int, int]:
@@ -51,8 +54,11 @@ class Data:
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
-    def check(self, image: Sequence[int], classes: Sequence[str]) -> None:
-        """Raise DataError, naming the differences, unless images (C, H, W) and classes are those that a run was trained on."""
+    def check(self, image: Sequence[int], classes: Sequence[str], fingerprint: str | None = None) -> None:
+        """Raise DataError, naming the differences, unless images (C, H, W) and classes are those that a run was trained on.
+
+        `fingerprint`: that of the data it was trained on, where it is known.
+        """
         remedy = "Restore the original data, or train a new run."
         if tuple(image) != self.image:
             found, expected = ("×".join(map(str, size)) for size in (self.image, image))
@@ -61,6 +67,8 @@ class Data:
             added, missing = _difference(self.classes, classes), _difference(classes, self.classes)
             differences = "; ".join(f"{what}: {names}" for what, names in (("new", added), ("missing", missing)) if names)
             raise DataError(f"The classes differ from those that the run was trained on ({differences or 'different order'}). {remedy}")
+        if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
+            raise DataError(f"The images are not those that the run was trained on: files were added, removed or changed. {remedy}")
 
 
 def normalised(images: Tensor) -> Tensor:

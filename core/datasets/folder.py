@@ -5,20 +5,24 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, no_progress
+from core.datasets.sources.class_folders import Listing, SplitName, check_sizes, list_folder, spelling
 from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 from core.datasets.sources.split import split_by_name
+from core.files import PathError, pasted_path, whole_path
 
+ALL_SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 FOLDER_SHARES = (0.7, 0.1, 0.2)  # of training, validation and test
 
 
 class Folder(Dataset):
     """Images in subfolders named after their classes: about 70% for training, 10% for validation, 20% for the test.
 
-    The file name decides the split of an image, so adding images later moves no other image to another split.
+    The file name decides the split of an image, so adding images later moves no other image to another split. Where the folder holds
+    train/, val/ (or valid/, validation/) and test/ with these subfolders, they are the splits; one that is missing is taken from train/.
     """
 
     title = "Your own images"
@@ -37,48 +41,54 @@ class Folder(Dataset):
     )
     seed: int = Field(0, ge=0, lt=2**31, title="Data seed", description="Seed of the split")
 
+    @field_validator("path")
+    @classmethod
+    def _whole(cls, path: str) -> str:
+        return whole_path(path)
+
     def read(self, report: ProgressCallback = no_progress) -> Data:
-        files = self._files()
-        counts = torch.tensor([len(pictures) for pictures in files.values()])
-        labels = torch.arange(len(files)).repeat_interleave(counts)  # (N,)
-        images = self._images([file for pictures in files.values() for file in pictures], report)
-        names = [f"{file.parent.name}/{file.name}" for pictures in files.values() for file in pictures]
-        train, val, test = (Split(images[rows], labels[rows]) for rows in split_by_name(names, labels, FOLDER_SHARES, self.seed))
-        return Data(train, val, test, tuple(files))
+        listing = self._listing()
+        parts = _parts(listing)
+        check_sizes(listing, {folder: len(taken) for folder, taken in parts.items()})
+        counter = ImageCounter(sum(len(files) for classes in listing.files.values() for files in classes.values()), report)
+        splits: dict[SplitName, Split] = {}
+        for folder, classes in listing.files.items():
+            files = [file for pictures in classes.values() for file in pictures]
+            labels = torch.tensor([listing.classes.index(name) for name, pictures in classes.items() for _ in pictures])  # (N,)
+            images = self._images(files, counter)
+            names = [f"{spelling(file.parent.name)}/{spelling(file.name)}" for file in files]
+            shares = [FOLDER_SHARES[ALL_SPLITS.index(split)] for split in parts[folder]]
+            for split, rows in zip(parts[folder], split_by_name(names, labels, shares, self.seed), strict=True):
+                splits[split] = Split(images[rows], labels[rows])
+        train, val, test = (splits[split] for split in ALL_SPLITS)
+        return Data(train, val, test, listing.classes, listing.fingerprint(), listing.notes)
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-        return (self.channels, self.size, self.size), tuple(self._files())
+        return (self.channels, self.size, self.size), self._listing().classes
 
-    def _files(self) -> dict[str, list[Path]]:
-        """Return the visible files of each class, in alphabetical order. Raises DataError."""
+    def _listing(self) -> Listing:
+        """Return the image files of each class. Raises DataError."""
         if not self.path:
             raise DataError("Set the data folder (dataset.path) to a folder with one subfolder of images per class.")
-        root = Path(self.path).expanduser()
-        if not root.is_dir():
-            raise DataError(f"{root}: no such folder. Set the data folder (dataset.path) to an existing folder.")
         try:
-            classes = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-            files = {entry.name: _visible(entry) for entry in classes}
-        except OSError as error:
-            raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from None
-        if len(files) < 2:
+            root = pasted_path(self.path)
+        except PathError as error:
+            raise DataError(f"dataset.path: {error}") from None
+        listing = list_folder(root)
+        if len(listing.classes) < 2:
             raise DataError(
-                f"{root}: the folder has {len(files)} subfolders. Put the images of each class into a subfolder, with at least two classes."
+                f"{root}: the folder has {len(listing.classes)} subfolders. "
+                "Put the images of each class into a subfolder, with at least two classes."
             )
-        for name, pictures in files.items():
-            if len(pictures) < len(FOLDER_SHARES):
-                raise DataError(
-                    f"{root / name}: the class has {len(pictures)} images. Add images until it has at least three, one for each split."
-                )
-        return files
+        return listing
 
-    def _images(self, files: list[Path], report: ProgressCallback) -> Tensor:
+    def _images(self, files: list[Path], counter: "ImageCounter") -> Tensor:
         images = torch.empty((len(files), self.channels, self.size, self.size), dtype=torch.uint8)
         with ThreadPoolExecutor() as pool:
             try:
                 for position, image in enumerate(pool.map(self._image, files)):
                     images[position] = image
-                    report("reading images", (position + 1) / len(files))
+                    counter.count()
             except PictureError as error:
                 pool.shutdown(cancel_futures=True)
                 raise DataError(f"{error}. Repair or remove the file.") from None
@@ -88,7 +98,19 @@ class Folder(Dataset):
         return to_tensor(read_picture(file), (self.channels, self.size, self.size))
 
 
-def _visible(folder: Path) -> list[Path]:
-    """Return the files in a folder and its subfolders, without hidden ones such as .DS_Store."""
-    inside = (file for file in folder.rglob("*") if not any(part.startswith(".") for part in file.relative_to(folder).parts))
-    return sorted(file for file in inside if file.is_file())
+class ImageCounter:
+    """Reports which fraction of a number of images has been read."""
+
+    def __init__(self, total: int, report: ProgressCallback) -> None:
+        self.done, self.total, self.report = 0, total, report
+
+    def count(self) -> None:
+        """Count one image."""
+        self.done += 1
+        self.report("reading images", self.done / self.total)
+
+
+def _parts(listing: Listing) -> dict[SplitName | None, list[SplitName]]:
+    """Return the splits that each folder provides: the training folder also those that have no folder of their own."""
+    missing = [split for split in ALL_SPLITS if split not in listing.files]
+    return {split: [split or "train", *missing[split is None :]] if split in (None, "train") else [split] for split in listing.files}

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from torch import Tensor
 
 from core.datasets import Split, no_progress, normalised
+from core.errors import UserError
 from core.evaluation.dependence import dependence
 from core.graph.cost import cost
 from core.graph.execution import execute
@@ -22,6 +23,10 @@ CountCallback = Callable[[int], None]  # receives the number of images just exec
 
 BATCH = 256  # images
 POLICIES_PER_PASS = 16  # settings of λ and policy executed at once
+
+
+class EvaluationError(UserError):
+    """Raised where a network's answers cannot be measured. The text is one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,11 @@ def _evaluate_together(
         if all(lam is not None for lam, _ in settings):
             lams = torch.tensor([lam for lam, _ in settings], device=device).repeat_interleave(len(images))  # (settings · N,)
         execution = execute(graph, normalised(images.to(device)), policy, lam=lams, copies=len(settings), whole=True)
+        if bool(execution.output.isnan().any()):
+            raise EvaluationError(
+                "the network answers NaN instead of numbers: its weights are damaged, or the training diverged. "
+                "Train it again, with a lower learning rate (training.learning_rate) if it diverged"
+            )
         costs = cost(graph, execution)
         ran = torch.stack(list(execution.ran.values()), dim=1).cpu()  # (settings · N, nodes)
         gates = (

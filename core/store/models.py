@@ -14,6 +14,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from core.store.damage import DAMAGED, Unreadable, repairs
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
+WAITING = "waiting for its turn"  # the activity of a run in the queue of trainings
 Reader = Callable[[Any], Any]
 SILENCE = timedelta(seconds=30)  # a process whose last heartbeat is older is taken for dead
 
@@ -130,11 +131,17 @@ class Run(Base):
     variant: Mapped[str | None] = mapped_column(String(200))  # of its sweep
     gated: Mapped[bool] = mapped_column(server_default=false())  # whether its network decides for each image what to run
     activity: Mapped[str | None] = mapped_column(String(200))  # what its process did at the last heartbeat, while it does not train
+    fingerprint: Mapped[str | None] = mapped_column(String(64))  # of the images that it was trained on
 
     @property
     def owned(self) -> bool:
         """Return whether this process is the one that trains the run."""
         return self.pid == os.getpid() and self.host == socket.gethostname()
+
+    @property
+    def waiting(self) -> bool:
+        """Return whether the run is in the queue of trainings, and no process has been started for it."""
+        return self.status == "queued" and self.activity == WAITING
 
     @property
     def imported(self) -> bool:

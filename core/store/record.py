@@ -140,6 +140,7 @@ class TrainedRecord(RunRecord):
     figures: Figures
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)  # of training; 0 if unknown
     machine: str | None = Field(None, max_length=255)  # where it was trained
+    fingerprint: str | None = Field(None, max_length=64)  # of the images that it was trained on
 
     @model_validator(mode="after")
     def _at_lam(self) -> Self:

@@ -6,6 +6,7 @@ from core.store.imports import Imports
 from core.store.lifecycle import Lifecycle
 from core.store.listing import Listing
 from core.store.metrics import Metrics
+from core.store.queue import TrainingQueue
 from core.store.runs import Runs
 from core.store.weights import Weights
 
@@ -14,8 +15,8 @@ class Store:
     """The persistent state of the project. Safe to use from several threads and processes at once.
 
     `runs`: create, find, rename, delete. `listing`: all runs, kept in memory. `lifecycle`: claim, heartbeat, stop, finish. `metrics`: the
-    curves. `checkpoints`: the weights. `imports`: runs that arrive trained. Runs and checkpoints are returned detached: changing one
-    changes nothing in the database.
+    curves. `checkpoints`: the weights. `queue`: trainings that wait for their turn. `imports`: runs that arrive trained. Runs and
+    checkpoints are returned detached: changing one changes nothing in the database.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -30,6 +31,7 @@ class Store:
         self.metrics = Metrics(self.database)
         self.checkpoints = Checkpoints(self.database, self.weights)
         self.lifecycle = Lifecycle(self.database, self.weights, self.checkpoints)
+        self.queue = TrainingQueue(self.database)
         self.imports = Imports(self.database, self.weights, self.checkpoints)
 
     @property

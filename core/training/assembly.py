@@ -8,9 +8,12 @@ import torch
 
 from core.config import RunConfig, run_config
 from core.datasets import Data
-from core.graph.checkpoint import CheckpointError, initialise_from, unpack
+from core.files import read_regular
+from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
+from core.graph.initialisation import Initialisation, initialise_from
 from core.graph.static import static_network
+from core.graph.weight_file import CheckpointError
 from core.registry import ConfigError
 from core.store import StoreError
 from core.store.exchange import read_header, verify
@@ -23,15 +26,16 @@ def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Gr
         return config.method.prepare(graph, config.lam)
 
 
-def initialise(config: RunConfig, graph: Graph) -> set[str]:
-    """Initialise a graph from `training.init_from` and return the names of the initialised nodes. Raises ConfigError."""
+def initialise(config: RunConfig, graph: Graph) -> Initialisation:
+    """Initialise a graph from `training.init_from` and return what became of the file's weights. Raises ConfigError."""
     file = config.training.initial_weights
     assert file is not None
     try:
-        initialised = initialise_from(read_weights(file, "training.init_from"), graph, config.architecture.own_weights)
+        content = read_weights(file, "training.init_from")
+        initialised = initialise_from(content, graph, config.architecture.own_weights, partial=config.training.init_partial)
     except CheckpointError as error:
         raise ConfigError(f"training.init_from: {file}: {error}") from None
-    if config.method.continues and (missing := [control.name for control in graph.controls if control.name not in initialised]):
+    if config.method.continues and (missing := [control.name for control in graph.controls if control.name not in initialised.nodes]):
         raise ConfigError(f"training.init_from: {file} has no trained gates for {missing[0]}: name a network with the same gates")
     return initialised
 
@@ -64,7 +68,7 @@ def load_teacher(config: RunConfig, data: Data) -> Graph | None:
     else:
         with _seeded(config.training.seed):
             graph = static_network(config.architecture.build(data.image, len(data.classes)))
-        initialised = initialise(config, graph)  # a configuration with neither is refused
+        initialised = initialise(config, graph).nodes  # a configuration with neither is refused
         if missing := [name for name, part in graph.parts.items() if name not in initialised and any(True for _ in part.parameters())]:
             raise ConfigError(
                 f"training.init_from: {config.training.initial_weights} has no weights for {len(missing)} nodes of the static network, "
@@ -84,10 +88,10 @@ def _seeded(seed: int) -> Iterator[None]:
 def read_weights(file: Path, option: str) -> bytes:
     """Return the contents of the file that an option names. Raises ConfigError."""
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
         verify(content, file)
-    except OSError as error:
-        raise ConfigError(f"{option}: {file} cannot be read ({error.strerror})") from None
     except StoreError as error:
         raise ConfigError(f"{option}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{option}: {file} cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return content

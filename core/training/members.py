@@ -19,8 +19,9 @@ from core.architectures.mobile import Mobile, Stage
 from core.architectures.model_cascade import MAX_SIDE, Member, OnnxFile
 from core.config import RunConfig, run_config
 from core.datasets import Dataset
-from core.graph.checkpoint import CheckpointError, read_tensors
+from core.files import read_regular
 from core.graph.graph import Graph
+from core.graph.weight_file import CheckpointError, check_all_finite, read_tensors
 from core.methods.static import Static
 from core.modules.onnx_network import OnnxError, Output, count_macs, read_signature, recognise_output
 from core.registry import ConfigError
@@ -63,7 +64,7 @@ def read_member(
     if size is not None and not 1 <= size <= MAX_SIDE:
         raise ConfigError(f"{file}: images of {size} pixels are not possible: choose a size from 1 to {MAX_SIDE}")
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
         if file.suffix == ".onnx":
             return _from_onnx(file, content, image, classes, size, (low, high), output)
         if is_exported(file):
@@ -111,7 +112,8 @@ def member_of_export(title: str, header: Header, content: bytes, classes: Sequen
 
 
 def _from_published(file: Path, content: bytes, image: Sequence[int], classes: Sequence[str], size: int | None) -> Given:
-    tensors = read_tensors(content)
+    tensors = read_tensors(content).tensors
+    check_all_finite(tensors)
     architecture, known = recognise(tensors)
     if known != len(classes):
         raise ConfigError(f"it has {known} classes, but the dataset has {len(classes)}: {', '.join(classes[:8])}")

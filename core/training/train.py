@@ -5,7 +5,7 @@ with the same weights as an uninterrupted one.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,8 +17,9 @@ from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations
 from core.graph.calibration import calibrate
-from core.graph.checkpoint import initialise_from, pack, round_weights, trained_weights, unpack
+from core.graph.checkpoint import pack, round_weights, trained_weights, unpack
 from core.graph.graph import Graph
+from core.graph.initialisation import initialise_from
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers
 from core.scale import TENTHS
@@ -59,11 +60,13 @@ def train(
     resume: bytes | None = None,
     initial: bytes | None = None,
     report: ProgressCallback = no_progress,
+    tell: Callable[[str], None] = no_progress,
 ) -> Iterator[Progress]:
     """Train a network from its initial weights, or from the checkpoint `resume`. Uses a CUDA GPU if there is one.
 
     `initial`: weights to begin with, in place of the file that `training.init_from` names. `report` receives the progress of the final
-    evaluation. Raises TrainingError if the loss is not finite, and ConfigError, GraphError or CheckpointError if the options do not fit.
+    evaluation, `tell` a sentence on what became of initial weights.
+    Raises TrainingError if the loss is not finite, and ConfigError, GraphError or CheckpointError if the options do not fit.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, options = config.method, config.training
@@ -75,7 +78,7 @@ def train(
         if initial is not None:
             initialise_from(initial, graph, config.architecture.own_weights)
         elif options.initial_weights:
-            initialise(config, graph)
+            tell(f"Initial weights from {options.initial_weights}: {initialise(config, graph).sentence}.")
         images, _ = batches.setup_images()
         method.setup(graph.eval(), options.batch_size, images)
         initialise_controllers(graph)  # again: the method may have set other prices, and initial weights may be of another network

@@ -9,16 +9,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import torch
 
 from core import malloc
 from core.config import run_config
+from core.datasets import Dataset
 from core.errors import UserError
 from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT, LostDatabaseError
+from core.store.queue import places
 from core.store.runs import MissingRunError
 from core.store.weights import file_errors
 from core.training.figures import TrainingError
@@ -29,10 +31,17 @@ LOG = 1.0  # seconds between updates of the progress within an epoch
 ENDING = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each attempt to write that a run has ended, for example while the disk is full
 
 
-def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambda what, share: None) -> Run:
+def work(
+    store: Store,
+    run_id: int,
+    listen: Callable[[str, float], None] = lambda what, share: None,
+    tell: Callable[[str], None] = print,
+    dataset: Dataset | None = None,
+) -> Run:
     """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
-    `listen` gets the name of the current activity and the fraction of it that is done. Errors are stored in the row of the run
+    `listen` gets the name of the current activity and the fraction of it that is done, `tell` a sentence on what became of initial
+    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. Errors are stored in the row of the run
     and raised again. What is refused before the training goes on leaves a run that was trained before in the state in which it was.
     """
     malloc.keep_freed_memory()
@@ -51,15 +60,20 @@ def work(store: Store, run_id: int, listen: Callable[[str, float], None] = lambd
 
     try:
         config = run_config(**run.config)
+        if dataset is not None:
+            config = config.model_copy(update={"dataset": dataset})
         data = config.dataset.read(report)
+        for note in data.notes:
+            tell(note)
         latest, initial = store.checkpoints.read(run_id), store.checkpoints.initial(run_id)
         if config.architecture.needs_weights and not (latest or initial or config.training.init_from):
             raise StoreError(f"the weights of the members of {run.name} are missing or damaged: make the cascade again")
         if latest and run.image and run.classes:  # the checkpoint was trained on these; the data may have changed since
-            data.check(run.image, run.classes)
-        store.lifecycle.describe_data(run_id, data.image, data.classes)
+            data.check(run.image, run.classes, run.fingerprint)
+        moved = None if dataset is None else dataset.model_dump(mode="json")
+        store.lifecycle.describe_data(run_id, data.image, data.classes, data.fingerprint, moved)
         logged = saved = time.monotonic()
-        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report):
+        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report, tell=tell):
             epoch, instant = progress.epoch, time.monotonic()
             if progress.final is not None:
                 store.lifecycle.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))
@@ -114,34 +128,31 @@ def _end(write: Callable[..., None], *arguments: object) -> None:
 
 def start(run_id: int, url: str) -> subprocess.Popen[bytes]:
     """Start a process that trains a run and outlives this one. Its output goes to a log file in the weights folder."""
-    return _spawn("core.training.worker", str(run_id), url, f"{run_id}.log")
-
-
-def start_new(run: Run, store: Store) -> None:
-    """Start a process that trains a new run. If it cannot be started, remove the run, so that its name is free. Raises as `start` does."""
-    try:
-        start(run.id, store.url)
-    except (UserError, OSError):
-        with suppress(StoreError):
-            store.runs.purge(run.id)
-        raise
-
-
-def start_sweep(name: str, url: str) -> subprocess.Popen[bytes]:
-    """Start a process that trains the unfinished runs of a sweep one after the other, and otherwise as `start` does."""
-    return _spawn("core.training.sweep", name, url, "sweep.log")
-
-
-def _spawn(module: str, what: str, url: str, log_name: str) -> subprocess.Popen[bytes]:
     folder = Store(url).weights.folder
-    command = [sys.executable, "-m", module, what, "--db", url]
+    command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url]
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        log = (folder / log_name).open("ab")
+        log = (folder / f"{run_id}.log").open("ab")
     with log as output:
         return subprocess.Popen(
             command, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
         )
+
+
+def enqueue(store: Store, run_ids: Iterable[int]) -> None:
+    """Let runs wait for their turn, in this order, and start those whose turn it is. Raises StoreError."""
+    for run_id in run_ids:
+        store.queue.add(run_id)
+    advance(store)
+
+
+def advance(store: Store) -> None:
+    """Start the processes of the runs whose turn it is. A run whose process cannot be started has failed. Raises StoreError."""
+    for run_id in store.queue.take(places()):
+        try:
+            start(run_id, store.url)
+        except (StoreError, OSError) as error:
+            store.lifecycle.fail(run_id, error)
 
 
 def machine() -> str:
@@ -184,7 +195,7 @@ def main() -> None:
     parser.add_argument("--db", default=None)
     arguments = parser.parse_args()
     if hasattr(os, "nice"):
-        os.nice(10)  # keeps the app responsive
+        os.nice(max(0, 10 - os.nice(0)))  # keeps the app responsive; a worker that another one started is nice already
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a sweep that is interrupted ends its trainings: they count as stopped
     try:
         store = Store(arguments.db)
@@ -194,6 +205,9 @@ def main() -> None:
             with suppress(StoreError):
                 store.lifecycle.note(arguments.run, error)
             raise
+        finally:
+            with suppress(StoreError):
+                advance(store)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

@@ -6,54 +6,71 @@ under `huggingface`. Training and test images are in separate files: `train-*.pa
 Source: https://huggingface.co/docs/datasets/image_dataset
 """
 
-import io
 import json
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from core.datasets import DataError, ProgressCallback
+from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 
 REPORT_EVERY = 1000  # decoded images
+MAX_ROWS = 10_000_000  # of one file
+LABEL, BYTES = "label", "bytes"
 
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """The rows of one split, whose images are decoded on demand."""
+    """The rows of one split, whose images are decoded on demand.
 
-    folder: Path
+    files    the files in order, each with its image column and its number of rows
+    encoded  the bytes of each image file
+    labels   (N,) int64
+    classes  the names of the classes; empty if the files do not name them
+    """
+
+    files: tuple[tuple[Path, str, int], ...]
     encoded: pa.ChunkedArray
-    labels: Tensor  # (N,) int64
-    classes: tuple[str, ...]  # empty if the files do not name them
+    labels: Tensor
+    classes: tuple[str, ...]
 
     def images(self, rows: Tensor, image: tuple[int, int, int], report: ProgressCallback) -> Tensor:
         """Decode the images of rows (n,) int64: (n, C, H, W) uint8. Raises DataError for an image that is damaged or of another size."""
         decoded = torch.empty((len(rows), *image), dtype=torch.uint8)
         selected = self.encoded.take(pa.array(rows.numpy()))
+        folder = self.files[0][0].parent.name
         for position, data in enumerate(selected):
             decoded[position] = self._decode(data.as_py(), image, int(rows[position]))
             if position % REPORT_EVERY == 0:
-                report(f"decoding {self.folder.name}", position / len(rows))
-        report(f"decoding {self.folder.name}", 1.0)
+                report(f"decoding {folder}", position / len(rows))
+        report(f"decoding {folder}", 1.0)
         return decoded
 
     def _decode(self, data: bytes | None, image: tuple[int, int, int], row: int) -> Tensor:
-        channels, height, width = image
+        _, height, width = image
         try:
-            with Image.open(io.BytesIO(data or b"")) as picture:
-                if picture.size != (width, height):
-                    raise ValueError(f"{picture.width}×{picture.height}, not {width}×{height}")
-                values = np.array(picture.convert("L" if channels == 1 else "RGB"))
-        except (OSError, ValueError, SyntaxError) as error:
-            reason = str(error) if data and not isinstance(error, UnidentifiedImageError) else "not an image"
-            raise DataError(f"{self.folder}: the image in row {row} cannot be read ({reason}). Replace the Parquet files.") from None
-        return torch.from_numpy(values).reshape(height, width, channels).permute(2, 0, 1)
+            picture = read_picture(data or b"", name=self._place(row), detail=max(height, width))
+        except PictureError as error:
+            raise DataError(f"{error}. Replace the file.") from None
+        if picture.size != (width, height):
+            raise DataError(
+                f"{self._place(row)}: the image has {picture.width}×{picture.height} pixels, not {width}×{height}. Replace the file."
+            )
+        return to_tensor(picture, image)
+
+    def _place(self, row: int) -> str:
+        """Return the file, the column and the row within the file in words."""
+        starts = list(accumulate((count for _, _, count in self.files), initial=0))
+        number = bisect_right(starts, row) - 1
+        file, column, _ = self.files[number]
+        return f"{file}: column {column}, row {row - starts[number]}"
 
 
 def find(folder: Path, split: str) -> list[Path]:
@@ -61,28 +78,70 @@ def find(folder: Path, split: str) -> list[Path]:
     return sorted(folder.glob(f"{split}-*.parquet"))
 
 
-def read(files: list[Path]) -> EncodedRows:
-    """Read the rows of all files in order. Raises DataError naming a file with another layout."""
-    tables = [_table(file) for file in files]
-    table = pa.concat_tables([table.replace_schema_metadata() for table in tables])
-    labels = torch.from_numpy(table["label"].to_numpy().astype(np.int64))
-    return EncodedRows(files[0].parent, table["bytes"], labels, _classes(tables[0].schema))
+def read(files: list[Path], classes: int) -> EncodedRows:
+    """Read the rows of all files in order, whose labels are below `classes`.
+
+    Raises DataError naming a file with another layout, or the column and row of a label that is not one.
+    """
+    parts: list[tuple[Path, str, int]] = []
+    encoded: list[pa.Array] = []
+    labels: list[Tensor] = []
+    for file in files:
+        table, column = _table(file)
+        parts.append((file, column, len(table)))
+        encoded += [chunk.field(BYTES).cast(pa.large_binary()) for chunk in table[column].chunks]
+        labels.append(_labels(file, table[LABEL], classes))
+    names = _classes(pq.read_schema(files[0]))
+    if names and len(names) != classes:
+        raise DataError(f"{files[0]}: the file names {len(names)} classes, but there are {classes}. Replace the file.")
+    return EncodedRows(tuple(parts), pa.chunked_array(encoded, type=pa.large_binary()), torch.cat(labels), names)
 
 
-def _table(file: Path) -> pa.Table:
-    """Read the columns `bytes` and `label` of a file, with its metadata."""
+def _table(file: Path) -> tuple[pa.Table, str]:
+    """Read the column of images and the column `label` of a file. Return the table and the name of the former."""
     try:
-        table = pq.ParquetFile(file).read()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file}: not a readable Parquet file ({str(error).splitlines()[0]}). Replace the file.") from None
-    image_columns = [field.name for field in table.schema if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0]
-    if not image_columns or "label" not in table.column_names or table["label"].null_count:
+        opened = pq.ParquetFile(file)
+        schema, rows = opened.schema_arrow, opened.metadata.num_rows
+        column = _image_column(file, schema)
+        if rows > MAX_ROWS:
+            raise DataError(f"{file}: {rows:,} rows are too many for one file. Divide it.")
+        table = opened.read(columns=[f"{column}.{BYTES}", LABEL])
+    except (OSError, ValueError, TypeError, MemoryError, pa.ArrowException) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{file}: not a readable Parquet file ({reason}). Replace the file.") from None
+    return table, column
+
+
+def _image_column(file: Path, schema: pa.Schema) -> str:
+    """Return the name of the first column of images. Raises DataError for another layout."""
+    for name in schema.names:
+        if schema.names.count(name) > 1:
+            raise DataError(f"{file}: column {name}: {schema.names.count(name)} columns have this name. Keep one of them.")
+    images = [field.name for field in schema if pa.types.is_struct(field.type) and field.type.get_field_index(BYTES) >= 0]
+    if not images or LABEL not in schema.names:
+        raise DataError(f"{file}: unexpected columns. The file needs a struct column with the field `{BYTES}`, and a column `{LABEL}`.")
+    kind = schema.field(images[0]).type.field(BYTES).type
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        raise DataError(f"{file}: column {images[0]}: `{BYTES}` holds {kind}, not bytes. Replace the file.")
+    return str(images[0])
+
+
+def _labels(file: Path, column: pa.ChunkedArray, classes: int) -> Tensor:
+    """Return a column of class indices, (N,) int64. Raises DataError naming the first row that is not one."""
+    place = f"{file}: column {LABEL}"
+    if not pa.types.is_integer(column.type):
+        raise DataError(f"{place}: {column.type} values are not labels. Labels are whole numbers from 0 to {classes - 1}.")
+    kind = pa.uint64() if column.type == pa.uint64() else pa.int64()
+    bounds = pc.and_(pc.greater_equal(column, pa.scalar(0, kind)), pc.less(column, pa.scalar(classes, kind)))
+    row = pc.index(pc.fill_null(bounds, False), False).as_py()
+    if row >= 0:
+        value = column[row].as_py()
         raise DataError(
-            f"{file}: unexpected columns. The file needs a struct column with the field `bytes`, and a column `label` without nulls."
+            f"{place}, row {row}: {'no label' if value is None else f'label {value}'}. Labels are whole numbers from 0 to {classes - 1}."
         )
-    encoded = pa.chunked_array([chunk.field("bytes") for chunk in table[image_columns[0]].chunks], type=pa.binary())
-    columns = pa.table({"bytes": encoded, "label": table["label"].cast(pa.int64())})
-    return columns.replace_schema_metadata(table.schema.metadata)
+    return torch.from_numpy(column.cast(pa.int64()).to_numpy().copy())
 
 
 def _classes(schema: pa.Schema) -> tuple[str, ...]:

@@ -1,55 +1,46 @@
-"""Reading an image file as upright 8-bit RGB, and converting it to a network's input.
+"""Reads image files: any common format, upright, as RGB.
 
-Every upload passes through here: photographs, screenshots, scans, and files that are not images.
+Files come from people, so nothing in a file may crash the process, run a program or exhaust the memory: `formats.py` tells how much a
+file can demand, and what might take long is decoded in a process of its own (`decoder.py`).
 """
 
-import io
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageColor, ImageOps
 from torch import Tensor
 
-from core.errors import UserError
+from core.datasets.sources.decoder import decode_apart
+from core.datasets.sources.decoding import SCALED, HeavyError, decode
+from core.datasets.sources.formats import LIGHT_BYTES, MAX_FILE_BYTES, PictureError, has_light_structure
 
-MAX_PIXELS = 64_000_000  # in one image; 192 MB as RGB
-EXTERNAL_DECODERS = {"EPS", "WMF"}  # formats that are refused, since decoding them would run another program on untrusted bytes
-HIGH_DEPTH = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}  # Pillow's modes with more than 8 bits per channel
+DECODED_APART = "heavy"  # entry of the picture's `info` where it was decoded in a process of its own
 
-
-class PictureError(UserError):
-    """Raised when a file cannot be read as an image. The text is one line that names the file and the fault."""
+__all__ = ["DECODED_APART", "SCALED", "PictureError", "read_picture", "to_tensor"]
 
 
 def read_picture(file: Path | str | bytes | BinaryIO, *, name: str = "", background: str = "white", detail: int = 512) -> Image.Image:
     """Read the first frame of an image file as 8-bit RGB, rotated according to its EXIF orientation.
 
     `name` is the file's name in error messages (by default its own). Transparent areas show `background`, a colour name or "#rrggbb".
-    A large JPEG is decoded at an eighth, a quarter or half of its size, with at least `detail` pixels per side.
+    A large picture is read at a reduced size, with at least `detail` pixels per side. Where values of more than 8 bits were scaled to
+    another range than that of 16 bits, the picture's `info` says so under "scaled".
 
     Raises PictureError if the file is missing, a folder, empty, damaged, not an image, or too large to decode safely.
     """
     colour = ImageColor.getrgb(background)
     title = " ".join((name or _own_name(file)).split())
     data = _read(file, title)
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            _check(picture, title, detail)
-            picture.load()
-            with suppress(Exception):  # an unreadable orientation is ignored
-                ImageOps.exif_transpose(picture, in_place=True)
-            return _flatten(picture, colour)
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        raise PictureError(f"{title}: not an image in a supported format, such as PNG or JPEG") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError(f"{title}: too many pixels to decode safely") from None
-    except Exception as error:  # decoders raise almost any exception on damaged bytes
-        raise PictureError(f"{title}: damaged or unsupported ({' '.join(str(error).split()) or type(error).__name__})") from error
+    if has_light_structure(data):
+        try:
+            return decode(data, title, colour, detail, budget=LIGHT_BYTES)
+        except HeavyError:
+            pass
+    picture = decode_apart(data, title, colour, detail)
+    picture.info[DECODED_APART] = True
+    return picture
 
 
 Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
@@ -87,11 +78,13 @@ def _read(file: Path | str | bytes | BinaryIO, title: str) -> bytes:
         else:
             if file.seekable():
                 file.seek(0)
-            data = file.read()
+            data = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         if isinstance(error, PictureError):
             raise
         raise PictureError(f"{title}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise PictureError(f"{title}: larger than {MAX_FILE_BYTES // 1_000_000} MB; save the image at a smaller size")
     if not data:
         raise PictureError(f"{title}: the file is empty")
     return data
@@ -104,43 +97,5 @@ def _read_path(path: Path, title: str) -> bytes:
         raise PictureError(f"{title}: no such file")
     if not path.is_file():
         raise PictureError(f"{title}: a device or pipe, not an image")
-    return path.read_bytes()
-
-
-def _check(picture: Image.Image, title: str, detail: int) -> None:
-    """Set a JPEG's decoding size, then raise PictureError if the image should not be decoded. Decodes nothing."""
-    if picture.format in EXTERNAL_DECODERS:
-        raise PictureError(f"{title}: {picture.format} files are not supported; save the image as PNG or JPEG")
-    picture.draft(None, (detail, detail))
-    if picture.width * picture.height > MAX_PIXELS:
-        raise PictureError(f"{title}: {picture.width}×{picture.height} is too many pixels to decode safely")
-
-
-def _flatten(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    """Convert to 8-bit RGB, with transparent areas in the given colour."""
-    if picture.mode in HIGH_DEPTH:
-        picture = _to_eight_bits(picture)
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layer = picture.convert("RGBA")
-    canvas = Image.new("RGBA", layer.size, colour)
-    canvas.alpha_composite(layer)
-    return canvas.convert("RGB")
-
-
-def _to_eight_bits(picture: Image.Image) -> Image.Image:
-    """Scale grey values of 16 or 32 bits to 0 to 255. Pillow's own conversion would clip them at 255.
-
-    Integers are scaled from 0 to 65535. Floats are scaled from 0 to the smallest of 1, 255 and 65535 that is not exceeded.
-    Images with larger values are scaled to their own maximum.
-    """
-    kind = np.float32 if picture.mode.startswith("I;16") else np.float64  # exact for 16 bits, and half the memory
-    values = np.nan_to_num(np.asarray(picture, dtype=kind)).clip(min=0)  # (H, W)
-    highest = float(values.max(initial=0))
-    scales = (1.0, 255.0, 65535.0) if picture.mode == "F" else (65535.0,)
-    scale = next((candidate for candidate in scales if highest <= candidate), highest)
-    grey = Image.fromarray((values * (255 / scale)).round().astype(np.uint8))
-    transparent = picture.info.get("transparency")
-    if isinstance(transparent, int):  # one grey value marks transparent pixels
-        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return grey
+    with path.open("rb") as opened:
+        return opened.read(MAX_FILE_BYTES + 1)

@@ -1,5 +1,6 @@
 """Published datasets, read from local Parquet files if there are any, and otherwise from the official archives."""
 
+import hashlib
 import os
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -7,12 +8,13 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, interleave_classes, no_progress
 from core.datasets.sources import parquet
 from core.datasets.sources.split import holdout_split
+from core.files import PathError, pasted_path, whole_path
 
 
 class PublishedSplit(Protocol):
@@ -45,10 +47,17 @@ class Published(Dataset):
         description="Folder of the Parquet files; empty: look in the folder named by GATESCOPE_DATA, and download if they are not there",
     )
     val: int = Field(5000, ge=1, le=20_000, title="Validation images", description="Number of training images reserved for validation")
-    limit: int | None = Field(None, ge=1, title="Training images, at most", description="Number of training images to use (none: all)")
+    limit: int | None = Field(
+        None, ge=1, le=1_000_000, title="Training images, at most", description="Number of training images to use (none: all)"
+    )
     seed: int = Field(
         0, ge=0, lt=2**31, title="Data seed", description="Seed of the choice of validation images, and of training images under a limit"
     )
+
+    @field_validator("path")
+    @classmethod
+    def _whole(cls, path: str) -> str:
+        return whole_path(path)
 
     for_training: ClassVar[frozenset[str]] = frozenset({"limit"})
     shape: ClassVar[tuple[int, int, int]]
@@ -76,6 +85,7 @@ class Published(Dataset):
             self._split(train, reserved, report),
             self._split(test, torch.arange(len(test.labels)), report),
             classes,
+            hashlib.sha256(test.labels.numpy().tobytes() + train.labels[reserved].numpy().tobytes()).hexdigest(),
         )
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
@@ -95,14 +105,22 @@ class Published(Dataset):
     def _local_splits(self) -> tuple[parquet.EncodedRows, parquet.EncodedRows] | None:
         """Return the splits from Parquet files, or None if there are none. Raises DataError if `path` holds none."""
         root = self.path or os.environ.get("GATESCOPE_DATA", "")
-        folders = [Path(root).expanduser() / self.name, Path(root).expanduser()] if self.path else [Path(root) / self.name]
+        folder = _path(root)
+        folders = [folder / self.name, folder] if self.path else [folder / self.name]
         for folder in folders if root else []:
             train, test = parquet.find(folder, "train"), parquet.find(folder, "test")
             if train and test:
-                return parquet.read(train), parquet.read(test)
+                return parquet.read(train, len(self.class_names)), parquet.read(test, len(self.class_names))
         if self.path:
             raise DataError(
                 f"{self.path}: the folder holds no train-*.parquet and test-*.parquet files. Set the data folder (dataset.path) to the one "
                 f"that holds those of {self.name}."
             )
         return None
+
+
+def _path(text: str) -> Path:
+    try:
+        return pasted_path(text)
+    except PathError as error:
+        raise DataError(f"dataset.path: {error}") from None
