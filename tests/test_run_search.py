@@ -101,7 +101,12 @@ def test_a_table_has_the_chosen_columns(entries: list[Entry]) -> None:
     assert list(rows["starred"]) == ["★", "", "", ""]
     assert list(rows["training.learning_rate"]) == [0.002, 0.01, 0.002, 0.002]
     assert rows[f"{METRIC}train loss"][1] == 0.25
-    assert [column_title(name, entries) for name in columns] == ["★", "Name", "Training: learning rate", "Last train loss"]
+    assert [column_title(name, Entries().settings(entries).labels) for name in columns] == [
+        "★",
+        "Name",
+        "Training: learning rate",
+        "Last train loss",
+    ]
     assert list(table([], DEFAULT_COLUMNS, 0.5).columns) == list(DEFAULT_COLUMNS)
     assert differing_settings(entries[:2]) == ["training.learning_rate"], "the seed has a column of its own"
 

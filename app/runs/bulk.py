@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.store import Run
 
 UNDO = "runs-undo"  # key of the session: the numbers of the runs that were deleted last
-SHOWN_NAMES = 10  # in a question
+NAMED_RUNS = 10  # in a question
 
 
 def bar(selected: Sequence[Run], tags: Sequence[str]) -> None:
@@ -77,8 +77,8 @@ def counted_runs(runs: Sequence[object]) -> str:
 
 def named(runs: Sequence[Run]) -> str:
     """Return the names of the first runs and how many more there are, as Markdown."""
-    names = ", ".join(f"**{plain(run.name)}**" for run in runs[:SHOWN_NAMES])
-    return names if len(runs) <= SHOWN_NAMES else f"{names} and {len(runs) - SHOWN_NAMES} more"
+    names = ", ".join(f"**{plain(run.name)}**" for run in runs[:NAMED_RUNS])
+    return names if len(runs) <= NAMED_RUNS else f"{names} and {len(runs) - NAMED_RUNS} more"
 
 
 def retag(runs: Sequence[Run], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:

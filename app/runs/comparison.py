@@ -30,13 +30,12 @@ def compare(selected: Sequence[Run]) -> None:
     st.subheader(f"{len(runs)} runs compared", divider="gray")
     if len(selected) > MAX_RUNS:
         st.info(f"The first {MAX_RUNS} of {len(selected)} selected runs are compared.", icon=":material/info:")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if len(runs) <= MAX_COMPARED + 1 and all(run.epoch for run in runs):
-            first, *others = runs
-            address = {"run": first.name, WITH: ",".join(str(run.id) for run in others)}
-            label = "One picture through these networks"
-            st.page_link("screens/explore.py", label=label, icon=":material/compare:", query_params=address)
-        offer(runs)
+    if len(runs) <= MAX_COMPARED + 1 and all(run.epoch for run in runs):
+        first, *others = runs
+        address = {"run": first.name, WITH: ",".join(str(run.id) for run in others)}
+        label = "One picture through these networks"
+        st.page_link("screens/explore.py", label=label, icon=":material/compare:", query_params=address)
+    offer(runs)
     tradeoff, along = st.columns(2, gap="large")
     with tradeoff:
         _tradeoff(runs)
@@ -67,7 +66,7 @@ def _settings(runs: Sequence[Run]) -> None:
     st.caption("Settings that differ" if settings else "These runs have the same settings.")
     if settings:
         index = pd.Index(labels.values(), name="setting")
-        values = pd.DataFrame(list(settings.values()), index=index, columns=_headings(runs))
+        values = pd.DataFrame(list(settings.values()), index=index, columns=[run.name for run in runs])
         st.dataframe(values, key="compared-settings", column_config={"setting": "Setting"})
     if any(name.startswith("dataset.") for name in settings):
         st.info("These runs may have been tested on different images. If so, their accuracies cannot be compared.", icon=":material/info:")
@@ -93,8 +92,3 @@ def _values(name: str, written: Sequence[str], runs: Sequence[Run]) -> list[Any]
         return [lam_name(run.lam).removeprefix("λ = ") if run.gated else "none" for run in runs]
     values = [Entry(run).settings.get(name) for run in runs]
     return values if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values) else list(written)
-
-
-def _headings(runs: Sequence[Run]) -> list[str]:
-    """Return the names of runs."""
-    return [run.name for run in runs]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from app.comparison import figures_at, flat
+from app.comparison import figures_at, flat, setting_label
 from core.registry import title
 from core.scale import mean_cost_share
 from core.store import Run
@@ -113,11 +113,30 @@ class Entry:
         return getattr(run, name) if name in FIELDS else self.settings.get(name)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """The settings of some runs, by part and name: all of them, those in which the runs differ, and the labels of these."""
+
+    all: Sequence[str]
+    differing: Sequence[str]
+    labels: Mapping[str, str]
+
+
 class Entries:
     """The entries of the runs of this process: an entry is made once for each state of a run."""
 
     def __init__(self) -> None:
         self._known: dict[int, Entry] = {}
+        self._settings: tuple[list[int], Settings] = ([], Settings((), (), {}))
+
+    def settings(self, entries: Sequence[Entry]) -> Settings:
+        """Return the settings of runs. They are read anew where there are other runs: a run keeps its configuration."""
+        ids = [entry.run.id for entry in entries]
+        if self._settings[0] != ids:
+            differing = differing_settings(entries)
+            configs = [entry.run.config for entry in entries]
+            self._settings = ids, Settings(known_settings(entries), differing, {name: setting_label(name, configs) for name in differing})
+        return self._settings[1]
 
     def of(self, runs: Iterable[Run]) -> list[Entry]:
         """Return the entries of runs, in their order."""

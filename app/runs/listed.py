@@ -10,7 +10,7 @@ import streamlit as st
 from app import state
 from app.runs.address import choose, chosen_ids
 from app.runs.cards import cards
-from app.runs.entries import FIELDS, Entries, Entry, differing_settings, known_settings
+from app.runs.entries import FIELDS, Entries, Entry, Settings
 from app.runs.importing import importer
 from app.runs.search import HELP, SearchError, read
 from app.runs.table import DEFAULT_COLUMNS, GROUPINGS, METRIC, column_title, group_table, grouped_by, table
@@ -45,6 +45,7 @@ def _browsed() -> None:
     if st.session_state.pop(CHANGED, False):
         st.rerun()
     entries = all_entries()
+    settings = _entries(state.store().url).settings(entries)
     with st.container(horizontal=True, vertical_alignment="bottom", key="runs-controls"):
         text = st.text_input(
             "Search", placeholder="cascade accuracy>90% -state:failed", key="runs-search", help=HELP, persist_state="session"
@@ -59,10 +60,10 @@ def _browsed() -> None:
         )
         lam_help = "A network that serves every λ is shown at this λ, any other network at its own."
         lam = st.select_slider("Figures at λ", TENTHS, 0.5, key="figures-lam", help=lam_help, width=230, persist_state="session")
-        columns = _columns(entries)
+        columns = _columns(entries, settings)
         importer()
     try:
-        found = read(text, known_settings(entries)).found(entries, lam)
+        found = read(text, settings.all).found(entries, lam)
     except SearchError as error:
         found = entries
         st.error(plain(str(error)), icon=":material/search_off:")
@@ -74,19 +75,19 @@ def _browsed() -> None:
             name: state.store().metrics.latest(name)
             for name in (column.removeprefix(METRIC) for column in columns if column.startswith(METRIC))
         }
-        headings = {name: _configured(name, column_title(name, entries)) for name in columns}
+        headings = {name: _configured(name, column_title(name, settings.labels)) for name in columns}
         _selectable("table", table(found, columns, lam, latest), [[entry] for entry in found], headings)
     else:
         groups = grouped_by(found, by)
         _selectable(f"groups-{by}", group_table(groups, lam), [group.entries for group in groups], GROUP_COLUMNS)
 
 
-def _columns(entries: Sequence[Entry]) -> list[str]:
+def _columns(entries: Sequence[Entry], settings: Settings) -> list[str]:
     """Draw the choice of columns; return the chosen ones. Fields come first, then settings that differ, then metrics."""
     with st.popover("Columns", icon=":material/view_column:"):
         metrics = [f"{METRIC}{name}" for name in state.store().metrics.names([entry.run.id for entry in entries[:METRIC_RUNS]])]
-        known = [*FIELDS, *differing_settings(entries), *metrics]
-        titles = {name: column_title(name, entries) for name in known}
+        known = [*FIELDS, *settings.differing, *metrics]
+        titles = {name: column_title(name, settings.labels) for name in known}
         kept = [name for name in st.session_state.get("runs-columns", DEFAULT_COLUMNS) if name in titles]
         if "runs-columns" in st.session_state and kept != st.session_state["runs-columns"]:
             st.session_state["runs-columns"] = kept  # the last run with a setting or a metric is gone

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from app.comparison import setting_label
 from app.fields import shown
 from app.runs.entries import FIELDS, MEASURED, Entry
 from app.wording import lam_name
@@ -45,11 +44,11 @@ def table(
     return pd.DataFrame({name: [_cell(entry, name, lam, latest or {}) for entry in entries] for name in columns}, columns=list(columns))
 
 
-def column_title(name: str, entries: Sequence[Entry]) -> str:
-    """Return the heading of a column."""
+def column_title(name: str, labels: Mapping[str, str]) -> str:
+    """Return the heading of a column. `labels`: of the settings."""
     if name.startswith(METRIC):
         return f"Last {name.removeprefix(METRIC)}"
-    return FIELDS[name] if name in FIELDS else setting_label(name, [entry.run.config for entry in entries[:1]])
+    return FIELDS.get(name) or labels[name]
 
 
 def grouped_by(entries: Sequence[Entry], by: str) -> list[Group]:

@@ -74,7 +74,7 @@ def page() -> None:
 
 def _runs() -> list[Run]:
     """Return the trained runs, those that ship first."""
-    runs = [run for run in state.store().runs.all() if run.status == "finished" or (run.epoch >= 1 and not run.damage)]
+    runs = [run for run in state.store().listing.all() if run.status == "finished" or (run.epoch >= 1 and not run.damage)]
     return sorted(runs, key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import state
-from app.cascade_form import watch
+from app.cascade_form import MADE, watch
 from app.runs import address
 from app.runs.bulk import bar, undo
 from app.runs.comparison import compare
@@ -26,7 +26,8 @@ def page() -> None:
         browse(entries)
         selected = address.chosen([entry.run for entry in entries])
         tags = sorted({tag for entry in entries for tag in entry.run.tags})
-        watch()
+        if [run.id for run in selected] != [st.session_state.get(MADE)]:  # its own page shows it too
+            watch()
         if len(selected) > 1:
             bar(selected, tags)
             compare(selected)

@@ -31,7 +31,7 @@ def page() -> None:
     """Draw the page."""
     st.header("λ sweep", help=explained("λ", "multiply-add", "static network", "Pareto front"))
     st.caption("How accurate gated networks are, what they cost, and which of their modules run as λ moves from low cost to high accuracy.")
-    runs = state.store().runs.all()
+    runs = state.store().listing.all()
     _training(runs)
     known = {series.name: series for series in series_of(runs)}
     if not known:
@@ -167,7 +167,7 @@ def _draw_training(names: Sequence[str], moved: bool) -> None:
     if moved:
         with suppress(UserError):  # the next look may succeed
             advance(state.store())
-    runs = state.store().runs.all()
+    runs = state.store().listing.all()
     for name in names:
         of_sweep = _of(runs, name)
         done = sum(run.epoch for run in of_sweep) / max(sum(run.epochs for run in of_sweep), 1)

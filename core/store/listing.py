@@ -12,7 +12,7 @@ LARGE = ("config", "image", "classes", "figures")  # columns that change only to
 MANY = 500  # ids in one query
 
 
-class Listing:
+class RunListing:
     """The runs of a database for all threads of this process. The runs are shared: they must not be changed.
 
     Figures are written together with a run's state. Where only the figures of a run that ships with the project change, they are read

@@ -4,7 +4,7 @@ from core.store.checkpoints import Checkpoints
 from core.store.database import Database
 from core.store.imports import Imports
 from core.store.lifecycle import Lifecycle
-from core.store.listing import Listing
+from core.store.listing import RunListing
 from core.store.metrics import Metrics
 from core.store.queue import TrainingQueue
 from core.store.runs import Runs
@@ -27,7 +27,7 @@ class Store:
         self.database = Database(url)
         self.weights = Weights(self.database.location)
         self.runs = Runs(self.database, self.weights)
-        self.listing = Listing(self.database)
+        self.listing = RunListing(self.database)
         self.metrics = Metrics(self.database)
         self.checkpoints = Checkpoints(self.database, self.weights)
         self.lifecycle = Lifecycle(self.database, self.weights, self.checkpoints)
