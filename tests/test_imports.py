@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
-    *(f"charts.{module}" for module in ("style", "cheapest", "curves", "modules", "parallel", "tradeoff")),
+    *(f"charts.{module}" for module in ("style", "atlas", "cheapest", "curves", "modules", "parallel", "tradeoff")),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "standalone", "view")),
     *(f"runs.{module}" for module in ("best", "configuration", "entries", "search", "table", "transfer")),
     *("colours", "comparison", "fields", "javascript", "terms", "trace", "wording"),

@@ -48,6 +48,7 @@ def _actions(run: Run) -> None:
         if run.epoch >= 1 and not run.damage:
             address = {"run": run.name}
             st.page_link("screens/explore.py", label="Open in Explore", icon=":material/travel_explore:", query_params=address)
+            st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params=address)
         if st.button(
             "Edit and start again", key=f"again-{run.id}", icon=":material/edit:", help="Opens the Train page with these settings."
         ):
