@@ -11,6 +11,21 @@ IN_SHORT = {
     SAME_FOR_ALL: "the gates do the same for every image",
 }
 
+ADVICE = {
+    NO_BETTER_THAN_ROUTES: "Train for more epochs, or choose images of more varied difficulty: gates gain where some images need more "
+    "computation than others.",
+    NO_BETTER_THAN_RANDOM: "Train for more epochs. If that does not help, reserve training images for the controllers (Method options).",
+    SAME_FOR_ALL: "Compare with a static network of the same cost: it answers the same with no gates to compute.",
+}
+COLLAPSED_ADVICE = "A controller that never decides can be left out. Train for more epochs, or explore more options during the training."
+
+
+def advice(run: Run) -> list[str]:
+    """Return what to do about the warnings on a run, each advice once."""
+    found = warnings(run) if run.gated else []
+    collapsed = [COLLAPSED_ADVICE] if run.figures.get("collapsed") else []
+    return [*collapsed, *(words for sentence, words in ADVICE.items() if sentence in found)]
+
 
 def cautions(run: Run, controllers: int) -> tuple[str, Sequence[str]]:
     """Return the warnings about a run of so many controllers, in short and as sentences; both are empty where there are none."""

@@ -1,24 +1,17 @@
-"""Runs as rows of a table, and the settings in which they differ. Loads without torch and without streamlit."""
+"""A run's figures at one λ, and the settings in which runs differ. Loads without torch and without streamlit."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-import pandas as pd
 from pydantic import BaseModel
 
-from app.fields import fields, shown
-from app.wording import lam_name
+from app.fields import Field, fields, shown
 from core.config import Training
 from core.registry import ComponentKind, component, names, title, words
-from core.scale import mean_cost_share
 from core.store import Run
 
 PARTS: dict[str, ComponentKind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
-
-
-def table(runs: Sequence[Run], lam: float) -> pd.DataFrame:
-    """Return runs as rows. Accuracy and cost of a run for every λ are those at `lam`, of other runs those at their own λ."""
-    return pd.DataFrame([_row(run, lam) for run in runs])
 
 
 def figures_at(run: Run, lam: float) -> dict[str, Any] | None:
@@ -29,9 +22,9 @@ def figures_at(run: Run, lam: float) -> dict[str, Any] | None:
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the settings that differ, each with its value in every configuration; a dash where there is no such setting."""
-    flat = [_flat(config) for config in configs]
-    known = dict.fromkeys(name for settings in flat for name in settings)
-    values = {name: [_written(name, settings, config) for settings, config in zip(flat, configs, strict=True)] for name in known}
+    settings = [flat(config) for config in configs]
+    known = dict.fromkeys(name for one in settings for name in one)
+    values = {name: [written_value(name, one, config) for one, config in zip(settings, configs, strict=True)] for name in known}
     return {name: written for name, written in values.items() if len(set(written)) > 1}
 
 
@@ -42,12 +35,12 @@ def setting_label(name: str, configs: Sequence[Mapping[str, Any]]) -> str:
         return "λ" if part == "lam" else words(part).capitalize()
     if option == "name":
         return part.capitalize()
-    labels = [field.label for model in _models(part, configs) for field in fields(model) if field.name == option]
+    labels = [known[option].label for known in map(_options, models(part, configs)) if option in known]
     label = labels[0] if labels else words(option)
     return f"{part.capitalize()}: {label[:1].lower() + label[1:] if label[1:2].islower() else label}"
 
 
-def _models(part: str, configs: Sequence[Mapping[str, Any]]) -> list[type[BaseModel]]:
+def models(part: str, configs: Sequence[Mapping[str, Any]]) -> list[type[BaseModel]]:
     """Return the models of the options of one part of some configurations."""
     if part == "training":
         return [Training]
@@ -56,33 +49,18 @@ def _models(part: str, configs: Sequence[Mapping[str, Any]]) -> list[type[BaseMo
     return [component(kind, name) for name in chosen if name in names(kind)]
 
 
-def _row(run: Run, lam: float) -> dict[str, object]:
-    figures = figures_at(run, lam)
-    return {
-        "name": run.name,
-        "state": run.state.capitalize(),
-        "architecture": title("architectures", run.architecture),
-        "dataset": title("datasets", run.dataset),
-        "method": title("methods", run.method),
-        "λ": lam_name(run.lam).removeprefix("λ = ") if run.gated else "none",
-        "epochs": f"{int(run.epoch)} of {run.epochs}" if run.epoch < run.epochs else str(run.epochs),
-        "accuracy": figures["accuracy"] if figures else None,
-        "cost": mean_cost_share(figures) if figures else None,
-        "created": run.created,
-    }
-
-
-def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return options without parts in parts: {"training.epochs": 10}."""
     found: dict[str, Any] = {}
     for name, value in options.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
+            found |= flat(value, f"{prefix}{name}.")
         else:
             found[prefix + name] = value
     return found
 
 
-def _written(name: str, settings: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+def written_value(name: str, settings: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Return the value of a setting as a person reads it."""
     part, _, option = name.partition(".")
     value = settings.get(name)
@@ -90,5 +68,10 @@ def _written(name: str, settings: Mapping[str, Any], config: Mapping[str, Any]) 
         return shown(value)
     if option == "name":
         return title(PARTS[part], value)
-    known = [field for model in _models(part, [config]) for field in fields(model) if field.name == option]
+    known = [options[option] for options in map(_options, models(part, [config])) if option in options]
     return known[0].shown(value) if known else shown(value)
+
+
+@cache
+def _options(model: type[BaseModel]) -> dict[str, Field]:
+    return {field.name: field for field in fields(model)}

@@ -1,9 +1,11 @@
 """The form of the Train page, made from the configuration: the registry lists the choices, and each choice's fields are its options."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
+from pydantic import BaseModel
 
 from app.fields import Field, fields, parsed, written
 from app.wording import plain
@@ -74,6 +76,28 @@ def plan() -> Plan | None:
     except UserError as error:
         refuse(error)
         return None
+
+
+def prefill(config: Mapping[str, Any]) -> None:
+    """Set the form to a run's configuration, for when the Train page is opened next. Raises ConfigError where it cannot be shown there."""
+    parsed_config = run_config(**config)
+    if not parsed_config.architecture.by_form:
+        raise ConfigError(
+            f"{title('architectures', parsed_config.architecture.name)} is made of trained networks: select them and make it again"
+        )
+    kept: dict[str, Any] = {"form-recipe": "", "form-lam-choice": EVERY if parsed_config.lam is None else ONE}
+    kept |= {} if parsed_config.lam is None else {"form-lam": parsed_config.lam}
+    parts: list[tuple[str, BaseModel]] = [("training", parsed_config.training)]
+    for kind in TITLES:
+        part = getattr(parsed_config, kind[:-1])
+        kept[f"form-{kind}"] = part.name
+        parts.append((f"{kind}-{part.name}", part))
+    for where, part in parts:
+        values = part.model_dump(mode="json")
+        for field in fields(type(part)):
+            value = values[field.name]
+            kept[f"form-{where}-{field.name}"] = written(replace(field, default=value)) if field.kind in ("list", "groups") else value
+    st.session_state.update(kept)
 
 
 def refuse(error: Exception) -> None:

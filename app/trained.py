@@ -9,7 +9,7 @@ MAX_EASY_NODES = 24  # nodes that a newcomer takes in at once
 
 def trained_runs() -> list[Run]:
     """Return the trained runs, those that ship first."""
-    runs = [run for run in state.store().runs.all() if run.status == "finished" or (run.epoch >= 1 and not run.damage)]
+    runs = [run for run in state.store().listing.all() if run.status == "finished" or (run.epoch >= 1 and not run.damage)]
     return sorted(runs, key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
 
 

@@ -345,7 +345,8 @@ def test_runs_lists_deletes_and_restores(app: AppTest, trained: str) -> None:
     Store(trained).runs.delete(run.id)
     app.run()
     assert "plain" not in set(app.dataframe[0].value["name"])
-    app.button(key=f"restore-{run.id}").click().run()
+    app.multiselect(key="deleted-chosen").set_value([run.id]).run()
+    app.button(key="restore").click().run()
     assert "plain" in set(app.dataframe[0].value["name"])
 
 
@@ -401,7 +402,7 @@ def test_the_form_and_the_configuration_agree() -> None:
 def test_runs_that_the_address_names_are_compared(app: AppTest, trained: str) -> None:
     runs = {run.name: run.id for run in Store(trained).runs.all()}
     page(app, "runs")
-    assert "several runs to compare them" in texts(app)
+    assert "Tick runs to see them below" in texts(app)
     app.query_params["runs"] = f"{runs['every']},{runs['plain']},999999,x"
     app.run()
     assert not app.exception

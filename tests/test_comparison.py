@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.comparison import differing, figures_at, setting_label, table
+from app.comparison import differing, figures_at, setting_label
+from app.runs.entries import Entry
+from app.runs.table import table
 from core.config import run_config
 from core.store import Run
 
@@ -47,10 +49,10 @@ def test_a_run_for_every_lam_is_listed_with_its_figures_at_the_chosen_one_and_an
     single = Run(id=2, name="single", status="finished", epoch=3, figures={"test": [row(0.5, 0.8, 500)]}, **(config | {"lam": 0.5}))
     waiting = Run(id=3, name="waiting", status="queued", epoch=0, figures={}, **config)
     for lam, accuracy, cost in ((0.1, 0.7, 0.3), (0.8, 0.9, 0.9)):
-        rows = table([every, single, waiting], lam)
+        rows = table([Entry(run) for run in (every, single, waiting)], ("lam", "accuracy", "cost"), lam)
         assert list(rows["accuracy"])[:2] == [accuracy, 0.8]
         assert list(rows["cost"])[:2] == pytest.approx([cost, 0.5])
-    assert list(rows["λ"]) == ["every λ", "0.5", "every λ"]
+    assert list(rows["lam"]) == ["every λ", "0.5", "every λ"]
     assert figures_at(waiting, 0.5) is None
 
 

@@ -9,8 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
-    *(f"charts.{module}" for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "tradeoff")),
+    *(f"charts.{module}" for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "parallel", "tradeoff")),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "standalone", "view")),
+    *(f"runs.{module}" for module in ("best", "configuration", "entries", "search", "table", "transfer")),
     *("colours", "comparison", "fields", "javascript", "sweep_report", "terms", "toy_controller", "trace", "wording"),
 )
 

@@ -12,7 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.charts.tradeoff import front_chart, series_of
-from app.comparison import differing, table
+from app.comparison import differing
+from app.runs.entries import Entry
+from app.runs.table import DEFAULT_COLUMNS, table
 from core.cli.export import export
 from core.cli.report import report
 from core.cli.runs import runs
@@ -82,7 +84,7 @@ def test_a_damaged_row_is_shown_as_damaged_and_stops_nothing(
     assert f"Run 2 is {bad.error}" in " ".join(output.split())
     assert [run.name for series in series_of(listed) for run in series.runs] == ["good"]
     front_chart(series_of(listed), [], [])
-    assert list(table(listed, 0.5)["state"]) == ["Damaged", "Finished"]
+    assert list(table([Entry(run) for run in listed], DEFAULT_COLUMNS, 0.5)["state"]) == ["Damaged", "Finished"]
     differing([run.config for run in listed])
     report("all", None, "test", store.url)
     assert [run.name for run in store.runs.siblings(good)] == ["good"]

@@ -35,7 +35,7 @@ def page() -> None:
     """Draw the page."""
     st.header("λ sweep", help=explained("λ", "multiply-add", "static network", "Pareto front"))
     st.caption("How accurate gated networks are, what they cost, and which of their modules run as λ moves from low cost to high accuracy.")
-    runs = state.store().runs.all()
+    runs = state.store().listing.all()
     unfinished = unfinished_sweeps(runs)
     watch(unfinished)
     known = {series.name: series for series in series_of(runs)}

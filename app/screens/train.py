@@ -62,7 +62,7 @@ def _start(wanted: Plan, name: str) -> None:
 
 def _watch() -> None:
     """Draw the run that is watched, and the choice of others."""
-    runs = [run for run in state.store().runs.all() if not run.reference]
+    runs = [run for run in state.store().listing.all() if not run.reference]
     if not runs:
         st.info("You have not trained a network yet. Start with the form: training on the handwritten digits takes less than a minute.")
         return

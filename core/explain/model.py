@@ -64,7 +64,7 @@ def load(run_or_file: str | int | Path) -> Model:
 def load_file(file: Path, name: str | None = None) -> Model:
     """Return the network of an exported file, under its run's name or another. Raises UserError."""
     header, weights = read_exported(file)
-    return _model(name or header.name, run_config(**header.config), header.image, header.classes, weights)
+    return model_of(name or header.name, run_config(**header.config), header.image, header.classes, weights)
 
 
 def load_model(store: Store, id_or_name: int | str) -> Model:
@@ -74,10 +74,10 @@ def load_model(store: Store, id_or_name: int | str) -> Model:
     if latest is None or run.image is None or run.classes is None:
         raise no_weights(run)
     channels, height, width = run.image
-    return _model(run.name, run_config(**run.config), (channels, height, width), run.classes, latest[1])
+    return model_of(run.name, run_config(**run.config), (channels, height, width), run.classes, latest[1])
 
 
-def _model(name: str, config: RunConfig, image: tuple[int, int, int], classes: Sequence[str], weights: bytes) -> Model:
+def model_of(name: str, config: RunConfig, image: tuple[int, int, int], classes: Sequence[str], weights: bytes) -> Model:
     """Return the network of a configuration with its weights. Raises UserError where they do not fit."""
     with no_larger_than(weights):
         graph = config.method.prepare(config.architecture.build(image, len(classes), every_lam=config.lam is None), config.lam)

@@ -29,12 +29,26 @@ class Metrics:
         lines: dict[str, list[tuple[float, float]]] = {}
         with self._database.read() as session:
             find(session, run_id)
-            query = select(MetricPoint).where(MetricPoint.run_id == run_id).order_by(MetricPoint.name, MetricPoint.epoch)
-            for point in session.scalars(query):
-                if not isinstance(point.epoch, float) or not isinstance(point.value, float | None):
+            columns = MetricPoint.name, MetricPoint.epoch, MetricPoint.value
+            for name, epoch, value in session.execute(select(*columns).where(MetricPoint.run_id == run_id).order_by(*columns[:2])):
+                if not isinstance(epoch, float) or not isinstance(value, float | None):
                     continue  # a damaged row
-                lines.setdefault(point.name, []).append((point.epoch, math.nan if point.value is None else point.value))
+                lines.setdefault(name, []).append((epoch, math.nan if value is None else value))
         return lines
+
+    def names(self, run_ids: Sequence[int]) -> list[str]:
+        """Return the names of the metrics of these runs, in the order of the alphabet. A run that is not there has none."""
+        with self._database.read() as session:
+            found = session.scalars(select(MetricPoint.name).where(MetricPoint.run_id.in_(run_ids)).distinct())
+            return sorted(name for name in found if isinstance(name, str))
+
+    def latest(self, name: str) -> dict[int, float]:
+        """Return the last value of one metric of each run that has it, by the run's id. NaN is left out."""
+        last = select(MetricPoint.value).where(MetricPoint.run_id == Run.id, MetricPoint.name == name)
+        value = last.order_by(MetricPoint.epoch.desc()).limit(1).scalar_subquery()
+        with self._database.read() as session:
+            rows = session.execute(select(Run.id, value))
+            return {number: found for number, found in rows if isinstance(found, float)}
 
 
 def log_values(session: Session, run: Run, epoch: float, values: Mapping[str, float]) -> None:

@@ -79,9 +79,13 @@ class Runs:
             listed = select(Run).where(Run.deleted.is_(None), Run.sweep.in_(names))
             return list(session.scalars(listed.order_by(Run.id.desc())))
 
-    def siblings(self, run: Run) -> list[Run]:
-        """Return the finished runs of the same sweep that differ from this run in the seed alone, itself included, by seed."""
-        alike = [other for other in self.all() if other.sweep == run.sweep and run.sweep and _without_seed(other) == _without_seed(run)]
+    def siblings(self, run: Run, among: Sequence[Run] | None = None) -> list[Run]:
+        """Return the finished runs of the same sweep that differ from this run in the seed alone, itself included, by seed.
+
+        `among`: all runs, where they are known.
+        """
+        known = self.all() if among is None else among
+        alike = [other for other in known if other.sweep == run.sweep and run.sweep and _without_seed(other) == _without_seed(run)]
         return sorted((other for other in alike if other.status == "finished"), key=lambda other: other.seed)
 
     def rename(self, run_id: int, name: str) -> Run:

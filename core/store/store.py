@@ -4,6 +4,7 @@ from core.store.checkpoints import Checkpoints
 from core.store.database import Database
 from core.store.imports import Imports
 from core.store.lifecycle import Lifecycle
+from core.store.listing import RunListing
 from core.store.metrics import Metrics
 from core.store.queue import TrainingQueue
 from core.store.runs import Runs
@@ -13,9 +14,9 @@ from core.store.weights import Weights
 class Store:
     """The persistent state of the project. Safe to use from several threads and processes at once.
 
-    `runs`: create, find, rename, delete. `lifecycle`: claim, heartbeat, stop, finish. `metrics`: the curves. `checkpoints`: the weights.
-    `queue`: trainings that wait for their turn. `imports`: runs that arrive trained. Runs and checkpoints are returned detached: changing
-    one changes nothing in the database.
+    `runs`: create, find, rename, delete. `listing`: all runs, kept in memory. `lifecycle`: claim, heartbeat, stop, finish. `metrics`: the
+    curves. `checkpoints`: the weights. `queue`: trainings that wait for their turn. `imports`: runs that arrive trained. Runs and
+    checkpoints are returned detached: changing one changes nothing in the database.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -26,6 +27,7 @@ class Store:
         self.database = Database(url)
         self.weights = Weights(self.database.location)
         self.runs = Runs(self.database, self.weights)
+        self.listing = RunListing(self.database)
         self.metrics = Metrics(self.database)
         self.checkpoints = Checkpoints(self.database, self.weights)
         self.lifecycle = Lifecycle(self.database, self.weights, self.checkpoints)

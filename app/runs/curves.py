@@ -1,0 +1,59 @@
+"""The curves of runs, with the controls of how they are drawn."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from app import state
+from app.charts.curves import ACCURACY, Curve, CurveView, compared_curves_chart, curve_chart, grouped
+from core.store import Run
+
+EPOCHS, MINUTES = "Epochs", "Time"
+PLAIN_CHART = {"displayModeBar": False}
+
+
+def curves(run: Run) -> None:
+    """Draw the curves of a run, those of shares first."""
+    groups = grouped(state.store().metrics.history(run.id))
+    if not groups:
+        st.caption("This run has no curves.")
+        return
+    view = _view([run])[0]
+    for title, lines in groups.items():
+        chart = curve_chart(title, lines, run.epochs, shares="loss" not in title, view=view)
+        st.plotly_chart(chart, key=f"curve-{run.id}-{title}", config=PLAIN_CHART)
+
+
+def compared_curves(runs: Sequence[Run]) -> None:
+    """Draw one metric of several runs; the metric can be chosen."""
+    histories: Mapping[int, Curve] = {run.id: state.store().metrics.history(run.id) for run in runs}
+    others = sorted({name for curve in histories.values() for name in curve if not name.startswith(ACCURACY)})
+    metric = st.selectbox(
+        "Curve",
+        [ACCURACY, *others],
+        format_func=lambda name: "Validation accuracy" if name == ACCURACY else name[:1].upper() + name[1:],
+        key="compared-metric",
+        help="Of a network that serves every λ, the validation accuracy at its best λ is shown.",
+    )
+    views = _view(runs)
+    chart = compared_curves_chart({run.name: histories[run.id] for run in runs}, metric, views)
+    st.plotly_chart(chart, key="compared-curves", config=PLAIN_CHART)
+
+
+def _view(runs: Sequence[Run]) -> list[CurveView]:
+    """Draw the controls of the curves; return how those of each run are drawn."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        smoothing = st.slider(
+            "Smoothing", 0.0, 0.95, 0.0, 0.05, key="curves-smoothing", width=160, persist_state="session", help="Weight of earlier epochs."
+        )
+        timed = all(run.seconds and run.epoch for run in runs)
+        along = (
+            st.segmented_control("Along", [EPOCHS, MINUTES], default=EPOCHS, required=True, key="curves-along", persist_state="session")
+            if timed
+            else EPOCHS
+        )
+        axes = st.pills("Logarithmic", ["x", "y"], selection_mode="multi", key="curves-log", persist_state="session") or []
+    minutes = along == MINUTES
+    if minutes:
+        st.caption("Epochs are taken to last equally long.")
+    return [CurveView(smoothing, "x" in axes, "y" in axes, run.seconds / 60 / run.epoch if minutes else None) for run in runs]

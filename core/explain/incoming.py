@@ -1,0 +1,20 @@
+"""Check an exported run before it is added to a store: its configuration, its weights and its figures must belong together."""
+
+from core.config import run_config
+from core.explain.model import model_of
+from core.registry import ConfigError
+from core.store.exchange import Header
+
+
+def check_run(header: Header, weights: bytes, where: str) -> None:
+    """Raise UserError if the columns, the weights or the execution rates of a run are not those of its configuration.
+
+    `where`: the file, for the error.
+    """
+    config = run_config(**header.config)
+    for column, value in config.record():
+        if column != "config" and value != getattr(header, column):
+            raise ConfigError(f"{where}: the description of the run is invalid: {column} is not that of its configuration")
+    graph = model_of(header.name, config, header.image, header.classes, weights).graph
+    if header.figures.test[0].execution_rates.keys() != graph.by_name.keys():
+        raise ConfigError(f"{where}: the description of the run is invalid: its execution rates are those of other nodes")
