@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 TRAINING := $(addprefix tests/test_,assembly.py baselines.py lc_resnet.py lcnet.py learning.py refit.py sweep.py training.py)
 
-.PHONY: run test test-long test-portable lint check format docs pictures browser
+.PHONY: run test torture audit test-long test-portable lint check format docs pictures browser
 
 run: .venv/run
 	$(BIN)/python -m app
@@ -15,6 +15,10 @@ test: .venv/test browser
 # The tests marked `long`, each of which has a quick sibling in `make test`.
 test-long: .venv/test
 	$(PYTEST) -m long
+
+# Random files, words, kills, full disks and sessions for MINUTES; ends with a table. What failed is kept in torture-failures/.
+torture: .venv/test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.torture --minutes $(or $(MINUTES),120)
 
 # Tests that train, as on processors without AVX-512 and without AVX: trainings end differently there, what is asserted must hold.
 test-portable: .venv/test
@@ -34,6 +38,12 @@ tests/javascript/node_modules: tests/javascript/package-lock.json
 	touch $@
 
 check: lint test
+
+# The software bill of materials, and the known vulnerabilities of the requirements where their list can be reached.
+audit: .venv/test
+	test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet \
+		--disable-pip-version-check pip-audit; } || true
+	$(BIN)/python -m scripts.audit
 
 format: .venv/test
 	$(BIN)/ruff check --fix .

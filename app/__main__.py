@@ -19,11 +19,19 @@ def _load() -> None:
 def main() -> None:
     """Start Streamlit with the app."""
     sys.path.insert(0, str(MAIN.parents[1]))
+    from app.serving import options
     from core.malloc import share_memory_among_threads
+    from core.store import StoreError
+    from core.store.queue import places
 
+    try:
+        places()
+    except StoreError as error:
+        print("error:", error, file=sys.stderr)
+        sys.exit(2)
     share_memory_among_threads()
     threading.Thread(target=_load, daemon=True).start()
-    sys.argv = ["streamlit", "run", str(MAIN), *sys.argv[1:]]
+    sys.argv = ["streamlit", "run", str(MAIN), *options(sys.argv[1:])]
     cli.main()
 
 

@@ -17,7 +17,7 @@ from core.datasets import Dataset
 from core.errors import UserError
 from core.registry import component, title
 from core.store import Run
-from core.training.worker import start_new
+from core.training.worker import enqueue
 
 if TYPE_CHECKING:
     from core.training.members import Given
@@ -106,8 +106,8 @@ def _form(runs: Sequence[Run]) -> None:
         state.samples(runs[0].config["dataset"], state.SAMPLES)
     except (UserError, OSError) as error:
         st.warning(
-            f"The images of {title('datasets', dataset.name)} are not on this computer. The training downloads them first if they are "
-            f"published. {plain(str(error))}",
+            f"The images of {plain(title('datasets', dataset.name))} are not on this computer. The training downloads them first if "
+            f"they are published. {plain(error)}",
             icon=":material/cloud_off:",
         )
     with st.container(horizontal=True):
@@ -126,7 +126,7 @@ def _start(members: "Sequence[Given]", dataset: Dataset, combine: str, name: str
     store = state.store()
     try:
         run = create_run(store, compose(members, dataset, architecture={"combine": combine}), name.strip() or None)
-        start_new(run, store)
+        enqueue(store, [run.id])
     except (UserError, OSError) as error:
         refuse(error)
         return

@@ -7,7 +7,7 @@ import streamlit as st
 from app.background import background_survey
 from app.charts.cheapest import accuracy_chart, cheapest_right_chart
 from app.samples import POLL_SECONDS, samples_of
-from app.wording import percent
+from app.wording import percent, plain
 from core.errors import UserError
 from core.store import Run
 
@@ -37,7 +37,7 @@ def cheapest_over_images(run: Run, sha256: str, model: "Model") -> None:
         reason = samples.replaced
     if rows := run.figures.get("test"):
         with st.popover(TITLE, icon=":material/bar_chart:", width="content"):
-            st.markdown(f"The test images are not on this computer: {reason}")
+            st.markdown(f"The test images are not on this computer: {plain(reason)}")
             st.markdown("From the stored figures: the share of the test images that are answered rightly at each λ.")
             st.plotly_chart(accuracy_chart(rows), key="stored-accuracy", config=PLOT)
 

@@ -101,7 +101,7 @@ def views(chosen: ShownImage, step: int, expanded: Sequence[str]) -> tuple[list[
             sweep = state.sweep(run, sha256, image.image, one.forced, step if one.held is None else one.held)
         except UserError as error:
             compared().remove(one)
-            st.toast(f"A run is not compared: {plain(str(error))}", icon=":material/error:")
+            st.toast(f"A run is not compared: {plain(error)}", icon=":material/error:")
             continue
         if (pending := state.unfinished(run, sha256, image.image, one.forced, timed=False)) is not None:
             waiting.append(Waiting(pending, run, sha256, image, one.forced))

@@ -39,7 +39,7 @@ def plan() -> Plan | None:
         required=True,
         key="form-lam-choice",
         help="λ weighs accuracy against cost. One network for every λ gives Explore a slider. A network for one λ is what the papers "
-        "train. A sweep trains several networks, one after the other.",
+        "train. A sweep trains several networks, which wait in a queue for their turn.",
     )
     lam_help = "0: only low cost counts. 1: only accuracy counts."
     lam = st.slider("λ", 0.0, 1.0, 0.6, 0.05, key="form-lam", help=lam_help) if scope == ONE else None

@@ -8,17 +8,23 @@ if ROOT not in sys.path:  # `streamlit run` adds only this file's own folder
     sys.path.insert(0, ROOT)
 
 import streamlit as st  # noqa: E402
+from streamlit.elements import exception  # noqa: E402
 
 from app import state  # noqa: E402
 from app.glossary import help_bar  # noqa: E402
+from app.wording import plain  # noqa: E402
 from core.errors import UserError  # noqa: E402
+from core.training.worker import advance  # noqa: E402
 
 APP = Path(__file__).resolve().parent
 PAGES = APP / "screens"  # Streamlit would serve a folder called "pages" without this file
+UNEXPECTED = "Something went wrong that the studio did not expect. Reload the page to try again. The log of the server has the details."
 
 
 def main() -> None:
     """Draw the navigation and the chosen page."""
+    st.set_option("client.showErrorDetails", "none")
+    exception._GENERIC_UNCAUGHT_EXCEPTION_TEXT = UNEXPECTED  # type: ignore[misc]
     st.set_page_config(page_title="Gatescope", page_icon=str(APP / "icon.svg"), layout="wide")
     st.logo(str(APP / "icon.svg"), size="large")
     st.html(APP / "style.css")
@@ -34,8 +40,10 @@ def main() -> None:
     try:
         if state.store().database.read_only:
             st.info("The database of the runs is read-only: networks can be explored, but nothing can be saved.", icon=":material/lock:")
+        else:
+            advance(state.store())
     except UserError as error:
-        st.error(str(error), icon=":material/database_off:")
+        st.error(plain(error), icon=":material/database_off:")
         st.stop()
     page.run()
 

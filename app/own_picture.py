@@ -112,7 +112,7 @@ def _read(kept: OwnPicture, model: "Model") -> ShownImage | None:
         cropped = not kept.drawing and min(picture.size) > 1
         return ShownImage(to_tensor(picture, model.image), "Your picture", None, original=picture if cropped else None)
     except UserError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(plain(error), icon=":material/broken_image:")
         return None
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 
 import pandas as pd
 import streamlit as st
@@ -14,16 +13,16 @@ from core.errors import UserError
 from core.evaluation.report import warnings
 from core.store import Run
 from core.store.models import now
-from core.training.worker import start
+from core.store.queue import STARTING
+from core.training.worker import advance, enqueue
 
 DONE = ("finished", "stopped", "failed", "interrupted")
 POLL_SECONDS = 1.5  # seconds between looks at a run in training
-PATIENCE = timedelta(seconds=60)  # within which a process should have claimed its run
 
 
 def follow(run_id: int, finished: Callable[[Run], None] | None = None) -> None:
-    """Draw a run, again and again as long as it trains. `finished` is called if it finishes while it is watched."""
-    moving = _moving(state.store().runs.get(run_id))
+    """Draw a run, again and again as long as it waits or trains. `finished` is called if it finishes while it is watched."""
+    moving = state.store().runs.get(run_id).state not in DONE
     st.fragment(_drawn, run_every=POLL_SECONDS if moving else None)(run_id, moving, finished)
 
 
@@ -54,29 +53,29 @@ def warn(run: Run) -> None:
 
 def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None) -> None:
     try:
+        if moving:
+            advance(state.store())
         run = state.store().runs.get(run_id)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
-    status = "starting" if run.state in DONE and _moving(run) else run.state
-    doing = f" · {plain(run.activity)}" if run.activity else ""
-    st.progress(min(run.epoch / max(run.epochs, 1), 1.0), f"**{status.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}")
+    doing = f" · {plain(_turn(run) if run.waiting else run.activity)}" if run.activity else ""
+    st.progress(min(run.epoch / max(run.epochs, 1), 1.0), f"**{run.state.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}")
     if run.error:
-        st.error(run.error, icon=":material/error:")
+        st.error(plain(run.error), icon=":material/error:")
     _buttons(run)
     warn(run)
     curves(run)
-    if moving and not _moving(run):
+    if moving and run.state in DONE:
         if finished and run.state == "finished":
             finished(run)
         st.rerun()
 
 
-def _moving(run: Run) -> bool:
-    """Return whether the run is about to change: it trains, or a process was started that has not claimed it yet."""
-    awaited = st.session_state.get(f"started-{run.id}")
-    starting = awaited is not None and awaited[0] == run.started and now() - awaited[1] < PATIENCE
-    return run.state not in DONE or starting
+def _turn(run: Run) -> str:
+    """Say how many trainings come before a run that waits."""
+    before = sum((other.heartbeat, other.id) < (run.heartbeat, run.id) for other in state.store().queue.waiting())
+    return f"waiting for its turn, with {before or 'no'} other{'s' * (before != 1)} before it in the queue"
 
 
 def _stop(run_id: int) -> None:
@@ -86,9 +85,9 @@ def _stop(run_id: int) -> None:
 
 def _buttons(run: Run) -> None:
     """Draw the buttons that fit the run's state."""
-    lost = run.state == "queued" and now() - run.created > PATIENCE  # no process has claimed it
+    lost = run.state == "queued" and not run.waiting and now() - (run.heartbeat or run.created) > STARTING  # no process has claimed it
     if run.state in ("queued", "running") and not lost:
-        label = "Stopping…" if run.stop_requested else "Stop"
+        label = "Cancel" if run.waiting else "Stopping…" if run.stop_requested else "Stop"
         st.button(label, key=f"stop-{run.id}", icon=":material/stop:", disabled=run.stop_requested, on_click=_stop, args=(run.id,))
     elif run.state == "finished" or run.damage:
         _explore(run)
@@ -106,7 +105,6 @@ def _explore(run: Run) -> None:
 
 def _resume(run: Run, lost: bool) -> None:
     """Draw the button that goes on with a training."""
-    if (lost or not _moving(run)) and st.button("Start again" if lost else "Resume", key=f"resume-{run.id}", icon=":material/resume:"):
-        st.session_state[f"started-{run.id}"] = (run.started, now())
-        start(run.id, state.store().url)
+    if st.button("Start again" if lost else "Resume", key=f"resume-{run.id}", icon=":material/resume:"):
+        enqueue(state.store(), [run.id])
         st.rerun()

@@ -14,6 +14,7 @@ from app.background import BackgroundSurvey, background_survey
 from app.components.samples import StripView, Thumbnail, page_of, sample_strip
 from app.images import ShownImage
 from app.rendering import to_picture, url
+from app.wording import plain
 from core.errors import UserError
 from core.registry import choose, title
 from core.store import Run
@@ -81,11 +82,12 @@ def choose_sample(run: Run, sha256: str, model: "Model", arrived: bool) -> Shown
     try:
         samples = samples_of(run, model)
     except UserError as error:
-        st.caption(f"There are no samples: {error}")
+        st.caption(f"There are no samples: {plain(error)}")
         return None
     if samples.replaced:
         st.caption(
-            f"The images of {title('datasets', run.dataset)} are not on this computer. These pictures replace them.", help=samples.replaced
+            f"The images of {plain(title('datasets', run.dataset))} are not on this computer. These pictures replace them.",
+            help=plain(samples.replaced),
         )
     count = len(samples.subjects)
     key = sample_key(run)

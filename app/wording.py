@@ -1,5 +1,8 @@
 """Say in words and figures what happened to an image. Loads without torch and without streamlit."""
 
+import html
+import re
+import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -8,6 +11,8 @@ if TYPE_CHECKING:
 
 CLEAR = 0.05  # a smaller difference of times than this share is none
 Forced = Literal["on", "off"]
+WORD_JOINER = "\u2060"  # takes no space, and is no place to break a line
+REPLACED = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?=@)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)  # within what Streamlit replaces
 
 
 def counted(macs: float) -> str:
@@ -69,6 +74,16 @@ def lam_name(lam: float | None) -> str:
     return "every λ" if lam is None else f"λ = {lam:g}"
 
 
-def plain(text: str) -> str:
-    """Escape everything that Markdown would act on: names come from users."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~$<>:" else letter for letter in text)
+def plain(text: object) -> str:
+    """Return Markdown that shows a text from outside as it is, on one line: a name, an error, or what an address or a file says.
+
+    Every page passes such texts through here. Streamlit makes links, icons and arrows of "http://", ":material/…:" and "->" after it has
+    read the escapes of Markdown, so these get an invisible word joiner inside.
+    """
+    parted = REPLACED.sub(WORD_JOINER, " ".join(str(text).split()))
+    return "".join(f"\\{letter}" if letter in string.punctuation else letter for letter in parted)
+
+
+def in_chart(text: object) -> str:
+    """Return what a chart shows as this text from outside: Plotly reads tags and entities of HTML in names, labels and hovers."""
+    return html.escape(str(text), quote=False)

@@ -14,13 +14,16 @@ from core.methods import Method
 from core.registry import Component, ConfigError, choose, first_fault
 from core.store.record import RunRecord
 
+MAX_EPOCHS = 10_000  # of a training
+MAX_LISTED = 1_000  # values of λ, or seeds, of one sweep
+
 
 class Training(BaseModel):
     """The options of the training loop: epochs, optimiser, precision and initialisation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training images")
+    epochs: int = Field(10, ge=1, le=MAX_EPOCHS, description="Passes over the training images")
     batch_size: int = Field(64, ge=2, le=65_536, title="Batch size (images)", description="Images per step")
     optimizer: Literal["adamw", "sgd"] = Field(
         "adamw",
@@ -233,7 +236,7 @@ def read_lams(text: str) -> tuple[float | None, ...]:
 
 def read_seeds(text: str) -> tuple[int, ...]:
     """Parse seeds separated by commas. Raises ConfigError."""
-    words = _words(text, "seed")
+    words = _words(text, "the seed")
     try:
         return tuple(dict.fromkeys(int(word) for word in words))
     except ValueError:
@@ -243,8 +246,8 @@ def read_seeds(text: str) -> tuple[int, ...]:
 def _words(text: str, what: str) -> list[str]:
     """Split a text at its commas. Raises ConfigError if nothing is left."""
     words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise ConfigError(f"give at least one {what}")
+    if not 1 <= len(words) <= MAX_LISTED:
+        raise ConfigError(f"give from 1 to {MAX_LISTED} values of {what}")
     return words
 
 

@@ -10,11 +10,12 @@ from streamlit.testing.v1 import AppTest
 
 from app import fields, forms
 from app.graph_view import view
+from app.wording import WORD_JOINER
 from core.config import RunConfig, run_config
 from core.recipes import RECIPES, recipe
 from core.registry import COMPONENT_KINDS, component, names
-from core.store import Store
-from core.training.worker import work
+from core.store import Run, Store
+from core.training.worker import enqueue, work
 
 MAIN = Path(__file__).parents[1] / "app" / "main.py"
 PATIENCE = 90  # seconds; the first run of a page imports torch
@@ -50,7 +51,7 @@ def texts(app: AppTest) -> str:
 
 def plainly(text: object) -> str:
     """A text without the escapes of Markdown."""
-    return str(text).replace("\\", "")
+    return str(text).replace("\\", "").replace(WORD_JOINER, "")
 
 
 def test_explore_shows_the_run_that_the_address_names(app: AppTest) -> None:
@@ -125,7 +126,7 @@ def test_a_file_that_is_no_picture_is_reported_in_one_line(app: AppTest) -> None
     app.run()
     app.file_uploader(key="upload").upload("notes.png", b"not a picture", "image/png").run()
     assert not app.exception
-    assert [error.value for error in app.error] == ["notes.png: not an image in a supported format, such as PNG or JPEG"]
+    assert [plainly(error.value) for error in app.error] == ["notes.png: not an image in a supported format, such as PNG or JPEG"]
 
 
 def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
@@ -194,7 +195,7 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
 
 def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
     started: list[int] = []
-    monkeypatch.setattr("app.progress.start", lambda run_id, url: started.append(run_id) or 0)
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: started.append(run_id))
     store = Store(trained)
     run = store.runs.create(run_config(architecture="cascade", dataset="digits", method="d2nn").record(), name="to stop")
     try:
@@ -204,7 +205,7 @@ def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPa
         assert app.button(key=f"stop-{run.id}").disabled
         store.lifecycle.fail(run.id, "the loss is nan")
         app.run()
-        assert [error.value for error in app.error] == ["the loss is nan"]
+        assert [plainly(error.value) for error in app.error] == ["the loss is nan"]
         app.button(key=f"resume-{run.id}").click().run()
         assert started == [run.id]
         assert not app.exception
@@ -212,9 +213,38 @@ def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPa
         store.runs.purge(run.id)
 
 
+def test_a_run_that_waits_for_its_turn_can_be_cancelled(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: None)
+    monkeypatch.setenv("GATESCOPE_TRAININGS", "1")
+    store = Store(trained)
+    config = run_config(architecture="cascade", dataset="digits", method="d2nn").record()
+    runs = [store.runs.create(config) for _ in range(3)]
+    try:
+        enqueue(store, [run.id for run in runs])
+        app.session_state["watched"] = runs[2].id
+        page(app, "train")
+        assert "waiting for its turn, with 1 other before it in the queue" in plainly(app.get("progress")[0].proto.text)
+        app.button(key=f"stop-{runs[2].id}").click().run()
+        assert [store.runs.get(run.id).state for run in runs] == ["queued", "queued", "stopped"]
+        assert app.button(key=f"resume-{runs[2].id}").label == "Resume"
+    finally:
+        for run in runs:
+            store.runs.purge(run.id)
+
+
+def test_an_unexpected_error_shows_no_traceback_to_visitors(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.comparison.table", lambda runs, lam: [][1])
+    page(app, "runs")
+    (shown,) = app.exception
+    assert "Reload the page to try again" in shown.message
+    assert not shown.stack_trace
+    assert "IndexError" not in str(shown.proto)
+
+
 def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
-    started: list[str] = []
-    monkeypatch.setattr("core.training.worker.start_sweep", lambda name, url: started.append(name) or 0)
+    started: list[int] = []
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: started.append(run_id))
+    monkeypatch.setenv("GATESCOPE_TRAININGS", "1")
     page(app, "train")
     app.segmented_control(key="form-lam-choice").set_value(forms.SEVERAL).run()
     app.text_input(key="form-lams").set_value("every, 0.4")
@@ -223,16 +253,23 @@ def test_the_form_starts_a_sweep(app: AppTest, monkeypatch: pytest.MonkeyPatch, 
     app.button(key="start").click().run()
     assert not app.exception
     store = Store(trained)
-    runs = [run for run in store.runs.all() if run.sweep == "several"]
+
+    def runs_of(sweep: str) -> list[Run]:
+        return sorted((run for run in store.runs.all() if run.sweep == sweep), key=lambda run: run.id)
+
+    runs = runs_of("several")
     try:
-        assert started == ["several"]
+        assert started == [min(run.id for run in runs)], "the others wait"
         assert sorted(run.name for run in runs) == ["several/0.4/0", "several/0.4/1", "several/every/0", "several/every/1"]
         page(app, "sweep")
         app.button(key="stop-sweep-several").click().run()
-        assert {run.state for run in store.runs.all() if run.sweep == "several"} == {"stopped"}
+        assert [run.stop_requested for run in runs_of("several")] == [True, False, False, False], "the first has a process"
+        assert [run.state for run in runs_of("several")] == ["queued", "stopped", "stopped", "stopped"]
+        store.lifecycle.stop(started[0])
+        app.run()
         app.button(key="resume-sweep-several").click().run()
         assert not app.exception
-        assert started == ["several", "several"]
+        assert started == [started[0]] * 2
     finally:
         for run in runs:
             store.runs.purge(run.id)

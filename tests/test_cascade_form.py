@@ -53,7 +53,7 @@ def asked(app: AppTest, url: str, *names: str) -> AppTest:
 
 def test_selected_runs_become_a_cascade_for_every_lam(app: AppTest, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    monkeypatch.setattr("app.cascade_form.start_new", lambda run, store: started.append(run.id))
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: started.append(run_id))
     asked(app, trained, "broad", "narrow")
     assert not app.exception
     members = next(frame.value for frame in app.dataframe if "Multiply-adds" in frame.value and "Test accuracy" in frame.value)

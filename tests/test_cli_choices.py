@@ -93,13 +93,13 @@ def test_the_help_of_a_dataset_and_a_method_leaves_the_others_out() -> None:
     ("kind", "name", "option", "values", "default"),
     [
         ("architectures", "cascade", "trunk", "list of 1 to 64 integers from 1 to 4096", "[8,16,32,64]"),
-        ("architectures", "hierarchy", "tree", "list of lists of integers, each at least 0", "[]"),
+        ("architectures", "hierarchy", "tree", "list of lists of integers from 0 to 9999", "[]"),
         ("architectures", "lc_resnet", "layers", "true or false", "true"),
         ("architectures", "lc_resnet", "layer_gate_lr", "number, above 0, at most 1", "0.1"),
         ("methods", "d2nn", "controller_holdout", "number, at least 0, below 1", "0.1"),
         ("methods", "static", "route", "list of texts", "[]"),
         ("methods", "static", "teacher", "text", "empty"),
-        ("datasets", "mnist", "limit", "integer, at least 1, or null", "null"),
+        ("datasets", "mnist", "limit", "integer from 1 to 1000000, or null", "null"),
         ("datasets", "faces", "source", "embedded or full", "embedded"),
     ],
 )

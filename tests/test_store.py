@@ -125,7 +125,9 @@ def test_names_are_numbered_and_unique(store: Store) -> None:
         add(store, " cascade-faces-9")
 
 
-@pytest.mark.parametrize("name", ["", "  ", "12", "a\nb", "x" * 201, "reference/mine"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "12", "a\nb", "x" * 201, "reference/mine", "-h", "--db", "~", "..", "../../x", "/a", "a//b", "a/ ./b"]
+)
 def test_invalid_names_are_refused(store: Store, name: str) -> None:
     run = add(store)
     with pytest.raises(StoreError, match="name"):

@@ -219,16 +219,6 @@ def test_the_name_of_a_run_that_was_never_claimed_is_free_again(
     assert new(store).name == "it"
 
 
-def test_a_run_whose_process_does_not_start_leaves_its_name(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(*_: object) -> None:
-        raise OSError("no process")
-
-    monkeypatch.setattr(worker, "start", nothing)
-    with pytest.raises(OSError, match="no process"):
-        worker.start_new(new(store), store)
-    assert store.runs.all() == []
-
-
 def test_lost_weights_are_called_lost(store: Store) -> None:
     run = new(store)
     with pytest.raises(StoreError, match="no weights yet"):

@@ -135,13 +135,12 @@ def test_a_sweep_that_is_ended_ends_its_processes(scratch_database: str) -> None
     assert store.runs.get(runs[0].id).state == "stopped"
 
 
-@pytest.mark.parametrize("by_hand", [pytest.param(False, marks=pytest.mark.long), True], ids=["from the app", "from the command line"])
-def test_a_sweep_that_is_asked_to_end_ends_its_processes(scratch_database: str, by_hand: bool) -> None:
+def test_a_sweep_that_is_asked_to_end_ends_its_processes(scratch_database: str) -> None:
     store = Store(scratch_database)
     long = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 5000})})
     (run,) = enlist(store, planned(long, [0.5], [0]), "long")
     sizes = ["--set", "architecture.trunk=[2,2]", "--set", "architecture.head=[2,2]", "--epochs", "5000", "--lams", "0.5"]
-    words = ["core", "sweep", "cascade", "--name", "long", "--dataset", "faces", *sizes] if by_hand else ["core.training.sweep", "long"]
+    words = ["core", "sweep", "cascade", "--name", "long", "--dataset", "faces", *sizes]
     process = subprocess.Popen([sys.executable, "-m", *words, "--db", scratch_database], cwd=ROOT, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while store.runs.get(run.id).state != "running":

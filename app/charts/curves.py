@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from app.charts.style import DASHES, frame, line_style
 from app.colours import LINES
+from app.wording import in_chart
 
 Curve = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -34,7 +35,7 @@ def curve_chart(title: str, lines: Curve, epochs: float, *, shares: bool) -> go.
         figure.add_scatter(
             x=[epoch for epoch, _ in points],
             y=[value for _, value in points],
-            name=name,
+            name=in_chart(name),
             mode="lines+markers" if len(points) < MIN_LINE_POINTS else "lines",
             line={"color": LINES[index % len(LINES)], "width": 2, "dash": DASHES[index % len(DASHES)]},
         )
@@ -54,7 +55,9 @@ def compared_curves_chart(curves: Mapping[str, Curve]) -> go.Figure:
                 for epoch, value in points:
                     best[epoch] = max(value, best.get(epoch, 0.0))
         mode = "lines+markers" if len(best) < MIN_LINE_POINTS else "lines"
-        figure.add_scatter(x=sorted(best), y=[best[epoch] for epoch in sorted(best)], name=name, mode=mode, line=line_style(index))
+        figure.add_scatter(
+            x=sorted(best), y=[best[epoch] for epoch in sorted(best)], name=in_chart(name), mode=mode, line=line_style(index)
+        )
     frame(figure, COMPARED_CURVE_HEIGHT)
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title="Epoch")

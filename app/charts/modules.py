@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from app.charts.style import frame
 from app.colours import LINES, SOFT, Colour, contrast, rgb
+from app.wording import in_chart
 
 MODULES_HEIGHT = 320
 MOST = 6  # routes with a band of their own
@@ -48,12 +49,13 @@ def execution_rates_chart(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     texts = [[f"{rate:.0%}" for rate in along] for along in rates]
     hover = "%{y} at λ = %{x}: %{text}<extra></extra>"
     scale = [[0, SELDOM], [1, ALWAYS]]  # opaque, so that its cells are the same on light and dark paper
-    cells = go.Heatmap(z=rates, x=lams, y=nodes, zmin=0, zmax=1, colorscale=scale, text=texts, hovertemplate=hover, showscale=False)
+    labels = list(map(in_chart, nodes))
+    cells = go.Heatmap(z=rates, x=lams, y=labels, zmin=0, zmax=1, colorscale=scale, text=texts, hovertemplate=hover, showscale=False)
     figure = go.Figure(cells)
     for ink in (DARK_INK, LIGHT_INK):
         found = [
             (lam, node, text)
-            for node, along, words in zip(nodes, rates, texts, strict=True)
+            for node, along, words in zip(labels, rates, texts, strict=True)
             for lam, rate, text in zip(lams, along, words, strict=True)
             if ink_on(cell_colour(rate)) == ink
         ]
@@ -90,7 +92,7 @@ def _band(figure: go.Figure, name: str, lams: list[float], shares: list[float], 
     figure.add_scatter(
         x=lams,
         y=shares,
-        name=name,
+        name=in_chart(name),
         mode="lines" if len(lams) > 1 else "markers",
         line={"width": 0.5, "color": color},
         stackgroup="routes",

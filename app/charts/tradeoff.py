@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from app.charts.style import DASHES, frame, line_style
 from app.colours import LINES, SOFT
-from app.wording import counted, percent
+from app.wording import counted, in_chart, percent
 from core.evaluation.series import by_series
 from core.pareto import ParetoPoint, hull
 from core.published import published
@@ -99,7 +99,7 @@ def compared_chart(runs: Sequence[Run], *, published_on: str | None = None) -> g
         figure.add_scatter(
             x=[row["macs_mean"] for row in rows],
             y=[row["accuracy"] for row in rows],
-            name=run.name,
+            name=in_chart(run.name),
             mode="lines+markers" if len(rows) > 1 else "markers",
             line=style,
             marker={"size": 7 if len(rows) > 1 else 11, "symbol": MARKS[index % len(MARKS)], "color": style["color"]},
@@ -134,7 +134,7 @@ def _front(figure: go.Figure, name: str, rows: Sequence[Mapping[str, Any]], colo
         y=[corner.accuracy for corner in corners],
         mode="lines",
         line={"color": color, "width": 2},
-        name=name,
+        name=in_chart(name),
         legendgroup=name,
         showlegend=first,
         hoverinfo="skip",
@@ -145,9 +145,9 @@ def _front(figure: go.Figure, name: str, rows: Sequence[Mapping[str, Any]], colo
         mode="markers",
         marker={"color": color, "size": 9},
         customdata=[[row["run"], -1 if row["lam"] is None else row["lam"]] for row in rows],
-        text=[f"{row['run']}<br>{_figures(row)}" for row in rows],
+        text=[f"{in_chart(row['run'])}<br>{_figures(row)}" for row in rows],
         hovertemplate="%{text}<extra></extra>",
-        name=name,
+        name=in_chart(name),
         legendgroup=name,
         showlegend=False,
     )
@@ -167,7 +167,7 @@ def _baseline(figure: go.Figure, name: str, run: Run, color: str) -> None:
         line={"color": color, "width": 1, "dash": style["dash"]},
         marker={"symbol": style["symbol"], "size": 6},
         opacity=0.75,
-        name=f"{run.name}: {name}",
+        name=in_chart(f"{run.name}: {name}"),
         hoverinfo="skip",  # so that a click where it meets a network's point goes to that point
     )
 
@@ -180,7 +180,7 @@ def _static(figure: go.Figure, run: Run, *, first: bool) -> None:
         mode="markers",
         marker={"symbol": "square-open", "size": 10, "color": SOFT, "line": {"width": 2}},
         customdata=[[run.name, -1]],
-        text=[f"{run.name}<br>{_figures(row)}"],
+        text=[f"{in_chart(run.name)}<br>{_figures(row)}"],
         hovertemplate="%{text}<extra></extra>",
         name="static networks",
         legendgroup="static networks",

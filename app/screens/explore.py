@@ -56,7 +56,7 @@ def page() -> None:
                 raise no_weights(run)
             model = state.model(run, sha256)
         except UserError as error:
-            right.error(str(error), icon=":material/error:")
+            right.error(plain(error), icon=":material/error:")
             return
         _cautions(run, len(model.graph.controls))
         if arrived:
@@ -83,7 +83,7 @@ def _chosen_run(runs: list[Run]) -> Run:
     names = [run.name for run in runs]
     asked = st.query_params.get("run")
     if asked is not None and asked not in names:
-        st.warning(f"There is no trained run called {asked!r}. Another run is shown instead.", icon=":material/search_off:")
+        st.warning(f"There is no trained run called “{plain(asked)}”. Another run is shown instead.", icon=":material/search_off:")
     if asked in names:
         st.session_state["run"] = asked
     elif st.session_state.get("run") not in names:

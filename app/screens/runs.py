@@ -108,7 +108,7 @@ def _compared(runs: list[Run]) -> None:
 def _details(run: Run) -> None:
     st.subheader(plain(run.name), divider="gray")
     if run.error:
-        st.error(run.error, icon=":material/error:")
+        st.error(plain(run.error), icon=":material/error:")
     open_it, delete, _ = st.columns([0.2, 0.2, 0.6])
     with open_it:
         st.page_link("screens/explore.py", label="Open in Explore", icon=":material/travel_explore:", query_params={"run": run.name})
@@ -161,7 +161,7 @@ def _do(action: Callable[[int], Run], run: Run, done: str) -> None:
     try:
         action(run.id)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     st.toast(f"{plain(run.name)} {done}.", icon=":material/check:")
     st.rerun()

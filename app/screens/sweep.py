@@ -10,7 +10,6 @@ import streamlit as st
 from app import state
 from app.charts.modules import distinguishing_nodes, execution_rates_chart, routes_chart
 from app.charts.tradeoff import BASELINES, Series, front_chart, rows_of, series_of
-from app.progress import PATIENCE
 from app.terms import explained
 from app.wording import percent, plain
 from core.errors import UserError
@@ -18,7 +17,8 @@ from core.evaluation.report import alone, same_images, warnings
 from core.published import PUBLISHED_POINTS
 from core.store import Run
 from core.store.models import now
-from core.training.worker import start_sweep
+from core.store.queue import STARTING, starting
+from core.training.worker import advance, enqueue
 
 REFRESH_SECONDS = 2.0  # seconds between looks at sweeps in training
 STATIC, PUBLISHED_NETWORKS = "static networks", "published networks"
@@ -159,11 +159,14 @@ def _training(runs: Sequence[Run]) -> None:
     """Show how far unfinished sweeps are."""
     names = sorted({run.sweep for run in runs if run.sweep and run.status != "finished"})
     if names:
-        moving = any(_moving(name, _of(runs, name)) for name in names)
+        moving = any(_moving(_of(runs, name)) for name in names)
         st.fragment(_draw_training, run_every=REFRESH_SECONDS if moving else None)(names, moving)
 
 
 def _draw_training(names: Sequence[str], moved: bool) -> None:
+    if moved:
+        with suppress(UserError):  # the next look may succeed
+            advance(state.store())
     runs = state.store().runs.all()
     for name in names:
         of_sweep = _of(runs, name)
@@ -174,11 +177,11 @@ def _draw_training(names: Sequence[str], moved: bool) -> None:
         for run in of_sweep:
             if run.error:
                 bar.error(f"{plain(run.name)}: {plain(run.error)}", icon=":material/error:")
-        if _moving(name, of_sweep):
-            button.button("Stop", key=f"stop-sweep-{name}", icon=":material/stop:", on_click=_stop, args=(name, of_sweep))
+        if _moving(of_sweep):
+            button.button("Stop", key=f"stop-sweep-{name}", icon=":material/stop:", on_click=_stop, args=(of_sweep,))
         elif finished < len(of_sweep):
             button.button("Resume", key=f"resume-sweep-{name}", icon=":material/resume:", on_click=_resume, args=(name,))
-    moving = any(_moving(name, _of(runs, name)) for name in names)
+    moving = any(_moving(_of(runs, name)) for name in names)
     if moved != moving or all(run.status == "finished" for name in names for run in _of(runs, name)):
         st.rerun()
 
@@ -187,31 +190,30 @@ def _of(runs: Sequence[Run], sweep: str) -> list[Run]:
     return [run for run in runs if run.sweep == sweep]
 
 
-def _moving(name: str, runs: Sequence[Run]) -> bool:
-    """Return whether a process works on a sweep: one of its runs trains, or one has just ended and the next is about to be claimed."""
-    if any(run.state == "running" for run in runs):
+def _moving(runs: Sequence[Run]) -> bool:
+    """Return whether a sweep goes on: one of its runs trains or waits in the queue, or has just been added or ended by a command."""
+    if any(run.state == "running" or run.waiting or starting(run) for run in runs):
         return True
-    signs = [sign for run in runs for sign in (run.created, run.started, run.finished) if sign]
-    asked = st.session_state.get(f"resumed-{name}")
-    latest = max([*signs, *([asked] if asked else [])])
-    waiting = any(run.status == "queued" for run in runs) or asked == latest
-    return bool(waiting and now() - latest < PATIENCE)
+    latest = max(sign for run in runs for sign in (run.created, run.started, run.finished) if sign)
+    return any(run.status == "queued" for run in runs) and now() - latest < STARTING
 
 
 def _resume(name: str) -> None:
-    st.session_state[f"resumed-{name}"] = now()
-    start_sweep(name, state.store().url)
+    """Let the unfinished runs of a sweep wait for their turn, in the order in which they were added."""
+    store = state.store()
+    unfinished = [run.id for run in _of(store.runs.all(), name) if run.state not in ("running", "finished")]
+    with suppress(UserError):  # one of them was started just before the click
+        enqueue(store, sorted(unfinished))
 
 
-def _stop(name: str, runs: Sequence[Run]) -> None:
+def _stop(runs: Sequence[Run]) -> None:
     """Stop the runs of a sweep that train or wait."""
     store = state.store()
-    st.session_state.pop(f"resumed-{name}", None)
     for run in runs:
         with suppress(UserError):  # the run ended just before the click
-            if run.state == "queued":
+            if run.state == "queued" and not starting(run):
                 store.lifecycle.stop(run.id)
-            elif run.state == "running":
+            elif run.state in ("queued", "running"):
                 store.lifecycle.request_stop(run.id)
 
 

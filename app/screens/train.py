@@ -8,7 +8,7 @@ from app.progress import DONE, follow
 from app.wording import plain
 from core.errors import UserError
 from core.training.sweep import enlist, planned, static_paths
-from core.training.worker import start_new, start_sweep
+from core.training.worker import enqueue
 
 
 def page() -> None:
@@ -38,12 +38,12 @@ def _start_sweep(wanted: Plan, name: str) -> None:
         if wanted.statics:
             plans += static_paths(wanted.config, wanted.seeds)
         runs = enlist(store, plans, title)
-        start_sweep(title, store.url)
+        enqueue(store, [run.id for run in runs if run.state not in ("running", "finished")])
     except (UserError, OSError) as error:
         refuse(error)
         return
     st.session_state["watched"] = runs[0].id
-    st.toast(f"{plain(title)} has started: {len(runs)} networks, one after the other.")
+    st.toast(f"{plain(title)} is in the queue: {len(runs)} networks.")
     st.page_link("screens/sweep.py", label="Watch the sweep", icon=":material/show_chart:")
 
 
@@ -51,12 +51,13 @@ def _start(wanted: Plan, name: str) -> None:
     store = state.store()
     try:
         run = store.runs.create(wanted.config.record(), name=name.strip() or None)
-        start_new(run, store)
+        enqueue(store, [run.id])
+        waits = store.runs.get(run.id).waiting
     except (UserError, OSError) as error:
         refuse(error)
         return
     st.session_state["watched"] = run.id
-    st.toast(f"{plain(run.name)} has started.")
+    st.toast(f"{plain(run.name)} {'waits for its turn' if waits else 'has started'}.")
 
 
 def _watch() -> None:

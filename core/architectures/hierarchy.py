@@ -24,7 +24,7 @@ from core.modules.layers import classifier, convs
 from core.registry import ConfigError
 
 ANIMALS_VEHICLES = ((2, 3, 4, 5, 6, 7), (0, 1, 8, 9))
-Group = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Group = Annotated[tuple[Annotated[int, Field(ge=0, le=9999)], ...], Field(min_length=1)]
 
 
 class SideBySide(nn.Module):

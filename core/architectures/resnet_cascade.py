@@ -39,7 +39,7 @@ class ResNetCascade(Architecture):
         title="Filters of the first group",
         description="Filters of the first group; the second and third have two and four times as many",
     )
-    exits: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    exits: tuple[Annotated[int, Field(ge=1, le=54)], ...] = Field(
         (2, 4, 6), title="Blocks before each exit", description="Blocks, of 3n, after which images may leave, in ascending order"
     )
     scout: tuple[Annotated[int, Field(ge=1, le=512)], ...] = Field(

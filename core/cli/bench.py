@@ -1,6 +1,5 @@
 """`bench`: time a gated network beside its static one."""
 
-import math
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -23,15 +22,19 @@ if TYPE_CHECKING:
 
 BAR = 24  # characters for the static network's time
 BENCH_IMAGES = 512  # images
+MAX_BATCH, MAX_THREADS = 4096, 256
+MAX_CASES = 100  # numbers in a list
 
 
 def bench(
     what: RunOrArchitecture,
-    batch: Annotated[str, typer.Option(help="Batch sizes, separated by commas.")] = "1,64",
-    threads: Annotated[str, typer.Option(help="Numbers of threads, separated by commas.")] = "1,2",
-    lams: Annotated[str, typer.Option(help="Values of λ, separated by commas, for a run that serves every λ.")] = "0.2,0.5,0.8",
-    random: Annotated[str, typer.Option(help="Rates at which random gates are open, drawn for each image, separated by commas.")] = "0.5",
-    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds spent on each case.")] = 3.0,
+    batch: Annotated[str, typer.Option(help=f"Batch sizes from 1 to {MAX_BATCH}, separated by commas.")] = "1,64",
+    threads: Annotated[str, typer.Option(help=f"Numbers of threads from 1 to {MAX_THREADS}, separated by commas.")] = "1,2",
+    lams: Annotated[str, typer.Option(help="Values of λ from 0 to 1, separated by commas, for a run that serves every λ.")] = "0.2,0.5,0.8",
+    random: Annotated[
+        str, typer.Option(help="Rates from 0 to 1 at which random gates are open, drawn for each image, separated by commas.")
+    ] = "0.5",
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds spent on each case.")] = 3.0,
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Dataset that gives an architecture its image size and its classes.")
     ] = "cifar10",
@@ -59,7 +62,7 @@ def bench(
     from core.fast.bench import bench as measure
     from core.fast.bench import profile as node_times
 
-    sizes, counts = _counts(batch, "--batch"), _counts(threads, "--threads")
+    sizes, counts = _counts(batch, "--batch", MAX_BATCH), _counts(threads, "--threads", MAX_THREADS)
     rates, values = _shares(random, "--random"), _shares(lams, "--lams")
     if slider:
         _slide(what, counts, db, as_json=as_json)
@@ -186,21 +189,21 @@ def _numbers(text: str, option: str) -> list[float]:
         found = [float(word) for word in text.split(",") if word.strip()]
     except ValueError:
         raise ConfigError(f"{option}: {text!r} is not a list of numbers separated by commas") from None
-    if not all(math.isfinite(number) and number >= 0 for number in found):
-        raise ConfigError(f"{option}: the numbers in {text!r} must be positive")
+    if len(found) > MAX_CASES:
+        raise ConfigError(f"{option}: give no more than {MAX_CASES} numbers")
     return found
 
 
-def _counts(text: str, option: str) -> list[int]:
+def _counts(text: str, option: str, most: int) -> list[int]:
     found = _numbers(text, option)
-    if not found or not all(number >= 1 and number == int(number) for number in found):
-        raise ConfigError(f"{option}: the numbers in {text!r} must be whole numbers of at least 1")
+    if not found or not all(1 <= number <= most and number == int(number) for number in found):
+        raise ConfigError(f"{option}: the numbers in {text!r} must be whole numbers from 1 to {most}")
     return [int(number) for number in found]
 
 
 def _shares(text: str, option: str) -> list[float]:
     found = _numbers(text, option)
-    if any(number > 1 for number in found):
+    if not all(0 <= number <= 1 for number in found):
         raise ConfigError(f"{option}: the numbers in {text!r} must lie between 0 and 1")
     return found
 

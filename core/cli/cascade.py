@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from core.cli.options import AsJson, Database, DatasetName, Epochs, Settings, opened
+from core.cli.options import AsJson, Database, DatasetName, Epochs, Seed, Settings, opened
 from core.cli.output import console
 from core.cli.settings import settings
 from core.cli.train import train_new
 from core.store import StoreError
+
+MAX_SIDE = 4096  # pixels of an image that a member takes
+MAX_PIXEL = 1e6  # largest value that a member expects for black or white
 
 
 def cascade(
@@ -26,19 +29,23 @@ def cascade(
         Literal["last", "mean", "geometric"],
         typer.Option(help="The answer: the last member's, or the weighted mean of all that ran, arithmetic (mean) or geometric."),
     ] = "geometric",
-    lam: Annotated[float | None, typer.Option(help="λ to train for; without it, the cascade serves every λ.")] = None,
+    lam: Annotated[float | None, typer.Option(help="λ to train for, from 0 to 1; without it, the cascade serves every λ.")] = None,
     size: Annotated[
         int | None,
-        typer.Option(help="Image side that published and ONNX members take where FILE@SIZE does not say (default: the dataset's)."),
+        typer.Option(
+            min=1,
+            max=MAX_SIDE,
+            help="Image side that published and ONNX members take where FILE@SIZE does not say (default: the dataset's).",
+        ),
     ] = None,
-    low: Annotated[float, typer.Option(help="Value that ONNX members expect for black.")] = 0.0,
-    high: Annotated[float, typer.Option(help="Value that ONNX members expect for white.")] = 1.0,
+    low: Annotated[float, typer.Option(min=-MAX_PIXEL, max=MAX_PIXEL, help="Value that ONNX members expect for black.")] = 0.0,
+    high: Annotated[float, typer.Option(min=-MAX_PIXEL, max=MAX_PIXEL, help="Value that ONNX members expect for white.")] = 1.0,
     output: Annotated[
         Literal["logits", "log-probabilities", "probabilities"] | None,
         typer.Option(help="What the scores of ONNX members are (default: recognised)."),
     ] = None,
     epochs: Epochs = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
     sets: Settings = None,
     db: Database = None,
     as_json: AsJson = False,
@@ -84,6 +91,12 @@ def member_file(text: str) -> tuple[Path | None, int | None]:
     if (file := Path(text).expanduser()).is_file():
         return file, None
     name, _, size = text.rpartition("@")
-    if size.isdecimal() and int(size) and (file := Path(name).expanduser()).is_file():
+    if (
+        size.isascii()
+        and size.isdecimal()
+        and len(size) <= 4
+        and 1 <= int(size) <= MAX_SIDE
+        and (file := Path(name).expanduser()).is_file()
+    ):
         return file, int(size)
     return None, None

@@ -1,12 +1,13 @@
 """How commands read their words and print their help: earlier spellings of options, and the choices of `train`."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from typer.core import TyperCommand
 
 from core.cli.settings import KIND_OF_PART
-from core.registry import choose
+from core.registry import ConfigError, choose
 
 EARLIER = {"--targets": "--budgets", "--target": "--budget", "--also": "--variant"}
 ARGUMENT_WORDS = "core.cli.words"  # the words of the command line, kept in the context
@@ -16,10 +17,14 @@ class Command(TyperCommand):
     """A command that also takes the earlier spellings of its options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the command line."""
+        """Read the command line. Raises ConfigError for a number that is infinite or none."""
         own = {spelling for parameter in self.params for spelling in parameter.opts}
         ctx.meta[ARGUMENT_WORDS] = words = [_current(word, own) for word in args]
-        return super().parse_args(ctx, list(words))
+        rest = super().parse_args(ctx, list(words))
+        for name, value in ctx.params.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"--{name} must be a number within its bounds; not {value}")
+        return rest
 
 
 class TrainCommand(Command):

@@ -1,5 +1,6 @@
 """`evaluate`: measure a network on the images of its dataset."""
 
+import shlex
 from collections import Counter
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PolicyName = Literal["greedy", "random", "open"]
 NAMED_ROUTES = 8  # routes that get a letter, the most frequent ones
+MAX_LAMS = 1001  # values of λ, or budgets, of one evaluation
 LEAST_SHARE = 0.005  # share of the images below which routes without a letter are not mentioned
 SCORES = ("accuracy", "f1", "precision", "recall")
 
@@ -29,7 +31,7 @@ def evaluate(
     run: RunName,
     split: SplitName = "val",
     lam: Lam = None,
-    grid: Annotated[int | None, typer.Option(min=2, help="Number of values of λ, evenly spaced from 0 to 1.")] = None,
+    grid: Annotated[int | None, typer.Option(min=2, max=MAX_LAMS, help="Number of values of λ, evenly spaced from 0 to 1.")] = None,
     budgets: Annotated[
         str | None,
         typer.Option(help="Instead of λ: mean costs to spend, as shares of the static network's, separated by commas."),
@@ -54,7 +56,7 @@ def evaluate(
     store = opened(db, run)
     model = load_model(store, run)
     _check(model, {"--grid": grid, "--lam": lam, "--budgets": budgets}, policy)
-    shares = [] if budgets is None else [_budget(word) for word in budgets.split(",")]
+    shares = [] if budgets is None else _budgets(budgets)
     dataset = moved_dataset(model.config, sets)
     lams = _lams(model, store.runs.get(run), lam, grid, shares)
     with bar() as progress:
@@ -87,7 +89,7 @@ def _check(model: "Model", given: dict[str, Any], policy: PolicyName) -> None:
     if policy == "random" and any(control.decides == "each" for control in model.graph.controls):
         raise ConfigError(
             f"--policy random draws gates of 0 or 1, and those of {model.run} also scale: "
-            f"`python -m core report {model.run}` compares it with random gates that scale alike"
+            f"`python -m core report {shlex.quote(model.run)}` compares it with random gates that scale alike"
         )
 
 
@@ -110,6 +112,14 @@ def _policy(name: PolicyName, rate: float, seed: int) -> "Policy":
 
     choices: dict[str, Policy] = {"greedy": Greedy(), "open": Open(), "random": Random(rate, torch.Generator().manual_seed(seed))}
     return choices[name]
+
+
+def _budgets(text: str) -> list[float]:
+    """Return the numbers of --budgets. Raises ConfigError."""
+    words = text.split(",")
+    if len(words) > MAX_LAMS:
+        raise ConfigError(f"--budgets: give no more than {MAX_LAMS} numbers")
+    return list(map(_budget, words))
 
 
 def _budget(word: str) -> float:

@@ -5,6 +5,7 @@ import signal
 import sys
 
 import typer
+from typer.exceptions import Abort
 
 from core.cli.bench import bench
 from core.cli.cascade import cascade
@@ -12,6 +13,7 @@ from core.cli.command import Command, TrainCommand
 from core.cli.describe import describe
 from core.cli.evaluate import evaluate
 from core.cli.export import export
+from core.cli.failure import sentence
 from core.cli.import_ import import_file
 from core.cli.list import list_choices
 from core.cli.predict import predict
@@ -21,12 +23,10 @@ from core.cli.runs import runs
 from core.cli.stop import stop
 from core.cli.sweep import sweep
 from core.cli.train import train
-from core.errors import UserError
 
 app = typer.Typer(
     name="python -m core",
     help="Train, explore and measure networks that decide, for each image, which of their own parts to run.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -40,16 +40,19 @@ app.command("import", cls=Command)(import_file)
 
 
 def main() -> None:
-    """Run one command."""
+    """Run one command. A failure that a person can do something about ends it with one line and status 2."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")  # the default encoding of Windows has no λ
+        if isinstance(stream, io.TextIOWrapper):  # the default encoding of Windows has no λ, and file names need not be text
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to end works like Ctrl-C and leaves nothing running
     try:
-        app()
-    except UserError as error:
-        text = " ".join(str(error).split())
-        print("error:", text if text.endswith((".", "?", ")")) else f"{text}.", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except (KeyboardInterrupt, Abort):
         sys.exit(130)
+    except Exception as error:
+        line = sentence(error)
+        if line is None:
+            raise
+        print("error:", line, file=sys.stderr)
+        sys.exit(2)
+    sys.exit(status if isinstance(status, int) else 0)

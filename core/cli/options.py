@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from core.cli.settings import KIND_OF_PART
-from core.config import Training
+from core.config import MAX_EPOCHS, Training
 from core.registry import ConfigError, names
 from core.store import Store
 from core.store.database import exists
@@ -32,6 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Id or name of a run; names of shipped runs begin with reference/.")]
 RunOrArchitecture = Annotated[str, typer.Argument(metavar="RUN|ARCHITECTURE", help="A run, or an architecture with random weights.")]
 Lam = Annotated[float | None, typer.Option(help="λ, from 0 (cheap) to 1 (accurate).")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice, from 0 to 2147483647.")]
 SplitName = Annotated[Literal["val", "test"], typer.Option(help="Images: val to choose by, test to report.")]
 ArchitectureName = Annotated[str, typer.Argument(metavar="ARCHITECTURE", help="Architecture to train; `python -m core list` names all.")]
 DatasetName = Annotated[str, typer.Option(metavar="NAME", help="Dataset to train on.")]
@@ -42,7 +43,7 @@ RecipeName = Annotated[
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option(help=f"Passes over the training images (default: {Training.model_fields['epochs'].default})."),
+    typer.Option(help=f"Passes over the training images, from 1 to {MAX_EPOCHS} (default: {Training.model_fields['epochs'].default})."),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -33,7 +33,8 @@ def predict(
     ],
     lam: Lam = None,
     budget: Annotated[
-        float | None, typer.Option(help="Instead of λ: mean cost to spend, as a share of the static network's (0.5 is half).")
+        float | None,
+        typer.Option(min=0, max=100, help="Instead of λ: mean cost to spend, as a share of the static network's (0.5 is half)."),
     ] = None,
     force: Annotated[list[str] | None, typer.Option(metavar="NODE=on|off", help="Hold a node's gate open or closed.")] = None,
     db: Database = None,

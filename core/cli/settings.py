@@ -106,8 +106,8 @@ def variant(text: str) -> tuple[str, list[str]]:
 
 
 def _read(value: str) -> Any:
-    """Return a value as JSON, or the text itself where it is not JSON."""
+    """Return a value as JSON, or the text itself where it is not JSON, or is nested too deeply to be a value of any option."""
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

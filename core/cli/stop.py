@@ -1,5 +1,7 @@
 """`stop`: stop a training that runs in another process."""
 
+import shlex
+
 from core.cli.options import Database, RunName, opened
 
 
@@ -8,4 +10,4 @@ def stop(run: RunName, db: Database = None) -> None:
     store = opened(db, run)
     training = store.runs.get(run)
     store.lifecycle.request_stop(training.id)
-    print(f"Asked run {training.name} to stop. `python -m core resume {training.name}` continues it.")
+    print(f"Asked run {training.name} to stop. `python -m core resume {shlex.quote(training.name)}` continues it.")

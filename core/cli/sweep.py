@@ -29,7 +29,7 @@ def sweep(
         list[str] | None,
         typer.Option("--variant", metavar="NAME: PART.OPTION=VALUE …", help="Add a variant with other options; may be repeated."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Number of runs trained at the same time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Number of runs trained at the same time.")] = 1,
     recipe: RecipeName = None,
     sets: Settings = None,
     db: Database = None,

@@ -1,12 +1,13 @@
 """`train`: train one network."""
 
+import shlex
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Settings, opened
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Seed, Settings, opened
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
 from core.datasets import Dataset
@@ -22,7 +23,7 @@ def train(
         float | None, typer.Option(help="λ, from 0 (cheap) to 1 (accurate); without it, one network is trained for every λ.")
     ] = None,
     epochs: Epochs = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
     recipe: RecipeName = None,
     sets: Settings = None,
     name: Annotated[str | None, typer.Option(help="Name of the run (optional; generated if empty).")] = None,
@@ -62,7 +63,7 @@ def train_run(store: Store, run: Run, *, as_json: bool, dataset: Dataset | None 
     from core.training.worker import work
 
     notices = console(errors=True)
-    announcement = [f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {run.name}` continues it."]
+    announcement = [f"Training run {run.id}, {run.name}. Ctrl-C stops it; `python -m core resume {shlex.quote(run.name)}` continues it."]
     with bar() as progress:
         task = progress.add_task("starting", total=1.0)
 

@@ -43,7 +43,7 @@ class Lifecycle:
                 raise StoreError(f"run {run.name} is already being trained, by process {run.pid} on {run.host}")
             run.stop_requested = run.stop_requested and run.status == "queued"
             run.status, run.pid, run.host, run.error = "running", os.getpid(), socket.gethostname(), None
-            run.started, run.finished, run.heartbeat = now(), None, now()
+            run.started, run.finished, run.heartbeat, run.activity = now(), None, now(), None
             run.machine = machine if not run.seconds or run.machine == machine else SEVERAL_MACHINES
         return run
 
@@ -64,12 +64,18 @@ class Lifecycle:
             return run.stop_requested
 
     def request_stop(self, run_id: int) -> None:
-        """Ask the run's process to stop at its next heartbeat. Raises StoreError if the run is neither queued nor running."""
+        """Ask the run's process to stop at its next heartbeat; a run that waits for its turn stops at once.
+
+        Raises StoreError if the run is neither queued nor running.
+        """
         with self._database.write() as session:
             run = find(session, run_id)
             if run.status not in ("queued", "running"):
                 raise StoreError(f"run {run.name} is {run.status}: there is nothing to stop")
-            run.stop_requested = True
+            if run.waiting:
+                end(session, run_id, "stopped")
+            else:
+                run.stop_requested = True
 
     def describe_data(
         self,

@@ -14,6 +14,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from core.store.damage import DAMAGED, Unreadable, repairs
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
+WAITING = "waiting for its turn"  # the activity of a run in the queue of trainings
 Reader = Callable[[Any], Any]
 SILENCE = timedelta(seconds=30)  # a process whose last heartbeat is older is taken for dead
 
@@ -136,6 +137,11 @@ class Run(Base):
     def owned(self) -> bool:
         """Return whether this process is the one that trains the run."""
         return self.pid == os.getpid() and self.host == socket.gethostname()
+
+    @property
+    def waiting(self) -> bool:
+        """Return whether the run is in the queue of trainings, and no process has been started for it."""
+        return self.status == "queued" and self.activity == WAITING
 
     @property
     def imported(self) -> bool:

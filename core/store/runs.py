@@ -13,6 +13,7 @@ from core.store.models import Run, now
 from core.store.record import RunRecord
 from core.store.weights import Weights, file_errors
 
+MAX_ID = 2**31  # no run has this id, nor a higher one
 LONGEST_NAME = 200  # characters of a name
 REFERENCE = "reference/"  # the names of the runs that ship with the project begin with it
 
@@ -136,7 +137,7 @@ def _without_seed(run: Run) -> dict[str, Any]:
 def find(session: Session, run_id: int) -> Run:
     """Return the run with this id, or raise StoreError. A session that writes locks the run; on SQLite it has locked the database."""
     query = select(Run).where(Run.id == run_id)
-    run = session.scalar(query.with_for_update() if session.info["writing"] else query) if abs(run_id) < 2**31 else None
+    run = session.scalar(query.with_for_update() if session.info["writing"] else query) if abs(run_id) < MAX_ID else None
     if run is None:
         raise missing(str(run_id), [])
     return run
@@ -184,8 +185,8 @@ def check_path(name: str, what: str) -> None:
     """
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise StoreError(f"{what} must be one line of 1 to {LONGEST_NAME} printable characters")
-    if name.startswith("-") or any(part.strip() in ("", ".", "..") for part in re.split(r"[/\\]", name)):
-        raise StoreError(f"{name!r} cannot be {what}: it must not begin with -, and between slashes it must have more than dots")
+    if name.startswith(("-", "~")) or any(part.strip() in ("", ".", "..") for part in re.split(r"[/\\]", name)):
+        raise StoreError(f"{name!r} cannot be {what}: it must not begin with - or ~, and between slashes it must have more than dots")
 
 
 def encodable(text: str) -> bool:

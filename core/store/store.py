@@ -5,6 +5,7 @@ from core.store.database import Database
 from core.store.imports import Imports
 from core.store.lifecycle import Lifecycle
 from core.store.metrics import Metrics
+from core.store.queue import TrainingQueue
 from core.store.runs import Runs
 from core.store.weights import Weights
 
@@ -13,7 +14,8 @@ class Store:
     """The persistent state of the project. Safe to use from several threads and processes at once.
 
     `runs`: create, find, rename, delete. `lifecycle`: claim, heartbeat, stop, finish. `metrics`: the curves. `checkpoints`: the weights.
-    `imports`: runs that arrive trained. Runs and checkpoints are returned detached: changing one changes nothing in the database.
+    `queue`: trainings that wait for their turn. `imports`: runs that arrive trained. Runs and checkpoints are returned detached: changing
+    one changes nothing in the database.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -27,6 +29,7 @@ class Store:
         self.metrics = Metrics(self.database)
         self.checkpoints = Checkpoints(self.database, self.weights)
         self.lifecycle = Lifecycle(self.database, self.weights, self.checkpoints)
+        self.queue = TrainingQueue(self.database)
         self.imports = Imports(self.database, self.weights, self.checkpoints)
 
     @property

@@ -1,7 +1,5 @@
 """Sweeps: several λ and several seeds, each trained in its own process."""
 
-import argparse
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -136,22 +134,3 @@ def _check_start(store: Store, run_id: int, code: int) -> None:
     if code and run.state in ("queued", "stopped") and not run.deleted:
         log = store.weights.folder / f"{run_id}.log"
         store.lifecycle.fail(run_id, f"its process ended with status {code} before the training began: see {log}")
-
-
-def main() -> None:
-    """Run `python -m core.training.sweep NAME --db URL`, the entry of the process."""
-    parser = argparse.ArgumentParser(
-        description="Train the unfinished runs of a sweep. The app starts this; use `python -m core sweep` by hand."
-    )
-    parser.add_argument("name")
-    parser.add_argument("--db", default=None)
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the process of the current run too
-    store = Store(arguments.db)
-    runs = sorted((run for run in store.runs.all() if run.sweep == arguments.name), key=lambda run: run.id)
-    for _ in sweep(store, runs, 1):
-        pass
-
-
-if __name__ == "__main__":
-    main()

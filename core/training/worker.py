@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import torch
@@ -20,6 +20,7 @@ from core.datasets import Dataset
 from core.errors import UserError
 from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT, LostDatabaseError
+from core.store.queue import places
 from core.store.runs import MissingRunError
 from core.store.weights import file_errors
 from core.training.figures import TrainingError
@@ -127,34 +128,31 @@ def _end(write: Callable[..., None], *arguments: object) -> None:
 
 def start(run_id: int, url: str) -> subprocess.Popen[bytes]:
     """Start a process that trains a run and outlives this one. Its output goes to a log file in the weights folder."""
-    return _spawn("core.training.worker", str(run_id), url, f"{run_id}.log")
-
-
-def start_new(run: Run, store: Store) -> None:
-    """Start a process that trains a new run. If it cannot be started, remove the run, so that its name is free. Raises as `start` does."""
-    try:
-        start(run.id, store.url)
-    except (UserError, OSError):
-        with suppress(StoreError):
-            store.runs.purge(run.id)
-        raise
-
-
-def start_sweep(name: str, url: str) -> subprocess.Popen[bytes]:
-    """Start a process that trains the unfinished runs of a sweep one after the other, and otherwise as `start` does."""
-    return _spawn("core.training.sweep", name, url, "sweep.log")
-
-
-def _spawn(module: str, what: str, url: str, log_name: str) -> subprocess.Popen[bytes]:
     folder = Store(url).weights.folder
-    command = [sys.executable, "-m", module, what, "--db", url]
+    command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url]
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        log = (folder / log_name).open("ab")
+        log = (folder / f"{run_id}.log").open("ab")
     with log as output:
         return subprocess.Popen(
             command, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
         )
+
+
+def enqueue(store: Store, run_ids: Iterable[int]) -> None:
+    """Let runs wait for their turn, in this order, and start those whose turn it is. Raises StoreError."""
+    for run_id in run_ids:
+        store.queue.add(run_id)
+    advance(store)
+
+
+def advance(store: Store) -> None:
+    """Start the processes of the runs whose turn it is. A run whose process cannot be started has failed. Raises StoreError."""
+    for run_id in store.queue.take(places()):
+        try:
+            start(run_id, store.url)
+        except (StoreError, OSError) as error:
+            store.lifecycle.fail(run_id, error)
 
 
 def machine() -> str:
@@ -197,7 +195,7 @@ def main() -> None:
     parser.add_argument("--db", default=None)
     arguments = parser.parse_args()
     if hasattr(os, "nice"):
-        os.nice(10)  # keeps the app responsive
+        os.nice(max(0, 10 - os.nice(0)))  # keeps the app responsive; a worker that another one started is nice already
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a sweep that is interrupted ends its trainings: they count as stopped
     try:
         store = Store(arguments.db)
@@ -207,6 +205,9 @@ def main() -> None:
             with suppress(StoreError):
                 store.lifecycle.note(arguments.run, error)
             raise
+        finally:
+            with suppress(StoreError):
+                advance(store)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

@@ -47,7 +47,9 @@ class Published(Dataset):
         description="Folder of the Parquet files; empty: look in the folder named by GATESCOPE_DATA, and download if they are not there",
     )
     val: int = Field(5000, ge=1, le=20_000, title="Validation images", description="Number of training images reserved for validation")
-    limit: int | None = Field(None, ge=1, title="Training images, at most", description="Number of training images to use (none: all)")
+    limit: int | None = Field(
+        None, ge=1, le=1_000_000, title="Training images, at most", description="Number of training images to use (none: all)"
+    )
     seed: int = Field(
         0, ge=0, lt=2**31, title="Data seed", description="Seed of the choice of validation images, and of training images under a limit"
     )

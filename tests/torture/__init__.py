@@ -1,0 +1,1 @@
+"""`make torture`: what files, people and computers do to the project, at random, for minutes or hours."""
