@@ -175,8 +175,8 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
     assert app.selectbox(key="form-recipe").options == ["None", *(one.title for one in RECIPES)]
     app.selectbox(key="form-recipe").select("strong").run()
     assert "On the command line: `--recipe strong`." in texts(app)
-    assert app.number_input(key="form-training-strong-learning_rate").value == 0.4
-    app.number_input(key="form-training-strong-cutout").set_value(4)
+    assert app.number_input(key="form-training-learning_rate").value == 0.4
+    app.number_input(key="form-training-cutout").set_value(4)
     app.text_input(key="form-name").set_value("by recipe")
     app.button(key="start").click().run()
     assert not app.exception
@@ -185,12 +185,49 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
     assert {name: run.config["training"][name] for name in expected} == expected
     Store(trained).runs.purge(run.id)
     app.selectbox(key="form-recipe").select("distilled").run()
-    assert app.number_input(key="form-methods-d2nn-distilled-distillation_weight").value == 0.9
+    assert app.number_input(key="form-methods-d2nn-distillation_weight").value == 0.9
     assert "There is nothing to distil" in texts(app)
     assert app.button(key="start").disabled
     app.selectbox(key="form-recipe").select("").run()
     assert app.number_input(key="form-training-learning_rate").value == 0.002
     assert not app.button(key="start").disabled
+
+
+def test_the_form_keeps_what_was_set_while_another_page_is_visited(app: AppTest) -> None:
+    page(app, "train")
+    app.number_input(key="form-training-epochs").set_value(7)
+    app.selectbox(key="form-architectures").select("high_low").run()
+    app.text_input(key="form-architectures-high_low-low").set_value("8, 12").run()
+    app.switch_page("screens/glossary.py").run()
+    app.switch_page("screens/train.py").run()
+    assert app.number_input(key="form-training-epochs").value == 7
+    assert app.selectbox(key="form-architectures").value == "high_low"
+    assert app.text_input(key="form-architectures-high_low-low").value == "8, 12"
+
+
+def test_the_form_is_filled_with_the_configuration_of_a_run(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: 0)
+    shape = {"name": "hierarchy", "root": [4, 8], "tree": [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]}
+    method = {"name": "d2nn", "metric": "f1", "bag_size": 16, "exchange_rate": 1.0}
+    config = run_config(
+        architecture=shape,
+        dataset={"name": "digits", "seed": 3},
+        method=method,
+        lam=0.35,
+        training={"epochs": 4, "batch_size": 32, "precision": "bfloat16"},
+    ).model_dump(mode="json")
+    app.run()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("streamlit.session_state", app.session_state)
+        forms.prefill(config)
+    page(app, "train")
+    assert not app.exception
+    assert not app.error
+    app.text_input(key="form-name").set_value("again")
+    app.button(key="start").click().run()
+    run = Store(trained).runs.get("again")
+    assert run.config == config
+    Store(trained).runs.purge(run.id)
 
 
 def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
@@ -365,14 +402,14 @@ def test_groups_are_written_as_they_are_shown() -> None:
     known = {field.name: field for field in fields.fields(component("architectures", "hierarchy"))}
     tree = replace(known["tree"], default=((2, 3, 4), (0, 1, 5)))
     assert known["tree"].default == ()
-    assert fields.written(known["tree"]) == ""
+    assert fields.written(known["tree"], ()) == ""
     assert fields.parsed(tree, "") == []
-    assert fields.written(tree) == "2 3 4; 0 1 5"
+    assert fields.written(tree, tree.default) == "2 3 4; 0 1 5"
     for text in ("2 3 4; 0 1 5", "2, 3, 4;0,1,5", " 2 3 4 ; 0 1 5 ;"):
         assert fields.parsed(tree, text) == [[2, 3, 4], [0, 1, 5]]
     config = run_config(architecture={"name": "hierarchy", "tree": fields.parsed(tree, "2 3 4; 0 1 5")}, dataset="digits", method="d2nn")
     assert config.architecture.tree == tree.default
-    assert fields.parsed(known["root"], fields.written(known["root"])) == list(known["root"].default)
+    assert fields.parsed(known["root"], fields.written(known["root"], known["root"].default)) == list(known["root"].default)
 
 
 def test_the_form_takes_groups_and_names_what_is_not_an_integer_in_them(app: AppTest) -> None:

@@ -21,6 +21,7 @@ def page() -> None:
             "Name",
             placeholder="optional; generated if empty",
             key="form-name",
+            persist_state="session",
             help="A generated name consists of the architecture, the dataset and a number.",
         )
         clicked = st.button("Start training", type="primary", disabled=wanted is None, key="start", icon=":material/play_arrow:")
