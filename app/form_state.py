@@ -1,17 +1,18 @@
 """What the Train form holds, in the session: a value for each option, by the key of its widget. It stays when the page is left."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import streamlit as st
 from pydantic import BaseModel
 
 from app.fields import Field, fields, written
-from core.config import RunConfig, Training, run_config
+from core.config import RunConfig, Training, run_config, unsuitable
 from core.recipes import Recipe
 from core.registry import ComponentKind, ConfigError, component
 
 PARTS: dict[str, ComponentKind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
+PRESET = "form-preset"  # key of the session: the preset that the form was filled with
 EVERY, ONE, SEVERAL = "One network for every λ", "One network for one λ", "Sweep: several networks"
 
 
@@ -64,10 +65,20 @@ def prefill(config: RunConfig | Mapping[str, Any], name: str = "") -> None:
         state[f"form-{kind}"] = component_name
         _set(group(kind, component_name), fields(component(kind, component_name)), chosen[part])
     _set("training", fields(Training), chosen["training"])
-    state["form-recipe"], state["form-filled"], state["form-name"] = "", "", name
+    state["form-recipe"], state["form-filled"], state["form-name"], state[PRESET] = "", "", name, ""
     state["form-lam-choice"] = EVERY if known.lam is None else ONE
     if known.lam is not None:
         state["form-lam"] = known.lam
+
+
+def suitable(architecture: str, methods: Sequence[str]) -> list[str]:
+    """Return which of these methods can train an architecture with the options that are switched on."""
+    model = component("architectures", architecture)
+    keys = {field.name: key(group("architectures", architecture), field.name) for field in fields(model) if field.kind == "flag"}
+    flags = {name: st.session_state[widget] for name, widget in keys.items() if widget in st.session_state}
+    shape = cast(Any, model.model_validate({"name": architecture}).model_copy(update=flags))
+    trainers = {name: cast(Any, component("methods", name).model_validate({"name": name})) for name in methods}
+    return [name for name, trainer in trainers.items() if not unsuitable(shape, trainer)]
 
 
 def apply_recipe(chosen: Recipe | None, former: Recipe | None, method: str) -> None:

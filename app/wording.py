@@ -41,6 +41,15 @@ def clock(seconds: float) -> str:
     )
 
 
+def duration(seconds: float) -> str:
+    """Return a length of time as a person says it: "40 s", "3 min", "2 h 5 min"."""
+    if seconds < 59.5:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{minutes} min" if not hours else f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
 def time_range(spread: "Spread") -> str:
     """Return the bounds of the middle half of several measured times: "0.45 to 0.61 ms"."""
     low, high = clock(spread.low), clock(spread.high)

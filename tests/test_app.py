@@ -184,12 +184,14 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
     expected = recipe("strong").part("training") | {"cutout": 4}
     assert {name: run.config["training"][name] for name in expected} == expected
     Store(trained).runs.purge(run.id)
+    app.segmented_control(key="train-view").set_value("new").run()
     app.selectbox(key="form-recipe").select("distilled").run()
     assert app.number_input(key="form-methods-d2nn-distillation_weight").value == 0.9
     assert "There is nothing to distil" in texts(app)
     assert app.button(key="start").disabled
     app.selectbox(key="form-recipe").select("").run()
     assert app.number_input(key="form-training-learning_rate").value == 0.002
+    assert app.number_input(key="form-methods-d2nn-distillation_weight").value == 0
     assert not app.button(key="start").disabled
 
 
