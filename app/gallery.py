@@ -6,7 +6,7 @@ from app.form_state import PRESET, prefill
 from app.wording import percent
 from core.presets import FIRST, PRESETS, Preset, preset
 
-ROW = 4  # cards side by side
+ROW = 3  # cards side by side
 
 
 def begin() -> None:
