@@ -17,6 +17,7 @@ def begin() -> None:
 
 def gallery() -> None:
     """Draw the cards."""
+    st.caption("Choose what to learn. Each of these trains well as it is, and every setting can be changed below.")
     chosen = st.session_state.get(PRESET, "")
     with st.container(key="gallery"):
         for row in range(0, len(PRESETS), ROW):
