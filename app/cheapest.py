@@ -12,9 +12,10 @@ from core.errors import UserError
 from core.store import Run
 
 if TYPE_CHECKING:
-    from app.background import BackgroundSurvey
+    from app.background import Background
     from app.samples import Samples
     from core.explain.model import Model
+    from core.explain.survey import Survey
 
 PLOT = {"displayModeBar": False}
 TITLE = "Cheapest right λ over the test images"
@@ -42,7 +43,7 @@ def cheapest_over_images(run: Run, sha256: str, model: "Model") -> None:
             st.plotly_chart(accuracy_chart(rows), key="stored-accuracy", config=PLOT)
 
 
-def _chart(samples: "Samples", job: "BackgroundSurvey") -> None:
+def _chart(samples: "Samples", job: "Background[Survey]") -> None:
     """Draw what is known so far."""
     survey = job.look()
     if job.growing:

@@ -14,7 +14,12 @@ LIGHT = {
     "gate_wash": "#fdeccf",
 }
 
+DARK_PAPER_INK = "#e7ecf3"  # texts on dark paper
+
 LINES = ("#0d9488", "#d97706", "#6366f1", "#be185d", "#64748b")  # chart lines, distinguishable on light and dark paper
+CATEGORIES = (*LINES[:4], "#0284c7", "#65a30d", "#9333ea", "#ea580c", "#a16207", "#475569")  # classes and routes
+COST_SCALE = ("#3b82f6", "#a855f7", "#f97316")  # from the lowest to the highest cost
+RIGHT_ANSWER, WRONG_ANSWER = LINES[0], "#dc2626"  # answers
 SOFT = "#8a94a3"  # chart marks that stand in the background
 
 Colour = tuple[float, float, float]  # red, green and blue, 0 to 255

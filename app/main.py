@@ -33,6 +33,7 @@ def main() -> None:
         st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:", url_path="train"),
         st.Page(PAGES / "sweep.py", title="λ sweep", icon=":material/show_chart:", url_path="sweep"),
         st.Page(PAGES / "runs.py", title="Runs", icon=":material/list:", url_path="runs"),
+        st.Page(PAGES / "atlas.py", title="Atlas", icon=":material/map:", url_path="atlas"),
         st.Page(PAGES / "glossary.py", title="Glossary", icon=":material/menu_book:", url_path="glossary"),
     ]
     page = st.navigation(pages, position="top")

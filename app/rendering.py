@@ -59,8 +59,8 @@ def data_url(image: "ImageTensor") -> str:
     return url(enlarged(image, THUMBNAIL))
 
 
-def url(picture: Image.Image) -> str:
-    """Return a picture as a data URL."""
+def url(picture: Image.Image, form: str = "PNG") -> str:
+    """Return a picture as a data URL in this format."""
     file = io.BytesIO()
-    picture.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    picture.save(file, form)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -10,7 +10,7 @@ import streamlit as st
 from PIL import Image
 
 from app import address, own_picture, state
-from app.background import BackgroundSurvey, background_survey
+from app.background import Background, background_survey
 from app.components.samples import StripView, Thumbnail, page_of, sample_strip
 from app.images import ShownImage
 from app.rendering import to_picture, url
@@ -106,7 +106,7 @@ def sample_key(run: Run) -> str:
     return f"sample-{json.dumps(choose('datasets', run.config['dataset']).model_dump(mode='json'), sort_keys=True)}"
 
 
-def _strip(run: Run, samples: Samples, job: BackgroundSurvey, polling: bool) -> None:
+def _strip(run: Run, samples: Samples, job: "Background[Survey]", polling: bool) -> None:
     """Draw one page of the strip with the marks that are known."""
     if st.session_state.pop("sample-chosen", False):
         st.rerun()
@@ -140,7 +140,7 @@ def _shows(classes: Sequence[str]) -> set[str]:
     return {value for value, _ in SHOWS} | {CLASS + label for label in classes}
 
 
-def _status(job: BackgroundSurvey, survey: "Survey") -> str:
+def _status(job: "Background[Survey]", survey: "Survey") -> str:
     if job.growing:
         return f"Running the images at a few values of λ: {len(survey.images)} of {survey.total}"
     return "" if len(survey.images) == survey.total else f"Marks are known for the first {len(survey.images)} images."

@@ -125,6 +125,14 @@ def test_links_resolve(document: Path) -> None:
     assert broken == []
 
 
+def test_every_promise_names_tests_that_exist() -> None:
+    named = re.findall(r"`(test_\w+\.py)`:\s+((?:`test_\w+`(?:,\s+)?)+)", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    assert len(named) > 60
+    for file, tests in named:
+        source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert [name for name in re.findall(r"test_\w+", tests) if f"def {name}(" not in source] == [], file
+
+
 def test_every_picture_is_used() -> None:
     linked = {(document.parent / link).resolve() for document in DOCUMENTS for link in LINK.findall(document.read_text(encoding="utf-8"))}
     there = {file.resolve() for file in (ROOT / "assets").iterdir() if file.is_file()}

@@ -25,15 +25,27 @@ from core.modules.residual import Branch
 CLOSE = 1e-5
 
 
-@settings(max_examples=500)
-@given(graph=graphs(), seed=st.integers(0, 999), count=st.integers(1, 6))
-def test_random_graphs_give_the_same_to_the_bit(graph: Graph, seed: int, count: int) -> None:
+def same_to_the_bit(graph: Graph, seed: int, count: int) -> None:
+    """The executor and the engine run the same nodes, with the same gates and answers, under three policies."""
     x = images(count, seed)
     for policy in (Greedy, Open, lambda: Random(0.5, Generator().manual_seed(seed))):
         slow, fast = execute(graph.eval(), x, policy()), Engine(graph).run(x, policy())
         assert torch.equal(slow.output.nan_to_num(99), fast.output.nan_to_num(99))
         assert all(torch.equal(slow.ran[name], ran) for name, ran in fast.ran.items())
         assert all(torch.equal(slow.gates[name], gates) for name, gates in fast.gates.items())
+
+
+@settings(max_examples=100)
+@given(graph=graphs(), seed=st.integers(0, 999), count=st.integers(1, 6))
+def test_random_graphs_give_the_same_to_the_bit(graph: Graph, seed: int, count: int) -> None:
+    same_to_the_bit(graph, seed, count)
+
+
+@pytest.mark.long
+@settings(max_examples=500)
+@given(graph=graphs(), seed=st.integers(0, 999), count=st.integers(1, 6))
+def test_many_random_graphs_give_the_same_to_the_bit(graph: Graph, seed: int, count: int) -> None:
+    same_to_the_bit(graph, seed, count)
 
 
 def alike(graph: Graph, x: Tensor, policy: Policy, again: Policy, lam: float | None) -> None:

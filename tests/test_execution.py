@@ -46,9 +46,21 @@ class Times(nn.Module):
         return torch.stack(inputs).sum(dim=0) * self.by
 
 
-@settings(quick, max_examples=500)
+@settings(quick, max_examples=120)
 @given(graphs(), st.booleans(), st.integers(0, 99))
 def test_random_graphs_agree_with_the_interpreter(graph: Graph, opened: bool, seed: int) -> None:
+    agrees(graph, opened, seed)
+
+
+@pytest.mark.long
+@settings(quick, max_examples=500)
+@given(graphs(), st.booleans(), st.integers(0, 99))
+def test_many_random_graphs_agree_with_the_interpreter(graph: Graph, opened: bool, seed: int) -> None:
+    agrees(graph, opened, seed)
+
+
+def agrees(graph: Graph, opened: bool, seed: int) -> None:
+    """What runs, which gates open and what is answered is as an interpreter of the rules says, image by image."""
     x = images(5, seed)
     execution = execute(graph, x, Open() if opened else Greedy())
     answers = execution.output
@@ -173,9 +185,21 @@ def test_copies_agree_with_separate_executions(graph: Graph, rates: list[float],
         assert same(rows(together, range(5 * number, 5 * number + 5)), execute(graph, x, policy))
 
 
-@settings(quick, max_examples=200)
+@quick
 @given(graphs())
 def test_copies_with_the_same_gates_are_computed_once(graph: Graph) -> None:
+    computed_once(graph)
+
+
+@pytest.mark.long
+@settings(quick, max_examples=200)
+@given(graphs())
+def test_copies_of_many_graphs_with_the_same_gates_are_computed_once(graph: Graph) -> None:
+    computed_once(graph)
+
+
+def computed_once(graph: Graph) -> None:
+    """Four copies with the same gates call each module with as many images as one."""
     called: Counter[str] = Counter()
 
     def count(name: str, part: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
-    *(f"charts.{module}" for module in ("style", "cheapest", "curves", "modules", "tradeoff")),
+    *(f"charts.{module}" for module in ("style", "atlas", "cheapest", "curves", "modules", "splits", "tradeoff")),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "sketch", "standalone", "view")),
     *("colours", "comparison", "fields", "javascript", "option_groups", "terms", "trace", "wording"),
 )

@@ -225,6 +225,7 @@ def test_an_animation_yields_its_first_frame() -> None:
     [
         ("letter.png", b"Dear reader,\nthis is no picture.\n", "not an image"),
         ("empty.png", b"", "empty"),
+        ("short.png", b"B", "not an image"),
         ("cut.jpg", encoded(Image.fromarray(noise(64, 64)), "JPEG")[:1500], "damaged"),
         ("cut.png", encoded(Image.fromarray(noise(64, 64)))[:3000], "damaged"),
         ("head.png", encoded(Image.fromarray(noise(64, 64)))[:20], ""),

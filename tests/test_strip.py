@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.background import BackgroundSurvey
+from app.background import Background
 from app.components.samples import page_of
 from app.own_picture import SIDE, SMALL, kept_form
 from app.samples import FIRST_VIEW, Samples, arranged, thumbnail
@@ -95,7 +95,7 @@ def test_a_picture_that_takes_long_to_decode_is_kept_in_a_light_form() -> None:
     assert not read_picture(kept.data).info
 
 
-def grown(survey: BackgroundSurvey) -> Survey:
+def grown(survey: Background) -> Survey:
     deadline = time.monotonic() + 30
     while survey.growing and time.monotonic() < deadline:
         survey.look()
@@ -111,7 +111,7 @@ def test_a_survey_grows_in_the_background_while_it_is_looked_at() -> None:
             begun.append(count)
             yield Survey((0.5,), 3, (EASY,) * count, complete=count == 3)
 
-    survey = BackgroundSurvey(surveys(), Survey((), 3))
+    survey = Background(surveys(), Survey((), 3))
     assert begun == []
     assert len(grown(survey).images) == 3
     assert not survey.growing
@@ -123,7 +123,7 @@ def test_a_survey_that_fails_keeps_what_is_known(caplog: pytest.LogCaptureFixtur
         yield Survey((0.5,), 3, (EASY,))
         raise RuntimeError("no memory")
 
-    survey = BackgroundSurvey(surveys(), Survey((), 3))
+    survey = Background(surveys(), Survey((), 3))
     assert len(grown(survey).images) == 1
     assert not survey.growing
     assert "no memory" in caplog.text

@@ -10,14 +10,8 @@ from tests.torture.damage import damaged
 from tests.torture.kinds import KINDS
 from tests.torture.trial import Kind, TooSlowError, attempt
 
-UNMENDED = ("pth files", "Parquet files")  # kinds in which short trials still end in errors of the program
 
-
-def _marked(name: str) -> object:
-    return pytest.param(name, marks=pytest.mark.xfail(reason="readers do not refuse everything yet")) if name in UNMENDED else name
-
-
-@pytest.mark.parametrize("name", [_marked(name) for name, kind in KINDS.items() if kind.short])
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.short])
 def test_random_trials_hold(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
     for seed in range(kind.short):

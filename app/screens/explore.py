@@ -22,6 +22,7 @@ from app.own_picture import OWN_SOURCE
 from app.picture import choose_image
 from app.rendering import data_url
 from app.trace import trace_json
+from app.trained import trained_runs, variety
 from app.wording import lam_name, plain
 from core.errors import UserError
 from core.scale import SLIDER_STEPS
@@ -33,14 +34,12 @@ if TYPE_CHECKING:
     from core.explain.predict import LamSweep
 
 GRAPH = "gate_graph"  # key of the component
-MAX_TEST_IMAGES = 300  # test images
-MAX_EASY_NODES = 24  # nodes that a newcomer takes in at once
 VISIT = "visit"  # key of the session
 
 
 def page() -> None:
     """Draw the page."""
-    runs = _runs()
+    runs = trained_runs()
     arrived = address.arrived()
     if not runs:
         st.title("There is no network to explore yet")
@@ -72,12 +71,6 @@ def page() -> None:
             cheapest_over_images(run, sha256, model)
 
 
-def _runs() -> list[Run]:
-    """Return the trained runs, those that ship first."""
-    runs = [run for run in state.store().runs.all() if run.status == "finished" or (run.epoch >= 1 and not run.damage)]
-    return sorted(runs, key=lambda run: (not run.reference, run.name if run.reference else "", -run.id))
-
-
 def _chosen_run(runs: list[Run]) -> Run:
     """Draw the choice of run; return the one in the address, or else a reference run, or else any run: the most varied."""
     names = [run.name for run in runs]
@@ -87,7 +80,7 @@ def _chosen_run(runs: list[Run]) -> Run:
     if asked in names:
         st.session_state["run"] = asked
     elif st.session_state.get("run") not in names:
-        st.session_state["run"] = max(runs, key=_variety).name
+        st.session_state["run"] = max(runs, key=variety).name
     titles = {run.name: f"{run.name} · {lam_name(run.lam) if run.gated else 'static'}" for run in runs}
     name = st.selectbox(
         "Run",
@@ -107,22 +100,6 @@ def _cautions(run: Run, controllers: int) -> None:
     if short:
         with st.container(key="cautions"), st.expander(short, icon=":material/warning:"):
             st.caption("  \n".join(map(plain, sentences)))
-
-
-def _variety(run: Run) -> tuple[bool, bool, bool, float]:
-    """Return how suitable a run is as a newcomer's first: how much its execution rates vary along λ, among reference runs first.
-
-    Runs tested on few images come last, because their data are too easy for λ to matter, and large graphs behind small ones.
-    """
-    rates = [list(row["execution_rates"].values()) for row in run.figures.get("test", [])]
-    along = list(zip(*rates, strict=True))  # per node, along λ
-    tested = min((row["n"] for row in run.figures.get("test", [])), default=0)
-    return (
-        run.reference,
-        tested >= MAX_TEST_IMAGES,
-        len(along) <= MAX_EASY_NODES,
-        sum(max(node) - min(node) for node in along) / max(len(along), 1),
-    )
 
 
 @st.fragment
@@ -173,6 +150,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     )
     with st.container(horizontal=True):
         _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
+        st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name}, width="content")
     if inspection is None and selected in graph.by_name:
         inspect_slowly(inspected, asked)
     elif pending is not None and now.awaited == pending:

@@ -112,6 +112,7 @@ def _details(run: Run) -> None:
     open_it, delete, _ = st.columns([0.2, 0.2, 0.6])
     with open_it:
         st.page_link("screens/explore.py", label="Open in Explore", icon=":material/travel_explore:", query_params={"run": run.name})
+        st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name})
     with delete, st.popover("Delete…", icon=":material/delete:", key=f"delete-popover-{run.id}"):
         stops = " Its training stops." if run.state == "running" else ""
         st.write(f"**{plain(run.name)}** is removed from the list.{stops} You can restore it at the end of this page.")

@@ -1,8 +1,9 @@
 """A survey of images at a few values of λ: which change their route, which are answered rightly, and from which λ at which cost."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from core.graph.execution import execute
 from core.graph.policy import Greedy
 from core.scale import cost_share
 
+Found = TypeVar("Found")
 SURVEYED_LAMS = tuple(step / 10 for step in range(11))
 CHUNK_PIXELS = 1 << 20  # values of the images that are executed together, over all λ
 FIRST_CHUNK = 16  # images; the first results are there soon
@@ -84,17 +86,34 @@ def survey(model: Model, images: Tensor, labels: Sequence[str | None], seconds: 
 
     No chunk begins once they have taken this many seconds together. Between chunks the caller may take its time.
     """
-    lams = SURVEYED_LAMS if model.graph.tradeoff.every_lam else (model.lam,)
-    most = max(1, CHUNK_PIXELS // (images[:1].numel() * len(lams)))
-    known, begin, spent, chunk = Survey(lams, len(images)), 0, 0.0, min(most, FIRST_CHUNK)
-    while not known.complete:
-        end = min(begin + chunk, len(images))
-        started = time.monotonic()
-        found = _surveyed(model, images[begin:end], labels[begin:end], lams)
-        elapsed = time.monotonic() - started
-        spent += elapsed
+    lams = surveyed_lams(model)
+    known = Survey(lams, len(images))
+    for found, end, spent in in_chunks(images, len(lams), lambda rows: _surveyed(model, images[rows], labels[rows], lams)):
         known = replace(known, images=known.images + found, complete=end == len(images) or spent > seconds)
         yield known
+        if known.complete:
+            return
+
+
+def surveyed_lams(model: Model) -> tuple[float | None, ...]:
+    """Return the values of λ at which a network is surveyed: the only one of a network that was trained for one, or none without gates."""
+    return SURVEYED_LAMS if model.graph.tradeoff.every_lam else (model.lam,)
+
+
+def in_chunks(images: Tensor, copies: int, work: Callable[[slice], Found]) -> Iterator[tuple[Found, int, float]]:
+    """Do some work on images (N, C, H, W), each of them in several copies, in chunks of about STEP_SECONDS.
+
+    Yield what the work returns for the rows of a chunk, the number of images that are done, and the seconds that all chunks took together.
+    """
+    most = max(1, CHUNK_PIXELS // (images[:1].numel() * copies))
+    begin, spent, chunk = 0, 0.0, min(most, FIRST_CHUNK)
+    while begin < len(images):
+        end = min(begin + chunk, len(images))
+        started = time.monotonic()
+        found = work(slice(begin, end))
+        elapsed = time.monotonic() - started
+        spent += elapsed
+        yield found, end, spent
         chunk = min(most, max(1, int((end - begin) * STEP_SECONDS / max(elapsed, 1e-3))))
         begin = end
 

@@ -61,16 +61,16 @@ def reward_cost_after(graph: Graph, execution: Execution, control: str) -> Tenso
 def cost(graph: Graph, execution: Execution) -> CostReport:
     """Return the multiply-adds of an execution, for each image."""
     macs = torch.tensor([graph.macs[node.name] for node in graph.nodes], dtype=torch.float64, device=graph.device)
-    used = (_computed(graph, execution, graph.nodes) * macs).sum(dim=1)
+    used = (computed_shares(graph, execution, graph.nodes) * macs).sum(dim=1)
     return CostReport(dict(graph.macs), used, sum(graph.macs.values()), static_macs(graph))
 
 
 def _spent(graph: Graph, execution: Execution, first: int = 0) -> Tensor:
     """Return the cost of each image by the graph's prices in the nodes from position `first`, (B,) double."""
-    return (_computed(graph, execution, graph.nodes[first:]) * graph.prices[first:]).sum(dim=1)
+    return (computed_shares(graph, execution, graph.nodes[first:]) * graph.prices[first:]).sum(dim=1)
 
 
-def _computed(graph: Graph, execution: Execution, nodes: Sequence[Node]) -> Tensor:
+def computed_shares(graph: Graph, execution: Execution, nodes: Sequence[Node]) -> Tensor:
     """Return the share of each node that was computed for each image, (B, nodes) double: 0, 1, or a share set by its channel gates."""
     shares = []
     for node in nodes:

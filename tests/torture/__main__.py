@@ -20,7 +20,7 @@ from tests.torture.trial import Kind, LostError, Tally, attempt
 
 ROOT = Path(__file__).parents[2]
 TURN = 60.0  # seconds of one kind before the next has its turn
-GRACE = 30.0  # seconds beyond which a process that does not answer is ended
+GRACE = 300.0  # seconds beyond which a process that does not answer is ended
 MAX_MEMORY = 6 << 30  # bytes of address space of a process
 MAX_KEPT = 20  # failures of a kind whose files are kept
 

@@ -14,7 +14,8 @@ from PIL import Image
 from core.config import run_config
 from core.datasets.sources import parquet
 from core.datasets.sources.picture import read_picture, to_tensor
-from core.graph.checkpoint import initialise_from, unpack
+from core.graph.checkpoint import unpack
+from core.graph.initialisation import initialise_from
 from core.store import Store
 from core.store.exchange import Header, import_run
 from core.training.assembly import assemble
@@ -102,7 +103,7 @@ def table(chance: random.Random, folder: Path) -> None:
     pq.write_table(pa.table(columns), file)
     if chance.random() < 0.6:
         file.write_bytes(damaged(file.read_bytes(), chance))
-    rows = parquet.read([file])
+    rows = parquet.read([file], 3)
     rows.images(torch.arange(len(rows.labels)), (3, 40, 60), lambda what, share: None)
 
 

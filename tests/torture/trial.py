@@ -14,7 +14,7 @@ Trial = Callable[[random.Random, Path], None]  # gets a generator and an empty f
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of trials. `seconds`: the longest that one may take; `short`: how many belong to `make test`."""
+    """A kind of trials. `seconds`: of the processor, at most, for one; `short`: how many belong to `make test`."""
 
     name: str
     trial: Trial
@@ -45,10 +45,10 @@ def attempt(kind: Kind, seed: int, folder: Path) -> Exception | None:
     """Make one trial; return why it failed, or none where it held: the right answer, or an error that the user can correct."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TooSlowError(f"more than {kind.seconds} s")
+        raise TooSlowError(f"more than {kind.seconds} s of processor time")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(kind.seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, kind.seconds)  # of the processor: on a busy computer any trial may have to wait
     try:
         kind.trial(random.Random(f"{kind.name} {seed}"), folder)
     except UserError as error:
@@ -56,6 +56,6 @@ def attempt(kind: Kind, seed: int, folder: Path) -> Exception | None:
     except Exception as error:
         return error
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return None

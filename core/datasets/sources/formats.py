@@ -28,6 +28,7 @@ SCAN, MARKER = b"\xff\xda", re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # markers 
 DIRECTORY = re.compile(rb"II[*+]\x00|MM\x00[*+]")  # start of a TIFF or of EXIF
 TAG_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # bytes of a tag's value, by its type
 TILE_WIDTH, TILE_HEIGHT, STRIP_HEIGHT = 322, 323, 278  # tags of a TIFF
+PREFIX = 16  # first bytes by which a format is known
 OTHER_FORMATS = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG", b"8BPS": "PSD"}
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1")
 
@@ -47,16 +48,20 @@ def foreign_format(data: bytes) -> str:
     if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
         return "HEIC"
     named = next((name for start, name in OTHER_FORMATS.items() if data.lstrip()[: len(start)] == start), "")
-    return named or next(
-        (name for name, (_, accept) in Image.OPEN.items() if name not in FORMATS and accept and accept(data[:16]) is True), ""
-    )
+    return named or next((name for name in Image.OPEN if name not in FORMATS and _begins_like(name, data)), "")
 
 
 def is_picture(file: Path) -> bool:
     """Return whether the first bytes of a file are those of a picture. Raises OSError."""
     with file.open("rb") as opened:
-        start = opened.read(16)
-    return any(accept and accept(start) is True for name in readable() for _, accept in [Image.OPEN[name]])
+        start = opened.read(PREFIX)
+    return any(_begins_like(name, start) for name in readable())
+
+
+def _begins_like(name: str, data: bytes) -> bool:
+    """Return whether bytes begin like a format of Pillow, which looks at no fewer than PREFIX of them."""
+    _, accept = Image.OPEN[name]
+    return accept is not None and accept(data[:PREFIX].ljust(PREFIX, b"\0")) is True
 
 
 def has_light_structure(data: bytes) -> bool:
