@@ -78,6 +78,8 @@ def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None, ep
     if run.error:
         st.error(plain(run.error), icon=":material/error:")
     _buttons(run)
+    if epoch is not None and run.state in DONE and not run.damage:
+        edit_again(run)
     if epoch is None:
         warn(run)
         curves(run)
@@ -119,9 +121,7 @@ def _buttons(run: Run) -> None:
     else:
         if run.epoch >= 1:  # the weights after its last epoch are kept, also where the training then diverged
             _explore(run)
-        with st.container(horizontal=True):
-            _resume(run, lost)
-            edit_again(run)
+        _resume(run, lost)
 
 
 def edit_again(run: Run) -> None:
