@@ -4,6 +4,7 @@ A session waits for its own without blocking: Streamlit stops a page that waits 
 nobody waits for any more is dropped. Computing one at a time bounds memory, and keeps answers quick while many sessions wait.
 """
 
+import atexit
 import threading
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
@@ -16,6 +17,7 @@ from core.malloc import return_freed_memory
 T = TypeVar("T")
 ANSWER, SWEEP, TIMES, SURVEY = range(4)  # urgency: a first answer comes before any sweep along λ, and what nobody waits for comes last
 PATIENCE_SLICE = 0.05  # seconds between looks at whether a page that waits is to stop
+CLOSING = 10.0  # seconds that the end of the process waits for a step
 IDLE = 2.0  # seconds without work after which freed memory is returned
 
 
@@ -60,6 +62,7 @@ class Queue:
         self._changed = threading.Condition()
         self._turns = 0
         self._thread: threading.Thread | None = None
+        self._closed, self._resting = threading.Event(), threading.Event()
 
     @property
     def busy(self) -> bool:
@@ -73,12 +76,23 @@ class Queue:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
                 self._thread.start()
+                atexit.register(self.close)
             self._changed.notify()
         return computation
 
+    def close(self) -> None:
+        """Take no further step; return once the present one has ended, or after a few seconds. A thread within torch must not be killed."""
+        self._closed.set()
+        self._resting.wait(CLOSING)
+
     def _work(self) -> None:
         while True:
+            self._resting.set()
             computation = self._next()
+            self._resting.clear()
+            if self._closed.is_set():
+                self._resting.set()
+                return
             if computation.advance():
                 with self._changed:
                     self._waiting.remove(computation)

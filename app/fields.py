@@ -1,7 +1,7 @@
 """Read from a pydantic model what a form needs for each option: kind of value, choices, label and help. Loads without streamlit."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
@@ -61,11 +61,11 @@ def parsed(option: Field, text: str) -> list[Any]:
     return _items(option, text)
 
 
-def written(option: Field) -> str:
-    """Return the default of a list or of groups as a person would write it."""
+def written(option: Field, value: Sequence[Any]) -> str:
+    """Return the value of a list or of groups as a person would write it."""
     if option.kind == "groups":
-        return "; ".join(" ".join(map(str, group)) for group in option.default)
-    return ", ".join(map(str, option.default))
+        return "; ".join(" ".join(map(str, group)) for group in value)
+    return ", ".join(map(str, value))
 
 
 def _items(option: Field, text: str) -> list[Any]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app import state
 from app.charts.curves import curve_chart, grouped
-from app.wording import percent, plain
+from app.form_state import prefill
+from app.wording import duration, percent, plain
 from core.errors import UserError
 from core.evaluation.report import warnings
 from core.store import Run
@@ -17,13 +19,21 @@ from core.store.queue import STARTING
 from core.training.worker import advance, enqueue
 
 DONE = ("finished", "stopped", "failed", "interrupted")
+VIEW, NEW, WATCH, WATCHED = "train-view", "new", "watch", "watched"  # of the Train page: key of the session, its values; the run's key
+SHOW_NEXT = "train-next-view"  # key of the session: the view that the Train page shows from its next run on
 POLL_SECONDS = 1.5  # seconds between looks at a run in training
 
 
 def follow(run_id: int, finished: Callable[[Run], None] | None = None) -> None:
     """Draw a run, again and again as long as it waits or trains. `finished` is called if it finishes while it is watched."""
     moving = state.store().runs.get(run_id).state not in DONE
-    st.fragment(_drawn, run_every=POLL_SECONDS if moving else None)(run_id, moving, finished)
+    st.fragment(_drawn, run_every=POLL_SECONDS if moving else None)(run_id, moving, finished, None)
+
+
+def status(run: Run) -> None:
+    """Draw how far a run is, again and again as long as it waits or trains; draw the whole page again after each of its epochs."""
+    moving = run.state not in DONE
+    st.fragment(_drawn, run_every=POLL_SECONDS if moving else None)(run.id, moving, None, int(run.epoch))
 
 
 def curves(run: Run) -> None:
@@ -51,7 +61,8 @@ def warn(run: Run) -> None:
             st.dataframe(pd.DataFrame(columns), hide_index=True, key=f"collapsed-{run.id}")
 
 
-def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None) -> None:
+def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None, epoch: int | None) -> None:
+    """Draw a run. `epoch`: the last one that the page beside shows; none where this draws the curves too."""
     try:
         if moving:
             advance(state.store())
@@ -60,16 +71,32 @@ def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None) ->
         st.error(plain(error), icon=":material/error:")
         return
     doing = f" · {plain(_turn(run) if run.waiting else run.activity)}" if run.activity else ""
-    st.progress(min(run.epoch / max(run.epochs, 1), 1.0), f"**{run.state.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}")
+    left = seconds_left(run)
+    rest = "" if left is None else f" · about {duration(left)} left"
+    text = f"**{run.state.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}{rest}"
+    st.progress(min(run.epoch / max(run.epochs, 1), 1.0), text)
     if run.error:
         st.error(plain(run.error), icon=":material/error:")
     _buttons(run)
-    warn(run)
-    curves(run)
-    if moving and run.state in DONE:
-        if finished and run.state == "finished":
-            finished(run)
+    if epoch is not None and run.state in DONE and not run.damage:
+        edit_again(run)
+    if epoch is None:
+        warn(run)
+        curves(run)
+    ended = moving and run.state in DONE
+    if ended and finished and run.state == "finished":
+        finished(run)
+    if ended or (epoch is not None and int(run.epoch) != epoch):
         st.rerun()
+
+
+def seconds_left(run: Run) -> float | None:
+    """Return about how many seconds the epochs of a run in training still take; none where that is not known."""
+    if run.state != "running" or run.started is None or run.epoch <= 0:
+        return None
+    whole = int(run.epoch)
+    pace = run.seconds / whole if whole and run.seconds else (now() - run.started).total_seconds() / run.epoch
+    return pace * (run.epochs - run.epoch)
 
 
 def _turn(run: Run) -> str:
@@ -95,6 +122,20 @@ def _buttons(run: Run) -> None:
         if run.epoch >= 1:  # the weights after its last epoch are kept, also where the training then diverged
             _explore(run)
         _resume(run, lost)
+
+
+def edit_again(run: Run) -> None:
+    """Draw the button that fills the Train form with a run's configuration, on the Train page itself."""
+    st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:", on_click=_edit, args=(dict(run.config),))
+
+
+def _edit(config: dict[str, Any]) -> None:
+    try:
+        prefill(config)
+    except UserError as error:
+        st.toast(plain(f"The form cannot be filled: {error}"), icon=":material/error:")
+        return
+    st.session_state[VIEW] = NEW
 
 
 def _explore(run: Run) -> None:

@@ -42,8 +42,12 @@ def clock(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return how long something takes, to the minute from two minutes on: "40 s", "12 min", "1.5 h"."""
-    return f"{max(seconds, 1):.0f} s" if seconds < 119.5 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    """Return a length of time as a person says it: "40 s", "3 min", "2 h 5 min"."""
+    if seconds < 59.5:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{minutes} min" if not hours else f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 def time_range(spread: "Spread") -> str:

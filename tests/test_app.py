@@ -1,6 +1,7 @@
 """The pages, driven without a browser: what they show with runs and without, and what a mistake is answered with."""
 
 import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import fields, forms
+from app import fields, form_state, forms
 from app.graph_view import view
 from app.wording import WORD_JOINER
-from core.config import RunConfig, run_config
+from core.config import RunConfig, Training, run_config
 from core.recipes import RECIPES, recipe
 from core.registry import COMPONENT_KINDS, component, names
 from core.store import Run, Store
@@ -175,8 +176,9 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
     assert app.selectbox(key="form-recipe").options == ["None", *(one.title for one in RECIPES)]
     app.selectbox(key="form-recipe").select("strong").run()
     assert "On the command line: `--recipe strong`." in texts(app)
-    assert app.number_input(key="form-training-strong-learning_rate").value == 0.4
-    app.number_input(key="form-training-strong-cutout").set_value(4)
+    assert app.number_input(key="form-training-learning_rate").value == 0.4
+    assert "cutout size (training.cutout) must be at most 8" in " ".join(plainly(one.value) for one in app.warning)
+    app.number_input(key="form-training-cutout").set_value(4).run()
     app.text_input(key="form-name").set_value("by recipe")
     app.button(key="start").click().run()
     assert not app.exception
@@ -184,13 +186,132 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
     expected = recipe("strong").part("training") | {"cutout": 4}
     assert {name: run.config["training"][name] for name in expected} == expected
     Store(trained).runs.purge(run.id)
+    app.segmented_control(key="train-view").set_value("new").run()
     app.selectbox(key="form-recipe").select("distilled").run()
-    assert app.number_input(key="form-methods-d2nn-distilled-distillation_weight").value == 0.9
+    assert app.number_input(key="form-methods-d2nn-distillation_weight").value == 0.9
     assert "There is nothing to distil" in texts(app)
     assert app.button(key="start").disabled
     app.selectbox(key="form-recipe").select("").run()
     assert app.number_input(key="form-training-learning_rate").value == 0.002
+    assert app.number_input(key="form-methods-d2nn-distillation_weight").value == 0
     assert not app.button(key="start").disabled
+
+
+def test_the_form_keeps_what_was_set_while_another_page_is_visited(app: AppTest) -> None:
+    page(app, "train")
+    app.number_input(key="form-training-epochs").set_value(7)
+    app.selectbox(key="form-architectures").select("high_low").run()
+    app.text_input(key="form-architectures-high_low-low").set_value("8, 12").run()
+    app.switch_page("screens/glossary.py").run()
+    app.switch_page("screens/train.py").run()
+    assert app.number_input(key="form-training-epochs").value == 7
+    assert app.selectbox(key="form-architectures").value == "high_low"
+    assert app.text_input(key="form-architectures-high_low-low").value == "8, 12"
+
+
+def test_the_form_is_filled_with_the_configuration_of_a_run(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: 0)
+    shape = {"name": "hierarchy", "root": [4, 8], "tree": [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]}
+    method = {"name": "d2nn", "metric": "f1", "bag_size": 16, "exchange_rate": 1.0}
+    config = run_config(
+        architecture=shape,
+        dataset={"name": "digits", "seed": 3},
+        method=method,
+        lam=0.35,
+        training={"epochs": 4, "batch_size": 32, "precision": "bfloat16"},
+    ).model_dump(mode="json")
+    app.run()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("streamlit.session_state", app.session_state)
+        form_state.prefill(config)
+    page(app, "train")
+    assert not app.exception
+    assert not app.error
+    app.text_input(key="form-name").set_value("again")
+    app.button(key="start").click().run()
+    run = Store(trained).runs.get("again")
+    assert run.config == config
+    Store(trained).runs.purge(run.id)
+
+
+def test_only_methods_that_can_train_an_architecture_are_offered(app: AppTest) -> None:
+    page(app, "train")
+    assert app.selectbox(key="form-methods").options == ["Q-learning (D2NN)", "Static network"]
+    app.selectbox(key="form-architectures").select("lc_resnet").run()
+    assert app.selectbox(key="form-methods").value == "lcnet"
+    app.toggle(key="form-architectures-lc_resnet-layers").set_value(False)
+    app.toggle(key="form-architectures-lc_resnet-channels").set_value(False).run()
+    assert app.selectbox(key="form-methods").options == ["Static network"]
+    assert app.segmented_control(key="form-lam-choice").options == ["One network", "One for each of several seeds"]
+    app.selectbox(key="form-architectures").select("plain").run()
+    assert app.selectbox(key="form-methods").value == "static"
+    assert not app.error
+    assert not app.exception
+
+
+def test_options_that_are_not_shown_keep_their_values(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: 0)
+    page(app, "train")
+    app.number_input(key="form-methods-d2nn-exchange_rate").set_value(0.5)
+    app.text_input(key="form-search").set_value("mixup α").run()
+    assert "form-methods-d2nn-exchange_rate" not in [one.key for one in app.number_input]
+    app.number_input(key="form-training-mixup").set_value(0.3)
+    app.text_input(key="form-name").set_value("sought")
+    app.button(key="start").click().run()
+    run = Store(trained).runs.get("sought")
+    assert (run.config["method"]["exchange_rate"], run.config["training"]["mixup"]) == (0.5, 0.3)
+    Store(trained).runs.purge(run.id)
+
+
+def test_a_preset_fills_the_form(app: AppTest) -> None:
+    page(app, "train")
+    app.button(key="preset-chain").click().run()
+    assert app.selectbox(key="form-architectures").value == "chain"
+    assert app.number_input(key="form-training-epochs").value == 24
+    assert not app.error
+    app.button(key="preset-own").click().run()
+    assert app.selectbox(key="form-datasets").value == "folder"
+    assert "Set the data folder" in " ".join(plainly(one.value) for one in app.warning)
+    assert app.button(key="start").disabled
+    assert not app.exception
+
+
+def test_a_zip_of_pictures_becomes_the_dataset(app: AppTest) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png", "b/3.png"):
+            picture = io.BytesIO()
+            Image.new("RGB", (9, 9), "white").save(picture, "PNG")
+            archive.writestr(name, picture.getvalue())
+    page(app, "train")
+    app.button(key="preset-own").click().run()
+    app.file_uploader(key="own-zip").upload("own.zip", b"no zip", "application/zip").run()
+    assert "The zip cannot be read" in " ".join(plainly(one.value) for one in app.warning)
+    app.file_uploader(key="own-zip").upload("own.zip", file.getvalue(), "application/zip").run()
+    assert not app.warning
+    assert not app.exception
+    assert not app.button(key="start").disabled
+
+
+def test_a_failed_run_is_edited_and_started_again(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: 0)
+    store = Store(trained)
+    config = run_config(architecture="chain", dataset="digits", method="d2nn", training={"learning_rate": 9.0})
+    failed = store.runs.create(config.record(), name="diverged")
+    store.lifecycle.fail(failed.id, "the loss is nan")
+    try:
+        app.session_state["watched"] = failed.id
+        page(app, "train")
+        app.button(key=f"edit-{failed.id}").click().run()
+        assert app.number_input(key="form-training-learning_rate").value == 9.0
+        app.number_input(key="form-training-learning_rate").set_value(0.002)
+        app.text_input(key="form-name").set_value("mended")
+        app.button(key="start").click().run()
+        mended = store.runs.get("mended")
+        assert mended.config == config.model_copy(update={"training": Training(learning_rate=0.002)}).model_dump(mode="json")
+        store.runs.purge(mended.id)
+    finally:
+        store.runs.purge(failed.id)
 
 
 def test_a_run_is_stopped_and_resumed(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
@@ -366,14 +487,14 @@ def test_groups_are_written_as_they_are_shown() -> None:
     known = {field.name: field for field in fields.fields(component("architectures", "hierarchy"))}
     tree = replace(known["tree"], default=((2, 3, 4), (0, 1, 5)))
     assert known["tree"].default == ()
-    assert fields.written(known["tree"]) == ""
+    assert fields.written(known["tree"], ()) == ""
     assert fields.parsed(tree, "") == []
-    assert fields.written(tree) == "2 3 4; 0 1 5"
+    assert fields.written(tree, tree.default) == "2 3 4; 0 1 5"
     for text in ("2 3 4; 0 1 5", "2, 3, 4;0,1,5", " 2 3 4 ; 0 1 5 ;"):
         assert fields.parsed(tree, text) == [[2, 3, 4], [0, 1, 5]]
     config = run_config(architecture={"name": "hierarchy", "tree": fields.parsed(tree, "2 3 4; 0 1 5")}, dataset="digits", method="d2nn")
     assert config.architecture.tree == tree.default
-    assert fields.parsed(known["root"], fields.written(known["root"])) == list(known["root"].default)
+    assert fields.parsed(known["root"], fields.written(known["root"], known["root"].default)) == list(known["root"].default)
 
 
 def test_the_form_takes_groups_and_names_what_is_not_an_integer_in_them(app: AppTest) -> None:

@@ -9,10 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
-    *(f"charts.{module}" for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "parallel", "tradeoff")),
-    *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "standalone", "view")),
+    *(
+        f"charts.{module}"
+        for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "parallel", "splits", "tradeoff")
+    ),
+    *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "sketch", "standalone", "view")),
     *(f"runs.{module}" for module in ("best", "configuration", "entries", "search", "table", "transfer")),
-    *("colours", "comparison", "fields", "javascript", "sweep_report", "terms", "toy_controller", "trace", "wording"),
+    *("colours", "comparison", "fields", "javascript", "option_groups", "sweep_report", "terms", "toy_controller", "trace", "wording"),
 )
 
 
@@ -50,6 +53,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.methods",),
     ("core.store", "core.choices", "core.recipes"),
     ("core.config",),
+    ("core.presets",),
     ("core.evaluation", "core.explain"),
     ("core.training", "core.fast"),
     ("core.cli",),
@@ -100,7 +104,7 @@ def test_charts_and_drawings_know_no_page(folder: str, forbidden: tuple[str, ...
 
 
 def test_the_app_takes_only_what_starts_runs_from_training() -> None:
-    starting = ("core.training.worker", "core.training.sweep", "core.training.cascade", "core.training.members")
+    starting = ("core.training.worker", "core.training.sweep", "core.training.cascade", "core.training.members", "core.training.preview")
     assert [breach for breach in breaches("app", ("core.training",)) if not any(name in breach for name in starting)] == []
 
 

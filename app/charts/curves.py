@@ -19,7 +19,13 @@ MIN_LINE_POINTS = 3  # epochs; a line through fewer points has markers
 FAINT = 0.25  # opacity of the values behind their smoothed line
 ACCURACY = "val accuracy"
 LOSSES = {"values": "controllers’ predictions", "cost": "distance from the budget"}  # by their names in the metrics
-METRIC_TITLES = {ACCURACY: "Validation accuracy", "val cost share": "Cost, as a share of the static network’s", "train": "Training loss"}
+RATES = "val rate of "
+METRIC_TITLES = {
+    ACCURACY: "Validation accuracy",
+    "val cost share": "Cost, as a share of the static network’s",
+    RATES: "Share of validation images for which each module ran",
+    "train": "Training loss",
+}
 
 
 @dataclass(frozen=True)
@@ -115,5 +121,7 @@ def _axes(figure: go.Figure, view: CurveView) -> None:
 
 def _rest(name: str, start: str) -> str:
     """Return the part of a line's name that distinguishes it from the others of its chart, for a person."""
+    if start == RATES:
+        return name.removeprefix(RATES)
     rest = name[len(start) :].removesuffix(" loss").strip().removeprefix("at ").replace("λ=", "λ = ")
     return LOSSES.get(rest, rest) or METRIC_TITLES[start].lower()

@@ -9,7 +9,8 @@ import streamlit as st
 from app import state
 from app.cautions import advice
 from app.charts.tradeoff import along_lam_chart
-from app.forms import prefill, refuse
+from app.form_state import prefill
+from app.forms import refuse
 from app.progress import DONE, follow, warn
 from app.runs.annotation import annotations, rename, star
 from app.runs.bulk import delete_button

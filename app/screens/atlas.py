@@ -15,7 +15,7 @@ from app.components.atlas_map import atlas_map, followed_step, picture_strips
 from app.samples import Samples, samples_of
 from app.terms import explained
 from app.trained import trained_runs, variety
-from app.wording import lam_name, percent, plain
+from app.wording import duration, lam_name, percent, plain
 from core.errors import UserError
 from core.registry import title
 from core.store import Run
@@ -99,7 +99,7 @@ def _progress(job: "Background[Atlas]", drawn: int) -> None:
     """Show how far the computation is; draw the page again once much more is known."""
     atlas = job.look()
     done, total = len(atlas), atlas.total
-    left = f", about {_duration(atlas.seconds * (total - done) / done)} left" if done else ""
+    left = f", about {duration(atlas.seconds * (total - done) / done)} left" if done else ""
     st.progress(done / max(total, 1), f"Running the test images at {len(atlas.lams)} values of λ: {done} of {total}{left}")
     if not job.growing or done >= max(REDRAWN * drawn, FIRST_DRAWN):
         st.rerun()
@@ -211,11 +211,6 @@ def _costs(run: Run, samples: Samples, atlas: "Atlas", at: int, opened: Callable
             _chart("Confusion matrix", words, lambda: charts.confusion_chart(atlas, at), "atlas-confusion")
     st.subheader("Images that cost most and least, and for which a higher cost pays", divider="gray")
     picture_strips(run.name, atlas.lams[at], cost_strips(atlas, samples, at), key=f"atlas-costs-{run.id}", on_open=opened)
-
-
-def _duration(seconds: float) -> str:
-    """Return a time in whole seconds, or in minutes from a minute and a half on."""
-    return f"{round(seconds)} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def _at(atlas: "Atlas", at: int) -> str:

@@ -1,10 +1,14 @@
-"""Train: a form made from the configuration, and the runs in training. A run continues when this page is closed."""
+"""Train: choose a preset or every option, see what it would train, start it, and watch it. A run continues when this page is closed."""
 
 import streamlit as st
 
 from app import state
 from app.forms import Plan, plan, refuse
-from app.progress import DONE, follow
+from app.gallery import begin, gallery
+from app.own_dataset import own_dataset
+from app.preview import preview
+from app.progress import DONE, NEW, SHOW_NEXT, VIEW, WATCH, WATCHED
+from app.watching import watch
 from app.wording import plain
 from core.errors import UserError
 from core.training.sweep import enlist, planned, static_paths
@@ -13,21 +17,48 @@ from core.training.worker import enqueue
 
 def page() -> None:
     """Draw the page."""
-    st.header("Train a network")
-    form, live = st.columns([0.52, 0.48], gap="large")
+    runs = [run for run in state.store().listing.all() if not run.reference]
+    moving = [run for run in runs if run.state not in DONE]
+    usual = WATCH if moving or WATCHED in st.session_state else NEW
+    st.session_state[VIEW] = st.session_state.pop(SHOW_NEXT, st.session_state.get(VIEW)) or usual
+    heading, choice = st.columns([0.6, 0.4], vertical_alignment="center")
+    heading.header("Train a network")
+    labels = {NEW: "New training", WATCH: f"Watch ({len(moving)} in training)" if moving else "Watch"}
+    view = choice.segmented_control(
+        "View", [NEW, WATCH], format_func=labels.__getitem__, key=VIEW, required=True, label_visibility="collapsed", persist_state="session"
+    )
+    if view == WATCH:
+        _watch({run.id: run.name for run in runs}, moving[0].id if moving else None)
+        return
+    begin()
+    gallery()
+    form, before = st.columns([0.52, 0.48], gap="large")
     with form:
+        st.subheader("Settings", anchor=False)
         wanted = plan()
+    with before:
+        st.subheader("Before you start", anchor=False)
+        if st.session_state["form-datasets"] == "folder":
+            own_dataset()
+        _before(wanted)
+
+
+def _before(wanted: Plan | None) -> None:
+    """Draw what would be trained, and the button that starts it."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="start-row"):
         name = st.text_input(
             "Name",
             placeholder="optional; generated if empty",
             key="form-name",
+            persist_state="session",
             help="A generated name consists of the architecture, the dataset and a number.",
         )
-        clicked = st.button("Start training", type="primary", disabled=wanted is None, key="start", icon=":material/play_arrow:")
-        if clicked and wanted is not None:
-            (_start_sweep if wanted.lams else _start)(wanted, name)
-    with live:
-        _watch()
+        place = st.empty()
+    refusal = "" if wanted is None else preview(wanted)
+    ready = wanted is not None and not refusal
+    clicked = place.button("Start training", type="primary", disabled=not ready, key="start", icon=":material/play_arrow:")
+    if clicked and wanted is not None:
+        (_start_sweep if wanted.lams else _start)(wanted, name)
 
 
 def _start_sweep(wanted: Plan, name: str) -> None:
@@ -42,9 +73,7 @@ def _start_sweep(wanted: Plan, name: str) -> None:
     except (UserError, OSError) as error:
         refuse(error)
         return
-    st.session_state["watched"] = runs[0].id
-    st.toast(f"{plain(title)} is in the queue: {len(runs)} networks.")
-    st.page_link("screens/sweep.py", label="Watch the sweep", icon=":material/show_chart:")
+    _show(runs[0].id, f"{plain(title)} is in the queue: {len(runs)} networks.")
 
 
 def _start(wanted: Plan, name: str) -> None:
@@ -56,21 +85,25 @@ def _start(wanted: Plan, name: str) -> None:
     except (UserError, OSError) as error:
         refuse(error)
         return
-    st.session_state["watched"] = run.id
-    st.toast(f"{plain(run.name)} {'waits for its turn' if waits else 'has started'}.")
+    st.session_state[WATCHED] = run.id
+    _show(run.id, f"{plain(run.name)} {'waits for its turn' if waits else 'has started'}.")
 
 
-def _watch() -> None:
+def _show(run_id: int, told: str) -> None:
+    """Watch a run from now on."""
+    st.session_state[WATCHED], st.session_state[SHOW_NEXT] = run_id, WATCH
+    st.toast(told)
+    st.rerun()
+
+
+def _watch(names: dict[int, str], first: int | None) -> None:
     """Draw the run that is watched, and the choice of others."""
-    runs = [run for run in state.store().listing.all() if not run.reference]
-    if not runs:
-        st.info("You have not trained a network yet. Start with the form: training on the handwritten digits takes less than a minute.")
+    if not names:
+        st.info("You have not trained a network yet. Choose “New training”: the first preset takes about a minute.")
         return
-    ids = [run.id for run in runs]
-    if st.session_state.get("watched") not in ids:
-        st.session_state["watched"] = next((run.id for run in runs if run.state not in DONE), ids[0])
-    names = {run.id: run.name for run in runs}
-    follow(st.selectbox("Run to watch", ids, format_func=names.__getitem__, key="watched"))
+    if st.session_state.get(WATCHED) not in names:
+        st.session_state[WATCHED] = first or next(iter(names))
+    watch(st.selectbox("Run to watch", list(names), format_func=names.__getitem__, key=WATCHED, persist_state="session"))
 
 
 page()

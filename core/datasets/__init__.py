@@ -121,6 +121,15 @@ class Dataset(Component):
         rows = interleave_classes(data.test.labels.tolist(), count)
         return Split(data.test.images[rows], data.test.labels[rows]), data.classes
 
+    def sizes(self) -> tuple[int, int, int]:
+        """Return the numbers of training, validation and test images. Downloads nothing.
+
+        Raises DataError, which says what to do, where the images are not on this machine. Datasets that are not made or read within a
+        second override this.
+        """
+        data = self.read()
+        return len(data.train), len(data.val), len(data.test)
+
     def augment(self, images: Tensor, generator: Generator, border: Border = "black") -> Tensor:
         """Return randomly augmented training images, (B, C, H, W), on the same device. By default they are unchanged.
 

@@ -31,6 +31,8 @@ class Cifar10(Published):
     name: Literal["cifar10"] = "cifar10"
 
     shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
+    published: ClassVar[tuple[int, int]] = (50_000, 10_000)
+    archives: ClassVar[tuple[str, ...]] = (URL.rsplit("/", 1)[-1],)
     class_names: ClassVar[tuple[str, ...]] = (
         *("airplane", "automobile", "bird", "cat", "deer"),
         *("dog", "frog", "horse", "ship", "truck"),

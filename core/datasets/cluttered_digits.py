@@ -66,6 +66,11 @@ class ClutteredDigits(Dataset):
         base = Digits() if self.source == "digits" else Mnist()
         return (1, self.canvas, self.canvas), base.outline()[1]
 
+    def sizes(self) -> tuple[int, int, int]:
+        if self.source == "mnist":
+            Mnist().sizes()  # the digits must be there
+        return self.train, self.val, self.test
+
     def samples(self, count: int) -> tuple[Split, tuple[str, ...]]:
         base = self._base(no_progress)
         test = self._compose(base.test, self.test, 2)

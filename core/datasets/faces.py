@@ -4,13 +4,14 @@ Source: Huang, Ramesh, Berg and Learned-Miller, "Labeled Faces in the Wild" (200
 """
 
 from http.client import HTTPException
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from skimage.data import lfw_subset
-from sklearn.datasets import fetch_lfw_people
+from sklearn.datasets import fetch_lfw_people, get_data_home
 from torch import Tensor
 
 from core import bibliography
@@ -51,6 +52,14 @@ class Faces(Dataset):
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
         return ((1, 25, 25) if self.source == "embedded" else (3, CROP_SIZE, CROP_SIZE)), CLASSES
+
+    def sizes(self) -> tuple[int, int, int]:
+        if self.source == "full" and not (Path(get_data_home()) / "lfw_home" / "lfw").is_dir():
+            raise DataError(
+                "Labeled Faces in the Wild is not on this machine: the training downloads 230 MB first. Without the internet, set the "
+                "source of the faces (dataset.source) to embedded."
+            )
+        return super().sizes()
 
     def _embedded(self) -> list[Split]:
         grey = torch.from_numpy(lfw_subset()).unsqueeze(1)  # type: ignore[no-untyped-call]  # (200, 1, 25, 25)

@@ -1,5 +1,6 @@
 """Your own images: a folder with one subfolder of images per class."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -54,9 +55,8 @@ class Folder(Dataset):
         splits: dict[SplitName, Split] = {}
         for folder, classes in listing.files.items():
             files = [file for pictures in classes.values() for file in pictures]
-            labels = torch.tensor([listing.classes.index(name) for name, pictures in classes.items() for _ in pictures])  # (N,)
             images = self._images(files, counter)
-            names = [f"{spelling(file.parent.name)}/{spelling(file.name)}" for file in files]
+            names, labels = _named(listing.classes, classes)
             shares = [FOLDER_SHARES[ALL_SPLITS.index(split)] for split in parts[folder]]
             for split, rows in zip(parts[folder], split_by_name(names, labels, shares, self.seed), strict=True):
                 splits[split] = Split(images[rows], labels[rows])
@@ -65,6 +65,24 @@ class Folder(Dataset):
 
     def outline(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
         return (self.channels, self.size, self.size), self._listing().classes
+
+    def sizes(self) -> tuple[int, int, int]:
+        counts = self.per_class()
+        train, val, test = (sum(by_class.values()) for by_class in counts.values())
+        return train, val, test
+
+    def per_class(self) -> dict[SplitName, dict[str, int]]:
+        """Return the number of images of each class in each split. Reads no image. Raises DataError."""
+        listing = self._listing()
+        parts = _parts(listing)
+        check_sizes(listing, {folder: len(taken) for folder, taken in parts.items()})
+        counts: dict[SplitName, dict[str, int]] = {split: {} for split in ALL_SPLITS}
+        for folder, classes in listing.files.items():
+            names, labels = _named(listing.classes, classes)
+            shares = [FOLDER_SHARES[ALL_SPLITS.index(split)] for split in parts[folder]]
+            for split, rows in zip(parts[folder], split_by_name(names, labels, shares, self.seed), strict=True):
+                counts[split] = {name: int((labels[rows] == index).sum()) for index, name in enumerate(listing.classes)}
+        return counts
 
     def _listing(self) -> Listing:
         """Return the image files of each class. Raises DataError."""
@@ -96,6 +114,12 @@ class Folder(Dataset):
 
     def _image(self, file: Path) -> Tensor:
         return to_tensor(read_picture(file), (self.channels, self.size, self.size))
+
+
+def _named(known: tuple[str, ...], classes: Mapping[str, Sequence[Path]]) -> tuple[list[str], Tensor]:
+    """Return the names of a folder's files by which they are split, and their classes (N,), as indices of the known ones."""
+    names = [f"{spelling(file.parent.name)}/{spelling(file.name)}" for pictures in classes.values() for file in pictures]
+    return names, torch.tensor([known.index(name) for name, pictures in classes.items() for _ in pictures])
 
 
 class ImageCounter:

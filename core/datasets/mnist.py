@@ -33,6 +33,8 @@ class Mnist(Published):
     name: Literal["mnist"] = "mnist"
 
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
+    published: ClassVar[tuple[int, int]] = (60_000, 10_000)
+    archives: ClassVar[tuple[str, ...]] = tuple(CHECKSUMS)
     class_names: ClassVar[tuple[str, ...]] = tuple("0123456789")
 
     def download(self, report: ProgressCallback) -> tuple[PublishedSplit, PublishedSplit]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.datasets import Data, DataError, Dataset, ProgressCallback, Split, interleave_classes, no_progress
 from core.datasets.sources import parquet
+from core.datasets.sources.archive import cache_folder
 from core.datasets.sources.split import holdout_split
 from core.files import PathError, pasted_path, whole_path
 
@@ -62,6 +63,8 @@ class Published(Dataset):
     for_training: ClassVar[frozenset[str]] = frozenset({"limit"})
     shape: ClassVar[tuple[int, int, int]]
     class_names: ClassVar[tuple[str, ...]]
+    published: ClassVar[tuple[int, int]]  # numbers of training and test images
+    archives: ClassVar[tuple[str, ...]]  # names of the files that are downloaded
 
     @abstractmethod
     def download(self, report: ProgressCallback) -> tuple[PublishedSplit, PublishedSplit]:
@@ -98,6 +101,14 @@ class Published(Dataset):
         _, test = splits
         rows = torch.tensor(interleave_classes(test.labels.tolist(), count))
         return self._split(test, rows, no_progress), test.classes or self.class_names
+
+    def sizes(self) -> tuple[int, int, int]:
+        splits = self._local_splits()
+        if splits is None and not all((cache_folder() / name).is_file() for name in self.archives):
+            raise DataError(f"{self.title} is not on this machine: the training downloads it first. {self.advice}")
+        train, test = self.published if splits is None else (len(split.labels) for split in splits)
+        chosen = train - self.val
+        return min(chosen, self.limit or chosen), self.val, test
 
     def _split(self, published: PublishedSplit, rows: Tensor, report: ProgressCallback) -> Split:
         return Split(published.images(rows, self.shape, report), published.labels[rows])
