@@ -14,7 +14,7 @@ BUDGET_STEPS = 100  # of the slider, from nothing to the highest cost
 
 
 @dataclass(frozen=True)
-class Best:
+class BestWithin:
     """The best networks under a budget that were tested on the same images; `title` names these where there are several sets."""
 
     title: str
@@ -60,16 +60,16 @@ def _number(text: str | float, otherwise: float) -> float:
         return otherwise
 
 
-def best_of_each(gated: Sequence[MeanRow], statics: Sequence[MeanRow], budget: float, tested: ImageSets) -> list[Best]:
+def best_of_each(gated: Sequence[MeanRow], statics: Sequence[MeanRow], budget: float, tested: ImageSets) -> list[BestWithin]:
     """Return the best networks under a budget, for each set of test images."""
     found = []
     for number, title in enumerate(tested.titles):
         own, others = ([row for row in rows if tested.index(row.runs[0]) == number] for rows in (gated, statics))
-        found.append(Best(title if len(tested.titles) > 1 else "", best_within(own, budget), best_within(others, budget)))
+        found.append(BestWithin(title if len(tested.titles) > 1 else "", best_within(own, budget), best_within(others, budget)))
     return found
 
 
-def best_sentence(best: Best, budget: float, shown: Callable[[str], str]) -> str:
+def best_sentence(best: BestWithin, budget: float, shown: Callable[[str], str]) -> str:
     """Return the best network under a budget in a sentence of Markdown. `shown` escapes names."""
     where = f" on {shown(best.title)}" if best.title else ""
     if best.gated is None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.fields import Field, fields, parsed
 from app.form_state import EVERY, ONE, SEVERAL, apply_recipe, begin, group, suitable
-from app.option_groups import COMMON, GROUPS, MORE, found, group_of
+from app.option_groups import COMMON, MORE, OPTION_GROUPS, found, group_of
 from app.wording import plain
 from core.config import RunConfig, Training, read_lams, read_seeds, run_config
 from core.errors import UserError
@@ -17,7 +17,7 @@ from core.registry import ComponentKind, OptionError, component, names, title
 
 FIRST: dict[ComponentKind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
 TITLES: dict[ComponentKind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
-KEPT: Literal["session"] = "session"  # a value stays when the page is left
+KEEP_IN_SESSION: Literal["session"] = "session"  # a value stays when the page is left
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _scope(method: Any) -> tuple[str, float | None, str, str, bool]:
         required=True,
         format_func=lambda choice: choice if gated else {EVERY: "One network", SEVERAL: "One for each of several seeds"}[choice],
         key="form-lam-choice",
-        persist_state=KEPT,
+        persist_state=KEEP_IN_SESSION,
         help="λ weighs accuracy against cost. One network for every λ gives Explore a slider. A network for one λ is what the papers "
         "train. A sweep trains several networks, which wait in a queue for their turn."
         if gated
@@ -100,7 +100,7 @@ def _scope(method: Any) -> tuple[str, float | None, str, str, bool]:
     if scope == ONE:
         st.session_state.setdefault("form-lam", 0.6)
         lam_help = "0: only low cost counts. 1: only accuracy counts."
-        lam = st.slider("λ", 0.0, 1.0, step=0.05, key="form-lam", help=lam_help, persist_state=KEPT)
+        lam = st.slider("λ", 0.0, 1.0, step=0.05, key="form-lam", help=lam_help, persist_state=KEEP_IN_SESSION)
     return (str(scope), lam, *(_sweep(gated) if scope == SEVERAL else ("", "", False)))
 
 
@@ -110,19 +110,19 @@ def _sweep(gated: bool) -> tuple[str, str, bool]:
     st.session_state.setdefault("form-seeds", "0")
     left, right = st.columns(2)
     seeds_help = "Separated by commas. Each λ is trained once with each seed."
-    seeds = right.text_input("Seeds", key="form-seeds", persist_state=KEPT, help=seeds_help)
+    seeds = right.text_input("Seeds", key="form-seeds", persist_state=KEEP_IN_SESSION, help=seeds_help)
     if not gated:
         return "every", seeds, False
     lams = left.text_input(
         "Values of λ",
         key="form-lams",
-        persist_state=KEPT,
+        persist_state=KEEP_IN_SESSION,
         help="Separated by commas. “every” stands for one network that serves every λ.",
     )
     statics = st.toggle(
         "Also train every route as a static network",
         key="form-statics",
-        persist_state=KEPT,
+        persist_state=KEEP_IN_SESSION,
         help="Static networks are the baselines that a gated network has to beat.",
     )
     return lams, seeds, statics
@@ -151,7 +151,7 @@ def _draw_options(parts: list[Part]) -> None:
         if options:
             with st.expander(f"{TITLES['architectures' if part.part == 'architecture' else 'datasets']} options"):
                 _draw_all(options, part.where)
-    for heading in (*GROUPS, MORE):
+    for heading in (*OPTION_GROUPS, MORE):
         members = [(part, [option for option in options if group_of(option.name) == heading]) for part, options in rest[2:]]
         if any(options for _, options in members):
             with st.expander(heading):
@@ -167,21 +167,23 @@ def draw(field: Field, where: str) -> Any:
     key, label, hint = begin(where, field), field.label, field.help or None
     match field.kind:
         case "flag":
-            return st.toggle(label, help=hint, key=key, persist_state=KEPT)
+            return st.toggle(label, help=hint, key=key, persist_state=KEEP_IN_SESSION)
         case "choice":
-            return st.selectbox(label, field.choices, format_func=field.shown, help=hint, key=key, persist_state=KEPT)
+            return st.selectbox(label, field.choices, format_func=field.shown, help=hint, key=key, persist_state=KEEP_IN_SESSION)
         case "integer":
-            return st.number_input(label, None, None, None, 1, help=hint, key=key, placeholder="none", persist_state=KEPT)
+            return st.number_input(label, None, None, None, 1, help=hint, key=key, placeholder="none", persist_state=KEEP_IN_SESSION)
         case "number":
             small = step(field)
-            return st.number_input(label, None, None, None, small, format="%g", help=hint, key=key, placeholder="none", persist_state=KEPT)
+            return st.number_input(
+                label, None, None, None, small, format="%g", help=hint, key=key, placeholder="none", persist_state=KEEP_IN_SESSION
+            )
         case "list":
-            return parsed(field, st.text_input(label, help=hint, key=key, persist_state=KEPT))
+            return parsed(field, st.text_input(label, help=hint, key=key, persist_state=KEEP_IN_SESSION))
         case "groups":
             hint = f"{field.help}. Separate groups by semicolons."
-            return parsed(field, st.text_input(label, help=hint, key=key, persist_state=KEPT))
+            return parsed(field, st.text_input(label, help=hint, key=key, persist_state=KEEP_IN_SESSION))
         case _:
-            return st.text_input(label, help=hint, key=key, persist_state=KEPT)
+            return st.text_input(label, help=hint, key=key, persist_state=KEEP_IN_SESSION)
 
 
 def _choose(kind: ComponentKind) -> str:
@@ -198,7 +200,7 @@ def _choose(kind: ComponentKind) -> str:
         format_func=lambda name: title(kind, name),
         key=f"form-{kind}",
         on_change=_fill,
-        persist_state=KEPT,
+        persist_state=KEEP_IN_SESSION,
         help="Only methods that can train this architecture are listed." if kind == "methods" else None,
     )
     st.caption(f"{' '.join((component(kind, name).__doc__ or '').split())} On the command line: `{name}`.")
@@ -214,7 +216,7 @@ def _recipe() -> None:
         key="form-recipe",
         help="A recipe fills in the options below. You can still change each of them.",
         on_change=_fill,
-        persist_state=KEPT,
+        persist_state=KEEP_IN_SESSION,
     )
     if name:
         st.caption(f"{plain(recipe(name).summary)} On the command line: `--recipe {name}`.")

@@ -4,15 +4,15 @@ import streamlit as st
 
 from app.form_state import PRESET, prefill
 from app.wording import percent
-from core.presets import FIRST, PRESETS, Preset, preset
+from core.presets import FIRST_PRESET, PRESETS, Preset, preset
 
-ROW = 3  # cards side by side
+CARDS_PER_ROW = 3  # cards side by side
 
 
 def begin() -> None:
     """Fill the form with the first preset, unless it was filled before."""
     if "form-architectures" not in st.session_state:
-        choose(FIRST)
+        choose(FIRST_PRESET)
 
 
 def gallery() -> None:
@@ -20,8 +20,8 @@ def gallery() -> None:
     st.caption("Choose what to learn. Each of these trains well as it is, and every setting can be changed below.")
     chosen = st.session_state.get(PRESET, "")
     with st.container(key="gallery"):
-        for row in range(0, len(PRESETS), ROW):
-            for column, one in zip(st.columns(ROW), PRESETS[row : row + ROW], strict=False):
+        for row in range(0, len(PRESETS), CARDS_PER_ROW):
+            for column, one in zip(st.columns(CARDS_PER_ROW), PRESETS[row : row + CARDS_PER_ROW], strict=False):
                 with column:
                     _card(one, chosen == one.name)
 

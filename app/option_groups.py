@@ -6,7 +6,7 @@ from app.fields import Field
 
 COMMON = ("epochs", "batch_size", "learning_rate", "seed")  # training options that are always visible
 MORE = "More options"
-GROUPS: dict[str, tuple[str, ...]] = {
+OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "What is rewarded": (
         *("metric", "efficiency", "bag_size", "exchange_rate", "calibrate", "lam_scale"),
         *("min_budget", "budget_weight", "budget_groups", "budget_warmup", "sandwich_weight"),
@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 def group_of(option: str) -> str:
     """Return the group of an option of a method or of the training."""
-    return next((title for title, members in GROUPS.items() if option in members), MORE)
+    return next((title for title, members in OPTION_GROUPS.items() if option in members), MORE)
 
 
 def found(options: Sequence[Field], sought: str) -> list[Field]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PATH = key(group("datasets", "folder"), "path")
 MAX_MEGABYTES = 1000  # of an upload
-SHOWN_CLASSES, PER_CLASS, SIDE = 6, 2, 64  # pictures that are shown, and their side in pixels
+SHOWN_CLASSES, PER_CLASS, PREVIEW_SIDE = 6, 2, 64  # pictures that are shown, and their side in pixels
 FAULT = "own-dataset-fault"  # key of the session
 
 
@@ -72,7 +72,7 @@ def _contents(path: str) -> None:
     st.plotly_chart(splits_chart(counts), key="own-splits", config={"displayModeBar": False})
     with st.container(horizontal=True, key="own-pictures"):
         for name, files in pictures.items():
-            st.image(files, caption=[plain(name)] * len(files), width=SIDE)
+            st.image(files, caption=[plain(name)] * len(files), width=PREVIEW_SIDE)
 
 
 def _newest(path: str) -> float:
@@ -98,6 +98,6 @@ def _read(path: str, newest: float) -> tuple[Mapping[str, Mapping[str, int]], Ma
         pictures[name] = []
         for file in files:
             picture = read_picture(file).convert("RGB")
-            picture.thumbnail((2 * SIDE, 2 * SIDE))
+            picture.thumbnail((2 * PREVIEW_SIDE, 2 * PREVIEW_SIDE))
             pictures[name].append(picture)
     return cast(Mapping[str, Mapping[str, int]], counts), pictures

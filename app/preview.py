@@ -8,13 +8,13 @@ from app.preparation import Preparation, preparation
 from app.wording import counted, duration, plain
 from core.registry import title
 
-POLL_SECONDS = 1.0  # seconds between looks while more is found out
+PREVIEW_SECONDS = 1.0  # seconds between looks while more is found out
 
 
 def preview(wanted: Plan) -> str:
     """Draw what is known of a plan, and more as it becomes known. Return why it cannot be started, or an empty text."""
     found = preparation(wanted.config)
-    st.fragment(_drawn, run_every=None if found.complete else POLL_SECONDS)(wanted, found.complete)
+    st.fragment(_drawn, run_every=None if found.complete else PREVIEW_SECONDS)(wanted, found.complete)
     return found.fault or (found.missing if wanted.config.dataset.own_files else "")
 
 
@@ -38,14 +38,14 @@ def _drawn(wanted: Plan, complete: bool) -> None:
         "Time": _time(wanted, found),
     }
     for column, (label, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.metric(label, figure or "…", help=HELP[label])
+        column.metric(label, figure or "…", help=FIGURE_HELP[label])
     if found.sizes is not None:
         train, val, test = found.sizes
         name = plain(title("datasets", wanted.config.dataset.name))
         st.caption(f"{name}: {train:,} images to learn from, {val:,} to validate, {test:,} to test.")
 
 
-HELP = {
+FIGURE_HELP = {
     "Multiply-adds": "Of one image in the static network, which runs every module of the most expensive route.",
     "Parameters": "Weights of the whole network, its controllers included.",
     "Images": "Of the training, validation and test splits together.",

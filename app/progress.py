@@ -19,7 +19,8 @@ from core.store.queue import STARTING
 from core.training.worker import advance, enqueue
 
 DONE = ("finished", "stopped", "failed", "interrupted")
-VIEW, NEW, WATCH, WATCHED = "train-view", "new", "watch", "watched"  # of the Train page: key of the session, its values; the run's key
+TRAIN_VIEW, WATCHED = "train-view", "watched"  # keys of the session
+NEW, WATCH = "new", "watch"  # what the Train page shows
 SHOW_NEXT = "train-next-view"  # key of the session: the view that the Train page shows from its next run on
 POLL_SECONDS = 1.5  # seconds between looks at a run in training
 
@@ -135,7 +136,7 @@ def _edit(config: dict[str, Any]) -> None:
     except UserError as error:
         st.toast(plain(f"The form cannot be filled: {error}"), icon=":material/error:")
         return
-    st.session_state[VIEW] = NEW
+    st.session_state[TRAIN_VIEW] = NEW
 
 
 def _explore(run: Run) -> None:

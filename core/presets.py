@@ -40,11 +40,11 @@ class Preset:
         return run_config(**self.choices)
 
 
-STEADY = {"full_route_fraction": 0.8, "bn_recalibration_batches": 16}  # keeps every path in use while it is learned
+STEADY_CONTROLLERS = {"full_route_fraction": 0.8, "bn_recalibration_batches": 16}  # keeps every path in use while it is learned
 
 CLUTTERED: Choices = {
     "dataset": {"name": "cluttered_digits", "shift": 4},
-    "method": {"name": "d2nn", **STEADY, "self_distillation": 1, "controller_holdout": 0.05},
+    "method": {"name": "d2nn", **STEADY_CONTROLLERS, "self_distillation": 1, "controller_holdout": 0.05},
     "training": {"epochs": 24, "batch_size": 128, "learning_rate": 0.003, "precision": "bfloat16"},
 }
 
@@ -56,7 +56,7 @@ PRESETS: tuple[Preset, ...] = (
         {
             "architecture": {"name": "cascade", "trunk": [4, 8, 16, 24], "head": [4, 8, 16, 32]},
             "dataset": "digits",
-            "method": {"name": "d2nn", **STEADY, "self_distillation": 1, "controller_holdout": 0.3},
+            "method": {"name": "d2nn", **STEADY_CONTROLLERS, "self_distillation": 1, "controller_holdout": 0.3},
             "training": {"epochs": 60, "learning_rate": 0.004},
         },
         "looks_3",
@@ -106,7 +106,7 @@ PRESETS: tuple[Preset, ...] = (
         {
             "architecture": {"name": "resnet_cascade", "n": 6, "exits": [13], "scout": [48, 96, 96, 192]},
             "dataset": "cifar10",
-            "method": {"name": "d2nn", **STEADY, "distillation_weight": 1, "controller_holdout": 0.06},
+            "method": {"name": "d2nn", **STEADY_CONTROLLERS, "distillation_weight": 1, "controller_holdout": 0.06},
             "training": {
                 **{"epochs": 8, "batch_size": 128, "learning_rate": 0.0015, "weight_decay": 0.1, "precision": "bfloat16"},
                 **{"weights_dtype": "float16", "init_from": str(SHIPPED / "resnet38-cifar10-static.safetensors")},
@@ -124,13 +124,13 @@ PRESETS: tuple[Preset, ...] = (
         {
             "architecture": {"name": "cascade", "trunk": [16, 32, 64], "head": [16, 32, 64], "depth": 2},
             "dataset": {"name": "folder", "size": 48},
-            "method": {"name": "d2nn", **STEADY, "self_distillation": 1, "controller_holdout": 0.1},
+            "method": {"name": "d2nn", **STEADY_CONTROLLERS, "self_distillation": 1, "controller_holdout": 0.1},
             "training": {"epochs": 30, "batch_size": 32},
         },
         "folder_open",
     ),
 )
-FIRST = PRESETS[0].name
+FIRST_PRESET = PRESETS[0].name
 
 
 def preset(name: str) -> Preset:

@@ -354,7 +354,7 @@ def test_a_run_that_waits_for_its_turn_can_be_cancelled(app: AppTest, monkeypatc
 
 
 def test_an_unexpected_error_shows_no_traceback_to_visitors(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.comparison.table", lambda runs, lam: [][1])
+    monkeypatch.setattr("app.runs.listed.table", lambda runs, lam: [][1])
     page(app, "runs")
     (shown,) = app.exception
     assert "Reload the page to try again" in shown.message

@@ -27,7 +27,7 @@ LIVE = ("![x]", "[l](", ":material/home", "$latex$", "<img", "<a href", "`c`", "
 ESCAPED = re.compile(r"\\.")
 SHOWN_AS_TEXT = {  # fields that Streamlit shows without reading Markdown
     *("Selectbox.options", "Selectbox.raw_value", "MultiSelect.options", "MultiSelect.default", "MultiSelect.raw_values", "Text.body"),
-    *("PageLink.query_string", "TextInput.value", "TextInput.default", "FileUploader.type"),
+    *("PageLink.query_string", "TextInput.value", "TextInput.default", "TextArea.value", "TextArea.default", "FileUploader.type"),
     *("BidiComponent.json", "BidiComponent.mixed", "PlotlyChart.spec", "PlotlyChart.config", "Html.body"),
 }
 

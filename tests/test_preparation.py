@@ -1,4 +1,4 @@
-"""What is told of a training before it starts."""
+"""What a person learns of a training before it starts."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from app.fields import fields
 from app.graph_view.sketch import sketch
-from app.option_groups import COMMON, GROUPS, MORE, found, group_of
+from app.option_groups import COMMON, MORE, OPTION_GROUPS, found, group_of
 from core.config import Training, run_config
 from core.datasets import DataError
 from core.datasets.cifar10 import Cifar10
@@ -41,7 +41,7 @@ def test_the_outline_of_a_configuration_is_the_network_that_is_trained() -> None
     assert static.parameters < gated.parameters
 
 
-def test_data_that_is_not_here_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_data_that_is_not_here_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GATESCOPE_DATA", raising=False)
     monkeypatch.setenv("GATESCOPE_CACHE", str(tmp_path))
     with pytest.raises(DataError, match=r"the training downloads it first.*GATESCOPE_DATA"):
@@ -62,9 +62,9 @@ def test_a_drawing_colours_modules_by_how_often_they_ran() -> None:
 
 def test_every_option_has_its_group_and_every_group_its_options() -> None:
     known = {name for method in names("methods") for name in component("methods", method).model_fields} | set(Training.model_fields)
-    assert {name for members in GROUPS.values() for name in members} | set(COMMON) <= known
+    assert {name for members in OPTION_GROUPS.values() for name in members} | set(COMMON) <= known
     assert group_of("no such option") == MORE
-    assert set(Training.model_fields) - set(COMMON) <= {name for members in GROUPS.values() for name in members}
+    assert set(Training.model_fields) - set(COMMON) <= {name for members in OPTION_GROUPS.values() for name in members}
 
 
 def test_options_are_found_by_their_labels_and_their_help() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from core.config import run_config
-from core.presets import FIRST, PRESETS, preset
+from core.presets import FIRST_PRESET, PRESETS, preset
 from core.registry import ConfigError
 from core.store import Store
 from core.store.references import load_references
@@ -24,7 +24,7 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_presets_have_names_of_their_own_and_valid_configurations() -> None:
     assert len({one.name for one in PRESETS}) == len({one.title for one in PRESETS}) == len(PRESETS)
     assert all(one.config.gated and one.config.lam is None for one in PRESETS)
-    assert preset(FIRST).config == PRESETS[0].config
+    assert preset(FIRST_PRESET).config == PRESETS[0].config
     with pytest.raises(ConfigError, match="choose one of digits"):
         preset("none")
 
@@ -53,7 +53,7 @@ def test_the_network_of_a_preset_can_be_built_without_its_images(one: object) ->
 
 @pytest.mark.long  # the test above builds it, and tests/browser/test_train.py trains it for a few epochs
 def test_the_shortest_preset_trains_controllers_that_decide() -> None:
-    one = preset(FIRST)
+    one = preset(FIRST_PRESET)
     final = list(train(one.config, one.config.dataset.read()))[-1].final
     assert final is not None
     (row,) = [row for row in final["test"] if row["lam"] == 0.5]

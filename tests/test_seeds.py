@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.budget import Best, best_of_each, best_sentence, budget_steps, step_at
+from app.budget import BestWithin, best_of_each, best_sentence, budget_steps, step_at
 from app.charts.averages import ImageSets
 from app.charts.tradeoff import front_chart, series_of
 from app.sweep_report import ReportedSeries, sweep_report
@@ -80,7 +80,7 @@ def test_a_budget_says_what_it_buys_on_each_set_of_images() -> None:
     )
     assert "one_\\*" in best_sentence(first, 50, lambda text: text.replace("*", "\\*"))
     assert best_sentence(second, 50, str) == "No gated network on B costs at most 50 multiply-adds per image on average: raise the budget."
-    assert "static" not in best_sentence(Best("", first.gated, None), 50, str).split("%")[0]
+    assert "static" not in best_sentence(BestWithin("", first.gated, None), 50, str).split("%")[0]
 
 
 @pytest.mark.parametrize("highest", [1.0, 940.0, 1.3e6, 2.5e9])
@@ -110,7 +110,7 @@ def test_a_report_is_one_page_that_needs_nothing_else() -> None:
     assert page.count("<table>") == 1
     assert len(page) < 1.5 * len(chart.to_html(include_plotlyjs=True)), "the library is written once"
     assert "<b>bold" not in page
-    assert "<p>Best: &lt;i&gt;</p>" in page
+    assert "<p>BestWithin: &lt;i&gt;</p>" in page
     assert "&lt;/td&gt;" in page
     assert "a &amp; b" in page
     assert 'src="http' not in page

@@ -8,17 +8,17 @@ from app.charts.style import frame
 from app.colours import LINES
 from app.wording import in_chart
 
-ROW, AROUND = 24, 110  # heights in pixels: of a class, and of the rest
-MOST = 30  # classes with a bar of their own
-SPLITS = {"train": "Training", "val": "Validation", "test": "Test"}
+BAR_ROW, BAR_MARGINS = 24, 110  # heights in pixels: of a class, and of the rest
+MOST_CLASSES = 30  # classes with a bar of their own
+SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
 
 
 def splits_chart(counts: Mapping[str, Mapping[str, int]]) -> go.Figure:
     """Return the number of images of each class, in each split; of many classes, those with the fewest images."""
     totals = {name: sum(by_class[name] for by_class in counts.values()) for name in next(iter(counts.values()))}
-    names = sorted(sorted(totals, key=totals.__getitem__)[:MOST])
+    names = sorted(sorted(totals, key=totals.__getitem__)[:MOST_CLASSES])
     figure = go.Figure()
-    for (split, title), colour in zip(SPLITS.items(), LINES, strict=False):
+    for (split, title), colour in zip(SPLIT_NAMES.items(), LINES, strict=False):
         figure.add_bar(
             y=list(map(in_chart, names)),
             x=[counts[split][name] for name in names],
@@ -28,7 +28,7 @@ def splits_chart(counts: Mapping[str, Mapping[str, int]]) -> go.Figure:
             hovertemplate="%{y}: %{x}<extra>" + title + "</extra>",
         )
     heading = f"{sum(totals.values()):,} pictures of {len(totals)} classes"
-    frame(figure, AROUND + ROW * len(names), heading + (f", the {MOST} smallest" if len(totals) > MOST else ""))
+    frame(figure, BAR_MARGINS + BAR_ROW * len(names), heading + (f", the {MOST_CLASSES} smallest" if len(totals) > MOST_CLASSES else ""))
     figure.update_layout(barmode="stack", showlegend=True)
     figure.update_xaxes(title="Pictures")
     return figure.update_yaxes(autorange="reversed", type="category")

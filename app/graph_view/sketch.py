@@ -14,7 +14,7 @@ from app.wording import counted, percent
 from core.graph.node import Node
 from core.graph.notation import SHAPES
 
-INK, CONTROL, PAPER = "#0f1722", "#fdeccf", "#eef2f6"
+INK, CONTROL_FILL, PAPER = "#0f1722", "#fdeccf", "#eef2f6"
 RUNS, RESTS = (13, 108, 101), (227, 243, 240)  # red, green and blue of a module that runs for every image, and for none
 WHITE_ABOVE = 0.55  # share from which white letters have the higher contrast
 
@@ -47,7 +47,7 @@ def _node(node: Node, macs: Mapping[str, int], rates: Mapping[str, float]) -> di
     figure = percent(sum(known) / len(known)) if known else counted(cost) if cost and node.kind == "regular" else ""
     label = graphviz.escape(shown(node.name)) + (f"\\n{figure}" if figure else "")
     if node.kind == "control":
-        return {"label": label, "shape": SHAPES["control"], "fillcolor": CONTROL, "margin": "0.01,0.01"}
+        return {"label": label, "shape": SHAPES["control"], "fillcolor": CONTROL_FILL, "margin": "0.01,0.01"}
     if not known:
         return {"label": label, "shape": SHAPES[node.kind], "fillcolor": PAPER}
     rate = sum(known) / len(known)

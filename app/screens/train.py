@@ -7,7 +7,7 @@ from app.forms import Plan, plan, refuse
 from app.gallery import begin, gallery
 from app.own_dataset import own_dataset
 from app.preview import preview
-from app.progress import DONE, NEW, SHOW_NEXT, VIEW, WATCH, WATCHED
+from app.progress import DONE, NEW, SHOW_NEXT, TRAIN_VIEW, WATCH, WATCHED
 from app.watching import watch
 from app.wording import plain
 from core.errors import UserError
@@ -20,12 +20,18 @@ def page() -> None:
     runs = [run for run in state.store().listing.all() if not run.reference]
     moving = [run for run in runs if run.state not in DONE]
     usual = WATCH if moving or WATCHED in st.session_state else NEW
-    st.session_state[VIEW] = st.session_state.pop(SHOW_NEXT, st.session_state.get(VIEW)) or usual
+    st.session_state[TRAIN_VIEW] = st.session_state.pop(SHOW_NEXT, st.session_state.get(TRAIN_VIEW)) or usual
     heading, choice = st.columns([0.6, 0.4], vertical_alignment="center")
     heading.header("Train a network")
     labels = {NEW: "New training", WATCH: f"Watch ({len(moving)} in training)" if moving else "Watch"}
     view = choice.segmented_control(
-        "View", [NEW, WATCH], format_func=labels.__getitem__, key=VIEW, required=True, label_visibility="collapsed", persist_state="session"
+        "View",
+        [NEW, WATCH],
+        format_func=labels.__getitem__,
+        key=TRAIN_VIEW,
+        required=True,
+        label_visibility="collapsed",
+        persist_state="session",
     )
     if view == WATCH:
         _watch({run.id: run.name for run in runs}, moving[0].id if moving else None)

@@ -24,7 +24,7 @@ from core.training.train import FINAL_GRID, GRID
 BATCHES = 4  # of the images that a step is measured on
 MEASURED_STEPS = 2  # after one that warms up
 MIDDLE = 0.5  # point of the training at which steps are measured
-TIMED_IMAGES = 64  # on which the evaluation is measured
+STEP_IMAGES = 64  # on which the evaluation is measured
 HOLDOUT = 0.1  # share of the training images that the final evaluation sees too, about
 
 
@@ -78,7 +78,7 @@ def outline(config: RunConfig) -> Outline:
 def measure(config: RunConfig) -> Generator[None, None, Pace]:
     """Measure some steps and an evaluation on random images, step by step. Raises UserError where no step can be taken."""
     image, classes = config.dataset.outline()
-    data = _noise(image, classes, max(BATCHES * config.training.batch_size, TIMED_IMAGES))
+    data = _noise(image, classes, max(BATCHES * config.training.batch_size, STEP_IMAGES))
     graph = assemble(config, image, len(classes))
     batches = Batches(config, data, graph.device)
     config.method.setup(graph.eval(), config.training.batch_size, batches.setup_images()[0])
@@ -104,7 +104,7 @@ def measure(config: RunConfig) -> Generator[None, None, Pace]:
 def _evaluation(config: RunConfig, graph: Graph, data: Data) -> float:
     """Return the seconds that it takes to evaluate one image at one λ."""
     lams = GRID if graph.tradeoff.every_lam else (config.lam,)
-    rows = slice(0, TIMED_IMAGES)
+    rows = slice(0, STEP_IMAGES)
     split = Split(data.train.images[rows], data.train.labels[rows])
     began = time.perf_counter()
     evaluations(graph, split, [(lam, Greedy()) for lam in lams])

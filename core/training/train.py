@@ -34,7 +34,8 @@ from core.training.weight_average import WeightAverage
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is validated after each epoch
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
-RATE = "val rate of "  # metric: share of validation images for which a gated node ran, at the network's λ, or else the middle of GRID
+# Metric: share of the validation images for which a gated node ran, at the network's λ, or else at the middle of GRID.
+RATE_PREFIX = "val rate of "
 MAX_NAME = 100  # letters of a metric's name
 FROZEN_SECONDS = 10.0  # between checkpoints of a network with frozen nodes: an epoch takes less time than packing their weights
 
@@ -179,6 +180,6 @@ def _validation_figures(config: RunConfig, graph: Graph, data: Data) -> dict[str
     if graph.controls:
         middle = rows[len(rows) // 2]
         gated = [node.name for node in graph.nodes if node.gates and node.kind != "control"]
-        figures |= {f"{RATE}{name}"[:MAX_NAME]: middle.execution_rates[name] for name in gated}
+        figures |= {f"{RATE_PREFIX}{name}"[:MAX_NAME]: middle.execution_rates[name] for name in gated}
         figures["val collapsed control nodes"] = float(len(collapsed(graph, rows)))
     return figures

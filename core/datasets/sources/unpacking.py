@@ -19,9 +19,9 @@ from core.datasets.sources.class_folders import LEFT_BEHIND, SPLITS, SUFFIXES, s
 from core.datasets.sources.formats import MAX_FILE_BYTES
 
 MAX_PICTURES = 50_000
-MAX_BYTES = 4 * 1024**3  # of all pictures together, unpacked
+MAX_UNPACKED_BYTES = 4 * 1024**3  # of all pictures together, unpacked
 MAX_DEPTH = 8  # folders within each other
-MAX_NAME = 120  # bytes of a name
+MAX_PATH_LENGTH = 120  # bytes of a name
 CHUNK = 1 << 20  # bytes
 FORBIDDEN = set('<>:"|?*\\') | {chr(code) for code in range(32)}  # in names, on one system or another
 
@@ -72,9 +72,9 @@ def _write(files: Iterable[tuple[str, IO[bytes]]], names: Sequence[str], folder:
             with opened, target.open("xb") as written:
                 for chunk in _chunks(opened, name):
                     total += len(chunk)
-                    if total > MAX_BYTES:
+                    if total > MAX_UNPACKED_BYTES:
                         raise DataError(
-                            f"The pictures take more than {MAX_BYTES // 1024**3} GB. Name their folder instead of uploading it."
+                            f"The pictures take more than {MAX_UNPACKED_BYTES // 1024**3} GB. Name their folder instead of uploading it."
                         )
                     digest.update(chunk)
                     written.write(chunk)
@@ -123,7 +123,7 @@ def _paths(names: Sequence[str]) -> list[tuple[str, ...]]:
     paths = []
     for parts in parted:
         above = parts[: 2 if splits else 1]
-        stem, suffix = os.path.splitext("-".join(parts[len(above) :])[-MAX_NAME:])
+        stem, suffix = os.path.splitext("-".join(parts[len(above) :])[-MAX_PATH_LENGTH:])
         name, number = f"{stem}{suffix}", 1
         while (key := "/".join([*above, name]).casefold()) in taken:
             number += 1
@@ -140,6 +140,6 @@ def _parts(name: str) -> list[str]:
 def _safe(part: str) -> str:
     """Return a name without what systems refuse."""
     kept = "".join("-" if letter in FORBIDDEN else letter for letter in spelling(part)).strip(" .")
-    while len(kept.encode()) > MAX_NAME:
+    while len(kept.encode()) > MAX_PATH_LENGTH:
         kept = kept[1:]
     return kept or "unnamed"
