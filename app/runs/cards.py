@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.runs.best import Best, best_per_dataset
+from app.runs.best import BestNetwork, best_per_dataset
 from app.runs.entries import Entry
 from app.runs.search import number
 from app.wording import counted, percent, plain
@@ -40,7 +40,7 @@ def cards(entries: Sequence[Entry]) -> None:
             _card(one)
 
 
-def _card(best: Best) -> None:
+def _card(best: BestNetwork) -> None:
     run, row = best.entry.run, best.row
     with st.container(border=True, width=CARD_PIXELS, gap=None, key=f"best-{run.id}"):
         st.markdown(f"{plain(best.dataset)} · **{row['accuracy']:.1%}**")

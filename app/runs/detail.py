@@ -11,7 +11,7 @@ from app.cautions import advice
 from app.charts.tradeoff import along_lam_chart
 from app.form_state import prefill
 from app.forms import refuse
-from app.progress import DONE, follow, warn
+from app.progress import DONE, NEW, SHOW_NEXT, follow, warn
 from app.runs.annotation import annotations, rename, star
 from app.runs.bulk import delete_button
 from app.runs.configuration import settings_table
@@ -76,6 +76,7 @@ def _again(run: Run) -> None:
     except UserError as error:
         refuse(error)
         return
+    st.session_state[SHOW_NEXT] = NEW
     st.switch_page("screens/train.py")
 
 
