@@ -1,6 +1,7 @@
 """The pages, driven without a browser: what they show with runs and without, and what a mistake is answered with."""
 
 import io
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -177,6 +178,9 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
     app.selectbox(key="form-recipe").select("strong").run()
     assert "On the command line: `--recipe strong`." in texts(app)
     assert app.number_input(key="form-training-learning_rate").value == 0.4
+    deadline = time.monotonic() + 60
+    while not app.warning and time.monotonic() < deadline:  # the network is built in the background
+        app.run()
     assert "cutout size (training.cutout) must be at most 8" in " ".join(plainly(one.value) for one in app.warning)
     app.number_input(key="form-training-cutout").set_value(4).run()
     app.text_input(key="form-name").set_value("by recipe")

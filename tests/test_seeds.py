@@ -110,7 +110,7 @@ def test_a_report_is_one_page_that_needs_nothing_else() -> None:
     assert page.count("<table>") == 1
     assert len(page) < 1.5 * len(chart.to_html(include_plotlyjs=True)), "the library is written once"
     assert "<b>bold" not in page
-    assert "<p>BestWithin: &lt;i&gt;</p>" in page
+    assert "<p>Best: &lt;i&gt;</p>" in page
     assert "&lt;/td&gt;" in page
     assert "a &amp; b" in page
     assert 'src="http' not in page
