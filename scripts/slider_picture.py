@@ -18,9 +18,9 @@ from tests.browser.conftest import ARGUMENTS, chromium, served, visited
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "assets" / "slider.webp"
 ADDRESS = "?run=reference/chain-digits&lam=0.00"
-WINDOW = {"width": 1400, "height": 1250}
+WINDOW = {"width": 1440, "height": 900}
 WIDTH = 880  # pixels of the picture
-MARGIN = 14  # pixels of the page around the slider, the graph and the answer
+MARGIN = 8  # pixels of the page around the slider, the graph and the answer
 STEP = 2  # hundredths of λ between two frames
 FRAME, HOLD = 70, 1500  # milliseconds that a frame is shown, and that either end of the slider is
 QUIET = 2000  # milliseconds in which the page comes to rest
@@ -31,11 +31,10 @@ MOVE = "(slider, step) => { slider.value = String(step); slider.dispatchEvent(ne
 def film(page: Page) -> tuple[list[Image.Image], list[int]]:
     """Return the frames from λ = 0 to 1 and back, and the milliseconds that each is shown."""
     slider = page.locator(".gate-graph input[type=range]")
-    whole, graph = page.locator(".gate-graph").bounding_box(), page.locator(".gate-graph .grid").bounding_box()
-    assert whole
-    assert graph
-    height = graph["y"] + graph["height"] - whole["y"]
-    clip = {"x": whole["x"] - MARGIN, "y": whole["y"] - MARGIN, "width": whole["width"] + 2 * MARGIN, "height": height + 2 * MARGIN}
+    stage = page.locator(".gate-graph .stage").bounding_box()
+    assert stage
+    corner, size = {side: stage[side] - MARGIN for side in ("x", "y")}, {side: stage[side] + 2 * MARGIN for side in ("width", "height")}
+    clip = {"x": corner["x"], "y": corner["y"], "width": size["width"], "height": min(size["height"], WINDOW["height"] - corner["y"])}
     there: list[Image.Image] = []
     for step in range(0, 101, STEP):
         slider.evaluate(MOVE, step)

@@ -28,16 +28,16 @@ class Picture:
 
 
 def lit(page: Page) -> None:
-    """The graph is there."""
+    """The graph is there, and all that is measured of it."""
     expect(page.locator(".gate-graph .node.on").first).to_be_visible()
+    expect(page.locator(".gate-graph .time b").first).to_be_visible()
 
 
 def inspected(page: Page) -> None:
     """The details of a controller, down to the pixels in favour of an option."""
     lit(page)
     page.locator('.gate-graph [data-node="Q2"]').click()
-    expect(page.get_by_text("Pixels in favour of", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Download trace (JSON)").last.scroll_into_view_if_needed()
+    expect(page.locator(".gate-graph .inspector .computed figure").first).to_be_visible()
 
 
 def charted(page: Page) -> None:
@@ -45,13 +45,21 @@ def charted(page: Page) -> None:
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
 
 
+def mapped(page: Page) -> None:
+    """All images of the Atlas are on its map, and the charts are there."""
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    expect(page.get_by_text("Running the test images")).to_have_count(0)
+    page.wait_for_timeout(QUIET)
+
+
 PICTURES = (
-    Picture("explore", CHAIN, (1400, 1180), before=lit),
-    Picture("dark", CHAIN, (1400, 1700), dark=True, before=inspected),
+    Picture("explore", CHAIN, (1440, 900), before=lit),
+    Picture("dark", CHAIN, (1440, 900), dark=True, before=inspected),
     Picture("phone", CHAIN, (390, 1240), before=lit),
-    Picture("cascade", "?run=reference/resnet38-cascade-cifar10&lam=0.50", (1400, 960), before=lit),
-    Picture("lc", "?run=reference/lc-digits&lam=0.30", (1400, 1060), before=lit),
-    Picture("sweep", "sweep?show=reference/chain-digits", (1400, 1317), before=charted),
+    Picture("cascade", "?run=reference/model-cascade-cifar10&lam=0.50", (1440, 900), before=lit),
+    Picture("lc", "?run=reference/lc-digits&lam=0.30", (1440, 900), before=lit),
+    Picture("sweep", "sweep?show=reference/model-cascade-cifar10", (1440, 1320), before=charted),
+    Picture("atlas", "atlas?run=reference/chain-digits", (1440, 1200), before=mapped),
 )
 
 
