@@ -16,7 +16,7 @@ def faults(page: Page) -> list[str]:
     return [f"{one['id']}: {node['html'][:120]}" for one in found if one["impact"] in SERIOUS for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_finds_no_serious_fault(browser: Browser, server: str, scheme: str) -> None:
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1400, "height": 1000})  # type: ignore[arg-type]
     page = context.new_page()
@@ -46,7 +46,7 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, server: str) -> No
     for _ in range(80):
         page.keyboard.press("Tab")
         reached[page.evaluate(focused)] = None
-    for wanted in ("Play λ from 0 to 1", "λ: from 0, cheapest, to 1, most accurate", "Find a node", "Q1", "N3", "Save the graph as SVG"):
+    for wanted in ("Play λ from 0 to 1", "λ: from 0, cheapest, to 1, most accurate", "Find a node", "Q1", "N3", "Save the picture as SVG"):
         assert wanted in reached
     slider = page.locator(".gate-graph input[type=range]")
     slider.focus()

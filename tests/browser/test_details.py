@@ -44,7 +44,7 @@ def test_the_gates_of_a_block_follow_the_slider(browser: Browser, server: str) -
     page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_pixels_in_favour_of_a_gate_have_a_scale_and_say_what_they_mean(browser: Browser, server: str, scheme: str) -> None:
     page = opened(browser, server, "reference/lc-wide-cifar10", DESKTOP, scheme)
     select(page, "Q2-1")
@@ -58,7 +58,7 @@ def test_pixels_in_favour_of_a_gate_have_a_scale_and_say_what_they_mean(browser:
     page.context.close()
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone", marks=pytest.mark.long)])
 def test_a_member_of_a_cascade_shows_its_blocks_and_they_stay_open(browser: Browser, server: str, size: tuple[int, int]) -> None:
     page = opened(browser, server, "reference/model-cascade-cifar10", size)
     select(page, "mobile-7m-cifar10")
@@ -95,7 +95,7 @@ def test_a_picture_of_none_of_the_classes_is_called_that(browser: Browser, serve
     page.context.close()
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone", marks=pytest.mark.long)])
 def test_the_frame_over_a_picture_is_moved_and_sized(browser: Browser, server: str, size: tuple[int, int], tmp_path: Path) -> None:
     halves = Image.new("RGB", (600, 300), "red")
     halves.paste("blue", (300, 0, 600, 300))

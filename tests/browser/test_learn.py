@@ -190,8 +190,8 @@ def test_a_picture_of_ones_own_is_kept(page: Page, server: str, tmp_path: Path) 
     expect(page.get_by_text(CROPPED, exact=True)).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["sweep?show=digits", "runs", "train", "glossary", "?run=reference/lc-digits"])
+@pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.long)])
+@pytest.mark.parametrize("path", ["sweep?show=digits", "runs", "train", "glossary", "?run=reference/lc-digits", "atlas?run=digits", "how"])
 def test_axe_finds_no_serious_fault_on_any_page(browser: Browser, server: str, path: str, scheme: str) -> None:
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 900})  # type: ignore[arg-type]
     page = context.new_page()

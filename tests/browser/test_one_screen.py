@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 DESKTOPS = ((1440, 900), (1280, 800))
+CASCADE = "reference/model-cascade-cifar10"
 NODES = {  # networks that ship, each with a node to open
-    "reference/model-cascade-cifar10": "Q1",
+    CASCADE: "Q1",
     "reference/chain-digits": "Q2",
     "reference/resnet38-cascade-cifar10": "Q1",
     "reference/hierarchy-cifar10": "Q1",
@@ -69,7 +70,7 @@ def apart(one: Box, other: Box) -> bool:
     )
 
 
-@pytest.mark.parametrize("size", DESKTOPS, ids=["1440", "1280"])
+@pytest.mark.parametrize("size", [pytest.param(DESKTOPS[0], marks=pytest.mark.long, id="1440"), pytest.param(DESKTOPS[1], id="1280")])
 @pytest.mark.parametrize("run", NODES)
 def test_a_desktop_shows_all_of_it_at_once(browser: Browser, server: str, run: str, size: tuple[int, int]) -> None:
     page = opened(browser, server, run, size)
@@ -103,7 +104,7 @@ def test_a_desktop_shows_all_of_it_at_once(browser: Browser, server: str, run: s
     page.context.close()
 
 
-@pytest.mark.parametrize("run", NODES)
+@pytest.mark.parametrize("run", [name if name == CASCADE else pytest.param(name, marks=pytest.mark.long) for name in NODES])
 def test_a_phone_shows_picture_and_upload_then_answer_then_lam_then_graph(browser: Browser, server: str, run: str) -> None:
     page = opened(browser, server, run, (390, 844))
     order = ("figure img", ".st-key-own-picture", ".gate-graph .headline", ".gate-graph input[type=range]", ".gate-graph .canvas")

@@ -400,14 +400,14 @@ def test_a_picture_of_ones_own_has_no_link(page: Page, server: str, tmp_path: Pa
 def test_the_graph_is_saved_as_svg_and_png(page: Page, server: str) -> None:
     open_explore(page, server)
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Save the graph as SVG").click()
+        page.get_by_role("button", name="Save the picture as SVG").click()
     drawn = text_of(saved.value)
     assert drawn.startswith("<svg")
     assert "Q1" in drawn
     assert ">off<" not in drawn
     assert drawn.count("display:none") == page.locator(".gate-graph .flag").count()  # marks of modules that are not forced
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Save the graph as PNG").click()
+        page.get_by_role("button", name="Save the picture as PNG").click()
     assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
