@@ -39,6 +39,17 @@ def many_scans(side: int, count: int) -> bytes:
     return data[:-2] + data[last:-2] * count + b"\xff\xd9"
 
 
+def one_scan(side: int) -> bytes:
+    """Return a progressive JPEG of one scan, which holds the mean of each block alone: a few bytes for many pixels."""
+
+    def part(marker: int, data: bytes) -> bytes:
+        return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+    tables = part(0xDB, b"\0" + bytes([1] * 64)) + part(0xC4, b"\0\1" + bytes(16))
+    frame = part(0xC2, struct.pack(">BHHB", 8, side, side, 3) + b"\1\x11\0\2\x11\0\3\x11\0")
+    return b"\xff\xd8" + tables + frame + part(0xDA, b"\3\1\0\2\0\3\0\0\0\0") + bytes((side // 8) ** 2 * 3 // 8) + b"\xff\xd9"
+
+
 def tiff(*tags: tuple[int, int, int, int]) -> bytes:
     """Return a TIFF of these tags, (number, type, count, value), without pixels."""
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
@@ -237,6 +248,7 @@ def test_an_animation_yields_its_first_frame() -> None:
         ("a.heic", b"\x00\x00\x00\x18ftypheic" + bytes(20), "HEIC files are not supported"),
         ("a.svg", b'<?xml version="1.0"?><svg/>', "SVG files are not supported"),
         ("scans.jpg", many_scans(2048, 600), "too many scans"),
+        ("scan.jpg", one_scan(8_000), "8000×8000 is too many pixels to decode safely as JPEG"),
         ("large.tif", tiff_of_size(8_000, 8_000), "8000×8000 is too many pixels to decode safely as TIFF"),
     ],
 )

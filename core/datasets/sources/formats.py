@@ -82,7 +82,8 @@ def memory(picture: Image.Image, data: bytes, detail: int) -> int:
     """Return the bytes of memory that decoding an opened file takes, at a JPEG's reduced size. Decodes nothing."""
     pixels = picture.width * picture.height
     if picture.format in ("JPEG", "MPO"):
-        coefficients = 2 * len(picture.getbands()) * pixels if _scans(data) > 1 else 0
+        held = _scans(data) > 1 or "progressive" in picture.info  # the decoder holds all coefficients, even for one scan
+        coefficients = 2 * len(picture.getbands()) * pixels if held else 0
         picture.draft(None, (detail, detail))
         return 2 * len(data) + coefficients + 8 * picture.width * picture.height
     decoded = int(PIXEL_BYTES.get(picture.mode, 4) * pixels * COPIES.get(picture.format or "", 1))
