@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from core.datasets.sources import decoder
-from core.datasets.sources.formats import MAX_FILE_BYTES, has_light_structure
+from core.datasets.sources.decoding import HeavyError, decode
+from core.datasets.sources.formats import LIGHT_BYTES, MAX_FILE_BYTES, has_light_structure, readable
 from core.datasets.sources.picture import SCALED, PictureError, read_picture, to_tensor
 
 
@@ -279,6 +280,16 @@ def test_what_may_take_long_is_decoded_in_a_process_of_its_own() -> None:
     assert [picture.getpixel((9, row)) for row in (9, 300)] == [(0, 0, 0), (156, 156, 156)]
     resized = values[:8, :8]
     assert read_picture(encoded(Image.fromarray(resized))).size == (8, 8)
+
+
+@pytest.mark.skipif("AVIF" not in readable(), reason="this Pillow reads no AVIF")
+def test_an_avif_that_declares_fewer_pixels_than_it_holds_is_decoded_apart() -> None:
+    data = encoded(Image.new("RGB", (1_000, 1_000), (200, 30, 30)), "AVIF", speed=10)
+    sizes = b"ispe" + bytes(4) + struct.pack(">II", 1_000, 1_000)
+    assert sizes in data
+    lying = data.replace(sizes, sizes[:8] + struct.pack(">II", 64, 64))
+    with pytest.raises(HeavyError):
+        decode(lying, "a.avif", (255, 255, 255), 512, budget=LIGHT_BYTES)
 
 
 def test_what_is_light_tells_from_its_structure() -> None:
