@@ -23,7 +23,8 @@ from core.files import read_regular
 from core.graph.graph import Graph
 from core.graph.weight_file import CheckpointError, check_all_finite, read_tensors
 from core.methods.static import Static
-from core.modules.onnx_network import OnnxError, Output, count_macs, read_signature, recognise_output
+from core.modules.onnx_check import OnnxError
+from core.modules.onnx_network import Output, count_macs, read_signature, recognise_output
 from core.registry import ConfigError
 from core.store import Run, Store
 from core.store.exchange import Header, header_in, header_of, is_exported, weights_of
