@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from core.cli.pictures import NamedPicture
 from core.datasets.sources import decoder
 from core.datasets.sources.decoding import HeavyError, decode
 from core.datasets.sources.formats import LIGHT_BYTES, MAX_FILE_BYTES, has_light_structure, readable
@@ -377,3 +378,9 @@ def test_downscaling_averages_pixels() -> None:
 def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="channels, not 2"):
         to_tensor(Image.new("RGB", (4, 4)), (2, 4, 4))
+
+
+def test_standard_input_is_read_up_to_the_size_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.cli.pictures.MAX_FILE_BYTES", 8)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(100))))
+    assert NamedPicture("standard input", None).content() == bytes(9)
