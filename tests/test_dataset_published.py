@@ -239,7 +239,7 @@ def test_labels_that_are_none_are_named(labels: pa.Array, says: str, tmp_path: P
 
 
 def test_rows_that_share_a_value_take_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "SPARE_BYTES", 100_000)
+    monkeypatch.setattr(parquet, "FREE_BYTES", 100_000)
     write_parquet(tmp_path / "train-0.parquet", "image", [bytes(10_000)] * 200, np.zeros(200, np.int64))
     with pytest.raises(DataError, match=r"train-0\.parquet: its rows take far more memory"):
         parquet.read([tmp_path / "train-0.parquet"], 10)

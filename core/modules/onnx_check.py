@@ -17,7 +17,7 @@ MAX_TOTAL = 2_000_000_000  # values of all tensors, for one image
 OPEN_SIDE = 224  # stands for a side of the image that the file leaves open
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 MAKERS = {"ConstantOfShape", "Range"}  # those of Expand, Pad, Resize and Tile often cannot be told in sound files
-OPERATORS = """
+OF_CLASSIFIERS = """
     Abs Add And ArgMax ArgMin ArrayFeatureExtractor Attention AveragePool BatchNormalization BitShift Cast CastLike Ceil Celu Clip Concat
     Constant Conv ConvInteger ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Einsum Elu Equal
     Erf Exp Flatten Floor FusedMatMul Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual
@@ -29,7 +29,7 @@ OPERATORS = """
     SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu TopK Transpose TreeEnsembleClassifier Trilu Unsqueeze Where Xor ZipMap
     Expand Pad Resize Tile Upsample
 """
-ALLOWED = MAKERS | set(OPERATORS.split())
+ALLOWED = MAKERS | set(OF_CLASSIFIERS.split())
 
 
 class OnnxError(UserError):

@@ -24,7 +24,7 @@ from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 REPORT_EVERY = 1000  # decoded images
 MAX_ROWS = 10_000_000  # of one file
 BATCH_ROWS = 64  # read at a time
-SPARE_BYTES, EXPANSION = 50_000_000, 10  # rows may take EXPANSION times the bytes of their file, and SPARE_BYTES
+FREE_BYTES, TIMES_FILE = 50_000_000, 10  # rows may take TIMES_FILE times the bytes of their file, and FREE_BYTES
 LABEL, BYTES = "label", "bytes"
 
 
@@ -118,7 +118,7 @@ def _table(file: Path) -> tuple[pa.Table, str]:
 
 def _bounded(opened: pq.ParquetFile, file: Path, columns: list[str]) -> pa.Table:
     """Read columns in small batches. Raises DataError where they take far more memory than the file, as where rows share a value."""
-    batches, size, most = [], 0, EXPANSION * file.stat().st_size + SPARE_BYTES
+    batches, size, most = [], 0, TIMES_FILE * file.stat().st_size + FREE_BYTES
     for batch in opened.iter_batches(BATCH_ROWS, columns=columns):
         size += batch.nbytes
         if size > most:
