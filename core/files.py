@@ -25,6 +25,9 @@ def pasted_path(text: str | Path) -> Path:
 
     Raises PathError for other addresses, unknown users and paths that no system takes.
     """
+    given = str(text).strip()
+    if given and _exists(given):  # as in scripts whose letters need invisible marks
+        return Path(given)
     visible = "".join(letter for letter in str(text) if unicodedata.category(letter) != "Cf").strip()
     if len(visible) > 1 and QUOTES.get(visible[0]) == visible[-1]:
         visible = visible[1:-1].strip()
@@ -40,6 +43,13 @@ def pasted_path(text: str | Path) -> Path:
         return Path(visible).expanduser()
     except RuntimeError:
         raise PathError(f"{visible}: no such user. Write the path from the root folder.") from None
+
+
+def _exists(path: str) -> bool:
+    try:
+        return not any(unicodedata.category(letter) == "Cc" for letter in path) and os.path.lexists(path)
+    except (OSError, ValueError):
+        return False
 
 
 def whole_path(text: str) -> str:

@@ -60,8 +60,10 @@ def test_a_teacher_of_other_classes_or_none_is_refused(taught_by: str, digits: D
     faces = static("faces", 4, {"seed": 3}, distillation_weight=1.0, teacher=taught_by)
     with pytest.raises(ConfigError, match="other images or classes than faces"):
         load_teacher(faces, faces.dataset.read())
-    with pytest.raises(ConfigError, match=r"method\.teacher: .*wide-4.safetensors: cannot be read"):
+    with pytest.raises(ConfigError, match=r"method\.teacher: .*wide-4.safetensors cannot be read"):
         load_teacher(static("digits", 4, {"seed": 4}, distillation_weight=1.0, teacher=taught_by), digits)
+    with pytest.raises(ConfigError, match=r"method\.teacher: /dev/zero cannot be read \(not a regular file\)"):
+        load_teacher(static("digits", 4, {}, distillation_weight=1.0, teacher="/dev/zero"), digits)
     (tmp_path / "weights.safetensors").write_bytes(list(train(static("digits", 4, {}), digits))[-1].state or b"")
     with pytest.raises(ConfigError, match="holds weights but no run"):
         load_teacher(static("digits", 4, {}, distillation_weight=1.0, teacher=str(tmp_path / "weights.safetensors")), digits)

@@ -21,6 +21,7 @@ from core.datasets import mnist as mnist_module
 from core.datasets.cifar10 import Cifar10
 from core.datasets.cluttered_digits import ClutteredDigits
 from core.datasets.mnist import Mnist
+from core.datasets.sources import parquet
 from core.datasets.sources.archive import cache_folder
 
 COUNTS = {"train": 60, "test": 30}
@@ -235,6 +236,13 @@ def test_labels_that_are_none_are_named(labels: pa.Array, says: str, tmp_path: P
         Mnist(path=str(tmp_path), val=1).read()
     assert str(caught.value).startswith(f"{tmp_path / 'train-0.parquet'}: {says}")
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_rows_that_share_a_value_take_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "FREE_BYTES", 100_000)
+    write_parquet(tmp_path / "train-0.parquet", "image", [bytes(10_000)] * 200, np.zeros(200, np.int64))
+    with pytest.raises(DataError, match=r"train-0\.parquet: its rows take far more memory"):
+        parquet.read([tmp_path / "train-0.parquet"], 10)
 
 
 def test_columns_that_are_none_are_named(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from core.config import run_config
 from core.errors import UserError
 from core.evaluation.model_card import card
 from core.explain.model import load as load_network
+from core.files import MAX_WEIGHTS_BYTES
 from core.store import Run, RunRecord, Store, StoreError
-from core.store.exchange import export_run, import_run, read_header
+from core.store.exchange import export_run, import_run, read_exported, read_header
 from core.store.record import Point
 from core.store.references import SHIPPED, load_references
 from core.training.worker import machine, work
@@ -253,6 +254,19 @@ def rewritten(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def first_weights(tensors: dict[str, Any]) -> str:
     return next(name for name, values in tensors.items() if values.ndim > 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no pipes with names")
+def test_pipes_and_large_files_are_not_imported(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for file in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        for read in (read_exported, read_header):
+            with pytest.raises(StoreError, match=f"{file} cannot be read: (not a regular file|Is a directory)"):
+                read(file)
+    with (tmp_path / "large").open("wb") as opened:
+        opened.truncate(MAX_WEIGHTS_BYTES + 1)  # takes no room
+    with pytest.raises(StoreError, match="large cannot be read: larger than 4 GB"):
+        read_exported(tmp_path / "large")
 
 
 def test_a_flipped_bit_is_refused(file: Path, other: Store, tmp_path: Path) -> None:

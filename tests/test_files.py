@@ -64,3 +64,9 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
     for file in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(OSError, match="not a regular file"):
             read_regular(file)
+
+
+def test_a_path_that_exists_is_taken_as_it_is(tmp_path: Path) -> None:
+    for name in ("می\u200cخواهم.png", "👨\u200d👩\u200d👧.png"):
+        (tmp_path / name).touch()
+        assert pasted_path(f" {tmp_path / name} ") == tmp_path / name

@@ -1,6 +1,7 @@
 """Weights that trainings elsewhere saved: what is found in their files, what is used of them, and what is refused."""
 
 import io
+import zipfile
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from core.architectures.lc_resnet import LCResNet
 from core.config import run_config
 from core.files import read_regular
+from core.graph import weight_file
 from core.graph.graph import Graph
 from core.graph.initialisation import Initialisation, initialise_from
 from core.graph.weight_file import CheckpointError, read_tensors
@@ -163,6 +165,37 @@ def test_weights_that_are_not_finite_are_refused_before_training(value: float) -
     weights = published()
     weights["bn1.weight"] = torch.full_like(weights["bn1.weight"], value)
     assert "bn1.weight holds NaN or infinity" in fault(save(weights))
+
+
+def test_weights_that_take_more_memory_than_their_file_are_refused() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(pth({"a": torch.zeros(1000)}))) as whole, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as again:
+        for entry in whole.infolist():
+            again.writestr(entry.filename, whole.read(entry))
+    with pytest.raises(CheckpointError, match=r"was packed again.*save the weights alone"):
+        read_tensors(packed.getvalue())
+    with pytest.raises(CheckpointError, match=r"a repeats its numbers.*save the weights alone"):
+        read_tensors(pth({"a": torch.zeros(1).expand(2_000_000)}))
+    shared = torch.zeros(5_000)
+    with pytest.raises(CheckpointError, match=r"share their numbers.*save the weights alone"):
+        read_tensors(pth({str(number): shared for number in range(20)}))
+
+
+def test_a_dictionary_to_which_many_keys_lead_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    find = weight_file._find
+
+    def counted(loaded: Any, path: tuple[str, ...], seen: set[int]) -> Any:
+        looked.append(path)
+        return find(loaded, path, seen)
+
+    monkeypatch.setattr(weight_file, "_find", counted)
+    nested: dict[str, Any] = {"lr": 1}
+    for _ in range(3):
+        nested = dict.fromkeys((*weight_file.AVERAGE_KEYS, *weight_file.WRAPPERS), nested)
+    with pytest.raises(CheckpointError, match="no state_dict"):
+        read_tensors(pth(nested))
+    assert len(looked) <= 4 * 15
 
 
 def test_two_networks_in_a_file_are_refused() -> None:

@@ -15,7 +15,9 @@ from sklearn.neural_network import MLPClassifier
 from test_cli import call, refused, told
 from torch import nn
 
-from core.modules.onnx_network import OnnxNetwork, count_macs, read_signature, recognise_output
+from core.explain.incoming import check_programs
+from core.modules.onnx_check import OnnxError
+from core.modules.onnx_network import OnnxNetwork, count_macs, read_signature, recognise_output, start_session
 
 
 def mlp(hidden: int) -> bytes:
@@ -112,8 +114,8 @@ def scores_only(operator: str = "Identity", domain: str = "", inputs: int = 1, k
 @pytest.mark.parametrize(
     ("program", "says"),
     [
-        (b"not a program", "ONNX Runtime cannot run it"),
-        (scores_only("Unheard", "nowhere"), "ONNX Runtime cannot run it"),
+        (b"not a program", "it is no ONNX file"),
+        (scores_only("Unheard", "nowhere"), "the operator Unheard is none of a plain classifier"),
         (scores_only(inputs=2), "it must take one input of floats"),
         (scores_only("Cast", kind=TensorProto.INT64), "it must take one input of floats"),
         (network(classes=7), "it has 7 classes, but the dataset has 10"),
@@ -127,6 +129,46 @@ def test_what_is_no_classifier_is_refused_in_one_line(program: bytes, says: str,
     error = refused("cascade", file, file, "--dataset", "digits")
     assert says in error
     assert str(file) in error
+
+
+def made(size: list[int], *nodes: onnx.NodeProto, declared: int | None = None) -> bytes:
+    """Return a classifier that adds the sum of a tensor of this size, which it makes, to its scores."""
+    image, scores = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 10]) for name in "xy")
+    shape = helper.make_tensor("s", TensorProto.INT64, [len(size)], size)
+    steps = nodes or (helper.make_node("ConstantOfShape", ["s"], ["big"]),)
+    last = [helper.make_node("ReduceSum", ["big"], ["sum"], keepdims=0), helper.make_node("Add", ["x", "sum"], ["y"])]
+    graph = helper.make_graph([*steps, *last], "g", [image], [scores], [shape])
+    if declared:
+        graph.value_info.append(helper.make_tensor_value_info("big", TensorProto.FLOAT, [declared]))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def looping() -> bytes:
+    inner = helper.make_graph([helper.make_node("Identity", ["c"], ["d"])], "inner", [], [])
+    return made([8], helper.make_node("Loop", ["s", "", "x"], ["big"], body=inner))
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        (looping(), "the operator Loop is none"),
+        (made([400_000_000]), "ConstantOfShape makes 400,000,000 values for one image"),
+        (made([400_000_000], declared=8), "ConstantOfShape makes 400,000,000 values for one image"),
+        (
+            made([9], helper.make_node("Pow", ["s", "s"], ["p"]), helper.make_node("ConstantOfShape", ["p"], ["big"])),
+            "ConstantOfShape makes a tensor whose size cannot be told",
+        ),
+    ],
+    ids=["loop", "large", "declared", "unknown"],
+)
+def test_programs_that_would_stop_the_studio_are_refused_before_they_are_loaded(program: bytes, says: str) -> None:
+    with pytest.raises(OnnxError, match=says):
+        start_session(program)
+    imported = OnnxNetwork(len(program), 1, 10, 0.0, 1.0, "logits")
+    imported.program.copy_(torch.frombuffer(bytearray(program), dtype=torch.uint8))
+    with pytest.raises(OnnxError, match=says):
+        check_programs(torch.nn.Sequential(imported))
+    start_session(made([8]))
 
 
 def test_classes_are_compared_by_name_where_they_have_names(tmp_path: Path) -> None:

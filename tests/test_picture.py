@@ -11,8 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from core.cli.pictures import NamedPicture
 from core.datasets.sources import decoder
-from core.datasets.sources.formats import MAX_FILE_BYTES, has_light_structure
+from core.datasets.sources.decoding import HeavyError, decode
+from core.datasets.sources.formats import LIGHT_BYTES, MAX_FILE_BYTES, has_light_structure, readable
 from core.datasets.sources.picture import SCALED, PictureError, read_picture, to_tensor
 
 
@@ -37,6 +39,17 @@ def many_scans(side: int, count: int) -> bytes:
     data = encoded(Image.new("RGB", (side, side)), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * count + b"\xff\xd9"
+
+
+def one_scan(side: int) -> bytes:
+    """Return a progressive JPEG of one scan, which holds the mean of each block alone: a few bytes for many pixels."""
+
+    def part(marker: int, data: bytes) -> bytes:
+        return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+    tables = part(0xDB, b"\0" + bytes([1] * 64)) + part(0xC4, b"\0\1" + bytes(16))
+    frame = part(0xC2, struct.pack(">BHHB", 8, side, side, 3) + b"\1\x11\0\2\x11\0\3\x11\0")
+    return b"\xff\xd8" + tables + frame + part(0xDA, b"\3\1\0\2\0\3\0\0\0\0") + bytes((side // 8) ** 2 * 3 // 8) + b"\xff\xd9"
 
 
 def tiff(*tags: tuple[int, int, int, int]) -> bytes:
@@ -237,6 +250,7 @@ def test_an_animation_yields_its_first_frame() -> None:
         ("a.heic", b"\x00\x00\x00\x18ftypheic" + bytes(20), "HEIC files are not supported"),
         ("a.svg", b'<?xml version="1.0"?><svg/>', "SVG files are not supported"),
         ("scans.jpg", many_scans(2048, 600), "too many scans"),
+        ("scan.jpg", one_scan(8_000), "8000×8000 is too many pixels to decode safely as JPEG"),
         ("large.tif", tiff_of_size(8_000, 8_000), "8000×8000 is too many pixels to decode safely as TIFF"),
     ],
 )
@@ -267,6 +281,16 @@ def test_what_may_take_long_is_decoded_in_a_process_of_its_own() -> None:
     assert [picture.getpixel((9, row)) for row in (9, 300)] == [(0, 0, 0), (156, 156, 156)]
     resized = values[:8, :8]
     assert read_picture(encoded(Image.fromarray(resized))).size == (8, 8)
+
+
+@pytest.mark.skipif("AVIF" not in readable(), reason="this Pillow reads no AVIF")
+def test_an_avif_that_declares_fewer_pixels_than_it_holds_is_decoded_apart() -> None:
+    data = encoded(Image.new("RGB", (1_000, 1_000), (200, 30, 30)), "AVIF", speed=10)
+    sizes = b"ispe" + bytes(4) + struct.pack(">II", 1_000, 1_000)
+    assert sizes in data
+    lying = data.replace(sizes, sizes[:8] + struct.pack(">II", 64, 64))
+    with pytest.raises(HeavyError):
+        decode(lying, "a.avif", (255, 255, 255), 512, budget=LIGHT_BYTES)
 
 
 def test_what_is_light_tells_from_its_structure() -> None:
@@ -354,3 +378,9 @@ def test_downscaling_averages_pixels() -> None:
 def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="channels, not 2"):
         to_tensor(Image.new("RGB", (4, 4)), (2, 4, 4))
+
+
+def test_standard_input_is_read_up_to_the_size_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.cli.pictures.MAX_FILE_BYTES", 8)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(100))))
+    assert NamedPicture("standard input", None).content() == bytes(9)

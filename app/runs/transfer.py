@@ -78,7 +78,7 @@ def _added(store: Store, title: str, content: bytes, name: str | None) -> Run:
         file = Path(folder) / "upload.safetensors"
         file.write_bytes(content)
         try:
-            if not is_exported(file):
+            if not is_exported(content):
                 raise UserError(f"{shown}: is not an exported run. Export it here, or with `python -m core export`")
             return import_run(store, file, name, check=lambda header, weights: check_run(header, weights, shown))
         except UserError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.datasets.sources.class_folders import picture_files
-from core.datasets.sources.formats import PictureError
+from core.datasets.sources.formats import MAX_FILE_BYTES, PictureError
 from core.files import pasted_path
 
 STANDARD_INPUT = "-"
@@ -20,8 +20,8 @@ class NamedPicture:
     file: Path | None
 
     def content(self) -> Path | bytes:
-        """Return what to read: the file, or the bytes of standard input."""
-        return sys.stdin.buffer.read() if self.file is None else self.file
+        """Return what to read: the file, or the bytes of standard input, of which more than a picture may have are left."""
+        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if self.file is None else self.file
 
 
 def named_pictures(word: str) -> list[NamedPicture]:

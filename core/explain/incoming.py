@@ -1,7 +1,11 @@
 """Check an exported run before it is added to a store: its configuration, its weights and its figures must belong together."""
 
+from torch import nn
+
 from core.config import run_config
 from core.explain.model import model_of
+from core.modules.onnx_check import OnnxError, check_program
+from core.modules.onnx_network import OnnxNetwork
 from core.registry import ConfigError
 from core.store.exchange import Header
 
@@ -16,5 +20,16 @@ def check_run(header: Header, weights: bytes, where: str) -> None:
         if column != "config" and value != getattr(header, column):
             raise ConfigError(f"{where}: the description of the run is invalid: {column} is not that of its configuration")
     graph = model_of(header.name, config, header.image, header.classes, weights).graph
+    try:
+        check_programs(graph)
+    except OnnxError as error:
+        raise ConfigError(f"{where}: an ONNX file in it cannot serve as a classifier: {error}") from None
     if header.figures.test[0].execution_rates.keys() != graph.by_name.keys():
         raise ConfigError(f"{where}: the description of the run is invalid: its execution rates are those of other nodes")
+
+
+def check_programs(network: nn.Module) -> None:
+    """Raise OnnxError if an ONNX file in a network is no plain classifier. Runs none."""
+    for part in network.modules():
+        if isinstance(part, OnnxNetwork):
+            check_program(part.program.cpu().numpy().tobytes())

@@ -5,6 +5,7 @@ The weights often lie in a dictionary beside an optimiser's state, and their nam
 
 import io
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ AVERAGE_PREFIX = re.compile(r"(?:model_ema|ema_model|ema)\.")
 PREFIXES = re.compile(r"(?:(?:module|_orig_mod|model|net|backbone)\.)+")  # repeated in any order
 OWN_PREFIX = "graph."  # of exported runs
 REFUSED_TYPE = re.compile(r"GLOBAL ([\w.]+)|(?:Unsupported|Got) (?:class|type) ([\w.]+)")
+ARCHIVE = b"PK\x03\x04"  # start of what PyTorch writes
+SHARING = 2  # times the bytes of a file that tensors may take together, where they share storage
 SAVE_AGAIN = "save the weights alone, with torch.save(model.state_dict(), file)"
 
 
@@ -72,27 +75,51 @@ def _without_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _saved_by_torch(state: bytes) -> tuple[dict[str, Tensor], str]:
     """Read the weights in a file that PyTorch saved, and where they lay. Raises CheckpointError."""
+    if state.startswith(ARCHIVE):
+        _check_archive(state)
     try:
         loaded = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes raise almost any exception
         raise CheckpointError(_refusal(error)) from error
-    found = _find(loaded, ()) if isinstance(loaded, dict) else None
+    found = _find(loaded, (), set()) if isinstance(loaded, dict) else None
     if found is None:
         raise CheckpointError(f"this PyTorch file holds no state_dict: {SAVE_AGAIN}")
     tensors, path = found
     for name, tensor in tensors.items():
         if reason := _unusual(tensor):
             raise CheckpointError(f"{name} is a {reason} tensor, which cannot be trained: {SAVE_AGAIN} of the network with float32 weights")
+        if tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
+            raise CheckpointError(f"{name} repeats its numbers, so it takes more memory than the file holds: {SAVE_AGAIN}")
+    if sum(tensor.numel() * tensor.itemsize for tensor in tensors.values()) > SHARING * len(state):
+        raise CheckpointError(f"these tensors share their numbers, so they take more memory than the file holds: {SAVE_AGAIN}")
     averaged = next((key for key in path if key in AVERAGE_KEYS), None)
     return tensors, f"the exponential moving average, {averaged}" if averaged else ".".join(path)
 
 
-def _find(loaded: Mapping[Any, Any], path: tuple[str, ...]) -> tuple[dict[str, Tensor], tuple[str, ...]] | None:
-    """Return the weights in a dictionary, and the keys that lead to them; averaged weights first."""
+def _check_archive(state: bytes) -> None:
+    """Raise CheckpointError if reading a zip archive would take more memory than its bytes, as PyTorch's own never do."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(state)) as archive:
+            entries, comment = archive.infolist(), archive.comment
+    except Exception as error:  # damaged bytes raise several
+        raise CheckpointError(f"this PyTorch file is damaged: {' '.join(str(error).split())[:200] or type(error).__name__}") from error
+    compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if comment or compressed or sum(entry.file_size for entry in entries) > len(state):  # readers may differ where a comment is
+        raise CheckpointError(f"this PyTorch file was packed again, compressed or with parts that overlap: {SAVE_AGAIN}")
+
+
+def _find(loaded: Mapping[Any, Any], path: tuple[str, ...], seen: set[int]) -> tuple[dict[str, Tensor], tuple[str, ...]] | None:
+    """Return the weights in a dictionary, and the keys that lead to them; averaged weights first.
+
+    `seen`: the identities of dictionaries that were looked at, since many keys may lead to the same one.
+    """
+    if id(loaded) in seen:
+        return None
+    seen.add(id(loaded))
     if len(path) < MAX_NESTING:
         for key in (*AVERAGE_KEYS, *WRAPPERS):
             inner = loaded.get(key)
-            if isinstance(inner, Mapping) and (found := _find(inner, (*path, key))):
+            if isinstance(inner, Mapping) and (found := _find(inner, (*path, key), seen)):
                 return found
     tensors = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
     return (tensors, path) if tensors else None

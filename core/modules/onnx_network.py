@@ -18,17 +18,13 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper, shape_inference
 from torch import Tensor, nn
 
-from core.errors import UserError
+from core.modules.onnx_check import OnnxError, check_program
 
 Output = Literal["logits", "log-probabilities", "probabilities"]
 FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
 PROBES = 16  # random images by which the kind of output is recognised
 TOLERANCE = 1e-3
 SMALLEST = 1e-7  # probabilities below it count as it, so that their logarithm is finite
-
-
-class OnnxError(UserError):
-    """Raised when an ONNX file cannot serve as a classifier. The text is one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +110,8 @@ class OnnxNetwork(nn.Module):
 
 
 def start_session(program: bytes) -> onnxruntime.InferenceSession:
-    """Load an ONNX file. Raises OnnxError if ONNX Runtime cannot run it."""
+    """Load an ONNX file. Raises OnnxError if it is no plain classifier or ONNX Runtime cannot run it."""
+    check_program(program)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize
 from safetensors.numpy import load, save
 
+from core.files import read_regular
 from core.store.database import StoreError, one_line
 from core.store.models import Run
 from core.store.record import TrainedRecord
@@ -126,45 +127,58 @@ def header_of(store: Store, run: Run, tensors: Mapping[str, Any]) -> Header:
 
 
 def read_header(file: Path) -> Header:
-    """Return the header of an exported file, with the current names. Raises StoreError if the file is not an exported run.
-
-    Older files: κ is read from the weights.
-    """
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            header: dict[str, str] = opened.metadata() or {}
-            rates = [float(opened.get_tensor(name)) for name in EXCHANGE_RATES if name in opened.keys()]  # noqa: SIM118
-    except (OSError, SafetensorError, TypeError) as error:
-        raise StoreError(f"{file}: cannot be read as safetensors: {reason(error)}") from error
-    try:
-        content = json.loads(header[HEADER])
-    except (KeyError, ValueError, RecursionError) as error:
-        raise StoreError(f"{file}: holds weights but no run: export it with `python -m core export`") from error
-    return checked(
-        {"exchange_rate": next(iter(rates), None)} | with_current_names(content) if isinstance(content, dict) else content, str(file)
-    )
+    """Return the header of an exported file, with the current names. Raises StoreError if the file is not an exported run."""
+    return header_in(_content(file), file)
 
 
 def read_exported(file: Path) -> tuple[Header, bytes]:
     """Return the header of an exported file and the contents of the file. Raises StoreError if it is damaged or not an exported run."""
-    if not file.is_file():
-        raise StoreError(f"{file} is not a file: name one that `python -m core export` has written")
-    header = read_header(file)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {reason(error)}") from error
+    content = _content(file)
+    header = header_in(content, file)
     verify(content, file)
     return header, content
 
 
-def is_exported(file: Path) -> bool:
-    """Return whether a file is an exported run, rather than weights alone."""
+def header_in(content: bytes, file: Path) -> Header:
+    """Return the header in the contents of an exported file, with the current names. Raises StoreError, which names the file.
+
+    Older files: κ is read from the weights.
+    """
     try:
-        with safe_open(file, framework="numpy") as opened:
-            return HEADER in (opened.metadata() or {})
-    except (OSError, SafetensorError):
+        metadata, names = _entries(content)
+        rates = [float(load(content)[name]) for name in EXCHANGE_RATES if name in names]
+    except (SafetensorError, TypeError, KeyError) as error:
+        raise StoreError(f"{file}: cannot be read as safetensors: {reason(error)}") from error
+    try:
+        found = json.loads(metadata[HEADER])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise StoreError(f"{file}: holds weights but no run: export it with `python -m core export`") from error
+    return checked({"exchange_rate": next(iter(rates), None)} | with_current_names(found) if isinstance(found, dict) else found, str(file))
+
+
+def is_exported(content: bytes) -> bool:
+    """Return whether the contents of a file are an exported run, rather than weights alone."""
+    try:
+        return HEADER in _entries(content)[0]
+    except SafetensorError:
         return False
+
+
+def _content(file: Path) -> bytes:
+    """Return the contents of a file, of no more bytes than weights may have. Raises StoreError, also for pipes and devices."""
+    try:
+        return read_regular(file)
+    except FileNotFoundError:
+        raise StoreError(f"{file} is not a file: name one that `python -m core export` has written") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file} cannot be read: {reason(error)}") from error
+
+
+def _entries(content: bytes) -> tuple[dict[str, str], list[str]]:
+    """Return the metadata of a safetensors file and the names of its tensors. Raises SafetensorError."""
+    names = [name for name, _ in deserialize(content)]  # type: ignore[no-untyped-call]  # also checks the header
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return header.get("__metadata__") or {}, names
 
 
 def checked(content: object, where: str) -> Header:

@@ -16,7 +16,7 @@ from core.graph.static import static_network
 from core.graph.weight_file import CheckpointError
 from core.registry import ConfigError
 from core.store import StoreError
-from core.store.exchange import read_header, verify
+from core.store.exchange import header_in, verify
 
 
 def assemble(config: RunConfig, image: tuple[int, int, int], classes: int) -> Graph:
@@ -57,14 +57,15 @@ def load_teacher(config: RunConfig, data: Data) -> Graph | None:
         return None
     if teacher.file:
         file = config.training.file(teacher.file)
+        content = read_weights(file, teacher.option)
         try:
-            header = read_header(file)
+            header = header_in(content, file)
         except StoreError as error:
             raise ConfigError(f"{teacher.option}: {error}") from None
         if header.image != data.image or tuple(header.classes) != tuple(data.classes):
             raise ConfigError(f"{teacher.option}: {file} was trained on other images or classes than {config.dataset.name}'s")
         graph = assemble(run_config(**header.config), data.image, len(data.classes))
-        unpack(read_weights(file, teacher.option), graph)
+        unpack(content, graph)
     else:
         with _seeded(config.training.seed):
             graph = static_network(config.architecture.build(data.image, len(data.classes)))

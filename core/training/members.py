@@ -23,10 +23,11 @@ from core.files import read_regular
 from core.graph.graph import Graph
 from core.graph.weight_file import CheckpointError, check_all_finite, read_tensors
 from core.methods.static import Static
-from core.modules.onnx_network import OnnxError, Output, count_macs, read_signature, recognise_output
+from core.modules.onnx_check import OnnxError
+from core.modules.onnx_network import Output, count_macs, read_signature, recognise_output
 from core.registry import ConfigError
 from core.store import Run, Store
-from core.store.exchange import Header, header_of, is_exported, read_header, weights_of
+from core.store.exchange import Header, header_in, header_of, is_exported, weights_of
 from core.store.runs import no_weights
 
 MOBILENET_V2 = ((1, 1, 1), (2, 2, 6), (3, 2, 6), (4, 2, 6), (3, 1, 6), (3, 2, 6), (1, 1, 6))  # blocks, stride, expansion of each stage
@@ -67,8 +68,8 @@ def read_member(
         content = read_regular(file)
         if file.suffix == ".onnx":
             return _from_onnx(file, content, image, classes, size, (low, high), output)
-        if is_exported(file):
-            return member_of_export(file.stem, read_header(file), content, classes)
+        if is_exported(content):
+            return member_of_export(file.stem, header_in(content, file), content, classes)
         return _from_published(file, content, image, classes, size)
     except OSError as error:
         raise ConfigError(f"{file} cannot be read ({error.strerror})") from None

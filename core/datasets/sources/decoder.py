@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from core.datasets.sources.decoding import TOO_HEAVY, Colour, decode
 from core.datasets.sources.formats import MAX_MEMORY, PictureError
@@ -66,6 +66,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     request = json.loads(sys.stdin.buffer.readline())
     limit_resources()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each thread would reserve memory
     try:
         picture = decode(sys.stdin.buffer.read(), request["title"], tuple(request["colour"]), request["detail"])
         reply, pixels = {"size": picture.size, "info": picture.info}, picture.tobytes()

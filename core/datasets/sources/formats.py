@@ -22,6 +22,7 @@ LIGHT_SCANS = 150_000_000  # pixels times scans of a JPEG, decoded in about 0.2 
 MAX_SCANS = 2_000_000_000  # pixels times scans, decoded in about 2 s
 SMALL_FILE = 250_000  # bytes, too few for a structure that takes long to read
 MAX_PARTS = 5_000  # markers of a JPEG or chunks of a PNG, which Pillow reads one by one
+UNBOUNDED = ("AVIF", "HEIF")  # formats whose coded pixels can be more than the size that they declare
 COPIES = {"TIFF": 2, "WEBP": 3.6, "AVIF": 3, "HEIF": 3}  # copies of the pixels that decoders hold
 PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # of Pillow's modes; all others take 4
 SCAN, MARKER = b"\xff\xda", re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # markers of a JPEG other than restarts and stuffed bytes
@@ -82,7 +83,8 @@ def memory(picture: Image.Image, data: bytes, detail: int) -> int:
     """Return the bytes of memory that decoding an opened file takes, at a JPEG's reduced size. Decodes nothing."""
     pixels = picture.width * picture.height
     if picture.format in ("JPEG", "MPO"):
-        coefficients = 2 * len(picture.getbands()) * pixels if _scans(data) > 1 else 0
+        held = _scans(data) > 1 or "progressive" in picture.info  # the decoder holds all coefficients, even for one scan
+        coefficients = 2 * len(picture.getbands()) * pixels if held else 0
         picture.draft(None, (detail, detail))
         return 2 * len(data) + coefficients + 8 * picture.width * picture.height
     decoded = int(PIXEL_BYTES.get(picture.mode, 4) * pixels * COPIES.get(picture.format or "", 1))
@@ -97,7 +99,9 @@ def has_too_many_scans(picture: Image.Image, data: bytes) -> bool:
 
 
 def is_light(picture: Image.Image, data: bytes) -> bool:
-    """Return whether an opened file takes little time to decode."""
+    """Return whether an opened file is sure to take little time, and no more memory than `memory` tells."""
+    if picture.format in UNBOUNDED:
+        return False
     if picture.format in ("JPEG", "MPO"):
         scans = _scans(data)
         return scans == 1 or scans * picture.width * picture.height <= LIGHT_SCANS

@@ -23,6 +23,8 @@ from core.datasets.sources.picture import PictureError, read_picture, to_tensor
 
 REPORT_EVERY = 1000  # decoded images
 MAX_ROWS = 10_000_000  # of one file
+BATCH_ROWS = 64  # read at a time
+FREE_BYTES, TIMES_FILE = 50_000_000, 10  # rows may take TIMES_FILE times the bytes of their file, and FREE_BYTES
 LABEL, BYTES = "label", "bytes"
 
 
@@ -105,13 +107,24 @@ def _table(file: Path) -> tuple[pa.Table, str]:
         column = _image_column(file, schema)
         if rows > MAX_ROWS:
             raise DataError(f"{file}: {rows:,} rows are too many for one file. Divide it.")
-        table = opened.read(columns=[f"{column}.{BYTES}", LABEL])
+        table = _bounded(opened, file, [f"{column}.{BYTES}", LABEL])
     except (OSError, ValueError, TypeError, MemoryError, pa.ArrowException) as error:
         if isinstance(error, DataError):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{file}: not a readable Parquet file ({reason}). Replace the file.") from None
     return table, column
+
+
+def _bounded(opened: pq.ParquetFile, file: Path, columns: list[str]) -> pa.Table:
+    """Read columns in small batches. Raises DataError where they take far more memory than the file, as where rows share a value."""
+    batches, size, most = [], 0, TIMES_FILE * file.stat().st_size + FREE_BYTES
+    for batch in opened.iter_batches(BATCH_ROWS, columns=columns):
+        size += batch.nbytes
+        if size > most:
+            raise DataError(f"{file}: its rows take far more memory than the file. Save them without sharing values between rows.")
+        batches.append(batch)
+    return pa.Table.from_batches(batches) if batches else opened.read(columns=columns)
 
 
 def _image_column(file: Path, schema: pa.Schema) -> str:

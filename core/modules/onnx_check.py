@@ -1,0 +1,96 @@
+"""Checks an ONNX file before ONNX Runtime sees it: its operators are those of classifiers, and what they make is of bounded size.
+
+A file of a few hundred bytes could otherwise loop without end, or make tensors of any size as soon as it is loaded.
+Sizes that other operators compute while a program runs cannot be told beforehand, and are not bounded.
+"""
+
+import math
+from collections.abc import Iterator
+
+import onnx
+from onnx import AttributeProto, ModelProto, TensorProto, ValueInfoProto, shape_inference
+
+from core.errors import UserError
+
+MAX_VALUES = 64_000_000  # of one tensor, for one image
+MAX_TOTAL = 2_000_000_000  # values of all tensors, for one image
+OPEN_SIDE = 224  # stands for a side of the image that the file leaves open
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+MAKERS = {"ConstantOfShape", "Range"}  # those of Expand, Pad, Resize and Tile often cannot be told in sound files
+OF_CLASSIFIERS = """
+    Abs Add And ArgMax ArgMin ArrayFeatureExtractor Attention AveragePool BatchNormalization BitShift Cast CastLike Ceil Celu Clip Concat
+    Constant Conv ConvInteger ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Einsum Elu Equal
+    Erf Exp Flatten Floor FusedMatMul Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual
+    GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LabelEncoder LayerNormalization LeakyRelu Less
+    LessOrEqual LinearClassifier LinearRegressor Log LogSoftmax LpNormalization MatMul MatMulInteger Max MaxPool Mean
+    MeanVarianceNormalization Min Mish Mod Mul Neg Normalizer Not Or PRelu Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization
+    Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
+    Reshape Round SVMClassifier Scaler ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Size Slice Softmax Softplus Softsign
+    SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu TopK Transpose TreeEnsembleClassifier Trilu Unsqueeze Where Xor ZipMap
+    Expand Pad Resize Tile Upsample
+"""
+ALLOWED = MAKERS | set(OF_CLASSIFIERS.split())
+
+
+class OnnxError(UserError):
+    """Raised when an ONNX file cannot serve as a classifier. The text is one line that says why."""
+
+
+def check_program(program: bytes) -> None:
+    """Raise OnnxError unless a file has only operators of classifiers, its weights in it, and tensors of bounded size."""
+    try:
+        model = onnx.load_from_string(program)
+    except Exception as error:  # of a class of its own
+        raise OnnxError(f"it is no ONNX file: {_line(error)}") from None
+    for node in model.graph.node:
+        inner = any(one.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for one in node.attribute)
+        if node.op_type not in ALLOWED or node.domain not in DOMAINS or inner:
+            raise OnnxError(f"the operator {' '.join(node.op_type.split())[:50]} is none of a plain classifier: export it without it")
+    if model.functions:
+        raise OnnxError("it defines operators of its own: export it with the standard ones")
+    if any(one.data_location == TensorProto.EXTERNAL for one in _tensors(model)):
+        raise OnnxError("its weights are in another file: save them in the ONNX file")
+    _check_sizes(model)
+
+
+def _check_sizes(model: ModelProto) -> None:
+    """Raise OnnxError if tensors are too large for one image, or the size of one that is made from numbers cannot be told."""
+    for value in model.graph.input:
+        for place, side in enumerate(value.type.tensor_type.shape.dim):
+            side.dim_value = side.dim_value or (OPEN_SIDE if place else 1)
+    model.graph.ClearField("value_info")  # what the file says of its own tensors may be wrong
+    for value in model.graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
+    try:
+        inferred = shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception as error:  # of a class of its own
+        raise OnnxError(f"its shapes cannot be inferred: {_line(error)}") from None
+    shapes = {value.name: _shape(value) for value in [*inferred.value_info, *inferred.output]}
+    total = 0
+    for node in inferred.node:
+        for name in node.output:
+            shape = shapes.get(name)
+            if node.op_type in MAKERS and (shape is None or None in shape):
+                raise OnnxError(f"the operator {node.op_type} makes a tensor whose size cannot be told: fix the size of its images")
+            values = math.prod(1 if side is None else side for side in shape or ())
+            total += values
+            if values > MAX_VALUES or total > MAX_TOTAL:
+                raise OnnxError(f"its tensors are too large: the operator {node.op_type} makes {values:,} values for one image")
+
+
+def _shape(value: ValueInfoProto) -> tuple[int | None, ...] | None:
+    """Return the sides of a tensor, None for each that is unknown; None where even their number is."""
+    if not value.type.tensor_type.HasField("shape"):
+        return None
+    return tuple(side.dim_value if side.HasField("dim_value") else None for side in value.type.tensor_type.shape.dim)
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        yield from (one.t for one in node.attribute if one.type == AttributeProto.TENSOR)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
