@@ -39,7 +39,7 @@ class StoredRun(BaseModel):
     started: datetime | None
     finished: datetime | None
     heartbeat: datetime | None
-    pid: int | None
+    pid: int | None = Field(ge=1, lt=2**31)
     host: str | None
     stop_requested: bool
     error: str | None
