@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,7 @@ from core.store.models import now
 from core.store.queue import STARTING
 from core.training.worker import advance, enqueue
 
-DONE = ("finished", "stopped", "failed", "interrupted")
+DONE = ("finished", "stopped", "failed", "interrupted", "damaged")
 VIEW, NEW, WATCH, WATCHED = "train-view", "new", "watch", "watched"  # of the Train page: key of the session, its values; the run's key
 SHOW_NEXT = "train-next-view"  # key of the session: the view that the Train page shows from its next run on
 POLL_SECONDS = 1.5  # seconds between looks at a run in training
@@ -70,7 +71,7 @@ def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None, ep
     except UserError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    doing = f" · {plain(_turn(run) if run.waiting else run.activity)}" if run.activity else ""
+    doing = f" · {plain(turn(run) if run.waiting else run.activity)}" if run.activity else ""
     left = seconds_left(run)
     rest = "" if left is None else f" · about {duration(left)} left"
     text = f"**{run.state.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}{rest}"
@@ -99,10 +100,15 @@ def seconds_left(run: Run) -> float | None:
     return pace * (run.epochs - run.epoch)
 
 
-def _turn(run: Run) -> str:
+def turn(run: Run) -> str:
     """Say how many trainings come before a run that waits."""
-    before = sum((other.heartbeat, other.id) < (run.heartbeat, run.id) for other in state.store().queue.waiting())
+    before = sum(_place(other) < _place(run) for other in state.store().queue.waiting())
     return f"waiting for its turn, with {before or 'no'} other{'s' * (before != 1)} before it in the queue"
+
+
+def _place(run: Run) -> tuple[datetime, int]:
+    """Return the place of a run in the queue."""
+    return run.heartbeat or run.created, run.id  # as the queue orders them
 
 
 def _stop(run_id: int) -> None:

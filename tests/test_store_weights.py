@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +85,39 @@ def test_a_missing_or_altered_file_is_no_checkpoint(store: Store, harm: Any) -> 
     assert store.checkpoints.read(run.id)[1] == b"second"
 
 
+@pytest.mark.parametrize("file", ["x\0y", b"\xff", 7, "/dev/zero", "/dev/zero.safetensors", "../../secret", ""])
+def test_a_row_that_names_no_file_of_weights_is_no_checkpoint(store: Store, file: object) -> None:
+    run = add(store)
+    store.checkpoints.save(run.id, 1, b"tensors")
+    with closing(sqlite3.connect(store.database.location.database)) as connection, connection:
+        connection.execute("UPDATE checkpoints SET file = ?", (file,))
+    assert store.checkpoints.latest(run.id) is None
+    assert store.checkpoints.read(run.id) is None
+    assert store.checkpoints.save(run.id, 2, b"second").epoch == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+@pytest.mark.parametrize("size", [7, "z", 2**62])
+def test_a_pipe_is_not_waited_for(store: Store, size: object) -> None:
+    run = add(store)
+    store.checkpoints.save(run.id, 1, b"tensors")
+    path = store.checkpoints.latest(run.id)[1]
+    path.unlink()
+    os.mkfifo(path)
+    with closing(sqlite3.connect(store.database.location.database)) as connection, connection:
+        connection.execute("UPDATE checkpoints SET size = ?", (size,))
+    assert (store.checkpoints.latest(run.id), store.checkpoints.read(run.id)) == (None, None)
+
+
 def test_weights_that_are_replaced_while_they_are_read_are_looked_up_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = add(store)
     store.checkpoints.save(run.id, 1, b"first")
     read, turns = Weights.read, iter(range(2, 6, 2))
 
-    def late(weights: Weights, file: str, sha256: str) -> bytes | None:
+    def late(weights: Weights, file: str, sha256: str, size: int) -> bytes | None:
         for epoch in next(turns, 9), 9:
             Store(store.url).checkpoints.save(run.id, epoch, f"epoch {epoch}".encode())
-        return read(weights, file, sha256)
+        return read(weights, file, sha256, size)
 
     monkeypatch.setattr(Weights, "read", late)
     checkpoint, tensors = store.checkpoints.read(run.id)
