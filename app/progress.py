@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app import state
 from app.charts.curves import curve_chart, grouped
-from app.form_state import prefill
+from app.form_state import prefill_again
 from app.wording import duration, percent, plain
 from core.errors import UserError
 from core.evaluation.report import warnings
@@ -132,12 +131,12 @@ def _buttons(run: Run) -> None:
 
 def edit_again(run: Run) -> None:
     """Draw the button that fills the Train form with a run's configuration, on the Train page itself."""
-    st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:", on_click=_edit, args=(dict(run.config),))
+    st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:", on_click=_edit, args=(run,))
 
 
-def _edit(config: dict[str, Any]) -> None:
+def _edit(run: Run) -> None:
     try:
-        prefill(config)
+        prefill_again(run)
     except UserError as error:
         st.toast(plain(f"The form cannot be filled: {error}"), icon=":material/error:")
         return
