@@ -158,6 +158,8 @@ FAULTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "curve": lambda told: told.pop("curve"),
     "classes": lambda told: told.pop("classes"),
     "image": lambda told: told.update(image=[1, 8]),
+    "image.0": lambda told: told.update(image=[2, 8, 8]),
+    "image.1": lambda told: told.update(image=[3, 40_000, 40_000]),
     "figures.test": lambda told: told["figures"].pop("test"),
     "figures.val.0.accuracy": lambda told: told["figures"]["val"][0].pop("accuracy"),
     "epochs": lambda told: told.update(epochs="many"),

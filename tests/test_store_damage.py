@@ -34,7 +34,7 @@ DAMAGE = {
     "created": ["yesterday", 5, b"\xff"],
     "epoch": ["many", -1.0, 1e400],
     "classes": ['"ab"', "[1]"],
-    "image": ["[3]", '["a", "b", "c"]'],
+    "image": ["[3]", '["a", "b", "c"]', "[3, 40000, 40000]", "[2, 8, 8]", "[1, 8.5, 8]", "[1, true, 8]"],
     "status": ["done", b"\xff"],
     "name": [b"\xff", ""],
     "tags": ["{}"],

@@ -1,7 +1,7 @@
 """Records that describe a run, shared by its row, its exported file and its configuration. Loads without torch."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -10,7 +10,8 @@ from core.scale import cost_share
 DEPTH = 20  # levels of a configuration: reading a deeper one could exhaust the stack
 ROUNDING = 1e-6  # by which a mean of shares may exceed 1
 
-Side = Annotated[int, Field(ge=1, le=65_536)]
+Side = Annotated[int, Field(ge=1, le=1024)]
+Shape = tuple[Literal[1, 3], Side, Side]  # C, H, W of an image: grey or in colour
 Share = Annotated[float, Field(ge=0, le=1 + ROUNDING, allow_inf_nan=False)]
 Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -135,7 +136,7 @@ class Figures(BaseModel):
 class TrainedRecord(RunRecord):
     """A run after its training."""
 
-    image: tuple[Side, Side, Side]  # C, H, W
+    image: Shape
     classes: list[Name] = Field(min_length=1)
     figures: Figures
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)  # of training; 0 if unknown
