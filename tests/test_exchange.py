@@ -154,6 +154,19 @@ def test_a_damaged_run_is_not_exported(trained: Store, file: Path, other: Store,
     assert not (tmp_path / "new.safetensors").exists()
 
 
+def test_a_long_description_is_refused_and_its_unknown_figures_are_left_out(file: Path, other: Store) -> None:
+    whole = file.read_bytes()
+    changed(file, lambda told: told["figures"]["test"][0].update(extra="A" * 2_000_000))
+    run = import_run(other, file)
+    assert "extra" not in run.figures["test"][0]
+    other.runs.purge(run.id)
+    file.write_bytes(whole)
+    changed(file, lambda told: told["figures"]["test"][0].update(extra="A" * 5_000_000))
+    status, said = call("import", file, "--db", other.url)
+    assert (status, "longer than 4 MB" in said) == (2, True)
+    assert empty(other)
+
+
 FAULTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "curve": lambda told: told.pop("curve"),
     "classes": lambda told: told.pop("classes"),

@@ -67,9 +67,9 @@ class StoredRoute(BaseModel):
 
 
 class Row(BaseModel):
-    """The figures of one split at one λ, and whatever else was measured there."""
+    """The figures of one split at one λ. Other entries are left out."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True)
 
     lam: Lam | None
     n: int = Field(ge=1)
