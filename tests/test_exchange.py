@@ -171,6 +171,7 @@ FAULTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "curve": lambda told: told.pop("curve"),
     "classes": lambda told: told.pop("classes"),
     "image": lambda told: told.update(image=[1, 8]),
+    "classes.0": lambda told: told["classes"].__setitem__(0, "\x1b]0;title\x07"),
     "image.0": lambda told: told.update(image=[2, 8, 8]),
     "image.1": lambda told: told.update(image=[3, 40_000, 40_000]),
     "figures.test": lambda told: told["figures"].pop("test"),

@@ -1,5 +1,6 @@
 """Records that describe a run, shared by its row, its exported file and its configuration. Loads without torch."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +17,13 @@ Share = Annotated[float, Field(ge=0, le=1 + ROUNDING, allow_inf_nan=False)]
 Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Lam = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def without_controls(text: str) -> str:
+    """Return a text as it is. Raises ValueError for one with control characters, which would give a terminal orders."""
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise ValueError("must be without control characters")
+    return text
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +145,7 @@ class TrainedRecord(RunRecord):
     """A run after its training."""
 
     image: Shape
-    classes: list[Name] = Field(min_length=1)
+    classes: list[Annotated[Name, AfterValidator(without_controls)]] = Field(min_length=1)
     figures: Figures
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)  # of training; 0 if unknown
     machine: str | None = Field(None, max_length=255)  # where it was trained
