@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from core.store import Run, Store, StoreError, TrainedRecord
-from core.store.weights import Weights
+from core.store.weights import Weights, write_all
 from core.training.worker import start
 from tests.records import measured, record
 
@@ -307,3 +307,12 @@ def test_what_a_reference_refuses(store: Store, shipped: dict[str, Any]) -> None
     with pytest.raises(StoreError, match="missing"):
         store.imports.put_reference(**shipped | {"file": Path("/nowhere.safetensors")})
     assert shipped["file"].exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a permission on Windows")
+def test_a_link_in_place_of_a_partial_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(b"precious")
+    (tmp_path / f"new.{os.getpid()}.partial").symlink_to(tmp_path / "mine")
+    write_all({tmp_path / "new": b"content"})
+    assert ((tmp_path / "mine").read_bytes(), (tmp_path / "new").read_bytes()) == (b"precious", b"content")
+    assert not (tmp_path / "new").is_symlink()

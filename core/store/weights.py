@@ -115,8 +115,10 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
 
 
 def write_through(path: Path, content: bytes) -> None:
-    """Write a file and return once its contents are on the disk."""
-    with path.open("wb") as file:
+    """Write a new file and return once its contents are on the disk. What had its name is removed; no link is followed."""
+    if os.path.lexists(path):
+        path.unlink()
+    with path.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
