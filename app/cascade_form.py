@@ -81,6 +81,7 @@ def _form(runs: Sequence[Run]) -> None:
         "network runs. The networks keep their weights; only the controllers are trained."
     )
     try:
+        state.refuse_foreign_files(runs[0])
         dataset = run_config(**runs[0].config).dataset
         members = _members([run.id for run in runs], [state.weights(run) for run in runs], dataset, runs)
         sentence = _unseen(members, dataset)
@@ -103,7 +104,7 @@ def _form(runs: Sequence[Run]) -> None:
         combine = draw(next(field for field in fields(component("architectures", "model_cascade")) if field.name == "combine"), "cascade")
     st.caption(plain(sentence))
     try:
-        state.samples(runs[0].config["dataset"], state.SAMPLES)
+        state.samples(runs[0], state.SAMPLES)
     except (UserError, OSError) as error:
         st.warning(
             f"The images of {plain(title('datasets', dataset.name))} are not on this computer. The training downloads them first if "

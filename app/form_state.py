@@ -10,6 +10,7 @@ from app.fields import Field, fields, written
 from core.config import RunConfig, Training, run_config, unsuitable
 from core.recipes import Recipe
 from core.registry import ComponentKind, ConfigError, component
+from core.store import Run
 
 PARTS: dict[str, ComponentKind] = {"architecture": "architectures", "dataset": "datasets", "method": "methods"}
 PRESET = "form-preset"  # key of the session: the preset that the form was filled with
@@ -69,6 +70,12 @@ def prefill(config: RunConfig | Mapping[str, Any], name: str = "") -> None:
     state["form-lam-choice"] = EVERY if known.lam is None else ONE
     if known.lam is not None:
         state["form-lam"] = known.lam
+
+
+def prefill_again(run: Run) -> None:
+    """Fill the form with the configuration of a run, without the folder that an imported file names. Raises ConfigError."""
+    dataset = run.config.get("dataset", {})
+    prefill(run.config | ({"dataset": dataset | {"path": ""}} if run.imported and "path" in dataset else {}))
 
 
 def suitable(architecture: str, methods: Sequence[str]) -> list[str]:

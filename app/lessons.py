@@ -44,7 +44,7 @@ class Example:
             raise no_weights(self.run)
         self.sha256 = sha256
         self.model: Model = state.model(self.run, sha256)
-        self.labels, self.images = state.samples(self.run.config["dataset"], PICTURES)
+        self.labels, self.images = state.samples(self.run, PICTURES)
 
     def most_varied(self) -> int:
         """Return the number of the sample that takes the most routes along λ."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from datetime import datetime
 
 import pandas as pd
 import streamlit as st
 
 from app import state
 from app.charts.curves import curve_chart, grouped
-from app.form_state import prefill
+from app.form_state import prefill_again
 from app.wording import duration, percent, plain
 from core.errors import UserError
 from core.evaluation.report import warnings
@@ -18,7 +18,7 @@ from core.store.models import now
 from core.store.queue import STARTING
 from core.training.worker import advance, enqueue
 
-DONE = ("finished", "stopped", "failed", "interrupted")
+DONE = ("finished", "stopped", "failed", "interrupted", "damaged")
 TRAIN_VIEW, WATCHED = "train-view", "watched"  # keys of the session
 NEW, WATCH = "new", "watch"  # what the Train page shows
 SHOW_NEXT = "train-next-view"  # key of the session: the view that the Train page shows from its next run on
@@ -71,7 +71,7 @@ def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None, ep
     except UserError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    doing = f" · {plain(_turn(run) if run.waiting else run.activity)}" if run.activity else ""
+    doing = f" · {plain(turn(run) if run.waiting else run.activity)}" if run.activity else ""
     left = seconds_left(run)
     rest = "" if left is None else f" · about {duration(left)} left"
     text = f"**{run.state.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}{rest}"
@@ -100,10 +100,15 @@ def seconds_left(run: Run) -> float | None:
     return pace * (run.epochs - run.epoch)
 
 
-def _turn(run: Run) -> str:
+def turn(run: Run) -> str:
     """Say how many trainings come before a run that waits."""
-    before = sum((other.heartbeat, other.id) < (run.heartbeat, run.id) for other in state.store().queue.waiting())
+    before = sum(_place(other) < _place(run) for other in state.store().queue.waiting())
     return f"waiting for its turn, with {before or 'no'} other{'s' * (before != 1)} before it in the queue"
+
+
+def _place(run: Run) -> tuple[datetime, int]:
+    """Return the place of a run in the queue."""
+    return run.heartbeat or run.created, run.id  # as the queue orders them
 
 
 def _stop(run_id: int) -> None:
@@ -127,12 +132,12 @@ def _buttons(run: Run) -> None:
 
 def edit_again(run: Run) -> None:
     """Draw the button that fills the Train form with a run's configuration, on the Train page itself."""
-    st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:", on_click=_edit, args=(dict(run.config),))
+    st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:", on_click=_edit, args=(run,))
 
 
-def _edit(config: dict[str, Any]) -> None:
+def _edit(run: Run) -> None:
     try:
-        prefill(config)
+        prefill_again(run)
     except UserError as error:
         st.toast(plain(f"The form cannot be filled: {error}"), icon=":material/error:")
         return

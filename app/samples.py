@@ -57,14 +57,7 @@ def samples_of(run: Run, model: "Model") -> Samples:
 
     try:
         channels, height, width = model.image
-        if run.imported and model.config.dataset.own_files:
-            raise UserError(
-                "the run was imported, and what its file says about folders on this computer is not followed. To read your pictures, "
-                "upload one, or name their folder in `python -m core evaluate`"
-            )
-        labels, images = state.samples(
-            run.config["dataset"], min(MAX_SAMPLES, max(state.SAMPLES, MAX_BYTES // (channels * height * width)))
-        )
+        labels, images = state.samples(run, min(MAX_SAMPLES, max(state.SAMPLES, MAX_BYTES // (channels * height * width))))
         if unknown := sorted(set(labels) - set(model.classes)):
             raise UserError(f"they belong to classes that the run does not know: {', '.join(unknown)}")
         return Samples(images, [f"Test image of class {label}" for label in labels], list(labels), [None] * len(labels))

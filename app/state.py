@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Collection, Generator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -14,6 +14,7 @@ from app.cache import SizedCache
 from app.computing import PATIENCE_SLICE, QUEUE, SWEEP, TIMES, TIMING, Computation, computed, wait_for
 from app.graph_view.view import Times
 from core.datasets import Dataset
+from core.errors import UserError
 from core.registry import choose
 from core.scale import SLIDER_STEPS
 from core.store import Run, Store
@@ -91,9 +92,22 @@ def _weight(model: "Model") -> int:
     return size if heavy(model.graph) else COMPILED * size
 
 
-def samples(dataset: Mapping[str, Any], count: int) -> tuple[list[str], "ImageTensor"]:
-    """Return the classes of at most `count` test images, class by class in turn, and the images (N, C, H, W). Raises UserError."""
-    return _samples(json.dumps(dataset, sort_keys=True), count)
+def samples(run: Run, count: int) -> tuple[list[str], "ImageTensor"]:
+    """Return the classes of at most `count` of a run's test images, class by class in turn, and the images (N, C, H, W).
+
+    Raises UserError, also where an imported file chose what would be read.
+    """
+    refuse_foreign_files(run)
+    return _samples(json.dumps(run.config["dataset"], sort_keys=True), count)
+
+
+def refuse_foreign_files(run: Run) -> None:
+    """Raise UserError for a run whose images are where an imported file says that they are."""
+    if run.imported and cast(Dataset, choose("datasets", run.config["dataset"])).own_files:
+        raise UserError(
+            "the run was imported, and what its file says about folders on this computer is not followed. To read your pictures, "
+            "upload one, or name their folder in `python -m core evaluate`"
+        )
 
 
 @st.cache_resource(max_entries=SAMPLE_SETS, show_spinner="Fetching sample images…")

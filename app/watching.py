@@ -80,6 +80,8 @@ def rates(run: Run, history: "History") -> dict[str, float]:
 
 def _graph(run: Run, history: "History") -> None:
     """Draw the graph of a run, coloured by how often each module ran."""
+    if run.imported:
+        return  # to build its network could read what a foreign file names
     found: Outline | None = None
     with suppress(UserError, OSError):
         found = _outline(json.dumps(run.config, sort_keys=True))

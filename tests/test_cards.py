@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.evaluation.model_card import card
+from core.evaluation.model_card import card, code, plain
 from core.store.exchange import read_header
 
 REFERENCE = Path(__file__).parents[1] / "assets" / "reference"
@@ -36,3 +36,13 @@ def test_means_over_seeds_stand_beside_figures_that_they_can_come_from(file: Pat
     ):
         own, mean, deviation = map(float, row)
         assert abs(own - mean) <= (deviation + 5e-5) * 2 / 3**0.5 + 1e-4
+
+
+def test_foreign_texts_are_shown_as_text() -> None:
+    live = "![x](http://evil.example/p.png) <img src=x> [a](b) **b** www.evil.example me@evil.example\n# heading"
+    assert plain(live) == (
+        r"!\[x\](http\://evil.example/p.png) \<img src=x\> \[a\](b) \*\*b\*\* www\.evil.example me\@evil.example \# heading"
+    )
+    assert plain("Apple M1 (arm64), lc_resnet") == "Apple M1 (arm64), lc_resnet"
+    assert code("a `b` ``c``") == "``` a `b` ``c`` ```"
+    assert code("a b") == "`a b`"

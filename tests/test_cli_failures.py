@@ -13,6 +13,7 @@ from typer.main import get_command
 from core.choices import choices, options
 from core.cli.failure import MAX_LINE, sentence
 from core.cli.main import app
+from core.cli.predict import _print_answer
 from core.cli.settings import settings
 from core.config import Training
 from core.registry import COMPONENT_KINDS
@@ -111,3 +112,13 @@ def test_printed_commands_can_be_pasted(scratch_database: str) -> None:
     done = call("train", "plain", "--dataset", "digits", "--method", "static", "--epochs", "1", "--name", name)
     assert done.returncode == 0
     assert "python -m core resume 'it'\"'\"'s; touch x'`" in " ".join(done.stderr.split())
+
+
+def test_answers_give_a_terminal_no_orders(capsys: pytest.CaptureFixture[str]) -> None:
+    escape = "\x1b[2J"
+    answer = {"image": f"a{escape}.png", "label": escape, "probabilities": {escape: 1.0}, "lam": None, "macs": 1, "macs_static": 1}
+    answer |= {"seconds": 0.0, "executed": [escape], "skipped": [escape], "gates": {}, "thresholds": []}
+    _print_answer(answer, 0.0)
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert r"a\x1b[2J.png: \x1b[2J (100%)" in said

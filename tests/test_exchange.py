@@ -155,10 +155,26 @@ def test_a_damaged_run_is_not_exported(trained: Store, file: Path, other: Store,
     assert not (tmp_path / "new.safetensors").exists()
 
 
+def test_a_long_description_is_refused_and_its_unknown_figures_are_left_out(file: Path, other: Store) -> None:
+    whole = file.read_bytes()
+    changed(file, lambda told: told["figures"]["test"][0].update(extra="A" * 2_000_000))
+    run = import_run(other, file)
+    assert "extra" not in run.figures["test"][0]
+    other.runs.purge(run.id)
+    file.write_bytes(whole)
+    changed(file, lambda told: told["figures"]["test"][0].update(extra="A" * 5_000_000))
+    status, said = call("import", file, "--db", other.url)
+    assert (status, "longer than 4 MB" in said) == (2, True)
+    assert empty(other)
+
+
 FAULTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "curve": lambda told: told.pop("curve"),
     "classes": lambda told: told.pop("classes"),
     "image": lambda told: told.update(image=[1, 8]),
+    "classes.0": lambda told: told["classes"].__setitem__(0, "\x1b]0;title\x07"),
+    "image.0": lambda told: told.update(image=[2, 8, 8]),
+    "image.1": lambda told: told.update(image=[3, 40_000, 40_000]),
     "figures.test": lambda told: told["figures"].pop("test"),
     "figures.val.0.accuracy": lambda told: told["figures"]["val"][0].pop("accuracy"),
     "epochs": lambda told: told.update(epochs="many"),

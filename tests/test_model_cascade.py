@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from test_cli import call, refused, told
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from core.modules.answers import AnswerController, WeightedMean
 from core.registry import ConfigError
 from core.training.batches import Batches
 from core.training.cascade import unseen_images
-from core.training.members import Given
+from core.training.members import Given, _title
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 from core.training.train import train
 
@@ -274,3 +275,10 @@ def test_train_names_the_command_that_makes_cascades() -> None:
 def test_members_of_a_configuration_survive_json() -> None:
     architecture, _ = cascade()
     assert ModelCascade.model_validate(json.loads(architecture.model_dump_json())) == architecture
+
+
+@pytest.mark.parametrize("title", ["--db=sqlite:////evil.db", "~", "a\x1b[2J", "a\nb"])
+def test_the_title_of_a_member_is_no_option(title: str) -> None:
+    with pytest.raises(ValidationError, match="title"):
+        Member(title=title, image=IMAGE, architecture=Plain())
+    assert Member(title=_title(title), image=IMAGE, architecture=Plain())

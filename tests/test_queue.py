@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from records import record
 
+from app import progress
 from core.store import Run, Store, StoreError
 from core.store.models import now
 from core.store.queue import STARTING, places
@@ -120,3 +121,19 @@ def test_a_worker_starts_the_next_training_when_it_ends(scratch_database: str) -
     subprocess.run([sys.executable, "-m", "core.training.worker", str(first), "--db", scratch_database], cwd=ROOT, capture_output=True)
     assert store.runs.get(ids[1]).heartbeat is not None
     assert not store.queue.waiting()
+
+
+def test_a_waiting_run_without_its_time_has_a_turn(scratch_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(scratch_database)
+    ids = added(store, 3)
+    for run_id in ids:
+        store.queue.add(run_id)
+    with store.database.write() as session:
+        session.get(Run, ids[0]).heartbeat = None
+    monkeypatch.setattr("app.state.store", lambda: store)
+    assert [run.id for run in store.queue.waiting()] == ids
+    assert [progress.turn(store.runs.get(run_id)).split()[5] for run_id in ids] == ["no", "1", "2"]
+
+
+def test_a_damaged_run_has_ended() -> None:
+    assert "damaged" in progress.DONE

@@ -2,9 +2,11 @@
 
 import math
 import shutil
+import socket
 import sqlite3
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from core.cli.report import report
 from core.cli.runs import runs
 from core.config import run_config
 from core.store import Run, Store, StoreError
+from core.store.models import alive, now
 from core.store.record import Figures
 from core.training.sweep import enlist, planned
 from tests.records import measured, record
@@ -31,11 +34,12 @@ DAMAGE = {
     "created": ["yesterday", 5, b"\xff"],
     "epoch": ["many", -1.0, 1e400],
     "classes": ['"ab"', "[1]"],
-    "image": ["[3]", '["a", "b", "c"]'],
+    "image": ["[3]", '["a", "b", "c"]', "[3, 40000, 40000]", "[2, 8, 8]", "[1, 8.5, 8]", "[1, true, 8]"],
     "status": ["done", b"\xff"],
     "name": [b"\xff", ""],
     "tags": ["{}"],
     "lam": ["half", 7.0],
+    "pid": [2**40, 0, -1, 1.5],
 }
 
 
@@ -101,6 +105,12 @@ def test_showing_damage_changes_nothing_in_the_database(store: Store) -> None:
     store.runs.annotate(2, notes="look at this")
     change(store, "figures", "{}")
     assert (store.runs.get(2).state, store.runs.get(2).notes) == ("finished", "look at this")
+
+
+def test_no_process_has_a_number_beyond_the_systems() -> None:
+    assert not alive(2**40)
+    future = now() + timedelta(hours=5)
+    assert Run(status="running", pid=2**40, host=socket.gethostname(), heartbeat=future).state == "interrupted"
 
 
 def test_a_text_that_is_not_utf8_is_shown_with_marks(store: Store) -> None:

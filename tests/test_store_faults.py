@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.form_state import prefill_again
 from app.samples import samples_of
 from app.trace import trace_json
 from core.cli.runs import runs
@@ -350,12 +351,22 @@ def test_only_a_run_from_a_file_counts_as_imported(store: Store, monkeypatch: py
     assert store.runs.get(run.id).imported
 
 
-def test_a_folder_that_an_imported_file_names_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dataset", ["folder", "cifar10", "mnist"])
+def test_a_folder_that_an_imported_file_names_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dataset: str) -> None:
     read: list[object] = []
-    monkeypatch.setattr("app.state.samples", lambda *asked: read.append(asked))
+    monkeypatch.setattr("app.state._samples", lambda *asked: read.append(asked))
     monkeypatch.setattr("app.state.stand_ins", lambda *_: ([], None))
-    config = run_config(architecture="high_low", dataset={"name": "folder", "path": str(tmp_path)}, method="d2nn")
+    config = run_config(architecture="high_low", dataset={"name": dataset, "path": str(tmp_path)}, method="d2nn")
     run = Run(**config.record().columns(), status="finished", reference=False)
     model: Any = SimpleNamespace(image=(3, 32, 32), classes=("a", "b"), config=config)
     assert "is not followed" in samples_of(run, model).replaced
     assert read == []
+    monkeypatch.setattr("app.form_state.st.session_state", filled := {})
+    prefill_again(run)
+    assert filled[f"form-datasets-{dataset}-path"] == ""
+    run.host = "here"
+    prefill_again(run)
+    assert filled[f"form-datasets-{dataset}-path"] == str(tmp_path)
+    monkeypatch.setattr("app.state._samples", lambda *asked: read.append(asked) or ([], None))
+    samples_of(run, model)
+    assert len(read) == 1

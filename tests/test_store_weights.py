@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from core.store import Run, Store, StoreError, TrainedRecord
-from core.store.weights import Weights
+from core.store.weights import Weights, write_all
 from core.training.worker import start
 from tests.records import measured, record
 
@@ -83,15 +85,39 @@ def test_a_missing_or_altered_file_is_no_checkpoint(store: Store, harm: Any) -> 
     assert store.checkpoints.read(run.id)[1] == b"second"
 
 
+@pytest.mark.parametrize("file", ["x\0y", b"\xff", 7, "/dev/zero", "/dev/zero.safetensors", "../../secret", ""])
+def test_a_row_that_names_no_file_of_weights_is_no_checkpoint(store: Store, file: object) -> None:
+    run = add(store)
+    store.checkpoints.save(run.id, 1, b"tensors")
+    with closing(sqlite3.connect(store.database.location.database)) as connection, connection:
+        connection.execute("UPDATE checkpoints SET file = ?", (file,))
+    assert store.checkpoints.latest(run.id) is None
+    assert store.checkpoints.read(run.id) is None
+    assert store.checkpoints.save(run.id, 2, b"second").epoch == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+@pytest.mark.parametrize("size", [7, "z", 2**62])
+def test_a_pipe_is_not_waited_for(store: Store, size: object) -> None:
+    run = add(store)
+    store.checkpoints.save(run.id, 1, b"tensors")
+    path = store.checkpoints.latest(run.id)[1]
+    path.unlink()
+    os.mkfifo(path)
+    with closing(sqlite3.connect(store.database.location.database)) as connection, connection:
+        connection.execute("UPDATE checkpoints SET size = ?", (size,))
+    assert (store.checkpoints.latest(run.id), store.checkpoints.read(run.id)) == (None, None)
+
+
 def test_weights_that_are_replaced_while_they_are_read_are_looked_up_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = add(store)
     store.checkpoints.save(run.id, 1, b"first")
     read, turns = Weights.read, iter(range(2, 6, 2))
 
-    def late(weights: Weights, file: str, sha256: str) -> bytes | None:
+    def late(weights: Weights, file: str, sha256: str, size: int) -> bytes | None:
         for epoch in next(turns, 9), 9:
             Store(store.url).checkpoints.save(run.id, epoch, f"epoch {epoch}".encode())
-        return read(weights, file, sha256)
+        return read(weights, file, sha256, size)
 
     monkeypatch.setattr(Weights, "read", late)
     checkpoint, tensors = store.checkpoints.read(run.id)
@@ -281,3 +307,12 @@ def test_what_a_reference_refuses(store: Store, shipped: dict[str, Any]) -> None
     with pytest.raises(StoreError, match="missing"):
         store.imports.put_reference(**shipped | {"file": Path("/nowhere.safetensors")})
     assert shipped["file"].exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a permission on Windows")
+def test_a_link_in_place_of_a_partial_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(b"precious")
+    (tmp_path / f"new.{os.getpid()}.partial").symlink_to(tmp_path / "mine")
+    write_all({tmp_path / "new": b"content"})
+    assert ((tmp_path / "mine").read_bytes(), (tmp_path / "new").read_bytes()) == (b"precious", b"content")
+    assert not (tmp_path / "new").is_symlink()

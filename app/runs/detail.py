@@ -9,7 +9,7 @@ import streamlit as st
 from app import state
 from app.cautions import advice
 from app.charts.tradeoff import along_lam_chart
-from app.form_state import prefill
+from app.form_state import prefill_again
 from app.forms import refuse
 from app.progress import DONE, NEW, SHOW_NEXT, follow, warn
 from app.runs.annotation import annotations, rename, star
@@ -72,7 +72,7 @@ def _actions(run: Run) -> None:
 
 def _again(run: Run) -> None:
     try:
-        prefill(run.config)
+        prefill_again(run)
     except UserError as error:
         refuse(error)
         return

@@ -15,6 +15,7 @@ from core.scale import TENTHS
 from core.store import Run
 
 if TYPE_CHECKING:
+    from core.explain.model import ImageTensor
     from core.explain.predict import Trace
 
 PICTURES_SENT = "runs-pictures"  # key of the session: the runs through which the pictures were sent
@@ -39,7 +40,7 @@ def pictures(runs: Sequence[Run]) -> None:
     dataset = runs[0].config["dataset"]
     fitting = [run for run in runs if run.config.get("dataset") == dataset and run.epoch >= 1]
     try:
-        labels, images = state.samples(dataset, COUNT)
+        labels, images = state.samples(next((run for run in fitting if not run.imported), runs[0]), COUNT)
     except (UserError, OSError) as error:
         st.info(f"The test pictures of this dataset are not on this computer. {plain(str(error))}", icon=":material/cloud_off:")
         return
@@ -49,7 +50,7 @@ def pictures(runs: Sequence[Run]) -> None:
         progress.progress(number / len(fitting), f"{plain(run.name)}: loading and answering")
         try:
             sha256 = state.weights(run)
-            rows.append((run.name, _answers(state.store().url, run.id, sha256, lam, run)))
+            rows.append((run.name, _answers(state.store().url, run.id, sha256, lam, run, images)))
         except UserError as error:
             failed.append(f"{run.name}: {error}")
     progress.empty()
@@ -73,7 +74,7 @@ def _cell(answer: tuple[str, float], label: str) -> str:
 
 
 @st.cache_data(max_entries=KEPT_ANSWERS, show_spinner=False)
-def _answers(url: str, run_id: int, sha256: str | None, lam: float, _run: Run) -> list[tuple[str, float]]:
+def _answers(url: str, run_id: int, sha256: str | None, lam: float, _run: Run, _images: "ImageTensor") -> list[tuple[str, float]]:
     """Return a network's answer to each picture and its cost, as a share of the static network's. Raises UserError."""
     from core.explain.predict import predict
     from core.store.runs import no_weights
@@ -81,6 +82,5 @@ def _answers(url: str, run_id: int, sha256: str | None, lam: float, _run: Run) -
     if sha256 is None:
         raise no_weights(_run)
     network = state.model(_run, sha256)
-    images = state.samples(_run.config["dataset"], COUNT)[1]
-    traces: list[Trace] = computed(lambda: predict(network, images, lam=lam if network.graph.tradeoff.every_lam else network.lam))
+    traces: list[Trace] = computed(lambda: predict(network, _images, lam=lam if network.graph.tradeoff.every_lam else network.lam))
     return [(trace.label, trace.cost_share) for trace in traces]

@@ -52,7 +52,12 @@ class Member(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    title: str = Field(min_length=1, max_length=100, description="Name of its node in the graph")
+    title: str = Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^-~\x00-\x20\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        description="Name of its node in the graph",
+    )
     image: tuple[Side, Side, Side] = Field(description="Images that it takes: channels, height, width")
     architecture: Annotated[
         SerializeAsAny[Architecture] | None, BeforeValidator(lambda choice: choice and choose("architectures", choice))

@@ -13,10 +13,15 @@ def sentence(error: BaseException) -> str | None:
     if text is None:
         return None
     line = " ".join(text.split())
-    line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
+    line = printable(line)
     if len(line) > MAX_LINE:
         line = f"{line[: MAX_LINE // 2]}…{line[-MAX_LINE // 2 :]}"
     return line if line.endswith((".", "?", ")")) else f"{line}."
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters escaped, so that it moves no cursor and gives a terminal no order."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def _reason(error: BaseException) -> str | None:

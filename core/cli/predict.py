@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from core.cli.failure import printable
 from core.cli.options import AsJson, Database, Lam, RunName, opened
 from core.cli.output import bar, counted, print_json
 from core.errors import UserError
@@ -70,7 +71,7 @@ def predict(
             if picture is None:
                 continue
             if picture.info.get(SCALED):
-                progress.console.print(f"{named.name}: {picture.info[SCALED]}.")
+                progress.console.print(printable(f"{named.name}: {picture.info[SCALED]}."))
             image = to_tensor(picture, model.image)
             answer = trace(model, image[None], lam=lam, forced=forced)[0].to_json()
             taken = timed(model, image, lam=lam, forced=forced)
@@ -84,7 +85,7 @@ def predict(
     else:
         _print_answers(answers, static, lam, budget)
     for fault in faults:
-        print(f"error: {fault}", file=sys.stderr)
+        print(printable(f"error: {fault}"), file=sys.stderr)
     if faults:
         raise typer.Exit(2)
 
@@ -115,17 +116,17 @@ def _print_answer(answer: dict[str, Any], static: float) -> None:
     """Print what the network answered for an image, what ran and how long it took; `static`: seconds of the static network."""
     share = cost_share(answer["macs"], answer["macs_static"])
     at = "" if answer["lam"] is None else f" at λ = {answer['lam']:.3g}"
-    print(f"{answer['image']}: {answer['label']} ({answer['probabilities'][answer['label']]:.0%}){at}")
+    print(printable(f"{answer['image']}: {answer['label']} ({answer['probabilities'][answer['label']]:.0%}){at}"))
     print(f"  cost: {counted([answer['macs']])[0]} multiply-adds, {share:.0%} of the static network's")
     print(f"  time: {1e3 * answer['seconds']:.2f} ms; static network {1e3 * static:.2f} ms")
-    print(f"  ran: {', '.join(answer['executed'])}")
-    print(f"  skipped: {', '.join(answer['skipped']) or 'nothing'}")
+    print(printable(f"  ran: {', '.join(answer['executed'])}"))
+    print(printable(f"  skipped: {', '.join(answer['skipped']) or 'nothing'}"))
     inside = {name: gates for name, gates in answer["gates"].items() if isinstance(gates, list) and name in answer["executed"]}
     if inside:
         kept = sum(gate > 0 for gates in inside.values() for gate in gates)
         closed = ", ".join(name for name, gates in inside.items() if not any(gates))
         none_of = f"; none of {closed}" if closed else ""
-        print(f"  channels of the blocks that ran: {kept} of {sum(map(len, inside.values()))} computed{none_of}")
+        print(f"  channels of the blocks that ran: {kept} of {sum(map(len, inside.values()))} computed{printable(none_of)}")
     if answer["thresholds"]:
         print(f"  the route changes at λ = {', '.join(f'{threshold:.3f}' for threshold in answer['thresholds'])}")
 

@@ -100,7 +100,10 @@ class Dataset(Component):
 
     for_training: ClassVar[frozenset[str]] = frozenset()  # options that do not change the validation and test splits
 
-    own_files: ClassVar[bool] = False  # whether an option names files or folders of this computer
+    @property
+    def own_files(self) -> bool:
+        """Return whether an option names files or folders of this computer."""
+        return bool(getattr(self, "path", ""))
 
     @abstractmethod
     def read(self, report: ProgressCallback = no_progress) -> Data:

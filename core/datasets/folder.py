@@ -27,7 +27,6 @@ class Folder(Dataset):
     """
 
     title = "Your own images"
-    own_files = True
     name: Literal["folder"] = "folder"
     path: str = Field("", title="Data folder", description="Folder with one subfolder of images per class")
     size: int = Field(
@@ -46,6 +45,10 @@ class Folder(Dataset):
     @classmethod
     def _whole(cls, path: str) -> str:
         return whole_path(path)
+
+    @property
+    def own_files(self) -> bool:
+        return True
 
     def read(self, report: ProgressCallback = no_progress) -> Data:
         listing = self._listing()

@@ -1,5 +1,6 @@
 """The model card of an exported run, in Markdown: its configuration, training and results."""
 
+import re
 from collections.abc import Sequence
 from statistics import mean, stdev
 
@@ -21,19 +22,19 @@ def card(header: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
     channels, height, width = header.image
     seeds = f"one of {len(siblings)}; the test figures give means over all" if len(siblings) > 1 else "the only one trained"
     lines = [
-        f"# {header.name}",
+        f"# {plain(header.name)}",
         "",
         f"{header.architecture} on {header.dataset}, trained with method {header.method}. It serves {_serves(config)}.",
         "",
-        f"- Images: {channels}×{height}×{width}; classes: {', '.join(header.classes)}",
+        f"- Images: {channels}×{height}×{width}; classes: {', '.join(map(plain, header.classes))}",
         f"- Seed: {header.seed} ({seeds})",
-        f"- Command: `{config.command()}`",
+        f"- Command: {code(config.command())}",
     ]
     if header.seconds:
-        lines.append(f"- Time to train: {header.seconds / 60:.1f} minutes{f' on {header.machine}' if header.machine else ''}")
+        lines.append(f"- Time to train: {header.seconds / 60:.1f} minutes{f' on {plain(header.machine)}' if header.machine else ''}")
     elif header.machine:
-        lines.append(f"- Weights: trained on {header.machine}. The command has its options as far as this project knows them.")
-    lines += [f"- Weights of {name}: {origin}" for name, origin in config.architecture.origins.items()]
+        lines.append(f"- Weights: trained on {plain(header.machine)}. The command has its options as far as this project knows them.")
+    lines += [f"- Weights of {plain(name)}: {plain(origin)}" for name, origin in config.architecture.origins.items()]
     if config.gated:
         graph = config.method.prepare(
             config.architecture.build(header.image, len(header.classes), every_lam=config.lam is None), config.lam
@@ -44,12 +45,25 @@ def card(header: Header, siblings: Sequence[Sequence[Row]] = ()) -> str:
             lines.append(f"- {graph.tradeoff.description}")
         share = describe(graph)["controllers_share"]
         lines.append(f"- Controllers: {share:.2%} of the static network's multiply-adds")
-    lines += [f"- {Collapsed(**control.model_dump())}" for control in header.figures.collapsed]
+    lines += [f"- {plain(str(Collapsed(**control.model_dump())))}" for control in header.figures.collapsed]
     for rows, title in ((header.figures.test, "Test split, which chooses nothing"), (header.figures.val, "Validation split")):
         lines += ["", f"## {title} ({rows[0].n} images)", "", *table(rows, siblings if rows is header.figures.test else ())]
     lines += _gains(header)
     lines += ["", "Multiply-adds are those of convolutions and linear layers. Controllers are included.", ""]
     return "\n".join(lines)
+
+
+def plain(text: str) -> str:
+    """Return a text on one line so that Markdown shows it as it is: without links, pictures, tags or emphasis."""
+    line = re.sub(r"([\\`*\[\]<>&|#$~]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|@)", r"\\\1", " ".join(text.split()))
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
+
+
+def code(text: str) -> str:
+    """Return a text on one line as code, between more backticks than it has in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " * (len(fence) > 1)
+    return f"{fence}{space}{' '.join(text.split())}{space}{fence}"
 
 
 def table(rows: Sequence[Row], siblings: Sequence[Sequence[Row]] = ()) -> list[str]:
@@ -89,9 +103,9 @@ def _gains(header: Header) -> list[str]:
         return []
     where = f"mean over {LOW:.0%} to {HIGH:.0%} of the static network's cost" if len(own) > 1 else "at its cost"
     lines = ["", f"## Gains on the test split, in points, {where}", ""]
-    lines += [f"- over {name}: {100 * gained:+.2f}" for name, gained in gains.items()]
+    lines += [f"- over {plain(name)}: {100 * gained:+.2f}" for name, gained in gains.items()]
     for sentence in beaten_by(own, fronts):
-        lines += ["", sentence]
+        lines += ["", plain(sentence)]
     if share is not None:
         lines += ["", f"The image explains {share:.0%} of the variance of the gates, mean over the same costs."]
     return lines

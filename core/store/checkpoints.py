@@ -65,8 +65,10 @@ class Checkpoints:
             file = self._weights.write(run_id, epoch, tensors)
         return Checkpoint(run_id=run_id, epoch=epoch, file=file, sha256=hashlib.sha256(tensors).hexdigest(), size=len(tensors))
 
-    def _newest(self, run_id: int, look: Callable[[str, str], Found | None], *, initial: bool = False) -> tuple[Checkpoint, Found] | None:
-        """Return the newest checkpoint for whose file and hash `look` finds something. Look again if there are new ones by then."""
+    def _newest(
+        self, run_id: int, look: Callable[[str, str, int], Found | None], *, initial: bool = False
+    ) -> tuple[Checkpoint, Found] | None:
+        """Return the newest checkpoint for whose file, hash and size `look` finds something. Look again if there are new ones by then."""
         seen: list[tuple[int, str]] = []
         while True:
             with self._database.read() as session:
@@ -79,7 +81,7 @@ class Checkpoints:
                 return None
             for checkpoint in checkpoints:
                 with file_errors(self._weights.folder):
-                    result = look(checkpoint.file, checkpoint.sha256)
+                    result = look(checkpoint.file, checkpoint.sha256, checkpoint.size)
                 if result is not None:
                     return checkpoint, result
             seen = present

@@ -1,11 +1,11 @@
 """What a row of the table of runs must hold. A row that does not is shown as damaged, and stops no list and no page."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.store.record import Figures, Lam, Name, Settings, Side, check_lam
+from core.store.record import Figures, Lam, Name, Settings, Shape, check_lam
 
 DAMAGED = "damaged"  # the status of a run whose row is damaged, in memory alone
 
@@ -31,7 +31,7 @@ class StoredRun(BaseModel):
     lam: Lam | None
     seed: int
     config: Settings
-    image: list[Side] | None = Field(min_length=3, max_length=3)
+    image: Annotated[Shape, Field(strict=False)] | None  # JSON has no tuples
     classes: list[Name] | None
     epoch: float = Field(ge=0, allow_inf_nan=False)
     epochs: int = Field(ge=1)
@@ -39,7 +39,7 @@ class StoredRun(BaseModel):
     started: datetime | None
     finished: datetime | None
     heartbeat: datetime | None
-    pid: int | None
+    pid: int | None = Field(ge=1, lt=2**31)
     host: str | None
     stop_requested: bool
     error: str | None

@@ -21,6 +21,7 @@ from core.store.store import Store
 from core.store.weights import write_all
 
 HEADER = "gatescope"  # the header's entry that holds the run
+MAX_HEADER = 4_000_000  # characters of it: every page reads the figures of every run
 CHECKSUM_ENTRY = "checksum"  # the header's entry that holds the checksum of everything else; older files have none
 ENTRIES = (HEADER, CHECKSUM_ENTRY, "format")  # "format" is what other programs add as they copy a file
 WEIGHTS = "graph."  # the names of the network's own tensors begin with it
@@ -149,6 +150,8 @@ def header_in(content: bytes, file: Path) -> Header:
         rates = [float(load(content)[name]) for name in EXCHANGE_RATES if name in names]
     except (SafetensorError, TypeError, KeyError) as error:
         raise StoreError(f"{file}: cannot be read as safetensors: {reason(error)}") from error
+    if len(metadata.get(HEADER, "")) > MAX_HEADER:
+        raise StoreError(f"{file}: the description of the run is longer than {MAX_HEADER // 1_000_000} MB: export the run again")
     try:
         found = json.loads(metadata[HEADER])
     except (KeyError, ValueError, RecursionError) as error:

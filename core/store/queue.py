@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from core.store.database import Database, StoreError
 from core.store.models import WAITING, Run, now
@@ -69,4 +69,4 @@ def starting(run: Run) -> bool:
 
 def _waiting() -> Select[Run]:
     queued = Run.status == "queued", Run.activity == WAITING, Run.deleted.is_(None)
-    return select(Run).where(*queued).order_by(Run.heartbeat, Run.id)
+    return select(Run).where(*queued).order_by(func.coalesce(Run.heartbeat, Run.created), Run.id)

@@ -1,7 +1,8 @@
 """Records that describe a run, shared by its row, its exported file and its configuration. Loads without torch."""
 
+import unicodedata
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -10,11 +11,19 @@ from core.scale import cost_share
 DEPTH = 20  # levels of a configuration: reading a deeper one could exhaust the stack
 ROUNDING = 1e-6  # by which a mean of shares may exceed 1
 
-Side = Annotated[int, Field(ge=1, le=65_536)]
+Side = Annotated[int, Field(ge=1, le=1024)]
+Shape = tuple[Literal[1, 3], Side, Side]  # C, H, W of an image: grey or in colour
 Share = Annotated[float, Field(ge=0, le=1 + ROUNDING, allow_inf_nan=False)]
 Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Lam = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def without_controls(text: str) -> str:
+    """Return a text as it is. Raises ValueError for one with control characters, which would give a terminal orders."""
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise ValueError("must be without control characters")
+    return text
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -66,9 +75,9 @@ class StoredRoute(BaseModel):
 
 
 class Row(BaseModel):
-    """The figures of one split at one λ, and whatever else was measured there."""
+    """The figures of one split at one λ. Other entries are left out."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True)
 
     lam: Lam | None
     n: int = Field(ge=1)
@@ -135,8 +144,8 @@ class Figures(BaseModel):
 class TrainedRecord(RunRecord):
     """A run after its training."""
 
-    image: tuple[Side, Side, Side]  # C, H, W
-    classes: list[Name] = Field(min_length=1)
+    image: Shape
+    classes: list[Annotated[Name, AfterValidator(without_controls)]] = Field(min_length=1)
     figures: Figures
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)  # of training; 0 if unknown
     machine: str | None = Field(None, max_length=255)  # where it was trained

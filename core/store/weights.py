@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,9 +19,13 @@ class Weights:
     def __init__(self, location: URL) -> None:
         self.folder = folder_of(location)
 
-    def path(self, file: str) -> Path:
-        """Return the path of a file; an absolute name is its own path."""
-        return self.folder / file
+    def path(self, file: object) -> Path | None:
+        """Return the path of a file in the folder; an absolute name ending in .safetensors is its own path. None for any other name."""
+        if not isinstance(file, str) or "\0" in file:
+            return None
+        path = self.folder / file
+        inside = path.is_relative_to(self.folder) and ".." not in Path(file).parts
+        return path if inside or (Path(file).is_absolute() and path.suffix == ".safetensors") else None
 
     def write(self, run_id: int, epoch: int, tensors: bytes) -> str:
         """Write the bytes to the disk and return the file's name. A crash leaves at most a stray file, which `keep` removes."""
@@ -53,21 +58,29 @@ class Weights:
         if (self.folder / str(run_id)).exists():
             shutil.rmtree(self.folder / str(run_id))
 
-    def intact(self, file: str, sha256: str) -> Path | None:
-        """Return the path of the file, or None if it is missing or its contents have another hash."""
-        try:
-            with self.path(file).open("rb") as stream:
-                return self.path(file) if hashlib.file_digest(stream, "sha256").hexdigest() == sha256 else None
-        except FileNotFoundError:
+    def intact(self, file: str, sha256: str, size: int) -> Path | None:
+        """Return the path of the file, or None if it is missing or its contents have another hash or number of bytes."""
+        path = self._of_size(file, size)
+        if path is None:
             return None
+        with path.open("rb") as stream:
+            return path if hashlib.file_digest(stream, "sha256").hexdigest() == sha256 else None
 
-    def read(self, file: str, sha256: str) -> bytes | None:
-        """Return the contents of the file, or None if it is missing or they have another hash."""
-        try:
-            tensors = self.path(file).read_bytes()
-        except FileNotFoundError:
+    def read(self, file: str, sha256: str, size: int) -> bytes | None:
+        """Return the contents of the file, or None if it is missing or they have another hash or number of bytes."""
+        path = self._of_size(file, size)
+        tensors = None if path is None else path.read_bytes()
+        return tensors if tensors is not None and hashlib.sha256(tensors).hexdigest() == sha256 else None
+
+    def _of_size(self, file: str, size: int) -> Path | None:
+        """Return the path of a regular file of so many bytes, or None: a device or a pipe could be read for ever."""
+        path = self.path(file)
+        if path is None:
             return None
-        return tensors if hashlib.sha256(tensors).hexdigest() == sha256 else None
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            return path if stat.S_ISREG(found.st_mode) and found.st_size == size else None
+        return None
 
 
 def folder_of(location: URL) -> Path:
@@ -102,8 +115,10 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
 
 
 def write_through(path: Path, content: bytes) -> None:
-    """Write a file and return once its contents are on the disk."""
-    with path.open("wb") as file:
+    """Write a new file and return once its contents are on the disk. What had its name is removed; no link is followed."""
+    if os.path.lexists(path):
+        path.unlink()
+    with path.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

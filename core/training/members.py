@@ -224,5 +224,6 @@ def _origin(file: Path, content: bytes) -> str:
 
 
 def _title(name: str) -> str:
-    """Return a node's name: parts of parameters' names are separated by dots, so it has none."""
-    return name.rpartition("/")[2].replace(".", "-")[:100]
+    """Return a node's name: parts of parameters' names are separated by dots, so it has none. It looks like no option of a command."""
+    letters = (letter for letter in name.rpartition("/")[2].replace(".", "-") if letter.isprintable())
+    return "".join(letters).lstrip("-~ ")[:100] or "member"

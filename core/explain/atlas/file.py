@@ -61,4 +61,4 @@ def write_atlas(weights: Weights, run_id: int, key: str, atlas: Atlas) -> None:
 
 
 def _path(weights: Weights, run_id: int, key: str) -> Path:
-    return weights.path(f"{run_id}/atlas-{key}.npz")
+    return weights.folder / str(run_id) / f"atlas-{key}.npz"
