@@ -17,7 +17,7 @@ from core.datasets import normalised
 from core.datasets.folder import Folder
 from core.explain.model import load_model
 from core.explain.predict import sweep_lam
-from core.store import Store
+from core.store import Store, StoreError
 from core.training.members import read_member
 
 COLOURS = {"green": (30, 200, 60), "red": (220, 30, 40)}
@@ -116,7 +116,9 @@ def test_a_size_behind_a_file_is_read_and_a_file_of_that_name_comes_first(tmp_pa
     assert member_file(f"{plain}@224") == (plain, 224)
     assert member_file(str(marked)) == (marked, None)
     assert member_file(f"{marked}@32") == (marked, 32)
-    for text in (f"{plain}@0", f"{plain}@big", f"{plain}@", str(tmp_path / "none.pth@96"), "a run@96"):
+    with pytest.raises(StoreError, match="from 1 to 4096"):
+        member_file(f"{plain}@0")
+    for text in (f"{plain}@big", f"{plain}@", str(tmp_path / "none.pth@96"), "a run@96"):
         assert member_file(text) == (None, None)
 
 

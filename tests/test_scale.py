@@ -8,7 +8,7 @@ import torch
 from core.evaluation.evaluate import Evaluation
 from core.graph.cost import CostReport
 from core.scale import SLIDER_STEPS, cost_share, lam_at, mean_cost_share
-from core.store.record import Row
+from core.store.record import Row, StoredRoute
 
 CORE = Path(__file__).parents[1] / "core"
 
@@ -23,7 +23,16 @@ def test_a_static_network_without_multiply_adds_divides_by_one() -> None:
 
 
 def test_all_that_holds_figures_tells_the_same_share() -> None:
-    row = Row(lam=0.5, n=10, accuracy=0.9, f1=0.9, macs_mean=30.0, macs_static=120)
+    row = Row(
+        lam=0.5,
+        n=10,
+        accuracy=0.9,
+        f1=0.9,
+        macs_mean=30.0,
+        macs_static=120,
+        execution_rates={"a": 1.0},
+        routes=[StoredRoute(nodes=["a"], share=1.0)],
+    )
     evaluation = Evaluation(0.5, 10, 0.9, 0.9, 30.0, 120, {}, ())
     report = CostReport({}, torch.tensor([30.0]), 240, 120)
     assert row.cost_share == evaluation.cost_share == float(report.share[0]) == mean_cost_share(evaluation.to_json()) == 0.25

@@ -97,7 +97,7 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "value", "told"),
-    [("MAX_PICTURES", 11, "no more than 11"), ("MAX_BYTES", 100, "take more than"), ("MAX_FILE_BYTES", 10, "a picture may have")],
+    [("MAX_PICTURES", 11, "no more than 11"), ("MAX_UNPACKED_BYTES", 100, "take more than"), ("MAX_FILE_BYTES", 10, "a picture may have")],
 )
 def test_limits_hold_whatever_the_zip_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, told: str) -> None:
     monkeypatch.setattr(unpacking, limit, value)

@@ -87,16 +87,12 @@ def cascade(
 
 
 def member_file(text: str) -> tuple[Path | None, int | None]:
-    """Return the file that FILE or FILE@SIZE names, if there is one, and the size."""
+    """Return the file that FILE or FILE@SIZE names, if there is one, and the size. Raises StoreError for a size that no image has."""
     if (file := Path(text).expanduser()).is_file():
         return file, None
     name, _, size = text.rpartition("@")
-    if (
-        size.isascii()
-        and size.isdecimal()
-        and len(size) <= 4
-        and 1 <= int(size) <= MAX_SIDE
-        and (file := Path(name).expanduser()).is_file()
-    ):
-        return file, int(size)
-    return None, None
+    if not (size.isascii() and size.isdecimal() and (file := Path(name).expanduser()).is_file()):
+        return None, None
+    if len(size) > len(str(MAX_SIDE)) or not 1 <= int(size) <= MAX_SIDE:
+        raise StoreError(f"{text}: the size behind @ must be from 1 to {MAX_SIDE} pixels")
+    return file, int(size)

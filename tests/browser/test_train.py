@@ -29,7 +29,7 @@ def test_a_preset_trains_on_while_the_page_is_closed(browser: Browser, server: s
         page.goto(f"{server}/train")
         page.get_by_test_id("stButtonGroup").get_by_text("Watch").first.click()
         expect(page.get_by_text("epoch 2.0 of 2")).to_be_visible()
-        expect(page.get_by_text("Share of validation images for which each module ran")).to_be_visible()
+        expect(page.get_by_text("Share of validation images for which each module ran").first).to_be_visible()
         page.get_by_role("link", name="Open in Explore").click()
         expect(page.locator(".gate-graph .node.on").first).to_be_visible()
         expect(page.get_by_role("combobox", name="Run")).to_have_value("from the browser · every λ")
