@@ -315,6 +315,7 @@ def test_back_and_forward_walk_samples_and_nodes(page: Page, server: str) -> Non
 def test_the_factor_of_a_gate_is_written_in_its_node(page: Page, server: str) -> None:
     page.goto(f"{server}/?run={SCALING}&lam=0.20")
     expect(page.locator(".gate-graph .legend").get_by_text("Factor by which the gate scales the output")).to_be_visible()
+    expect(page.locator(".gate-graph .node.on").first).to_be_visible()
     script = "nodes => nodes.map((node) => [node.classList.contains('on'), node.querySelector('.scale').textContent])"
 
     def told(view: Locator) -> list[list[object]]:
@@ -372,7 +373,7 @@ def test_the_choice_of_a_controller_is_forced(page: Page, server: str) -> None:
     put(page, 1.0)
     page.locator('.gate-graph [data-node="Q1"]').click()
     expect(page.locator(".inspector").get_by_text("It chooses “stop” at first, then “go on” from λ = ")).to_be_visible()
-    page.get_by_role("radio", name="stop", exact=True).click()
+    page.get_by_role("radiogroup", name="Force this controller’s choice").get_by_role("radio", name="stop", exact=True).click()
     expect(page.get_by_text("N3 is forced off")).to_be_visible()
     expect(page.locator('.gate-graph [data-node="N3"].on')).to_have_count(0)
     expect(page.locator(".gate-graph .headline")).to_contain_text("With N3 forced off: ")
@@ -445,9 +446,9 @@ def test_lambda_plays_to_its_end_and_can_be_stopped(page: Page, server: str) -> 
     put(page, 0.9)
     page.get_by_role("button", name="Play λ from 0 to 1").click()
     expect(page.locator(".gate-graph output")).to_have_text("λ = 1.00")
-    expect(page.locator(".gate-graph .head button")).to_have_text("▶ Play")
+    expect(page.get_by_role("button", name="Play λ from 0 to 1")).to_have_text("▶ Play")
     page.get_by_role("button", name="Play λ from 0 to 1").click()
-    expect(page.locator(".gate-graph .head button")).to_have_text("■ Stop")
+    expect(page.get_by_role("button", name="Play λ from 0 to 1")).to_have_text("■ Stop")
     page.get_by_role("button", name="Play λ from 0 to 1").click()
     stopped = page.locator(".gate-graph output").inner_text()
     page.wait_for_timeout(600)
