@@ -15,7 +15,6 @@ from app.rendering import data_url, to_picture
 from app.wording import plain
 from core.errors import UserError
 from core.store import Run
-from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from core.explain.model import Model
@@ -93,10 +92,7 @@ def views(chosen: ShownImage, step: int, expanded: Sequence[str]) -> tuple[list[
     for one in list(compared()):
         try:
             run = state.store().runs.get(one.run_id)
-            sha256 = state.weights(run)
-            if sha256 is None:
-                raise no_weights(run)
-            model = state.model(run, sha256)
+            sha256, model = state.network(run)
             image = _fitted(one.image or chosen, model)
             sweep = state.sweep(run, sha256, image.image, one.forced, step if one.held is None else one.held)
         except UserError as error:

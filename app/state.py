@@ -20,6 +20,7 @@ from core.scale import SLIDER_STEPS
 from core.store import Run, Store
 from core.store.database import LostDatabaseError
 from core.store.references import load_references
+from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from core.datasets.sources.photographs import StandIn
@@ -65,6 +66,14 @@ def weights(run: Run) -> str | None:
     """Return the hash of a run's latest weights; none before its first epoch is over."""
     latest = store().checkpoints.latest(run.id)
     return latest[0].sha256 if latest else None
+
+
+def network(run: Run) -> tuple[str, "Model"]:
+    """Return the hash of a run's latest weights and its network with them. Raises UserError, also where it has no weights yet."""
+    sha256 = weights(run)
+    if sha256 is None:
+        raise no_weights(run)
+    return sha256, model(run, sha256)
 
 
 def model(run: Run, sha256: str) -> "Model":

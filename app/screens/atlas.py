@@ -19,7 +19,6 @@ from app.wording import duration, lam_name, percent, plain
 from core.errors import UserError
 from core.registry import title
 from core.store import Run
-from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from app.background import Background
@@ -51,10 +50,7 @@ def page() -> None:
     with choice:
         run = _chosen_run(runs)
     try:
-        sha256 = state.weights(run)
-        if sha256 is None:
-            raise no_weights(run)
-        model = state.model(run, sha256)
+        sha256, model = state.network(run)
         samples = samples_of(run, model)
     except UserError as error:
         st.error(plain(error), icon=":material/error:")

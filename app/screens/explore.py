@@ -27,7 +27,6 @@ from app.wording import lam_name, plain
 from core.errors import UserError
 from core.scale import SLIDER_STEPS
 from core.store import Run
-from core.store.runs import no_weights
 
 if TYPE_CHECKING:
     from core.explain.model import Model
@@ -50,10 +49,7 @@ def page() -> None:
     with left:
         run = _chosen_run(runs)
         try:
-            sha256 = state.weights(run)
-            if sha256 is None:
-                raise no_weights(run)
-            model = state.model(run, sha256)
+            sha256, model = state.network(run)
         except UserError as error:
             right.error(plain(error), icon=":material/error:")
             return
