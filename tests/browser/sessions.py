@@ -98,9 +98,7 @@ async def visits(address: str, process: int) -> None:
         started_at, used, busy = time.perf_counter(), processor(process), processor()
         await asyncio.gather(*(visitor(browser, address, number, taken) for number in range(VISITORS)))
         used, busy, seconds = processor(process) - used, processor() - busy, time.perf_counter() - started_at
-        print(
-            f"processor time in {seconds:.0f} s on {os.cpu_count()} cores: the server {used:.0f} s, all else {busy - used:.0f} s"
-        )
+        print(f"processor time in {seconds:.0f} s on {os.cpu_count()} cores: the server {used:.0f} s, all else {busy - used:.0f} s")
         print(f"load at their end: {os.getloadavg()[0]:.1f}; the server then: {memory(process)[0]:.0f} MB")
         print(f"{VISITORS} visitors: {len(taken)} answers: median {statistics.median(taken):.2f} s, worst {max(taken):.2f} s", flush=True)
         await browser.close()
