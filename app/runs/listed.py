@@ -146,20 +146,19 @@ def _unticked(ids: Sequence[Sequence[int]], chosen: Sequence[int], ticked: Seque
     without = [number for number in selected if number not in with_tick]
     if not without:
         return
-    absent = {number for row in ids for number in row}.isdisjoint(without)
-    why = "not in the table" if absent else "without a tick: they are not in the table, or their group is selected in part"
+    one = len(without) == 1
+    if {number for row in ids for number in row}.isdisjoint(without):
+        why = "is not in the table" if one else "are not in the table"
+    else:
+        why = "has no tick: its group is selected in part" if one else "have no tick: not in the table, or in a group selected in part"
 
     def leave_out() -> None:
         choose(number for number in selected if number in with_tick)
         st.session_state[CHANGED] = True
 
     with st.container(horizontal=True, vertical_alignment="center", key="runs-unticked"):
-        st.markdown(f":material/visibility_off: {len(without)} of {len(selected)} selected runs {_are(without)} {why}.", width="content")
-        st.button("Leave them out" if len(without) > 1 else "Leave it out", key="leave-out", on_click=leave_out)
-
-
-def _are(things: Sequence[object]) -> str:
-    return "is" if len(things) == 1 else "are"
+        st.markdown(f":material/visibility_off: {len(without)} of {len(selected)} selected runs {why}.", width="content")
+        st.button("Leave it out" if one else "Leave them out", key="leave-out", on_click=leave_out)
 
 
 def table_key(what: str, ids: Sequence[Sequence[int]]) -> str:
@@ -208,8 +207,10 @@ def _configured(name: str, title: str) -> Any:
             return column.NumberColumn(title, format=FIGURE) if name.startswith(METRIC) else column.Column(title)
 
 
-DEVIATION = "Standard deviation over the finished runs of the group: how far a run typically lies from the mean. "
+DEVIATION = (
+    "Standard deviation over the finished runs of the group: how far a run typically lies from the mean. "
     "Empty for a group with one finished run."
+)
 GROUP_COLUMNS: dict[str, Any] = {
     "group": st.column_config.TextColumn("Group"),
     "runs": st.column_config.NumberColumn("Runs"),
