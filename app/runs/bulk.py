@@ -86,7 +86,12 @@ def named(runs: Sequence[Run]) -> str:
     return names if len(runs) <= NAMED_RUNS else f"{names} and {len(runs) - NAMED_RUNS} more"
 
 
-def retag(runs: Sequence[Run], add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
+def retag(runs: Sequence[Run], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+    """Add tags to runs and take others away."""
+    _changed(runs, add, remove)
+
+
+def _changed(runs: Sequence[Run], add: Iterable[str], remove: Iterable[str]) -> bool:
     """Add tags to runs and take others away; return whether all went well."""
     added, removed = list(add), set(remove)
     by_id = {run.id: run for run in runs}
@@ -127,7 +132,7 @@ def _retagged(selected: Sequence[Run], add: bool) -> None:
     tags = list(dict.fromkeys([*(st.session_state.get("bulk-tags") or []), *([typed] if typed else [])]))
     if not tags:
         st.toast("Type a tag, or choose one of those in use.", icon=":material/info:")
-    elif retag(selected, *((tags,) if add else ((), tags))):
+    elif _changed(selected, tags if add else (), () if add else tags):
         done = "Tagged" if add else "Took tags away from"
         st.toast(f"{done} {counted_runs(selected)}: {', '.join(map(plain, tags))}", icon=":material/sell:")
 
