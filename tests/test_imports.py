@@ -56,6 +56,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.presets",),
     ("core.evaluation", "core.explain"),
     ("core.training", "core.fast"),
+    ("core.serving",),
     ("core.cli",),
     ("app",),
 )
