@@ -12,9 +12,10 @@ export function fitted({ width, height, data }, [channels, rows, columns]) {
   const down = filters(height, top, top + high, rows);
   const size = rows * columns;
   const found = new Uint8Array(channels * size);
+  const downFirst = height > rows && height - rows > 2 * (width - columns); // found by trying Pillow 13: the order changes the rounding
   planes.forEach((values, channel) => {
-    const narrow = across ? scaledAcross(values, width, height, across) : values;
-    found.set(down ? scaledDown(narrow, columns, down) : narrow, channel * size);
+    const one = downFirst ? scaledDown(values, width, down) : scaledAcross(values, width, height, across);
+    found.set(downFirst ? scaledAcross(one, width, rows, across) : scaledDown(one, columns, down), channel * size);
   });
   return found;
 }
@@ -54,6 +55,7 @@ const lanczos = (x) => (x >= -SUPPORT && x < SUPPORT ? sinc(x) * sinc(x / SUPPOR
 const rounded = (sum) => Math.min(Math.max(Math.floor((sum + ONE / 2) / ONE), 0), 255);
 
 function scaledAcross(values, width, height, across) {
+  if (!across) return values;
   const found = new Uint8Array(across.length * height);
   for (let row = 0; row < height; row += 1) {
     across.forEach(({ first, weights }, place) => {
@@ -66,6 +68,7 @@ function scaledAcross(values, width, height, across) {
 }
 
 function scaledDown(values, width, down) {
+  if (!down) return values;
   const found = new Uint8Array(width * down.length);
   down.forEach(({ first, weights }, place) => {
     for (let column = 0; column < width; column += 1) {

@@ -12,9 +12,10 @@ async function unpacked(id) {
 // controller, side by side).
 export async function network(ort, { image, every_lam: everyLam }) {
   const [runtime, program] = await Promise.all([unpacked("runtime"), unpacked("program")]);
+  ort.env.logLevel = "error";
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary = runtime;
-  const session = await ort.InferenceSession.create(program, { executionProviders: ["wasm"] });
+  const session = await ort.InferenceSession.create(program, { executionProviders: ["wasm"], logSeverityLevel: 3 });
   return async (pixels, lam) => {
     const given = { image: new ort.Tensor("uint8", pixels, [1, ...image]) };
     if (everyLam) given.lam = new ort.Tensor("float32", Float32Array.of(lam), []);
