@@ -55,6 +55,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.config",),
     ("core.presets",),
     ("core.evaluation", "core.explain"),
+    ("core.program",),
     ("core.training", "core.fast"),
     ("core.serving",),
     ("core.cli",),

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from core.fast.batch import BatchRunner
-from core.fast.onnx_builder import NotWrittenError
 from core.fast.plan import Answer, AtLam, Step, steps
 from core.fast.program import WholeProgram
 from core.fast.segments import Segment, batch_segments, segments
@@ -22,6 +21,7 @@ from core.fast.single import SingleRunner
 from core.fast.threads import BatchSplitter
 from core.graph.graph import Graph
 from core.graph.policy import Greedy, Open, Policy, Replay
+from core.program.operators import NotWrittenError
 
 
 class Engine:

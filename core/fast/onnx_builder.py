@@ -19,23 +19,20 @@ from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, Sequentia
 from core.modules.answers import WeightedMean
 from core.modules.controller import MIN_LOG_PROBABILITY
 from core.modules.layers import Add, Refined
+from core.program.operators import NotWrittenError
 
 OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
 
-Subgraph = Callable[["Operators"], Sequence[str]]
+Subgraph = Callable[["KernelOperators"], Sequence[str]]
 
 
-class NotWrittenError(Exception):
-    """A kernel that cannot be written as ONNX operators."""
-
-
-class Operators:
+class KernelOperators:
     """A program while it is being written: its nodes and the constants that they read. Values are referred to by name.
 
     It takes any number of images, unless it holds an `If`.
     """
 
-    def __init__(self, inside: "Operators | None" = None) -> None:
+    def __init__(self, inside: "KernelOperators | None" = None) -> None:
         """`inside`: the enclosing program if this is a branch of an `If`; its values can be read."""
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, Tensor | NDArray[Any]] = {}
@@ -64,7 +61,7 @@ class Operators:
         """Add an `If` that computes only one of two lists of values, and return the values' names. `condition`: of one element."""
         graphs = []
         for write in (then, otherwise):
-            inner = Operators(self)
+            inner = KernelOperators(self)
             graphs.append(inner.graph([inner.add("Identity", one) for one in write(inner)]))
         names = [self._name("value") for _ in graphs[0].output]
         self.nodes.append(helper.make_node("If", [condition], names, then_branch=graphs[0], else_branch=graphs[1]))

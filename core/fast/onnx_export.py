@@ -8,7 +8,7 @@ import torch
 from core.fast.blocks import Gathered
 from core.fast.controllers import AnswerControllerKernel, ControllerKernel, GateNetworkKernel
 from core.fast.members import MemberKernel
-from core.fast.onnx_builder import Operators
+from core.fast.onnx_builder import KernelOperators
 from core.fast.plan import Step
 from core.graph.graph import Graph
 from core.graph.node import Gate, Node
@@ -21,7 +21,7 @@ def gates_of(control: str) -> str:
     return f".gates.{control}"
 
 
-def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str], *, scales: bool) -> str:
+def written(writing: KernelOperators, graph: Graph, step: Step, sent: Mapping[str, str], *, scales: bool) -> str:
     """Write a step and return the name of its output. `sent`: the outputs of earlier steps; `scales`: whether any gate is neither 0 nor 1.
 
     Raises NotWrittenError.
@@ -54,7 +54,7 @@ def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str
     return writing.add("Mul", value, gate)
 
 
-def _member(writing: Operators, kernel: MemberKernel, x: str, shape: tuple[int, ...]) -> str:
+def _member(writing: KernelOperators, kernel: MemberKernel, x: str, shape: tuple[int, ...]) -> str:
     """Write a member for images of this shape, (C, H, W)."""
     channels, rows, columns = kernel.resized(shape)
     if channels is not None:
@@ -67,17 +67,17 @@ def _member(writing: Operators, kernel: MemberKernel, x: str, shape: tuple[int, 
     return sent[kernel.graph.outputs[-1].name]
 
 
-def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: str, sent: Mapping[str, str]) -> str:
+def _block(writing: KernelOperators, graph: Graph, branch: Node, kernel: Gathered, x: str, sent: Mapping[str, str]) -> str:
     """Write a join with its branch. The branch is skipped if its gate is closed, or if its last convolution reads no channel."""
     gate, channels = _gate(writing, graph, branch.gates, sent), branch.channels
 
-    def computed(inner: Operators) -> list[str]:
+    def computed(inner: KernelOperators) -> list[str]:
         columns = [] if channels is None else [_shifted(one, channels.first) for one in kernel.channels.columns]
         gates = [] if channels is None else [_columns(inner, graph, channels.control, one, sent) for one in columns]
         value = inner.branched(kernel, x, gates)
         return [inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))]
 
-    def skipped(inner: Operators) -> list[str]:
+    def skipped(inner: KernelOperators) -> list[str]:
         if channels is None:
             return [inner.joined(kernel, x, None)]
         value = inner.constant(kernel.channels.bias[None, :, None, None])
@@ -90,24 +90,24 @@ def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: 
     return (writing.either(_all_open(writing, closing), computed, skipped) if closing else computed(writing))[0]
 
 
-def some_open(writing: Operators, graph: Graph, sets: Sequence[Sequence[Gate]], sent: Mapping[str, str]) -> str:
+def some_open(writing: KernelOperators, graph: Graph, sets: Sequence[Sequence[Gate]], sent: Mapping[str, str]) -> str:
     """Write whether each set of gates has an open one, for one image."""
     largest = (_gate(writing, graph, gates, sent) for gates in sets)
     return _all_open(writing, [gate for gate in largest if gate is not None])
 
 
-def _all_open(writing: Operators, gates: Sequence[str]) -> str:
+def _all_open(writing: KernelOperators, gates: Sequence[str]) -> str:
     least = writing.add("Min", *gates) if len(gates) > 1 else gates[0]
     return writing.add("Greater", least, writing.constant(np.zeros(1, dtype=np.float32)))
 
 
-def _gate(writing: Operators, graph: Graph, gates: Sequence[Gate], sent: Mapping[str, str]) -> str | None:
+def _gate(writing: KernelOperators, graph: Graph, gates: Sequence[Gate], sent: Mapping[str, str]) -> str | None:
     """Write the largest of several gates, (images, 1, 1, 1). Returns None if there are none."""
     found = [_columns(writing, graph, gate.control, slice(gate.column, gate.column + 1), sent) for gate in gates]
     return writing.add("Max", *found) if len(found) > 1 else next(iter(found), None)
 
 
-def _columns(writing: Operators, graph: Graph, control: str, columns: slice, sent: Mapping[str, str]) -> str:
+def _columns(writing: KernelOperators, graph: Graph, control: str, columns: slice, sent: Mapping[str, str]) -> str:
     """Write a slice of a control node's gates, (images, columns, 1, 1), which the program decides or takes as an input."""
     name = gates_of(control)
     gates = sent[name] if name in sent else writing.given(name, (len(graph.by_name[control].options), 1, 1))

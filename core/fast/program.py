@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.fast.onnx_builder import NotWrittenError, Operators
+from core.fast.onnx_builder import KernelOperators
 from core.fast.onnx_export import CONDITION, gates_of, some_open, written
 from core.fast.plan import Answer, AtLam, Mask, Step, conditions, implied
 from core.fast.segments import NO, YES, Numbers, session
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Policy
+from core.program.operators import NotWrittenError
 
 REWARD = ".reward"  # the input of a program that weighs accuracy and cost, (images, 1, 2)
 NO_GATES = np.zeros((1, 0), dtype=np.float32)
@@ -52,7 +53,7 @@ class WholeProgram:
         """Return the program as a session, with the names of its inputs and outputs. `decides`: whether its controllers do."""
         key = (threads, decides)
         if key not in self.programs:
-            writing = Operators()
+            writing = KernelOperators()
             sends = self._write(writing, decides=decides)
             running = session(writing, sends, threads, 1)
             self.programs[key] = running, list(writing.takes), [one.name for one in running.get_outputs()]
@@ -98,7 +99,7 @@ class WholeProgram:
                 self.routes[key] = route
         return route
 
-    def _write(self, writing: Operators, *, decides: bool) -> list[str]:
+    def _write(self, writing: KernelOperators, *, decides: bool) -> list[str]:
         """Write the network and return the names of its outputs and of all gates, if its controllers decide. Raises NotWrittenError."""
         sent = {self.graph.input.name: writing.given(self.graph.input.name, self.graph.shapes[self.graph.input.name])}
         running = conditions(self.graph, self.steps)
@@ -113,7 +114,9 @@ class WholeProgram:
         together = [writing.add("Concat", *gates, axis=1)] if len(gates) > 1 else gates
         return [*(sent[node.name] for node in self.graph.outputs), *together]
 
-    def _gated(self, writing: Operators, runs: str, some: Sequence[Step], sent: Mapping[str, str], *, decides: bool) -> dict[str, str]:
+    def _gated(
+        self, writing: KernelOperators, runs: str, some: Sequence[Step], sent: Mapping[str, str], *, decides: bool
+    ) -> dict[str, str]:
         """Write steps that are computed only if `runs` holds. Returns the names of their values and of their gates."""
         inside = {step.node.name for step in some}
         read = {edge.source for step in self.steps if step.node.name not in inside for edge in step.inputs}
@@ -123,16 +126,16 @@ class WholeProgram:
         if not sends:
             return {}
 
-        def computed(inner: Operators) -> list[str]:
+        def computed(inner: KernelOperators) -> list[str]:
             values = self._steps(inner, some, sent, decides=decides)
             return [values[name] for name in sends]
 
-        def skipped(inner: Operators) -> list[str]:
+        def skipped(inner: KernelOperators) -> list[str]:
             return [inner.constant(self._absent(name)) for name in sends]
 
         return dict(zip(sends, writing.either(runs, computed, skipped), strict=True))
 
-    def _steps(self, writing: Operators, some: Sequence[Step], sent: Mapping[str, str], *, decides: bool) -> dict[str, str]:
+    def _steps(self, writing: KernelOperators, some: Sequence[Step], sent: Mapping[str, str], *, decides: bool) -> dict[str, str]:
         """Write steps that run under the same gates. Returns the names of their values and of their gates."""
         found: dict[str, str] = {}
         for step in some:
@@ -142,7 +145,7 @@ class WholeProgram:
                 found[gates_of(node.name)] = self._decided(writing, node, value)
         return found
 
-    def _decided(self, writing: Operators, node: Node, values: str) -> str:
+    def _decided(self, writing: KernelOperators, node: Node, values: str) -> str:
         """Write the gates of a control node from its values, as `Greedy` sets them, (images, options, 1, 1)."""
         options = len(node.options)
         if len(self.graph.shapes[node.name]) == 2:

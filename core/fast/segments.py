@@ -21,10 +21,11 @@ from torch import Tensor
 
 from core.fast.autotune import fastest
 from core.fast.controllers import ControllerKernel, GateNetworkKernel
-from core.fast.onnx_builder import NotWrittenError, Operators
+from core.fast.onnx_builder import KernelOperators
 from core.fast.onnx_export import CONDITION, gates_of, written
 from core.fast.plan import Mask, Step, conditions, run_steps
 from core.graph.graph import Graph
+from core.program.operators import NotWrittenError
 
 MAX_NODE_GATES = 6  # different gates of nodes in a segment, not counting branches
 MAX_PROGRAMS = 64  # programs of a segment that are kept at a time
@@ -50,7 +51,7 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class Program:
+class SegmentProgram:
     """The program of a segment for one pattern.
 
     ran    whether each node but the branches runs, (1,) each
@@ -105,10 +106,10 @@ class Segment:
         self.controls = tuple(dict.fromkeys(control for step in steps for control in _controls_of(step)))
         self.gates = tuple({gate: None for step in steps for gate in step.node.gates})
         self.branches = tuple((step.node.name, step.branch) for step in steps if step.branch is not None)
-        self.programs: dict[Pattern, Program] = {}
+        self.programs: dict[Pattern, SegmentProgram] = {}
         self.chosen: dict[tuple[int, int], BatchForm] = {}
 
-    def program(self, pattern: Pattern) -> Program:
+    def program(self, pattern: Pattern) -> SegmentProgram:
         """Return the program of a pattern, and make it if it is not kept."""
         program = self.programs.get(pattern)
         if program is None:
@@ -145,9 +146,9 @@ class Segment:
         """Run the kernels one by one."""
         return run_steps(self.steps, values.given, values.condition)
 
-    def _program(self, pattern: Pattern) -> Program:
+    def _program(self, pattern: Pattern) -> SegmentProgram:
         open_gates = {gate for gate, is_open in zip(self.gates, pattern.open, strict=True) if is_open}
-        writing, sent, ran = Operators(), dict[str, str](), {}
+        writing, sent, ran = KernelOperators(), dict[str, str](), {}
         for name, there in zip(self.reads, pattern.there, strict=True):
             if there:
                 sent[name] = writing.given(name, self.graph.shapes[name])
@@ -161,7 +162,7 @@ class Segment:
         answers = [step.node.name for step in self.steps if step.node.kind == "output" and step.node.name in sent]
         names = [step.node.name for step in self.steps if step.node.name in self.sends and step.node.name in sent]
         sends = tuple(name for name in names if name not in answers[:-1])
-        return Program(ran, tuple(writing.takes), sends, session(writing, [sent[name] for name in sends], pattern.threads))
+        return SegmentProgram(ran, tuple(writing.takes), sends, session(writing, [sent[name] for name in sends], pattern.threads))
 
 
 def segments(graph: Graph, steps: Sequence[Step]) -> list[Step | Segment]:
@@ -219,13 +220,13 @@ def _writable(graph: Graph, step: Step) -> bool:
     if not step.inputs or (step.node.kind == "control" and not isinstance(step.run, GateNetworkKernel | ControllerKernel)):
         return False
     try:
-        written(Operators(), graph, step, {edge.source: edge.source for edge in step.inputs}, scales=True)
+        written(KernelOperators(), graph, step, {edge.source: edge.source for edge in step.inputs}, scales=True)
     except NotWrittenError:
         return False
     return True
 
 
-def session(writing: Operators, sends: Sequence[str], threads: int, images: int | str = "images") -> Any:
+def session(writing: KernelOperators, sends: Sequence[str], threads: int, images: int | str = "images") -> Any:
     """Return a session that runs the program, or None if the program returns nothing."""
     if not sends:
         return None
