@@ -22,7 +22,7 @@ from app.graph_view.facts import facts
 from app.graph_view.folding import costs, fold
 from app.graph_view.view import Subject, ViewOptions, view_of
 from app.javascript import joined
-from app.offline import fits
+from app.offline import weights_form
 from core.datasets import normalised
 from core.datasets.sources.picture import to_tensor
 from core.explain.model import Model, load
@@ -176,15 +176,14 @@ def test_the_page_is_one_file_that_loads_nothing(saved_page: str) -> None:
 def test_a_page_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     given = parts("cascade-digits-static", torch.zeros(1, 48, 48, dtype=torch.uint8))
     monkeypatch.setattr(page_file, "MAX_PAGE_BYTES", 1_000_000)
-    with pytest.raises(PageTooLargeError, match="1 MB"):
+    with pytest.raises(PageTooLargeError, match="too many weights"):
         computing_page("run", "", given["view"], "data:,", given["recipe"], b"")
 
 
 def test_whether_a_network_fits_is_known_before_the_page_is_made() -> None:
     weights = [torch.nn.Parameter(torch.empty(1000, 1000))]
     of = lambda count: SimpleNamespace(graph=SimpleNamespace(parameters=lambda: weights * count))  # noqa: E731
-    assert fits(of(2))
-    assert not fits(of(3))
+    assert [weights_form(of(count)) for count in (2, 3, 5, 6)] == ["float32", "float16", "float16", None]
 
 
 def test_the_runtime_is_the_one_that_its_text_names() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RUNTIME = Path(__file__).parents[1] / "static" / "ort"
 COMPUTING = Path(__file__).parents[1] / "components" / "computing" / "main.mjs"
 MAX_PAGE_BYTES = 20_000_000
+TOO_LARGE = f"This network has too many weights for a page of {MAX_PAGE_BYTES // 1_000_000} MB."
 EXPORTED = re.compile(r"export\{([^}]*)\};\s*//# sourceMappingURL=.*\s*$")
 POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval';
 style-src 'unsafe-inline'; img-src data: blob:">
@@ -128,7 +129,7 @@ def computing_page(run: str, description: str, view: View, image_url: str, recip
     }
     whole = page(run, description, image_url, scripts, controls=CONTROLS, policy=POLICY)
     if len(whole.encode()) > MAX_PAGE_BYTES:
-        raise PageTooLargeError(f"the page would be larger than {MAX_PAGE_BYTES // 1_000_000} MB, since the network has so many weights")
+        raise PageTooLargeError(TOO_LARGE)
     return whole
 
 

@@ -12,7 +12,7 @@ from app.cheapest import cheapest_over_images
 from app.components.gate_graph import gate_graph, graph_state
 from app.computing import draw_again
 from app.forcing import force, forcing, free_conflicts
-from app.graph_view.computing_page import MAX_PAGE_BYTES
+from app.graph_view.computing_page import TOO_LARGE
 from app.graph_view.facts import facts
 from app.graph_view.folding import costs, fold
 from app.graph_view.payload import View
@@ -20,7 +20,7 @@ from app.graph_view.standalone import standalone
 from app.graph_view.view import Subject, ViewOptions, view_of
 from app.images import ShownImage
 from app.inspector import Asked, Inspected, inspect_slowly, inspection_of
-from app.offline import fits, offline_page
+from app.offline import offline_page, weights_form
 from app.own_picture import OWN_SOURCE
 from app.picture import choose_image
 from app.rendering import data_url
@@ -191,12 +191,15 @@ def _offline(
     def made() -> str:
         return offline_page(run, model, view, shown, sweep, state.parameters(model), chosen.description, data_url(chosen.image))
 
+    form = weights_form(model)
     help_text = "One file with this network. A picture that you drop on it is answered in the browser, without a server or a connection."
-    if not fits(model):
-        help_text = f"This network has too many weights for a page of {MAX_PAGE_BYTES // 1_000_000} MB."
+    if form is None:
+        help_text = TOO_LARGE
     elif forced:
         help_text = "Set all modules back to automatic first: the page answers with nothing forced."
-    waits = sweep.computed is not None or bool(forced) or not fits(model)
+    elif form == "float16":
+        help_text += " Its weights are in 16 bits, so that answers can differ slightly."
+    waits = sweep.computed is not None or bool(forced) or form is None
     title, file = "Download offline page (HTML)", f"{run.name.replace('/', '-')}-offline.html"
     st.download_button(title, made, file, "text/html", icon=":material/wifi_off:", on_click="ignore", help=help_text, disabled=waits)
 
