@@ -70,7 +70,7 @@ class ShownNode(TypedDict):
     strip_cells: int
 
 
-class Recipe(TypedDict):
+class OutputRecipe(TypedDict):
     """What the outputs of a network's program mean.
 
     image        shape (C, H, W) of its images
@@ -100,7 +100,7 @@ def recipe(
     facts: Mapping[str, NodeFacts],
     *,
     every_lam: bool,
-) -> Recipe:
+) -> OutputRecipe:
     """Return what the outputs of a network's program mean. `shown` are the nodes as they are drawn, some folded."""
     return {
         "classes": list(classes),
@@ -116,7 +116,7 @@ def recipe(
     }
 
 
-def computing_page(run: str, description: str, view: View, image_url: str, recipe: Recipe, program: bytes) -> str:
+def computing_page(run: str, description: str, view: View, image_url: str, recipe: OutputRecipe, program: bytes) -> str:
     """Return the page of a view that answers pictures by a network's ONNX program. Raises PageTooLargeError."""
     scripts = SCRIPTS % {
         "runtime": base64.b64encode((RUNTIME / "ort-wasm-simd-threaded.wasm.gz").read_bytes()).decode(),

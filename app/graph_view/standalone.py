@@ -35,7 +35,7 @@ header p { margin: 0; }
 %(scripts)s
 </html>
 """
-DRAWING = """<script type="module">
+GRAPH_SCRIPT = """<script type="module">
 %(graph)s
 component({ data: %(data)s, parentElement: document.querySelector("main"), setStateValue() {} });
 </script>"""
@@ -43,7 +43,7 @@ component({ data: %(data)s, parentElement: document.querySelector("main"), setSt
 
 def standalone(run: str, description: str, view: View, image_url: str) -> str:
     """Return the page of a view, with a description of its image."""
-    return page(run, description, image_url, DRAWING % {"graph": graph_script(), "data": in_script(saved(view))})
+    return page(run, description, image_url, GRAPH_SCRIPT % {"graph": graph_script(), "data": in_script(saved(view))})
 
 
 def page(run: str, description: str, image_url: str, scripts: str, *, controls: str = "", policy: str = "") -> str:

@@ -18,12 +18,12 @@ from starlette.requests import ClientDisconnect
 from core import __version__
 from core.errors import UserError
 from core.serving.batching import Batcher, BusyError
-from core.serving.body import FORM_BYTES, Refusal, TooLargeError, posted_picture, read_body
+from core.serving.body import FORM_BYTES, BodyTooLargeError, Refusal, posted_picture, read_body
 from core.serving.hosts import HostCheck
 from core.serving.metrics import ServingMetrics
 from core.serving.predictor import PictureAnswer, PictureRequest, Predictor
 
-LOG = logging.getLogger("uvicorn.error")
+SERVER_LOG = logging.getLogger("uvicorn.error")
 RETRY_AFTER = 1  # seconds
 CLIENT_GONE = 499  # status in the metrics of a request whose client did not wait; nginx counts it so
 
@@ -96,7 +96,7 @@ def application(predictor: Predictor, limits: ServingLimits, *, local: bool = Tr
                 with batcher.arrival():
                     posted = await posted_picture(request, await read_body(request, limits.picture_bytes + FORM_BYTES))
                     if len(posted.data) > limits.picture_bytes:
-                        raise TooLargeError
+                        raise BodyTooLargeError
                     asked = await asyncio.get_running_loop().run_in_executor(
                         readers,
                         lambda: predictor.read(posted.data, posted.name, posted.lam, posted.budget, thresholds=posted.thresholds),
@@ -104,7 +104,7 @@ def application(predictor: Predictor, limits: ServingLimits, *, local: bool = Tr
                 answer = await batcher.answer(asked)
         except BusyError:
             return Refusal(503, "too many requests at once; try again in a second", {"retry-after": str(RETRY_AFTER)})
-        except TooLargeError:
+        except BodyTooLargeError:
             return Refusal(413, f"larger than {limits.picture_bytes / 1e6:g} MB; send the picture at a smaller size")
         except UserError as error:
             return Refusal(422, str(error))
@@ -113,7 +113,7 @@ def application(predictor: Predictor, limits: ServingLimits, *, local: bool = Tr
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
         except Exception:
-            LOG.exception("a request to /predict failed")
+            SERVER_LOG.exception("a request to /predict failed")
             return Refusal(500, "the server failed on this request; its log says why")
         metrics.cost(answer.cost_share)
         return Response(json.dumps(answer.content, ensure_ascii=False), media_type="application/json")

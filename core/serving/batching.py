@@ -18,7 +18,7 @@ class BusyError(Exception):
 
 
 @dataclass(frozen=True)
-class Waiting(Generic[Question, Reply]):
+class QueuedRequest(Generic[Question, Reply]):
     """A request in the queue, and where its answer goes."""
 
     question: Question
@@ -42,7 +42,7 @@ class Batcher(Generic[Question, Reply]):
     ) -> None:
         """`places`: requests that are read, wait or are computed at a time. `on_batch` is called with the size of each batch."""
         self._answer, self._size, self._wait, self._places, self._on_batch = answer, size, wait, places, on_batch
-        self._queue: asyncio.Queue[Waiting[Question, Reply]] = asyncio.Queue()
+        self._queue: asyncio.Queue[QueuedRequest[Question, Reply]] = asyncio.Queue()
         self._arriving = 0  # requests that are being read
         self._inside = 0  # requests that wait or are computed
         self._thread = ThreadPoolExecutor(1, "network", initializer=use_one_thread)
@@ -65,7 +65,7 @@ class Batcher(Generic[Question, Reply]):
 
     async def answer(self, question: Question) -> Reply:
         """Return the answer to a request once its batch has been computed. Raises what the computation of the batch raises."""
-        waiting: Waiting[Question, Reply] = Waiting(question, asyncio.get_running_loop().create_future())
+        waiting: QueuedRequest[Question, Reply] = QueuedRequest(question, asyncio.get_running_loop().create_future())
         self._inside += 1
         try:
             self._queue.put_nowait(waiting)
@@ -95,7 +95,7 @@ class Batcher(Generic[Question, Reply]):
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _collected(self) -> list[Waiting[Question, Reply]]:
+    async def _collected(self) -> list[QueuedRequest[Question, Reply]]:
         """Wait for the next batch."""
         batch = [await self._queue.get()]
         with suppress(TimeoutError):

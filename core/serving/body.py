@@ -18,11 +18,11 @@ from core.errors import UserError
 FORM_BYTES = 65536  # of a form beside its picture
 MAX_FIELDS = 16  # of a form
 LINGER = 5.0  # seconds for which the rest of a refused body is read, so that its sender sees the response
-OPTIONS = ("lam", "budget", "thresholds")
+REQUEST_OPTIONS = ("lam", "budget", "thresholds")
 YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
 
 
-class TooLargeError(Exception):
+class BodyTooLargeError(Exception):
     """Raised where a body is larger than the server takes."""
 
 
@@ -38,22 +38,22 @@ class PostedPicture:
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """Return the body of a request. Raises TooLargeError, before any of it is read where its length is announced."""
+    """Return the body of a request. Raises BodyTooLargeError, before any of it is read where its length is announced."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most:
-        raise TooLargeError
+        raise BodyTooLargeError
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > most:
-            raise TooLargeError
+            raise BodyTooLargeError
         parts.append(part)
     return b"".join(parts)
 
 
 async def posted_picture(request: Request, body: bytes) -> PostedPicture:
     """Return what a request posts: a form with one file, or a picture alone. Raises UserError."""
-    options: dict[str, str] = {name: value for name, value in request.query_params.items() if name in OPTIONS}
+    options: dict[str, str] = {name: value for name, value in request.query_params.items() if name in REQUEST_OPTIONS}
     data, name = body, "the picture"
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         file, fields = await _form(request, body)
@@ -76,7 +76,7 @@ async def _form(request: Request, body: bytes) -> tuple[UploadFile, dict[str, st
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     if not files:
         raise UserError("the form has no file: send the picture as a file, for example curl -F image=@cat.jpg")
-    return files[0], {name: value for name, value in form.items() if name in OPTIONS and isinstance(value, str)}
+    return files[0], {name: value for name, value in form.items() if name in REQUEST_OPTIONS and isinstance(value, str)}
 
 
 def _number(options: Mapping[str, str], name: str) -> float | None:

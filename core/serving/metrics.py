@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # bounds of the histogram of latencies
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)  # bounds of the histogram of batch sizes
+LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # bounds of the histogram of latencies
+BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128)  # bounds of the histogram of batch sizes
 
 
-class Histogram:
+class BucketCounts:
     """A histogram with cumulative buckets."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
@@ -36,7 +36,7 @@ class ServingMetrics:
 
     def __init__(self) -> None:
         self.statuses: Counter[int] = Counter()
-        self.latency, self.batches = Histogram(SECONDS), Histogram(BATCHES)
+        self.latency, self.batches = BucketCounts(LATENCY_BOUNDS), BucketCounts(BATCH_BOUNDS)
         self.costs, self.answered = 0.0, 0
 
     def request(self, status: int, seconds: float) -> None:

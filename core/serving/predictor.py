@@ -15,7 +15,7 @@ from core.registry import ConfigError
 from core.scale import cost_share, mean_cost_share
 from core.store import Run
 
-MAX_NAME = 200  # characters of a picture's name that an answer repeats
+MAX_PICTURE_NAME = 200  # characters of a picture's name that an answer repeats
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Predictor:
     def read(self, data: bytes, name: str, lam: float | None, budget: float | None, *, thresholds: bool = False) -> PictureRequest:
         """Return the request for the bytes of a picture. Raises UserError where it is no picture, or the network does not serve this λ."""
         lam = self.lam_of(lam, budget)
-        name = name[:MAX_NAME]
+        name = name[:MAX_PICTURE_NAME]
         return PictureRequest(to_tensor(read_picture(data, name=name), self.model.image), name, lam, thresholds)
 
     def lam_of(self, lam: float | None, budget: float | None) -> float | None:
