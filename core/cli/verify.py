@@ -29,8 +29,6 @@ def verify(
     lams: Annotated[
         str, typer.Option(help="Values of λ from 0 to 1, separated by commas, for a network that serves every λ.")
     ] = EVERY_TENTH,
-        f"{lam:g}" for lam in TENTHS
-    ),
     count: Annotated[int, typer.Option("--images", min=1, max=MOST_VERIFIED, help="Number of random images.")] = 8,
     as_json: AsJson = False,
 ) -> None:
