@@ -24,7 +24,7 @@ from PIL import Image
 from core.datasets import DataError
 from core.datasets.sources.photographs import stand_ins
 from core.explain.model import load
-from core.graph.static import static_network
+from core.graph.static import node_alone, static_network
 from core.serving.application import ServingLimits, application
 from core.serving.predictor import Predictor
 from core.serving.server import listening, server
@@ -42,18 +42,20 @@ def main() -> None:
     """Time the servers and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="a run that serves every λ")
+    parser.add_argument("--against", metavar="NODE", help="a node whose network takes the place of the static network")
     parser.add_argument("--serve", choices=("gated", STATIC), help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.serve:
-        answer(words.run, static=words.serve == STATIC)
+        answer(words.run, words.against, static=words.serve == STATIC)
         return
     pictures = posted(words.run)
     print(f"{words.run} on {machine()}: {REQUESTS} requests from {CLIENTS} clients for each row")
     print("| served | errors | requests a second | median | 99th percentile | batch | cost |")
     print("|---|---|---|---|---|---|---|")
     with ExitStack() as stack:
-        ports = {kind: stack.enter_context(serving(words.run, kind)) for kind in ("gated", STATIC)}
-        cases = {f"λ = {lam:g}": (ports["gated"], f"/predict?lam={lam}") for lam in LAMS} | {STATIC: (ports[STATIC], "/predict")}
+        ports = {kind: stack.enter_context(serving(words.run, words.against, kind)) for kind in ("gated", STATIC)}
+        rival = words.against or "static network"
+        cases = {f"λ = {lam:g}": (ports["gated"], f"/predict?lam={lam}") for lam in LAMS} | {rival: (ports[STATIC], "/predict")}
         for port, path in cases.values():
             load_server(port, path, pictures, 100)
         rows = {name: Row() for name in cases}
@@ -126,9 +128,9 @@ def figures(port: int) -> dict[str, float]:
 
 
 @contextmanager
-def serving(run: str, kind: str) -> Iterator[int]:
+def serving(run: str, against: str | None, kind: str) -> Iterator[int]:
     """The port of a server in a process of its own."""
-    command = [sys.executable, "-m", "scripts.serve_bench", run, "--serve", kind]
+    command = [sys.executable, "-m", "scripts.serve_bench", run, "--serve", kind, *(["--against", against] if against else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -138,13 +140,13 @@ def serving(run: str, kind: str) -> Iterator[int]:
         process.wait()
 
 
-def answer(name: str, *, static: bool) -> None:
-    """Serve a run or its static network, after printing the port."""
+def answer(name: str, against: str | None, *, static: bool) -> None:
+    """Serve a run, or its static network or that of a node, after printing the port."""
     store = Store(None)
     load_references(store)
     model, run = load(name), store.runs.get(name)
     if static:
-        model = replace(model, graph=static_network(model.graph))
+        model = replace(model, graph=node_alone(model.graph, against) if against else static_network(model.graph))
     with listening("127.0.0.1", 0) as opened:
         print(opened.getsockname()[1], flush=True)
         server(application(Predictor(model, run), ServingLimits())).run(sockets=[opened])

@@ -29,7 +29,7 @@ POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'non
 style-src 'unsafe-inline'; img-src data: blob:">
 """
 CONTROLS = """<p><label>Picture <input id="picture" type="file" accept="image/*" disabled></label>
-<progress id="progress" value="0" hidden>the values of λ that are known</progress><br>
+<progress id="progress" value="0" aria-label="Values of λ that are known" hidden></progress><br>
 <span id="status" role="status">Starting the network…</span></p>"""
 SCRIPTS = """<script id="runtime" type="text/plain">%(runtime)s</script>
 <script id="program" type="text/plain">%(program)s</script>

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from app.graph_view.computing_page import MAX_PAGE_BYTES
 from app.graph_view.folding import costs, fold
 from app.graph_view.view import Subject, ViewOptions, view_of
 from app.offline import offline_page
@@ -98,3 +99,20 @@ def test_what_is_no_picture_is_said(offline: Page, tmp_path: Path) -> None:
     expect(offline.locator("#picture")).to_be_enabled()
     offline.set_input_files("#picture", {"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(offline.locator("#status")).to_contain_text("text.png is not a picture")
+
+
+@pytest.mark.long
+def test_explore_saves_a_page_that_answers(page: Page, server: str, offline: Page, tmp_path: Path) -> None:
+    page.goto(f"{server}/?run=reference/cascade-digits")
+    button = page.get_by_role("button", name="Download offline page (HTML)")
+    expect(button).to_be_enabled()
+    with page.expect_download() as download:
+        button.click()
+    download.value.save_as(tmp_path / "offline.html")
+    assert (tmp_path / "offline.html").stat().st_size <= MAX_PAGE_BYTES
+    offline.goto((tmp_path / "offline.html").as_uri())
+    expect(offline.locator("#picture")).to_be_enabled()
+    data = picture(load("reference/cascade-digits"))
+    offline.set_input_files("#picture", {"name": "mine.png", "mimeType": "image/png", "buffer": data})
+    expect(offline.locator("#description")).to_have_text("mine.png")
+    expect(offline.locator(".answer .label")).to_be_visible()
