@@ -3,7 +3,8 @@
 // The bytes of an element of the page that holds them, compressed by gzip, in base 64.
 async function unpacked(id) {
   const text = atob(document.getElementById(id).textContent);
-  const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let place = 0; place < text.length; place += 1) bytes[place] = text.charCodeAt(place);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
