@@ -16,7 +16,7 @@ PAGE = """<!doctype html>
 <style>
 :root { color-scheme: light dark; }
 body { --above: 104px; margin: 12px auto; max-width: 1440px; padding: 0 16px; font: 14px/1.45 system-ui, sans-serif; }
-header { display: flex; gap: 16px; align-items: center; margin-bottom: 10px; }
+header { display: flex; flex-wrap: wrap; gap: 16px; align-items: center; margin-bottom: 10px; }
 header img { width: 60px; border-radius: 8px; image-rendering: pixelated; }
 header p { margin: 0; }
 @media (prefers-color-scheme: dark) {
