@@ -58,12 +58,23 @@ class GatedBlock:
         return self._kept(to, layers, self.x, None, self.network.graph.shapes[self.branch.inputs[0].source])
 
     def _multiplied(self, to: Operators, kept: list[tuple[str, slice]]) -> str:
-        """Write a branch of which all filters are computed and multiplied by their gates."""
-        x, (*layers, last) = self.x, self.convolutions.layers
-        for layer, gates in zip(layers, kept, strict=True):
-            factors = to.add("Reshape", self.network.piece(to, self.sent, gates, opened=False), to.integers(0, -1, 1, 1))
-            x = to.add("Mul", convolve(to, x, *layer, activation="relu"), factors)
-        return self._joined(to, convolve(to, x, *last))
+        """Write a branch of which all filters are computed and multiplied by their gates, unless one image keeps none that is read."""
+        pieces = [self.network.piece(to, self.sent, gates, opened=False) for gates in kept]
+        *layers, last = self.convolutions.layers
+
+        def computed(inner: Operators) -> list[str]:
+            inner.module, x = self.branch.name, self.x
+            for layer, gates in zip(layers, pieces, strict=True):
+                factors = inner.add("Reshape", gates, inner.integers(0, -1, 1, 1))
+                x = inner.add("Mul", convolve(inner, x, *layer, activation="relu"), factors)
+            return [self._joined(inner, convolve(inner, x, *last))]
+
+        def skipped(inner: Operators) -> list[str]:
+            return [self._joined(inner, inner.constant(folded(last[1])[1].detach()[None, :, None, None]))]
+
+        if not self.network.whole:
+            return computed(to)[0]
+        return to.either(to.add("Greater", to.add("ReduceMax", pieces[-1], keepdims=0), to.number(0)), computed, skipped)[0]
 
     def _kept(self, to: Operators, layers: list[Layer], x: str | None, read: str | None, shape: tuple[int, ...]) -> str:
         """Write the rest of a branch of which only some filters are computed, and the join behind it.

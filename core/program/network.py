@@ -50,6 +50,7 @@ class Network:
         self.condition: str | None = None
         self.weights: tuple[str, str] | None = None
         self.values: dict[str, list[str]] = {}
+        self.whole = False
 
     def write(self, to: Operators, image: str) -> tuple[str, list[str]]:
         """Write the whole network for one image, (1, C, H, W).
@@ -57,6 +58,7 @@ class Network:
         Returns the name of the answer, (1, classes), which is not-a-number if no output node runs, and those of the gates of each control
         node, (1, options), zero where it did not run. Raises NotWrittenError.
         """
+        self.whole = True
         self.condition, self.weights = write_condition(self.graph.tradeoff, to)
         sent = self._nodes(to, self.nodes, {self.graph.input.name: image}, Conditions())
         return sent[LAST_ANSWER], [sent[gates_of(control.name)] for control in self.graph.controls]
@@ -159,8 +161,9 @@ class Network:
         self.values[name] = values
         if self.decides:
             sent[gates_of(name)], to.known[name, "open"] = write_gates(node, to, values, self.weights)
-        else:
-            sent[gates_of(name)] = to.given(gates_of(name), (1, len(node.options)))
+        elif self.whole:  # the values are computed all the same, since deciding is part of a network's time
+            none = to.add("Mul", values[0], to.number(0))
+            sent[gates_of(name)] = to.add("Add", to.given(gates_of(name), (1, len(node.options))), none)
 
     def _group(self, to: Operators, nodes: Sequence[Node], sent: dict[str, str], held: Conditions, shared: Conditions) -> None:
         """Write nodes that are computed only where `shared` holds too, and add their values to `sent`."""
