@@ -112,13 +112,13 @@ class BatchRunner:
         on = rows.where(self._opening(branch) > 0) if branch.gates else rows
         reads = on if branch.channels is None else on.where(self._reads(branch))
         self.ran[join.name], self.ran[branch.name] = rows, on
-        if not rows.count:
-            value = None
-        elif reads is rows:
+        value: Tensor | None = None
+        if rows.count and reads is rows:
             value = self._values(segment, rows)[join.name]
-        else:
+        elif rows.count:
             computed = self._values(segment, reads)[join.name] if reads.count else None
-            value = self._without(join, branch, edge, rows, on.where(np.logical_not(reads.mask)))
+            constant: Mask = np.logical_not(reads.mask)
+            value = self._without(join, branch, edge, rows, on.where(constant))
             value = value if computed is None else overwrite_rows(value, reads.among(rows), computed)
         self._keep(join, value, rows, own=True)
 
@@ -128,8 +128,8 @@ class BatchRunner:
         assert isinstance(part, Branch)
         assert channels is not None
         end = channels.first + channels.count
-        found: Mask = (self.opened[channels.control][:, end - part.inner[-1] : end] > 0).any(axis=1)
-        return found
+        kept = self.opened[channels.control][:, end - part.inner[-1] : end] > 0
+        return np.asarray(kept.any(axis=1))
 
     def _without(self, join: Node, branch: Node, edge: Edge, rows: Subset, constant: Subset) -> Tensor:
         """Return the output of a block whose branch is not computed, in memory of its own.
