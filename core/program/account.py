@@ -4,6 +4,7 @@ It follows core/graph/cost.py, in double precision, so that the multiply-adds ar
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -17,7 +18,10 @@ from core.program.operators import Operators
 
 
 class Account:
-    """Writes which nodes ran, (1, nodes), and the multiply-adds spent, (1,)."""
+    """Writes what a run reports, as far as it is asked for.
+
+    gates  the gates of all control nodes side by side, (1, gates)
+    """
 
     def __init__(self, graph: Graph, to: Operators, needed: dict[str, Conditions], gates: Sequence[str]) -> None:
         """`gates`: those of each control node, (1, options)."""
@@ -27,12 +31,15 @@ class Account:
         )
         self.gates = to.add("Concat", *gates, axis=1) if gates else to.add("Identity", to.constant(np.zeros((1, 0), np.float32)))
         self.total = sum(len(one.options) for one in graph.controls)
-        self.open = to.add("Cast", to.add("Greater", self.gates, to.number(0)), to=TensorProto.DOUBLE)  # (1, gates)
-        self.ran = self._ran()
-        self.macs = self._macs()
 
-    def _ran(self) -> str:
-        """Write whether each node ran: whether each of its conditions has an open gate."""
+    @cached_property
+    def open(self) -> str:
+        """Whether each gate is open, (1, gates), 0 or 1."""
+        return self.to.add("Cast", self.to.add("Greater", self.gates, self.to.number(0)), to=TensorProto.DOUBLE)
+
+    @cached_property
+    def ran(self) -> str:
+        """Whether each node ran, (1, nodes): whether each of its conditions has an open gate."""
         to, graph = self.to, self.graph
         sets = sorted(frozenset().union(*self.needed.values()), key=repr)
         if not sets:
@@ -44,8 +51,9 @@ class Account:
         held = to.add("Cast", to.add("Greater", self._product(self.open, columns), to.constant(np.array([0.5]))), to=TensorProto.DOUBLE)
         return to.add("Greater", self._product(held, holds), to.constant(holds.sum(axis=0, keepdims=True) - 0.5))
 
-    def _macs(self) -> str:
-        """Write the multiply-adds of the nodes that ran."""
+    @cached_property
+    def macs(self) -> str:
+        """The multiply-adds of the nodes that ran, (1,)."""
         to, graph = self.to, self.graph
         ran = to.add("Cast", self.ran, to=TensorProto.DOUBLE)
         whole = np.array([[0.0 if node.channels is not None else graph.macs[node.name]] for node in graph.nodes], np.float64)  # (nodes, 1)

@@ -1,7 +1,8 @@
 """Writes a residual block with gates: a join and the branch whose output it adds.
 
 A branch whose gate is closed is not computed. Of its convolutions, only the filters whose gates are open are computed, and they read only
-channels that were computed. Where the last convolution reads none, it sends its bias.
+channels that were computed. Where the last convolution reads none, it sends its bias. Filters that an image chooses cannot be prepared
+beforehand, so that computing all of them takes less time where they are few; the fast engine does that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from core.graph.node import Node
 from core.modules.layers import Norm, Shortcut
 from core.modules.residual import Branch, folded
-from core.program.modules import join, sizes, write
+from core.program.modules import convolve, join, sizes, write
 from core.program.operators import Operators
 
 if TYPE_CHECKING:
@@ -51,8 +52,29 @@ class GatedBlock:
             return self._joined(to, write(self.convolutions, to, [self.x], [()]))
         ends = accumulate(self.convolutions.inner, initial=self.branch.channels.first)
         kept = [(self.branch.channels.control, slice(*pair)) for pair in pairwise(ends)]
+        if not self.network.chooses:
+            return self._multiplied(to, kept)
         layers: list[Layer] = [(*layer, gates) for layer, gates in zip(self.convolutions.layers, [*kept, None], strict=True)]
         return self._kept(to, layers, self.x, None, self.network.graph.shapes[self.branch.inputs[0].source])
+
+    def _multiplied(self, to: Operators, kept: list[tuple[str, slice]]) -> str:
+        """Write a branch of which all filters are computed and multiplied by their gates, unless one image keeps none that is read."""
+        pieces = [self.network.piece(to, self.sent, gates, opened=False) for gates in kept]
+        *layers, last = self.convolutions.layers
+
+        def computed(inner: Operators) -> list[str]:
+            inner.module, x = self.branch.name, self.x
+            for layer, gates in zip(layers, pieces, strict=True):
+                factors = inner.add("Reshape", gates, inner.integers(0, -1, 1, 1))
+                x = inner.add("Mul", convolve(inner, x, *layer, activation="relu"), factors)
+            return [self._joined(inner, convolve(inner, x, *last))]
+
+        def skipped(inner: Operators) -> list[str]:
+            return [self._joined(inner, inner.constant(folded(last[1])[1].detach()[None, :, None, None]))]
+
+        if not self.network.whole:
+            return computed(to)[0]
+        return to.either(to.add("Greater", to.add("ReduceMax", pieces[-1], keepdims=0), to.number(0)), computed, skipped)[0]
 
     def _kept(self, to: Operators, layers: list[Layer], x: str | None, read: str | None, shape: tuple[int, ...]) -> str:
         """Write the rest of a branch of which only some filters are computed, and the join behind it.

@@ -76,7 +76,7 @@ def _gate_network(part: GateNetwork, to: Operators, inputs: Sequence[str], condi
         if condition is None:
             return to.add("Gather", table, to.integers(0), axis=0)
         row = to.add("Round", to.add("Mul", condition, to.number(len(part.table) - 1)))
-        return to.add("Gather", table, to.add("Cast", to.add("Reshape", row, to.integers(1)), to=TensorProto.INT64), axis=0)
+        return to.add("Gather", table, to.add("Cast", to.add("Reshape", row, to.integers(-1)), to=TensorProto.INT64), axis=0)
     norm, seen = part.norm, part.norm.num_features
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -103,15 +103,15 @@ def _gate_network(part: GateNetwork, to: Operators, inputs: Sequence[str], condi
 def _controller(part: Controller, to: Operators, features: Sequence[str], condition: str | None) -> list[str]:
     if part.every_lam:
         assert condition is not None
-        features = [*features, condition if part.has_successors else to.constant(np.zeros((1, 1), dtype=np.float32))]
+        features = [*features, condition if part.has_successors else to.add("Mul", condition, to.number(0))]
     seen = _together(to, features)
     hidden = to.add("Relu", to.add("Gemm", seen, to.constant(part.hidden.weight), to.constant(part.hidden.bias), transB=1))
     values = to.add("Gemm", hidden, to.constant(part.head.weight), to.constant(part.head.bias), transB=1)
     if not part.every_lam:
         return [values]
     accuracy, later = to.add_all("Split", 2, values, axis=1)
-    least = to.constant(-part.min_remaining_cost[None])
-    return [to.add("Sigmoid", accuracy), to.add("Sub", least, to.add("Softplus", later)) if part.has_successors else least]
+    later = to.add("Softplus", later) if part.has_successors else to.add("Mul", later, to.number(0))
+    return [to.add("Sigmoid", accuracy), to.add("Sub", to.constant(-part.min_remaining_cost[None]), later)]
 
 
 def _summary(to: Operators, x: str, shape: Shape) -> str:

@@ -47,10 +47,11 @@ def written(graph: Graph, *, pixels: bool = True) -> ModelProto:
         scaled = to.add("Div", to.add("Cast", image, to=TensorProto.FLOAT), to.number(127.5))
         image = to.add("Sub", scaled, to.number(1))  # in [−1, 1]
     to.module = ""
-    network = Network(graph, to, image)
-    account = Account(graph, to, network.needed, network.gates)
+    network = Network(graph)
+    answer, gates = network.write(to, image)
+    account = Account(graph, to, network.needed, gates)
     outputs = {
-        LOGITS: (network.answer, TensorProto.FLOAT, (1, *graph.shapes[graph.outputs[0].name])),
+        LOGITS: (answer, TensorProto.FLOAT, (1, *graph.shapes[graph.outputs[0].name])),
         MACS: (account.macs, TensorProto.DOUBLE, (1,)),
         RAN: (account.ran, TensorProto.BOOL, (1, len(graph.nodes))),
         GATES: (account.gates, TensorProto.FLOAT, (1, account.total)),

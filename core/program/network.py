@@ -28,34 +28,49 @@ def gates_of(control: str) -> str:
 
 
 class Network:
-    """Writes a graph, node by node.
+    """Writes a graph, or consecutive nodes of it.
 
-    decides  whether the controllers decide; otherwise all gates are inputs
-    values   of each control node that was written: the names of its values
+    needed    the conditions under which each node runs
+    branches  the branches of residual blocks by the joins with which they are written
+    nodes     the other nodes in order, without the input
+    values    of each control node that was written: the names of its values
     """
 
-    def __init__(self, graph: Graph, to: Operators, image: str, *, decides: bool = True) -> None:
-        """`image`: the images as networks take them, (1, C, H, W). Raises NotWrittenError."""
-        self.graph, self.decides, self.needed = graph, decides, conditions(graph)
+    def __init__(self, graph: Graph, *, decides: bool = True, chooses: bool = True, scales: bool = True) -> None:
+        """`decides`: the controllers decide, otherwise all gates are inputs. `chooses`: only filters whose gates are open are computed,
+        otherwise all are and are multiplied. `scales`: gates may scale what they open. Raises NotWrittenError.
+        """
+        self.graph, self.decides, self.chooses, self.scales, self.needed = graph, decides, chooses, scales, conditions(graph)
         self.branches = {join.name: branch for join in graph.nodes if (branch := branch_of(graph, join)) is not None}
         inside = {branch.name for branch in self.branches.values()}
         self.channels = {node.name for node in graph.nodes if node.channels is not None} - inside
         if self.channels:
             raise NotWrittenError(f"{min(self.channels)!r} has channel gates but no join behind it: add a Join(…) node")
         self.nodes = [node for node in graph.nodes[1:] if node.name not in inside]
-        self.condition, self.weights = write_condition(graph.tradeoff, to) if decides else (None, None)
-        self.sent = {graph.input.name: image}
-        self.sent |= self._nodes(to, self.nodes, self.sent, Conditions())
+        self.condition: str | None = None
+        self.weights: tuple[str, str] | None = None
+        self.values: dict[str, list[str]] = {}
+        self.whole = False
 
-    @property
-    def answer(self) -> str:
-        """The name of the answer, (1, classes), not-a-number if no output node runs."""
-        return self.sent[LAST_ANSWER]
+    def write(self, to: Operators, image: str) -> tuple[str, list[str]]:
+        """Write the whole network for one image, (1, C, H, W).
 
-    @property
-    def gates(self) -> list[str]:
-        """The names of the gates of each control node, (1, options), zero where it did not run."""
-        return [self.sent[gates_of(control.name)] for control in self.graph.controls]
+        Returns the name of the answer, (1, classes), which is not-a-number if no output node runs, and those of the gates of each control
+        node, (1, options), zero where it did not run. Raises NotWrittenError.
+        """
+        self.whole = True
+        self.condition, self.weights = write_condition(self.graph.tradeoff, to)
+        sent = self._nodes(to, self.nodes, {self.graph.input.name: image}, Conditions())
+        return sent[LAST_ANSWER], [sent[gates_of(control.name)] for control in self.graph.controls]
+
+    def write_together(self, to: Operators, nodes: Sequence[Node], sent: dict[str, str]) -> None:
+        """Write nodes that run for the same images, any number of them, and add their values to `sent`, which holds all that they read.
+
+        Raises NotWrittenError.
+        """
+        every = Conditions().union(*self.needed.values())
+        for node in nodes:
+            self._node(to, node, sent, every)
 
     def piece(self, to: Operators, sent: dict[str, str], gates: Gate | tuple[str, slice], *, opened: bool) -> str:
         """Write some columns of a control node's gates, (1, columns), or whether each is open."""
@@ -75,17 +90,18 @@ class Network:
         return found
 
     def scale(self, to: Operators, sent: dict[str, str], node: Node) -> str | None:
-        """Write the largest of a node's gates, (1, 1), or None where no gate scales."""
-        if not any(not self.decides or self.graph.by_name[gate.control].decides == "each" for gate in node.gates):
+        """Write the largest of a node's gates, (images, 1), or None where no gate scales."""
+        scaling = self.scales and any(not self.decides or self.graph.by_name[gate.control].decides == "each" for gate in node.gates)
+        if not scaling:
             return None
         parts = [self.piece(to, sent, gate, opened=False) for gate in node.gates]
         return to.add("Max", *parts) if len(parts) > 1 else parts[0]
 
     def scaled(self, to: Operators, value: str, scale: str | None, dimensions: int) -> str:
-        """Write the product of an output for one image and its scale, if it has any."""
+        """Write the product of an output of so many dimensions for one image and its scale, if it has any."""
         if scale is None:
             return value
-        return to.add("Mul", value, to.add("Reshape", scale, to.integers(*[1] * (dimensions + 1))) if dimensions != 1 else scale)
+        return to.add("Mul", value, to.add("Reshape", scale, to.integers(-1, *[1] * dimensions)) if dimensions != 1 else scale)
 
     def hold(self, to: Operators, sent: dict[str, str], needed: Conditions) -> str:
         """Write whether all conditions hold, (1, 1)."""
@@ -142,8 +158,12 @@ class Network:
         """Write a control node's values and its gates."""
         name = node.name
         values = write_values(self.graph.parts[name], to, inputs, self.graph.input_shapes(node), self.condition)
-        gates, to.known[name, "open"] = write_gates(node, to, values, self.weights)
-        sent[gates_of(name)] = gates
+        self.values[name] = values
+        if self.decides:
+            sent[gates_of(name)], to.known[name, "open"] = write_gates(node, to, values, self.weights)
+        elif self.whole:  # the values are computed all the same, since deciding is part of a network's time
+            none = to.add("Mul", values[0], to.number(0))
+            sent[gates_of(name)] = to.add("Add", to.given(gates_of(name), (1, len(node.options))), none)
 
     def _group(self, to: Operators, nodes: Sequence[Node], sent: dict[str, str], held: Conditions, shared: Conditions) -> None:
         """Write nodes that are computed only where `shared` holds too, and add their values to `sent`."""

@@ -23,7 +23,7 @@ from core.program.session import Outcome, Pixels, Program, ProgramError, session
 
 PRODUCTS = ("Conv", "ConvInteger", "Gemm", "MatMul", "MatMulInteger")
 SUFFIX = "_kernel_time"  # of an operator's name in a profile
-ROUNDING = 0.5  # multiply-adds
+MACS_TOLERANCE = 0.5  # multiply-adds
 RUNS_PER_PROFILE = 50  # a profile holds a million events at most
 MOST_NAMED = 3  # nodes that an entry names
 
@@ -144,7 +144,7 @@ def _check(profiled: _Profiled, lam: float | None, pairs: Sequence[tuple[Outcome
         ):
             if names:
                 differences.append(f"image {number}: {what}: {', '.join(sorted(names)[:MOST_NAMED])}{' …' * (len(names) > MOST_NAMED)}")
-        if abs(outcome.macs - executed.macs) > ROUNDING:
+        if abs(outcome.macs - executed.macs) > MACS_TOLERANCE:
             differences.append(f"image {number}: {outcome.macs:,.0f} multiply-adds claimed, {executed.macs:,.0f} executed")
     return RouteCheck(
         lam,
