@@ -70,7 +70,7 @@ def picture(model: Model) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("name", ["cascade-digits", "lc-digits"])
+@pytest.mark.parametrize("name", ["cascade-digits", pytest.param("lc-digits", marks=pytest.mark.long)])
 def test_a_dropped_picture_is_answered_like_the_servers(offline: Page, name: str, tmp_path: Path) -> None:
     model = load(f"reference/{name}")
     offline.goto(saved(model, tmp_path).as_uri())
