@@ -31,7 +31,7 @@ class Answer:
 
 
 class GateColumns(Mapping[str, Tensor]):
-    """The gates of each control node, (1, K), among those of all, (1, gates), made when they are asked for."""
+    """The gates of each control node, (B, K), among those of all, (B, gates), made when they are asked for."""
 
     def __init__(self, columns: Mapping[str, slice], gates: NDArray[np.float32]) -> None:
         self.columns, self.all = columns, gates
@@ -47,7 +47,7 @@ class GateColumns(Mapping[str, Tensor]):
 
 
 class NodeColumns(Mapping[str, Mask]):
-    """Whether each node ran, (1,), among all, (1, nodes)."""
+    """Whether each node ran, (B,), among all, (B, nodes)."""
 
     def __init__(self, places: Mapping[str, int], ran: Mask) -> None:
         self.places, self.all = places, ran
