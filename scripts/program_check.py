@@ -3,7 +3,9 @@
     GATESCOPE_DATA=FOLDER python -m scripts.program_check [--images 200] [NAME …]
 
 For each network: the file passes onnx.checker, its answers, gates, routes and multiply-adds are those of the executor, and `verify` finds
-no difference between what it claims and what ONNX Runtime executes. Prints a table; the exit status is 1 if anything differs.
+no difference between what it claims and what ONNX Runtime executes. A score that is zero but for rounding may open a gate in one of both
+and not in the other: such runs are counted, at most one in a thousand is allowed, and the others are compared. Prints a table; the exit
+status is 1 if anything else differs.
 """
 
 import argparse
@@ -29,13 +31,19 @@ from core.scale import TENTHS
 from core.store.references import shipped
 
 CLOSE = 1e-4  # between answers, relative to the largest of them
+MOST_ROUNDED = 1e-3  # share of the runs in which rounding may turn a decision
 VERIFIED_IMAGES = 4
 
 
 @dataclass
 class Compared:
-    """How far a file and the executor are apart: answers, images with other routes, and multiply-adds."""
+    """How far a file and the executor are apart over some runs: answers, gates, routes that differ, and multiply-adds.
 
+    `rounded` runs opened another gate and are left out of the rest.
+    """
+
+    runs: int = 0
+    rounded: int = 0
     answers: float = 0.0
     gates: float = 0.0
     routes: int = 0
@@ -60,14 +68,18 @@ def compare(model: Model, ready: Program, images: Tensor) -> Compared:
         macs, scale = cost(model.graph, expected).used, float(expected.output.abs().max())
         for row, pixels in enumerate(images.numpy()):
             outcome = ready(pixels, lam)
+            found.runs += 1
+            if model.graph.controls:
+                gates = torch.cat([expected.gates[control.name][row] for control in model.graph.controls])
+                if not torch.equal(gates > 0, torch.from_numpy(outcome.gates) > 0):
+                    found.rounded += 1
+                    continue
+                found.gates = max(found.gates, float((gates - torch.from_numpy(outcome.gates)).abs().max()))
             found.answers = max(
                 found.answers, float((expected.output[row] - torch.from_numpy(outcome.logits)).abs().max()) / max(scale, 1.0)
             )
             found.routes += [bool(expected.ran[name][row]) for name in ready.nodes] != outcome.ran.tolist()
             found.macs = max(found.macs, abs(float(macs[row]) - outcome.macs))
-            if model.graph.controls:
-                gates = torch.cat([expected.gates[control.name][row] for control in model.graph.controls])
-                found.gates = max(found.gates, float((gates - torch.from_numpy(outcome.gates)).abs().max()))
     return found
 
 
@@ -79,8 +91,8 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     wrong = False
-    print("| network | images | answers | gates | routes that differ | multiply-adds | verify | seconds |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| network | images | runs | turned by rounding | answers | gates | routes that differ | multiply-adds | verify | seconds |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name in chosen.names:
         begin, model = time.perf_counter(), load(name)
         made = program(model)
@@ -92,10 +104,20 @@ def main() -> None:
             save(made, file)
             checks = verify(file, lambda ready: random_images(ready, VERIFIED_IMAGES), TENTHS, lambda done: None)
         agrees = not any(one.differences for one in checks)
-        fits = found.answers < CLOSE and found.gates < CLOSE and not found.routes and found.macs < 0.5 and agrees
+        fits = (
+            found.rounded <= MOST_ROUNDED * found.runs
+            and found.answers < CLOSE
+            and found.gates < CLOSE
+            and not found.routes
+            and found.macs < 0.5
+            and agrees
+        )
         wrong |= not fits
         figures = f"{found.answers:.1e} | {found.gates:.1e} | {found.routes} | {found.macs:.1e} | {'agrees' if agrees else 'differs'}"
-        print(f"| {model.run} | {len(images)} {kind} | {figures} | {time.perf_counter() - begin:.0f} |", flush=True)
+        print(
+            f"| {model.run} | {len(images)} {kind} | {found.runs:,} | {found.rounded} | {figures} | {time.perf_counter() - begin:.0f} |",
+            flush=True,
+        )
     sys.exit(wrong)
 
 

@@ -70,7 +70,7 @@ def bench(
     from core import malloc
     from core.fast.bench import bench as measure
     from core.fast.bench import profile as node_times
-    from core.fast.machine import machine
+    from core.machine import machine
 
     sizes, counts = _counts(batch, "--batch", MAX_BATCH), _counts(threads, "--threads", MAX_THREADS)
     rates, values = _shares(random, "--random"), _shares(lams, "--lams")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor
 
-from core.fast.answer import Answer, GateColumns, NodeColumns
+from core.fast.answer import Answer, Columns
 from core.graph.graph import Graph
 from core.graph.policy import Greedy, Policy
 from core.program.account import Account
@@ -56,9 +56,9 @@ class WholeProgram:
         found = [session.run(sends, {name: _row(name, values, row) for name, values in given.items()}) for row in range(count)]
         logits, *told = found[0] if count == 1 else [np.concatenate(values) for values in zip(*found, strict=True)]
         if not self.columns:
-            return Answer(torch.from_numpy(logits), {}, NodeColumns(self.places, np.ones((count, len(self.places)), np.bool_)))
+            return Answer(torch.from_numpy(logits), {}, Columns(self.places, np.ones((count, len(self.places)), np.bool_)))
         gates, ran = told
-        return Answer(torch.from_numpy(logits), GateColumns(self.columns, gates), NodeColumns(self.places, ran))
+        return Answer(torch.from_numpy(logits), Columns(self.columns, torch.from_numpy(gates)), Columns(self.places, ran))
 
     def _written(self, *, decides: bool) -> bytes:
         graph, to = self.graph, Operators()
