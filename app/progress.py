@@ -139,17 +139,16 @@ def _buttons(run: Run) -> None:
 
 
 def edit_again(run: Run) -> None:
-    """Draw the button that fills the Train form with a run's configuration, on the Train page itself."""
-    st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:", on_click=_edit, args=(run,))
-
-
-def _edit(run: Run) -> None:
+    """Draw the button that fills the Train form with a run's configuration, and shows it in place of the run."""
+    if not st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:"):
+        return
     try:
         prefill_again(run)
     except UserError as error:
         st.toast(plain(f"The form cannot be filled: {error}"), icon=":material/error:")
         return
-    st.session_state[TRAIN_VIEW] = NEW
+    st.session_state[SHOW_NEXT] = NEW
+    st.rerun()  # the whole page: this is drawn in a fragment
 
 
 def _explore(run: Run) -> None:
