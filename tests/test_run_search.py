@@ -144,7 +144,7 @@ def test_a_group_of_seeds_has_the_name_that_its_runs_share(names: tuple[str, ...
     ] == [label]
 
 
-def test_groups_of_seeds_with_the_same_beginning_are_told_apart() -> None:
+def test_groups_of_seeds_with_the_same_beginning_have_different_names() -> None:
     runs = [Entry(run(1 + n, f"net-{n}", [], choice={"training": {"seed": n, "epochs": 1 + n // 2}})) for n in range(4)]
     assert [group.label for group in grouped_by(runs, "seed")] == ["net (net-0 …)", "net (net-2 …)"]
 

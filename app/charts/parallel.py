@@ -15,7 +15,7 @@ LONGEST_TITLE = 30  # characters of an axis's title
 SCALE = [[0.0, LINES[1]], [0.5, LINES[4]], [1.0, LINES[0]]]  # from the lowest to the highest accuracy
 LOGARITHMIC = 100  # ratio of the highest to the lowest value above which an axis is logarithmic
 CLOSEST = 1 / 20  # of an axis between two labels, at least
-SHARES, COUNTS = ("Test accuracy", "Cost"), ("Multiply-adds",)  # titles of axes in percent and in multiply-adds
+SHARE_TITLES, COUNT_TITLES = ("Test accuracy", "Cost"), ("Multiply-adds",)  # titles of axes in percent and in multiply-adds
 MAX_DECIMALS = 3  # of a percentage
 
 
@@ -80,13 +80,13 @@ def _is_number(value: Any) -> bool:
 def _written(title: str, values: Sequence[Any]) -> list[str]:
     """Return the values of an axis as a person reads them; shares have as many decimals as tell them apart, at most MAX_DECIMALS."""
     write: Callable[[float], str] = _number
-    if title in SHARES:
+    if title in SHARE_TITLES:
         shares = {value for value in values if _is_number(value)}
         decimals = range(1, MAX_DECIMALS + 1)
         told = (digits for digits in decimals if len({f"{share:.{digits}%}" for share in shares}) == len(shares))
         digits = next(told, MAX_DECIMALS)
         write = f"{{:.{digits}%}}".format
-    elif title in COUNTS:
+    elif title in COUNT_TITLES:
         write = counted
     return ["–" if value is None else write(value) if _is_number(value) else str(value) for value in values]
 

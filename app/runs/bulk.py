@@ -16,7 +16,7 @@ from core.store import Run
 UNDO = "runs-undo"  # key of the session: the numbers of the runs that were deleted last
 NAMED_RUNS = 10  # in a question
 NOTHING_TO_EXPORT = "Only finished runs with stored weights can be exported, and none of the selected runs is one."
-LOOK_SECONDS = 20.0  # between looks for the weights of the selected runs
+WEIGHTS_KNOWN_SECONDS = 20.0  # between looks for the weights of the selected runs
 
 
 def bar(selected: Sequence[Run], tags: Sequence[str]) -> None:
@@ -118,7 +118,7 @@ def _tag(selected: Sequence[Run], tags: Sequence[str]) -> None:
         own = {tag for run in selected for tag in run.tags if tag != STAR}
         if own:
             st.caption(f"On these runs: {plain(', '.join(sorted(own)))}")
-        st.text_input("New tag", key="bulk-new-tag", placeholder="Type a tag and press Enter")
+        st.text_input("New tag", key="bulk-new-tag")
         if known:
             st.pills("Tags in use", known, selection_mode="multi", format_func=plain, key="bulk-tags")
         with st.container(horizontal=True):
@@ -169,7 +169,7 @@ def with_weights(runs: Sequence[Run]) -> list[Run]:
     return [run for run in finished if run.id in stored]
 
 
-@st.cache_data(max_entries=16, ttl=LOOK_SECONDS, show_spinner=False)
+@st.cache_data(max_entries=16, ttl=WEIGHTS_KNOWN_SECONDS, show_spinner=False)
 def _stored(url: str, ids: Sequence[int]) -> set[int]:
     """Return the runs, by number, whose weights are stored and intact."""
     store = state.store()

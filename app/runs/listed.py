@@ -23,7 +23,7 @@ CHANGED = "runs-selection-changed"  # key of the session: the rest of the page m
 ROW_PIXELS, MAX_HEIGHT = 35, 430  # of the table
 METRIC_RUNS = 50  # newest runs whose metrics can be columns
 PERCENT, FIGURE = "%.1f%%", "%.4g"  # formats of numbers
-SHARES = ["accuracy", "accuracy ±", "cost", "cost ±"]  # columns that are shown in percent
+SHARE_COLUMNS = ["accuracy", "accuracy ±", "cost", "cost ±"]  # columns that are shown in percent
 
 
 def all_entries() -> list[Entry]:
@@ -118,7 +118,7 @@ def _selectable(what: str, rows: pd.DataFrame, members: Sequence[Sequence[Entry]
     ticks: Any = {"selection": {"rows": wanted, "columns": [], "cells": []}}
     if key in st.session_state and sorted(st.session_state[key]["selection"]["rows"]) != wanted:
         st.session_state[key] = ticks
-    shares = {name: 100 * pd.to_numeric(rows[name]) for name in SHARES if name in rows}
+    shares = {name: 100 * pd.to_numeric(rows[name]) for name in SHARE_COLUMNS if name in rows}
     st.dataframe(
         rows.assign(**shares),
         hide_index=True,
@@ -207,7 +207,7 @@ def _configured(name: str, title: str) -> Any:
             return column.NumberColumn(title, format=FIGURE) if name.startswith(METRIC) else column.Column(title)
 
 
-DEVIATION = (
+DEVIATION_HELP = (
     "Standard deviation over the finished runs of the group: how far a run typically lies from the mean. "
     "Empty for a group with one finished run."
 )
@@ -215,10 +215,10 @@ GROUP_COLUMNS: dict[str, Any] = {
     "group": st.column_config.TextColumn("Group"),
     "runs": st.column_config.NumberColumn("Runs"),
     "accuracy": st.column_config.NumberColumn("Test accuracy", format=PERCENT, help="Mean over the finished runs of the group."),
-    "accuracy ±": st.column_config.NumberColumn("± of the accuracy", format=PERCENT, help=DEVIATION),
+    "accuracy ±": st.column_config.NumberColumn("± of the accuracy", format=PERCENT, help=DEVIATION_HELP),
     "cost": st.column_config.NumberColumn("Cost", format=PERCENT, help="Mean share of the static network’s multiply-adds."),
-    "cost ±": st.column_config.NumberColumn("± of the cost", format=PERCENT, help=DEVIATION),
+    "cost ±": st.column_config.NumberColumn("± of the cost", format=PERCENT, help=DEVIATION_HELP),
     "macs": st.column_config.NumberColumn("Multiply-adds", format="compact", help="Mean over the finished runs of the group."),
-    "macs ±": st.column_config.NumberColumn("± of the multiply-adds", format="compact", help=DEVIATION),
+    "macs ±": st.column_config.NumberColumn("± of the multiply-adds", format="compact", help=DEVIATION_HELP),
     "best": st.column_config.TextColumn("Most accurate"),
 }
