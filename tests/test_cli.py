@@ -532,6 +532,7 @@ def test_bench_compares_with_the_static_network(trained: str) -> None:
     rows = told("bench", "faces", "--batch", "1,3", "--threads", 1, "--lams", "0,1", "--random", "", "--seconds", 0.1, "--db", trained)
     assert isinstance(rows, list)
     keys = {"run", "gates", "lam", "batch", "threads", "macs_ratio", "time_ratio", "skip_efficiency", "gated_ms", "static_ms"}
+    keys |= {"gated_form", "static_form"}
     assert all(set(row) == keys for row in rows)
     assert [(row["batch"], row["gates"], row["lam"]) for row in rows] == [
         (batch, gates, lam) for batch in (1, 3) for gates, lam in (("learned", 0.0), ("learned", 1.0), ("open", 0.5))

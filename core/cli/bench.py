@@ -121,9 +121,9 @@ def _print_timings(rows: Iterable[dict[str, Any]], what: str, rival: str) -> Non
         times = (f"{row['gated_ms']:.2f} ms", f"{row['static_ms']:.2f} ms")
         table.add_row(row["gates"], lam, str(row["batch"]), str(row["threads"]), *figures, *times, _bar(row["time_ratio"]))
     print_table(table)
-    for (batch, threads), row in {(row["batch"], row["threads"]): row for row in rows}.items():
-        at = f"Batch {batch}, {threads} thread{'s' * (threads > 1)}"
-        print(f"{at}: gated as {row['gated_form']}; static as {row['static_form']}.")
+    forms = {(row["batch"], row["threads"], row["gated_form"], row["static_form"]): None for row in rows}
+    for batch, threads, gated, static in forms:
+        print(f"Batch {batch}, {threads} thread{'s' * (threads > 1)}: gated as {gated}; static as {static}.")
 
 
 def _network(

@@ -99,7 +99,8 @@ class BatchRunner:
         self.ran[node.name], value = rows, None
         if rows.count:
             inputs = [self._received(edge, rows) for edge in node.inputs]
-            weight = {"weight": self._condition(rows)} if node.kind == "control" else {}
+            condition = self.condition if self.condition is None or rows.all else self.condition[rows.numbers]
+            weight = {"weight": condition} if node.kind == "control" else {}
             value = self.graph.parts[node.name](*inputs, **weight)
             value = value.expand(rows.count, *value.shape[1:]) if node.kind == "dummy" else value
             value = value if opening is None else _scaled(value, opening, rows)
@@ -154,7 +155,8 @@ class BatchRunner:
         """Run a segment for a subset of the images."""
         given = {edge.source: self._received(edge, rows) for edge in segment.reads}
         gates = {name: self.gates[name] if rows.all else self.gates[name][rows.numbers] for name in segment.controls}
-        return segment(given, gates, self._condition(rows), rows.count)
+        condition = self.condition if self.condition is None or rows.all else self.condition[rows.numbers]
+        return segment(given, gates, condition, rows.count)
 
     def _keep(self, node: Node, value: Tensor | None, rows: Subset, *, own: bool) -> None:
         """Keep what a node sent as long as others read it."""
@@ -176,9 +178,6 @@ class BatchRunner:
                 rows = there if rows.all else rows.where(there.mask)
         opening = self._opening(node) if node.gates else None
         return rows if opening is None else rows.where(opening > 0), opening
-
-    def _condition(self, rows: Subset) -> Tensor | None:
-        return self.condition if self.condition is None or rows.all else self.condition[rows.numbers]
 
     def _opening(self, node: Node) -> NDArray[np.float32]:
         """Return the largest of a node's gates, (B,)."""

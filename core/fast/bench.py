@@ -96,7 +96,7 @@ def bench(
             for case, (ours, theirs) in zip(cases, taken, strict=True):
                 macs, ratio = dearer * mean(share for *_, share in case.draws), ours / theirs
                 times = (macs, ratio, macs / ratio, 1e3 * ours, 1e3 * theirs)
-                yield Timing(run, case.gates, case.lam, batch, number, *times, gated.form(batch), form.name)
+                yield Timing(run, case.gates, case.lam, batch, number, *times, gated.form(batch, case.draws[0][1]), form.name)
             report(next(done) / total)
 
 

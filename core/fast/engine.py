@@ -53,17 +53,16 @@ class Engine:
             return whole.prepared(x, policy, lam)
         return partial(self.run, x, policy, lam=lam)
 
-    def form(self, batch: int) -> str:
-        """Return in words how it runs batches of this size."""
+    def form(self, batch: int, policy: Policy) -> str:
+        """Return in words how it runs batches of this size under a policy."""
         if not (self.segmented and self._single) or (order := self.units) is None:
             return "module by module"
         if batch == 1 and self.whole is not None:
             return "one program with the decisions inside" if self.graph.controls else "one program"
-        if WholeProgram in [type(one) for (_, size, _), one in self.chosen.items() if size == batch.bit_length()]:
+        if any(one is self.whole for key, one in self.chosen.items() if key[1:] == (batch.bit_length(), type(policy))):
             return "one program, images one by one"
         programs = sum(isinstance(one, Segment) for one in order)
-        counted = f"{programs} program{'s' * (programs != 1)}, {IMAGES_PER_CALL} images at a time"
-        return counted if programs == len(order) else f"{counted}, and {len(order) - programs} modules"
+        return f"{programs} program{'s' * (programs != 1)}, {IMAGES_PER_CALL} images at a time"
 
     @torch.inference_mode()
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:

@@ -60,7 +60,7 @@ class StaticNetwork:
 
     def forms(self, batch: int) -> list[StaticForm]:
         """Return the forms for batches of this size, on torch's number of threads."""
-        found = [StaticForm(f"fast engine, {self.engine.form(batch)}", lambda x: self.engine.prepared(x, Open(), None))]
+        found = [StaticForm(f"fast engine, {self.engine.form(batch, Open())}", lambda x: self.engine.prepared(x, Open(), None))]
         for name, program in self.programs.items():
             if program is not None and not (batch == 1 and name == "one program"):  # for one image, that is what the engine runs
                 found.append(StaticForm(f"{name} in ONNX Runtime", self._runner(name, program)))
@@ -102,9 +102,13 @@ def _exported(graph: Graph) -> bytes | None:
                 output_names=[SCORES_OUT],
                 dynamic_axes={IMAGES_IN: {0: "images"}, SCORES_OUT: {0: "images"}},
             )
+        content: bytes = held.getvalue()
+        options = session_options()
+        options.log_severity_level = 4  # a failure is not worth a word
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session.run([SCORES_OUT], {IMAGES_IN: np.zeros((3, *image.shape[1:]), np.float32)})  # some exports hold the size of the batch
     except Exception:  # of many classes, for what it does not know
         return None
-    content: bytes = held.getvalue()
     return content
 
 

@@ -20,8 +20,6 @@ from core.scale import SLIDER_STEPS, lam_at
 
 TIMED_INTERVALS = 11  # intervals of λ that are timed
 TURNS_PER_INTERVAL = 5  # of each interval
-
-
 HEAVY = 16 << 20  # bytes of weights from which a network is compiled without segments, and not kept compiled: its copies would fill memory
 _compiled: WeakKeyDictionary[Graph, tuple[Engine, Engine]] = WeakKeyDictionary()
 

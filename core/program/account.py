@@ -18,7 +18,7 @@ from core.program.operators import Operators
 
 
 class Account:
-    """Writes what a run reports, as far as it is needed.
+    """Writes what a run reports; each figure is written when it is first read.
 
     gates  the gates of all control nodes side by side, (1, gates)
     """

@@ -1,4 +1,4 @@
-"""Draws what `bench` measured, time against multiply-adds, into assets/clock.png.
+"""Draws what `bench` measured, time against multiply-adds, into clock.png.
 
 `python -m core bench … --json > NAME.json` for each network, then `python tests/browser/clock.py NAME.json …`; a file's name is its legend.
 """
@@ -65,7 +65,7 @@ def main() -> None:
         sheet = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         sheet.goto(page.as_uri())
         sheet.wait_for_selector(".main-svg .legend")
-        sheet.screenshot(path=Path(__file__).parents[2] / "assets" / "clock.png")
+        sheet.screenshot(path="clock.png")
         browser.close()
 
 
