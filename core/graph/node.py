@@ -34,7 +34,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class ChannelGate:
-    """`count` columns of a control node, starting at `first`, that gate the channels inside a node's module (C-Net).
+    """`count` columns of a control node, starting at `first`, that gate the channels inside a node's module (C-Net), or groups of them.
 
     A channel whose gate is zero is neither computed nor read by the executor; any other channel is scaled by its gate. (The fast engine
     computes all channels of a block if that takes less time, as it does for one image.)

@@ -1,0 +1,175 @@
+"""The widths of a graph with nested channels, and gates that choose among them, fitted to a trained network.
+
+At each step of the widths every block runs its first channels, the same share everywhere. The network is run once at each step on images
+that its modules were not trained on, which shows how likely the right class is there. Gates then learn for each image and price of
+computation how many steps are worth their cost, which is known: the sum of each step's gain in that probability, less its price, times the
+probability that the gate opens it. So nothing but the gate networks runs while they learn.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.optim import AdamW
+
+from core.graph.calibration import IMAGES_PER_PASS
+from core.graph.cost import reward_cost
+from core.graph.execution import Execution, execute
+from core.graph.graph import Graph
+from core.graph.node import Gate
+from core.graph.policy import Forced, Open, Policy
+from core.graph.tradeoff import FixedLam, Tradeoff
+from core.methods.static_gates import StaticGates, gate_networks
+from core.modules.nested import Nested
+from core.registry import ConfigError
+
+HIGHEST_PRICE, LOWEST_PRICE = 3.0, 0.003  # of the static network's whole cost, in accuracy, at the conditions 0 and 1
+FIT_STEPS, FIT_BATCH, FIT_RATE, FIT_DECAY = 1500, 512, 5e-3, 1e-2
+
+
+def nested_parts(graph: Graph) -> dict[str, Nested]:
+    """Return the modules of a graph that have nested channels, by node."""
+    return {name: part for name, part in graph.parts.items() if isinstance(part, Nested)}
+
+
+def width_steps(graph: Graph) -> int:
+    """Return how many steps the widths have. Raises ConfigError if no channels are nested."""
+    found = [part.steps for part in nested_parts(graph).values()]
+    if not found:
+        raise ConfigError("this method needs nested channels: set “Choice of channels” (architecture.channel_order) to nested")
+    return found[0]
+
+
+def at_width(graph: Graph, step: int) -> Policy:
+    """Return a policy that runs every image at a step of the widths, with all other gates open."""
+    pattern = {control.name: torch.ones(len(control.options), device=graph.device) for control in graph.controls}
+    for name, part in nested_parts(graph).items():
+        channels = graph.by_name[name].channels
+        if channels is not None:
+            pattern[channels.control][channels.first + part.groups_at(step) : channels.first + channels.count] = -1
+    return StaticGates(pattern)
+
+
+@dataclass(frozen=True)
+class WidthTable:
+    """What a network answers at each step of its widths.
+
+    chances   (N, steps) the probability of the right class of each image
+    costs     (steps,) the cost as a share of the static network's
+    scout     (N,) the probability by the answer that may stand before the first step, if there is one
+    exit_cost the cost if that answer stands
+    observed  {control node: (steps, N, features)} what its gate network observes
+    """
+
+    chances: Tensor
+    costs: Tensor
+    scout: Tensor | None
+    exit_cost: float
+    observed: Mapping[str, Tensor]
+
+
+@torch.no_grad()
+def tabulate_widths(graph: Graph, images: Tensor, labels: Tensor) -> WidthTable:
+    """Run images (N, C, H, W) of classes (N,) at each step of the widths. The graph must be in evaluation mode."""
+    chances, costs, seen = [], [], list[dict[str, Tensor]]()
+    scout: Tensor | None = None
+    last = graph.outputs[-1].name
+    for step in range(1, width_steps(graph) + 1):
+        runs, observed = _run(graph, images, at_width(graph, step))
+        chances.append(_chances(runs, last, labels))
+        costs.append(torch.cat([reward_cost(graph, run) for run in runs]).mean())
+        seen.append(observed)
+        if len(graph.outputs) > 1:
+            scout = _chances(runs, graph.outputs[0].name, labels)
+    stacked = {name: torch.stack([observed[name] for observed in seen]) for name in seen[0]}
+    return WidthTable(torch.stack(chances, dim=1), torch.stack(costs).float(), scout, _exit_cost(graph, images), stacked)
+
+
+def fit_width_gates(graph: Graph, table: WidthTable, generator: Generator) -> None:
+    """Fit a graph's gate networks to what it answers at each of its widths.
+
+    At the condition w of a network for every λ, the static network's whole cost is worth HIGHEST_PRICE^(1−w) · LOWEST_PRICE^w of accuracy;
+    for a single λ it is worth (1 − λ) / λ.
+    """
+    networks = gate_networks(graph)
+    optimizer = AdamW([one for network in networks.values() for one in network.parameters()], lr=FIT_RATE, weight_decay=FIT_DECAY)
+    steps = len(table.costs)
+    for taken in range(FIT_STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = FIT_RATE * (1 - taken / FIT_STEPS)
+        rows = torch.randint(len(table.chances), (FIT_BATCH,), generator=generator).to(graph.device)
+        at = torch.randint(steps, (FIT_BATCH,), generator=generator).to(graph.device)  # the step at which each image is observed
+        conditions = torch.rand(FIT_BATCH, generator=generator).to(graph.device)
+        weight = conditions if graph.tradeoff.every_lam else None
+        raw = {name: network.raw_scores(table.observed[name][at, rows], weight) for name, network in networks.items()}
+        loss = -_utility(graph, table, raw, rows, _price(graph.tradeoff, conditions)).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def exit_gate(graph: Graph) -> Gate | None:
+    """Return the gate of all that runs behind an answer that may stand, if there is such an answer."""
+    return next((node.gates[0] for node in graph.nodes if node.gates), None) if len(graph.outputs) > 1 else None
+
+
+def _utility(graph: Graph, table: WidthTable, raw: Mapping[str, Tensor], rows: Tensor, price: Tensor) -> Tensor:
+    """Return the expected utility of each image's gates, (B,): the probability of the right class less the price of the computation.
+
+    `raw`: {control node: scores (B, gates)} of the images `rows` (B,) at prices (B,). A block's gates are judged as if all other blocks
+    ran at the same step; the mean over the blocks is returned.
+    """
+    utility = table.chances[rows] - price[:, None] * table.costs  # (B, steps)
+    gains = utility.diff(dim=1)  # (B, steps − 1)
+    found = []
+    for name, part in nested_parts(graph).items():
+        channels = graph.by_name[name].channels
+        if channels is not None and part.count > 1:
+            lowest = raw[channels.control][:, channels.columns][:, 1:].cummin(dim=1).values.sigmoid()  # (B, groups − 1)
+            opens = torch.cat([torch.ones_like(lowest[:, :1]), lowest], dim=1)  # the first group always runs
+            groups = torch.tensor([part.groups_at(step) - 1 for step in range(2, part.steps + 1)], device=rows.device)
+            found.append(utility[:, 0] + (opens[:, groups] * gains).sum(dim=1))
+    expected = torch.stack(found).mean(dim=0) if found else utility[:, -1]
+    gate = exit_gate(graph)
+    if gate is None or table.scout is None:
+        return expected
+    stays = table.scout[rows] - price * table.exit_cost
+    return stays + raw[gate.control][:, gate.column].sigmoid() * (expected - stays)
+
+
+def _price(tradeoff: Tradeoff, conditions: Tensor) -> Tensor:
+    """Return what the static network's whole cost is worth at conditions (B,), (B,)."""
+    if isinstance(tradeoff, FixedLam):
+        return torch.full_like(conditions, (1 - tradeoff.lam) / max(tradeoff.lam, 1e-3))
+    return HIGHEST_PRICE ** (1 - conditions) * LOWEST_PRICE**conditions
+
+
+def _run(graph: Graph, images: Tensor, policy: Policy) -> tuple[list[Execution], dict[str, Tensor]]:
+    """Execute images (N, C, H, W), and return what each gate network observed as well, {control node: (N, features)}."""
+    seen: dict[str, list[Tensor]] = {name: [] for name in gate_networks(graph)}
+    hooks = [
+        network.register_forward_pre_hook(lambda network, given, name=name: seen[name].append(network.observed(*given)))
+        for name, network in gate_networks(graph).items()
+    ]
+    try:
+        runs = [execute(graph, batch, policy, lam=1.0) for batch in torch.split(images, IMAGES_PER_PASS)]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return runs, {name: torch.cat(batches) for name, batches in seen.items()}
+
+
+def _chances(runs: Sequence[Execution], output: str, labels: Tensor) -> Tensor:
+    """Return the probability of the right class (N,) at an output, over batches of images."""
+    answers = torch.cat([run.outputs[output] for run in runs]).float()
+    return answers.softmax(dim=1).gather(1, labels[:, None])[:, 0]
+
+
+def _exit_cost(graph: Graph, images: Tensor) -> float:
+    """Return the cost, as a share of the static network's, if the first answer stands; 0 if it may not."""
+    gate = exit_gate(graph)
+    if gate is None:
+        return 0.0
+    closed = Forced({gate.control: {gate.column: False}}, Open())
+    return float(reward_cost(graph, execute(graph, images[:1], closed, lam=1.0)))
