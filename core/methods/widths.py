@@ -25,6 +25,7 @@ from core.modules.nested import Nested
 from core.registry import ConfigError
 
 HIGHEST_PRICE, LOWEST_PRICE = 3.0, 0.003  # of the static network's whole cost, in accuracy, at the conditions 0 and 1
+TEMPERATURES = tuple(2 ** (step / 8) for step in range(-16, 17))
 FIT_STEPS, FIT_BATCH, FIT_RATE, FIT_DECAY = 1500, 512, 5e-3, 1e-2
 
 
@@ -118,7 +119,8 @@ def _utility(graph: Graph, table: WidthTable, raw: Mapping[str, Tensor], rows: T
     """Return the expected utility of each image's gates, (B,): the probability of the right class less the price of the computation.
 
     `raw`: {control node: scores (B, gates)} of the images `rows` (B,) at prices (B,). A block's gates are judged as if all other blocks
-    ran at the same step; the mean over the blocks is returned.
+    ran at the same step, and the mean over the blocks counts. The gate behind an answer that may stand is judged by what it adds to that
+    answer; the widths learn as if it were open.
     """
     utility = table.chances[rows] - price[:, None] * table.costs  # (B, steps)
     gains = utility.diff(dim=1)  # (B, steps − 1)
@@ -135,7 +137,7 @@ def _utility(graph: Graph, table: WidthTable, raw: Mapping[str, Tensor], rows: T
     if gate is None or table.scout is None:
         return expected
     stays = table.scout[rows] - price * table.exit_cost
-    return stays + raw[gate.control][:, gate.column].sigmoid() * (expected - stays)
+    return expected + raw[gate.control][:, gate.column].sigmoid() * (expected.detach() - stays)
 
 
 def _price(tradeoff: Tradeoff, conditions: Tensor) -> Tensor:
@@ -161,9 +163,13 @@ def _run(graph: Graph, images: Tensor, policy: Policy) -> tuple[list[Execution],
 
 
 def _chances(runs: Sequence[Execution], output: str, labels: Tensor) -> Tensor:
-    """Return the probability of the right class (N,) at an output, over batches of images."""
-    answers = torch.cat([run.outputs[output] for run in runs]).float()
-    return answers.softmax(dim=1).gather(1, labels[:, None])[:, 0]
+    """Return the probability of the right class (N,) at an output, over batches of images.
+
+    It is calibrated by a temperature, so that answers of different confidence can be compared (Guo et al., 2017, arXiv 1706.04599).
+    """
+    logs = torch.cat([run.outputs[output] for run in runs]).float()
+    tried = [(logs / temperature).log_softmax(dim=1).gather(1, labels[:, None])[:, 0] for temperature in TEMPERATURES]
+    return max(tried, key=lambda found: float(found.mean())).exp()
 
 
 def _exit_cost(graph: Graph, images: Tensor) -> float:

@@ -252,7 +252,8 @@ def _root_mean_square(norm: Norm) -> Tensor:
     ratio = mean / deviation
     density = (-(ratio**2) / 2).exp() / math.sqrt(2 * math.pi)
     below = torch.special.ndtr(ratio)
-    return ((mean**2 + deviation**2) * below + mean * deviation * density).clamp(min=0).sqrt()
+    square: Tensor = (mean**2 + deviation**2) * below + mean * deviation * density
+    return square.clamp(min=0).sqrt()
 
 
 def _reading(convolution: nn.Conv2d) -> Tensor:
