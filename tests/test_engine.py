@@ -67,6 +67,10 @@ SHAPES = [
     *[{"name": "lc_resnet", "depth": 14, "width": 8, "layers": layers, "channels": channels} for layers in (0, 1) for channels in (0, 1)],
     {"name": "lc_resnet", "depth": 14, "width": 8, "gates_of": "group"},
     {"name": "lc_resnet", "depth": 50, "images": "imagenet", "width": 8},
+    {"name": "lc_resnet", "depth": 14, "width": 16, "channel_order": "nested", "granule": 8},
+    {"name": "lc_resnet", "depth": 14, "width": 16, "channel_order": "nested", "granule": 8, "layers": False, "min_scale": 1},
+    {"name": "lc_resnet", "depth": 8, "channel_order": "nested", "granule": 8, "gates_see": "answer", "scout_exit": True},
+    {"name": "lc_resnet", "depth": 50, "images": "imagenet", "width": 16, "channel_order": "nested", "granule": 8},
     {"name": "resnet_cascade", "n": 2, "exits": [1, 3, 5]},
     *({"name": name} for name in ("cascade", "high_low", "chain", "hierarchy", "plain")),
 ]

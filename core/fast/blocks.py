@@ -5,8 +5,10 @@ from torch import Tensor, nn
 
 from core.fast.channels import Channels
 from core.fast.kernels import Convolution, Kernel, SequentialKernel, kernel
+from core.fast.nested import NestedChannels
 from core.modules.inverted_residual import InvertedResidual
 from core.modules.layers import Join, Residual, Shortcut
+from core.modules.nested import NestedBranch
 from core.modules.residual import Branch
 
 
@@ -64,7 +66,7 @@ def _(part: InvertedResidual) -> Kernel:
 class Gathered(Block):
     """A residual block with gates: a join and its branch in one kernel.
 
-    If the block's gate is closed, only the shortcut remains. Channel gates skip filters.
+    If the block's gate is closed, only the shortcut remains. Channel gates skip filters, or choose among nested widths.
     """
 
     def __init__(self, join: nn.Module, branch: nn.Module, *, positive: bool) -> None:
@@ -73,7 +75,8 @@ class Gathered(Block):
         assert isinstance(branch, Branch)
         *layers, last = branch.layers
         super().__init__(join, *(Convolution(*one, "relu") for one in layers), Convolution(*last))
-        self.channels, self.unchanged = Channels(self.branch, self.last, branch.inner), positive and join.idle
+        self.channels = NestedChannels(branch) if isinstance(branch, NestedBranch) else Channels(self.branch, self.last, branch.inner)
+        self.unchanged = positive and join.idle
 
     def open(self, x: Tensor, owned: bool, scale: Tensor | float | None, channels: Tensor | None) -> Tensor:
         """Compute images (B, C, H, W) for which the block's gate is open. `scale`: a number, or (B,); `channels`: gates (B, count)."""

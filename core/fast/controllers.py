@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.fast.kernels import Kernel, kernel, means
 from core.modules.answers import AnswerController
 from core.modules.controller import MIN_LOG_PROBABILITY, Controller, summary
-from core.modules.gate_network import GateNetwork, clamp_open
+from core.modules.gate_network import GateNetwork, clamp_open, nest_scores
 
 AVERAGES: dict[int, Tensor] = {}
 
@@ -34,7 +34,7 @@ class GateNetworkKernel(Kernel):
         assert norm.running_var is not None
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         matrix = part.hidden.weight.detach()
-        self.blind, self.least = part.blind, part.least
+        self.blind, self.least, self.nested = part.blind, part.least, part.nested
         self.matrix = (matrix[:, :seen] * scale).detach().t().contiguous()  # (C, hidden)
         of_norm = matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)
         self.bias = (part.hidden.bias + (0 if part.blind else of_norm)).detach()
@@ -47,17 +47,21 @@ class GateNetworkKernel(Kernel):
         weight = named["weight"]
         if len(seen) == 1 and len(seen[0]) == 1 and not self.blind:
             return self._single(seen[0], 0.0 if weight is None else float(weight))
-        hidden = self.bias.expand(len(seen[0]), -1).clone() if self.blind else torch.addmm(self.bias, _means(seen), self.matrix)
+        hidden = self.bias.expand(len(seen[0]), -1).clone() if self.blind else torch.addmm(self.bias, _observed(seen), self.matrix)
         if self.by_condition is not None and weight is not None:
             hidden.addr_(weight, self.by_condition)
-        return clamp_open(torch.addmm(self.shift, hidden.relu_(), self.head), self.least)
+        return self._scores(hidden)
 
     def _single(self, x: Tensor, condition: float) -> Tensor:
         bias = self.known.get(condition)
         if bias is None:
             bias = self.bias if self.by_condition is None else self.bias + condition * self.by_condition
             self.known[condition] = bias
-        return clamp_open(torch.addmm(self.shift, torch.addmm(bias, _mean(x), self.matrix).relu_(), self.head), self.least)
+        observed = _mean(x) if x.dim() == 4 else torch.from_numpy(_sorted(x.numpy()))
+        return self._scores(torch.addmm(bias, observed, self.matrix))
+
+    def _scores(self, hidden: Tensor) -> Tensor:
+        return clamp_open(nest_scores(torch.addmm(self.shift, hidden.relu_(), self.head), self.nested), self.least)
 
 
 class ControllerKernel(Kernel):
@@ -129,8 +133,9 @@ def _mean(x: Tensor) -> Tensor:
     return torch.mm(AVERAGES[pixels], x.permute(0, 2, 3, 1).reshape(pixels, channels))
 
 
-def _means(seen: Sequence[Tensor]) -> Tensor:
-    return means(seen[0]) if len(seen) == 1 else torch.cat([means(one) for one in seen], dim=1)
+def _observed(seen: Sequence[Tensor]) -> Tensor:
+    observed = [means(one) if one.dim() == 4 else summary(one) for one in seen]
+    return observed[0] if len(observed) == 1 else torch.cat(observed, dim=1)
 
 
 def _sorted(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -56,10 +56,19 @@ class ModuleKernel(Kernel):
 class Convolution:
     """A convolution with the batch norm and the activation behind it."""
 
-    def __init__(self, convolution: nn.Module, norm: nn.Module | None, activation: str = "none") -> None:
-        """`activation`: relu, relu6 or none."""
+    def __init__(
+        self,
+        convolution: nn.Module,
+        norm: nn.Module | None,
+        activation: str = "none",
+        *,
+        filters: int | None = None,
+        read: int | None = None,
+    ) -> None:
+        """`activation`: relu, relu6 or none. `filters`, `read`: the first filters, and the first channels that they read; None: all."""
         assert isinstance(convolution, nn.Conv2d)
-        self.weight, self.bias = convolution.weight.detach(), None if convolution.bias is None else convolution.bias.detach()
+        self.weight = convolution.weight.detach()[:filters, :read]
+        self.bias = None if convolution.bias is None else convolution.bias.detach()[:filters]
         if isinstance(norm, nn.BatchNorm2d):
             scale, shift = (one.detach() for one in folded(norm))
             self.weight = self.weight * scale[:, None, None, None]
@@ -67,7 +76,8 @@ class Convolution:
         assert not isinstance(convolution.padding, str)
         self.weight = self.weight.contiguous(memory_format=torch.channels_last)
         self.activation = activation
-        self.shape = (list(convolution.padding), list(convolution.stride), list(convolution.dilation), convolution.groups)
+        groups = 1 if convolution.groups == 1 else min(convolution.groups, len(self.weight))
+        self.shape = (list(convolution.padding), list(convolution.stride), list(convolution.dilation), groups)
         self.packed = PACKED and self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
         self.known: dict[tuple[bool, torch.Size], Tensor] = {}
 

@@ -18,6 +18,7 @@ from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, SequentialKernel, kernel, means
 from core.modules.answers import WeightedMean
 from core.modules.controller import MIN_LOG_PROBABILITY
+from core.modules.gate_network import FIRST_OPEN
 from core.modules.layers import Add, Refined
 
 OPERATORS, FORMAT = 17, 8  # versions of ONNX's operators and of its files
@@ -173,7 +174,7 @@ class Operators:
         hidden = self._product(self._together(seen), one.matrix, one.bias)
         if one.by_condition is not None:
             hidden = self.add("Add", hidden, self.add("Mul", inputs[-1], self.constant(one.by_condition[None])))
-        scores = self._product(self.add("Relu", hidden), one.head, one.shift)
+        scores = self._nested(self._product(self.add("Relu", hidden), one.head, one.shift), one.nested)
         if one.least is None:
             return scores
         least = one.least.numpy()[None]  # (1, gates)
@@ -234,6 +235,21 @@ class Operators:
         shortcut = self.write(one.shortcut, x)
         total = shortcut if sent is None else self.add("Add", sent, shortcut)
         return self.add("Relu", total) if one.relu else total
+
+    def _nested(self, scores: str, nested: Sequence[slice]) -> str:
+        """Write scores (images, gates) that are 0 behind the first of a slice that is not above zero, as `nest_scores` closes them."""
+        if not nested:
+            return scores
+        gates = max(columns.stop for columns in nested)
+        before, floor = torch.zeros(gates, gates), torch.full((1, gates), -torch.inf)
+        for columns in nested:
+            before[columns, columns] = 1.0
+            floor[0, columns.start] = FIRST_OPEN
+        own = self.add("Max", scores, self.constant(floor))
+        zero = self.constant(np.zeros(1, dtype=np.float32))
+        closed = self.add("Cast", self.add("LessOrEqual", own, zero), to=TensorProto.FLOAT)
+        behind = self.add("MatMul", closed, self.constant(before.triu()))
+        return self.add("Where", self.add("Greater", behind, zero), zero, own)
 
     def _part(self, x: str, start: int, end: int) -> str:
         """Write some columns of values (images, columns, …)."""

@@ -8,10 +8,11 @@ import torch
 from core.fast.blocks import Gathered
 from core.fast.controllers import AnswerControllerKernel, ControllerKernel, GateNetworkKernel
 from core.fast.members import MemberKernel
+from core.fast.nested import NestedChannels
 from core.fast.onnx_builder import Operators
 from core.fast.plan import Step
 from core.graph.graph import Graph
-from core.graph.node import Gate, Node
+from core.graph.node import ChannelGate, Gate, Node
 
 CONDITION = ".condition"
 
@@ -70,6 +71,8 @@ def _member(writing: Operators, kernel: MemberKernel, x: str, shape: tuple[int, 
 def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: str, sent: Mapping[str, str]) -> str:
     """Write a join with its branch. The branch is skipped if its gate is closed, or if its last convolution reads no channel."""
     gate, channels = _gate(writing, graph, branch.gates, sent), branch.channels
+    if channels is not None and isinstance(kernel.channels, NestedChannels):
+        return _nested_block(writing, graph, channels, kernel, kernel.channels, x, gate, sent)
 
     def computed(inner: Operators) -> list[str]:
         columns = [] if channels is None else [_shifted(one, channels.first) for one in kernel.channels.columns]
@@ -88,6 +91,47 @@ def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: 
         read = _columns(writing, graph, channels.control, _shifted(kernel.channels.columns[-1], channels.first), sent)
         closing.append(writing.add("ReduceMax", read, axes=[1]))
     return (writing.either(_all_open(writing, closing), computed, skipped) if closing else computed(writing))[0]
+
+
+def _nested_block(
+    writing: Operators,
+    graph: Graph,
+    channels: ChannelGate,
+    kernel: Gathered,
+    nested: NestedChannels,
+    x: str,
+    gate: str | None,
+    sent: Mapping[str, str],
+) -> str:
+    """Write a join with a branch of nested widths, of which only that of the image runs."""
+    gates = _columns(writing, graph, channels.control, channels.columns, sent)
+    least = getattr(graph.parts[channels.control], "least", None)
+    scales = least is None or bool((least[channels.columns] != 1).any())
+
+    def at(inner: Operators, opened: int) -> list[str]:
+        """Write the block at this width if the next group is closed, or else at a wider one."""
+        if opened == nested.count:
+            return computed(inner, opened)
+        following = _columns(inner, graph, channels.control, slice(channels.first + opened, channels.first + opened + 1), sent)
+        return inner.either(_all_open(inner, [following]), lambda wider: at(wider, opened + 1), lambda own: computed(own, opened))
+
+    def computed(inner: Operators, opened: int) -> list[str]:
+        value = x
+        if opened:
+            *convolutions, last = nested.widths[opened - 1]
+            for convolution in convolutions:
+                value = inner.write(convolution, value)
+            if scales:
+                groups = inner.constant(nested.group[: nested.ends[opened - 1]])
+                value = inner.add("Mul", value, inner.add("Gather", gates, groups, axis=1))
+            value = inner.write(last, value)
+        else:
+            value = inner.constant(nested.empty[None, :, None, None])
+        return [inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))]
+
+    if gate is None:
+        return at(writing, 0)[0]
+    return writing.either(_all_open(writing, [gate]), lambda inner: at(inner, 0), lambda inner: [inner.joined(kernel, x, None)])[0]
 
 
 def some_open(writing: Operators, graph: Graph, sets: Sequence[Sequence[Gate]], sent: Mapping[str, str]) -> str:

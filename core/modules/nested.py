@@ -47,7 +47,7 @@ class Nested(nn.Module):
     """
 
     ordered: Tensor
-    _group: Tensor
+    group: Tensor
 
     def nest(self, granule: int, steps: int) -> None:
         """Give the module its groups and the batch norms of its narrower widths, called `narrow1` and so on."""
@@ -60,7 +60,7 @@ class Nested(nn.Module):
             self.add_module(f"narrow{number}", nn.ModuleList(Norm(size) for size in sizes))
         sizes = [end - start for start, end in pairwise((0, *self.ends))]
         self.register_buffer("ordered", torch.tensor(False))
-        self.register_buffer("_group", torch.arange(self.count).repeat_interleave(torch.tensor(sizes)), persistent=False)
+        self.register_buffer("group", torch.arange(self.count).repeat_interleave(torch.tensor(sizes)), persistent=False)
 
     @property
     def base_layers(self) -> list[tuple[nn.Conv2d, Norm, Activation | None]]:
@@ -89,7 +89,7 @@ class Nested(nn.Module):
 
         `kept`: (B, count), bool or gates of 0 and 1; `shapes`: the shape of the module's only input, (C, H, W).
         """
-        sizes = torch.bincount(self._group).double() / len(self._group)  # (count,)
+        sizes = torch.bincount(self.group).double() / len(self.group)  # (count,)
         density = kept.double().cumprod(dim=1) @ sizes.to(kept.device)  # (B,)
         return sum(
             (cost * (density**2 if squared else density) for cost, squared in zip(*self._costs_by_layer(shapes), strict=True)),
@@ -137,7 +137,7 @@ class Nested(nn.Module):
             x = torch.cat([norm(x[:, :kept]), _closed(layer.norms[-1], x[:, kept:])], dim=1) if whole else norm(x)
             x = x if layer.activation is None else layer.activation(x)
             if number == len(layers) - 2 and scale is not None:
-                x = x * scale[:, self._group[: x.shape[1]], None, None].to(x)
+                x = x * scale[:, self.group[: x.shape[1]], None, None].to(x)
             elif whole:
                 x = torch.cat([x[:, :kept], torch.zeros_like(x[:, kept:])], dim=1)
         return self._last(layers[-1], width, convolve(layers[-1].convolution, x, None, len(x[0])))
