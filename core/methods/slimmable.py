@@ -57,6 +57,9 @@ class Slimmable(DistillingMethod):
         description="Fraction of the training images that only the gates learn from; the same fraction and seed as the network in "
         "training.init_from, so that its modules have not seen them",
     )
+    gate_steps: int = Field(
+        1500, ge=1, le=100_000, title="Steps of the gates", description="Steps in which the gates are fitted after the last epoch"
+    )
     bn_recalibration_batches: int = Field(
         32,
         ge=0,
@@ -100,7 +103,7 @@ class Slimmable(DistillingMethod):
 
     def finish(self, graph: Graph, holdout: Split, val: Split, generator: Generator) -> None:
         images, labels = normalised(holdout.images).to(graph.device), holdout.labels.to(graph.device)
-        fit_width_gates(graph, tabulate_widths(graph.eval(), images, labels), generator)
+        fit_width_gates(graph, tabulate_widths(graph.eval(), images, labels), self.gate_steps, generator)
 
 
 def _answers(execution: Execution) -> Tensor:

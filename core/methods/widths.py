@@ -2,14 +2,14 @@
 
 At each step of the widths every block runs its first channels, the same share everywhere. The network is run once at each step on images
 that its modules were not trained on, which shows how likely the right class is there. Gates then learn for each image and price of
-computation how many steps are worth their cost, which is known: the sum of each step's gain in that probability, less its price, times the
-probability that the gate opens it. So nothing but the gate networks runs while they learn.
+computation whether what a further step adds to that probability is worth its cost. So nothing but the gate networks runs while they learn.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 from torch.optim import AdamW
 
@@ -24,9 +24,10 @@ from core.methods.static_gates import StaticGates, gate_networks
 from core.modules.nested import Nested
 from core.registry import ConfigError
 
-HIGHEST_PRICE, LOWEST_PRICE = 3.0, 0.003  # of the static network's whole cost, in accuracy, at the conditions 0 and 1
+HIGHEST_PRICE, LOWEST_PRICE = 10.0, 0.003  # of the static network's whole cost, in accuracy, at the conditions 0 and 1
 TEMPERATURES = tuple(2 ** (step / 8) for step in range(-16, 17))
-FIT_STEPS, FIT_BATCH, FIT_RATE, FIT_DECAY = 1500, 512, 5e-3, 1e-2
+GATE_BATCH, GATE_RATE, GATE_DECAY = 512, 1e-2, 1e-2
+ENDS = 0.05  # share of the images at each of the conditions 0 and 1, beside those in between
 
 
 def nested_parts(graph: Graph) -> dict[str, Nested]:
@@ -87,24 +88,26 @@ def tabulate_widths(graph: Graph, images: Tensor, labels: Tensor) -> WidthTable:
     return WidthTable(torch.stack(chances, dim=1), torch.stack(costs).float(), scout, _exit_cost(graph, images), stacked)
 
 
-def fit_width_gates(graph: Graph, table: WidthTable, generator: Generator) -> None:
-    """Fit a graph's gate networks to what it answers at each of its widths.
+def fit_width_gates(graph: Graph, table: WidthTable, fit_steps: int, generator: Generator) -> None:
+    """Fit a graph's gate networks, in so many steps, to what it answers at each of its widths.
 
     At the condition w of a network for every λ, the static network's whole cost is worth HIGHEST_PRICE^(1−w) · LOWEST_PRICE^w of accuracy;
     for a single λ it is worth (1 − λ) / λ.
     """
     networks = gate_networks(graph)
-    optimizer = AdamW([one for network in networks.values() for one in network.parameters()], lr=FIT_RATE, weight_decay=FIT_DECAY)
+    optimizer = AdamW([one for network in networks.values() for one in network.parameters()], lr=GATE_RATE, weight_decay=GATE_DECAY)
     steps = len(table.costs)
-    for taken in range(FIT_STEPS):
+    for taken in range(fit_steps):
         for group in optimizer.param_groups:
-            group["lr"] = FIT_RATE * (1 - taken / FIT_STEPS)
-        rows = torch.randint(len(table.chances), (FIT_BATCH,), generator=generator).to(graph.device)
-        at = torch.randint(steps, (FIT_BATCH,), generator=generator).to(graph.device)  # the step at which each image is observed
-        conditions = torch.rand(FIT_BATCH, generator=generator).to(graph.device)
+            group["lr"] = GATE_RATE * (1 - taken / fit_steps)
+        rows = torch.randint(len(table.chances), (GATE_BATCH,), generator=generator).to(graph.device)
+        at = torch.randint(steps, (GATE_BATCH,), generator=generator).to(graph.device)  # the step at which each image is observed
+        drawn = (1 + 2 * ENDS) * torch.rand(GATE_BATCH, generator=generator) - ENDS
+        conditions = drawn.clamp(0, 1).to(graph.device)
         weight = conditions if graph.tradeoff.every_lam else None
         raw = {name: network.raw_scores(table.observed[name][at, rows], weight) for name, network in networks.items()}
-        loss = -_utility(graph, table, raw, rows, _price(graph.tradeoff, conditions)).mean()
+        price = _price(graph.tradeoff, conditions)
+        loss = (_loss(graph, table, raw, rows, price) / (1 + price)).mean()  # so that high prices do not outweigh low ones
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -115,29 +118,38 @@ def exit_gate(graph: Graph) -> Gate | None:
     return next((node.gates[0] for node in graph.nodes if node.gates), None) if len(graph.outputs) > 1 else None
 
 
-def _utility(graph: Graph, table: WidthTable, raw: Mapping[str, Tensor], rows: Tensor, price: Tensor) -> Tensor:
-    """Return the expected utility of each image's gates, (B,): the probability of the right class less the price of the computation.
+def _loss(graph: Graph, table: WidthTable, raw: Mapping[str, Tensor], rows: Tensor, price: Tensor) -> Tensor:
+    """Return the loss of each image's gates, (B,).
 
-    `raw`: {control node: scores (B, gates)} of the images `rows` (B,) at prices (B,). A block's gates are judged as if all other blocks
-    ran at the same step, and the mean over the blocks counts. The gate behind an answer that may stand is judged by what it adds to that
-    answer; the widths learn as if it were open.
+    `raw`: {control node: scores (B, gates)} of the images `rows` (B,) at prices (B,). A gate is judged by the utility of opening it, the
+    probability of the right class less the price of the computation, if later gates then open with their own probabilities. A block's gates
+    are judged as if all other blocks ran at the same step. The gate behind an answer that may stand is judged by what goes on behind it.
     """
     utility = table.chances[rows] - price[:, None] * table.costs  # (B, steps)
-    gains = utility.diff(dim=1)  # (B, steps − 1)
-    found = []
+    losses, values = [], []
     for name, part in nested_parts(graph).items():
         channels = graph.by_name[name].channels
-        if channels is not None and part.count > 1:
-            lowest = raw[channels.control][:, channels.columns][:, 1:].cummin(dim=1).values.sigmoid()  # (B, groups − 1)
-            opens = torch.cat([torch.ones_like(lowest[:, :1]), lowest], dim=1)  # the first group always runs
-            groups = torch.tensor([part.groups_at(step) - 1 for step in range(2, part.steps + 1)], device=rows.device)
-            found.append(utility[:, 0] + (opens[:, groups] * gains).sum(dim=1))
-    expected = torch.stack(found).mean(dim=0) if found else utility[:, -1]
+        if channels is None or part.count == 1:
+            continue
+        value = utility[:, -1]
+        for step in range(part.steps - 1, 0, -1):  # whether to go on from this step
+            group = part.groups_at(step + 1) - 1
+            if group >= part.groups_at(step):
+                score, before = raw[channels.control][:, channels.first + group], utility[:, step - 1]
+                losses.append(_weighted_logistic(score, value - before))
+                value = before + score.detach().sigmoid() * (value - before)
+        values.append(value)
     gate = exit_gate(graph)
-    if gate is None or table.scout is None:
-        return expected
-    stays = table.scout[rows] - price * table.exit_cost
-    return expected + raw[gate.control][:, gate.column].sigmoid() * (expected.detach() - stays)
+    if gate is not None and table.scout is not None:
+        expected = torch.stack(values).mean(dim=0) if values else utility[:, -1]
+        stays = table.scout[rows] - price * table.exit_cost
+        losses.append(len(values) * _weighted_logistic(raw[gate.control][:, gate.column], expected - stays))
+    return torch.stack(losses).sum(dim=0)
+
+
+def _weighted_logistic(score: Tensor, gain: Tensor) -> Tensor:
+    """Return the logistic loss of scores (B,) for the sign of a gain (B,), weighted by its size: least where opening is best on average."""
+    return gain.clamp(min=0) * F.softplus(-score) + (-gain).clamp(min=0) * F.softplus(score)
 
 
 def _price(tradeoff: Tradeoff, conditions: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ Activation = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Layer:
+class NestedLayer:
     """A convolution with one batch norm per width, narrowest first, and the activation behind it, if any."""
 
     convolution: nn.Conv2d
@@ -68,10 +68,10 @@ class Nested(nn.Module):
         raise NotImplementedError
 
     @property
-    def layers_by_width(self) -> list[Layer]:
+    def layers_by_width(self) -> list[NestedLayer]:
         """Each convolution with the batch norms of all widths."""
         return [
-            Layer(convolution, [*cast("nn.ModuleList", getattr(self, f"narrow{number}")), norm], activation)
+            NestedLayer(convolution, [*cast("nn.ModuleList", getattr(self, f"narrow{number}")), norm], activation)
             for number, (convolution, norm, activation) in enumerate(self.base_layers, start=1)
         ]
 
@@ -142,14 +142,14 @@ class Nested(nn.Module):
                 x = torch.cat([x[:, :kept], torch.zeros_like(x[:, kept:])], dim=1)
         return self._last(layers[-1], width, convolve(layers[-1].convolution, x, None, len(x[0])))
 
-    def _empty(self, x: Tensor, layers: Sequence[Layer]) -> Tensor:
+    def _empty(self, x: Tensor, layers: Sequence[NestedLayer]) -> Tensor:
         """Return what the last layer makes of no channels."""
         height, width = x.shape[2:]
         for layer in layers:
             height, width = (-(-side // step) for side, step in zip((height, width), layer.convolution.stride, strict=True))
         return self._last(layers[-1], 0, x.new_zeros(len(x), layers[-1].convolution.out_channels, height, width))
 
-    def _last(self, layer: Layer, width: int, x: Tensor) -> Tensor:
+    def _last(self, layer: NestedLayer, width: int, x: Tensor) -> Tensor:
         x = layer.norms[width](x)
         return x if layer.activation is None else layer.activation(x)
 
@@ -173,7 +173,7 @@ class Nested(nn.Module):
                     tensor.copy_(layer.norms[-1].state_dict()[name][: len(tensor)] if tensor.dim() else layer.norms[-1].state_dict()[name])
         self.ordered.fill_(True)
 
-    def _reorder(self, layers: Sequence[Layer], number: int, order: Tensor) -> None:
+    def _reorder(self, layers: Sequence[NestedLayer], number: int, order: Tensor) -> None:
         """Reorder the filters of a layer, and of a depthwise one before the reader, and what the next layer reads."""
         first = number
         while layers[first].depthwise:
