@@ -158,7 +158,14 @@ class BatchRunner:
             constant = step.run()
             return constant.expand(rows.count, *constant.shape[1:])
         inputs = [self._received(edge, rows) for edge in step.inputs]
-        return step.run(*inputs, owned=self._owned(step, rows))
+        return step.run(*inputs, owned=self._owned(step, rows), **self._channels(node, rows))
+
+    def _channels(self, node: Node, rows: Subset) -> dict[str, Tensor]:
+        """Return the channel gates (n, count) of a node for a subset of the images, under the name that its kernel takes; none without."""
+        if node.channels is None:
+            return {}
+        gates = self.gates[node.channels.control][:, node.channels.columns]
+        return {"channels": gates if rows.all else gates[rows.numbers]}
 
     def _owned(self, step: Step, rows: Subset) -> bool:
         """Return whether a step may overwrite its first input, because it was gathered for the step or no later step reads it."""
@@ -212,10 +219,7 @@ class BatchRunner:
         if not on.count:
             return run.closed(x, owned)
         scale = None if opening is None else _scale(opening, on)
-        channels = None
-        if branch.channels is not None:
-            gates = self.gates[branch.channels.control][:, branch.channels.columns]
-            channels = gates if on.all else gates[on.numbers]
+        channels = self._channels(branch, on).get("channels")
         if on is rows:
             return run.open(x, owned, scale, channels)
         numbers = on.among(rows)

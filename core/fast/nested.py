@@ -3,13 +3,16 @@
 So one image runs narrow dense convolutions. The images of a batch are sorted by their widths, and those of one width run together.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.fast.kernels import Convolution
+from core.fast.kernels import Convolution, Kernel, kernel
 from core.graph.rows import gather_rows, overwrite_rows
-from core.modules.nested import Nested
+from core.modules.nested import Nested, NestedInverted
+from core.modules.residual import strided
 
 ACTIVATION_NAMES = {None: "none", torch.nn.functional.relu: "relu", torch.nn.functional.relu6: "relu6"}
 
@@ -35,7 +38,7 @@ class NestedChannels:
             self.widths.append(kept)
         last = self.widths[0][-1]
         self.empty = last.weight.new_zeros(len(last.weight)) if last.bias is None else last.bias
-        self.group = part.group
+        self.group, self.stride = part.group, [math.prod(layer.convolution.stride[axis] for layer in layers) for axis in (0, 1)]
 
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
         given = gates.numpy()
@@ -49,14 +52,15 @@ class NestedChannels:
             some = self._at(gather_rows(x, rows), int(kind), gates[rows])
             if sent is None:
                 sent = torch.empty((len(x), *some.shape[1:]), dtype=some.dtype, memory_format=torch.channels_last)
-            overwrite_rows(sent, rows, some.expand(len(rows), *sent.shape[1:]))
+            overwrite_rows(sent, rows, some)
         assert sent is not None
         return sent
 
     def _at(self, x: Tensor, opened: int, gates: Tensor) -> Tensor:
-        """Compute images of one width, a number of open groups; (1, filters, 1, 1) if no group is open."""
+        """Compute images of one width, a number of open groups."""
         if not opened:
-            return self.empty[None, :, None, None]
+            height, width = strided(x, self.stride)
+            return self.empty[:, None, None].expand(len(x), -1, height, width)
         *inner, last = self.widths[opened - 1]
         for convolution in inner:
             x = convolution(x)
@@ -64,3 +68,23 @@ class NestedChannels:
         if not bool((own.numpy() == 1).all()):
             x = x * own[:, self.group[: self.ends[opened - 1]], None, None]
         return last(x)
+
+
+class NestedKernel(Kernel):
+    """A module with nested widths that no join follows. It takes its gates as `channels`; without them it runs at full width."""
+
+    def __init__(self, part: Nested) -> None:
+        self.channels = NestedChannels(part)
+
+    def __call__(self, *inputs: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
+        (x,), gates = inputs, named.get("channels")
+        if gates is None:
+            for convolution in self.channels.widths[-1]:
+                x = convolution(x)
+            return x
+        return self.channels(x, gates)
+
+
+@kernel.register
+def _(part: NestedInverted) -> Kernel:
+    return NestedKernel(part)

@@ -16,6 +16,7 @@ from core.architectures.hierarchy import SideBySide
 from core.fast.blocks import Block, ShortcutKernel
 from core.fast.controllers import ControllerKernel, GateNetworkKernel
 from core.fast.kernels import Convolution, LinearKernel, ModuleKernel, SequentialKernel, kernel, means
+from core.fast.nested import NestedKernel
 from core.modules.answers import WeightedMean
 from core.modules.controller import MIN_LOG_PROBABILITY
 from core.modules.gate_network import FIRST_OPEN
@@ -109,6 +110,11 @@ class Operators:
         if one.part.bias is None:
             raise NotWrittenError
         return self.add("Add", self.add("MatMul", *inputs, self.constant(one.matrix)), self.constant(one.part.bias.detach()))
+
+    @write.register
+    def _(self, one: NestedKernel, *inputs: str) -> str:
+        """At full width."""
+        return self.write(SequentialKernel(one.channels.widths[-1]), *inputs)
 
     @write.register
     def _(self, one: SequentialKernel, *inputs: str) -> str:

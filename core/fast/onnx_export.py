@@ -1,6 +1,6 @@
 """Writes a step of a graph as ONNX operators."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,13 +8,14 @@ import torch
 from core.fast.blocks import Gathered
 from core.fast.controllers import AnswerControllerKernel, ControllerKernel, GateNetworkKernel
 from core.fast.members import MemberKernel
-from core.fast.nested import NestedChannels
+from core.fast.nested import NestedChannels, NestedKernel
 from core.fast.onnx_builder import Operators
 from core.fast.plan import Step
 from core.graph.graph import Graph
 from core.graph.node import ChannelGate, Gate, Node
 
 CONDITION = ".condition"
+Finish = Callable[[Operators, str], str]  # writes what follows a value, and returns its name
 
 
 def gates_of(control: str) -> str:
@@ -42,7 +43,9 @@ def written(writing: Operators, graph: Graph, step: Step, sent: Mapping[str, str
         inputs = [writing.summary(name, graph.shapes[edge.source]) for name, edge in zip(inputs, step.inputs, strict=True)]
     if isinstance(kernel, GateNetworkKernel | ControllerKernel) and kernel.takes_condition:
         inputs.append(writing.given(CONDITION, (1,)))
-    if isinstance(kernel, MemberKernel):
+    if isinstance(kernel, NestedKernel) and node.channels is not None:
+        (value,) = _nested(writing, graph, node.channels, kernel.channels, sent, inputs[0], lambda inner, value: value)
+    elif isinstance(kernel, MemberKernel):
         value = _member(writing, kernel, inputs[0], graph.shapes[step.inputs[0].source])
     else:
         value = writing.write(kernel, *inputs)
@@ -71,8 +74,17 @@ def _member(writing: Operators, kernel: MemberKernel, x: str, shape: tuple[int, 
 def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: str, sent: Mapping[str, str]) -> str:
     """Write a join with its branch. The branch is skipped if its gate is closed, or if its last convolution reads no channel."""
     gate, channels = _gate(writing, graph, branch.gates, sent), branch.channels
-    if channels is not None and isinstance(kernel.channels, NestedChannels):
-        return _nested_block(writing, graph, channels, kernel, kernel.channels, x, gate, sent)
+    if channels is not None and isinstance(nested := kernel.channels, NestedChannels):
+
+        def added(inner: Operators, value: str) -> str:
+            return inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))
+
+        def branched(inner: Operators) -> list[str]:
+            return _nested(inner, graph, channels, nested, sent, x, added)
+
+        if gate is None:
+            return branched(writing)[0]
+        return writing.either(_all_open(writing, [gate]), branched, lambda inner: [inner.joined(kernel, x, None)])[0]
 
     def computed(inner: Operators) -> list[str]:
         columns = [] if channels is None else [_shifted(one, channels.first) for one in kernel.channels.columns]
@@ -93,45 +105,32 @@ def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: 
     return (writing.either(_all_open(writing, closing), computed, skipped) if closing else computed(writing))[0]
 
 
-def _nested_block(
-    writing: Operators,
-    graph: Graph,
-    channels: ChannelGate,
-    kernel: Gathered,
-    nested: NestedChannels,
-    x: str,
-    gate: str | None,
-    sent: Mapping[str, str],
-) -> str:
-    """Write a join with a branch of nested widths, of which only that of the image runs."""
-    gates = _columns(writing, graph, channels.control, channels.columns, sent)
-    least = getattr(graph.parts[channels.control], "least", None)
-    scales = least is None or bool((least[channels.columns] != 1).any())
+def _nested(
+    writing: Operators, graph: Graph, gates: ChannelGate, nested: NestedChannels, sent: Mapping[str, str], x: str, finish: Finish
+) -> list[str]:
+    """Write convolutions of nested widths, of which only those of an image's own width run, and what `finish` writes behind them."""
+    least = getattr(graph.parts[gates.control], "least", None)
+    scales = least is None or bool((least[gates.columns] != 1).any())
+    columns = _columns(writing, graph, gates.control, gates.columns, sent)
 
     def at(inner: Operators, opened: int) -> list[str]:
-        """Write the block at this width if the next group is closed, or else at a wider one."""
+        """Write this width if the next group is closed, or else a wider one."""
         if opened == nested.count:
             return computed(inner, opened)
-        following = _columns(inner, graph, channels.control, slice(channels.first + opened, channels.first + opened + 1), sent)
+        following = _columns(inner, graph, gates.control, slice(gates.first + opened, gates.first + opened + 1), sent)
         return inner.either(_all_open(inner, [following]), lambda wider: at(wider, opened + 1), lambda own: computed(own, opened))
 
     def computed(inner: Operators, opened: int) -> list[str]:
-        value = x
-        if opened:
-            *convolutions, last = nested.widths[opened - 1]
-            for convolution in convolutions:
-                value = inner.write(convolution, value)
-            if scales:
-                groups = inner.constant(nested.group[: nested.ends[opened - 1]])
-                value = inner.add("Mul", value, inner.add("Gather", gates, groups, axis=1))
-            value = inner.write(last, value)
-        else:
-            value = inner.constant(nested.empty[None, :, None, None])
-        return [inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))]
+        *convolutions, last = nested.widths[max(opened, 1) - 1]
+        value = x if opened else inner.add("Mul", x, inner.constant(np.zeros(1, dtype=np.float32)))
+        for convolution in convolutions:
+            value = inner.write(convolution, value)
+        if scales or not opened:
+            groups = inner.constant(nested.group[: nested.ends[max(opened, 1) - 1]])
+            value = inner.add("Mul", value, inner.add("Gather", columns, groups, axis=1))
+        return [finish(inner, inner.write(last, value))]
 
-    if gate is None:
-        return at(writing, 0)[0]
-    return writing.either(_all_open(writing, [gate]), lambda inner: at(inner, 0), lambda inner: [inner.joined(kernel, x, None)])[0]
+    return at(writing, 0)
 
 
 def some_open(writing: Operators, graph: Graph, sets: Sequence[Sequence[Gate]], sent: Mapping[str, str]) -> str:

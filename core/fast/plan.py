@@ -14,6 +14,7 @@ from core.fast.kernels import Kernel, kernel
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, GraphError, Node
 from core.modules.layers import Join, Residual, Stem
+from core.modules.nested import Nested
 from core.modules.residual import Branch
 
 Mask = NDArray[np.bool_]
@@ -140,7 +141,7 @@ def _kernel(graph: Graph, node: Node, branch: Node | None) -> Kernel:
     part = graph.parts[node.name]
     if branch is not None:
         return Gathered(part, graph.parts[branch.name], positive=_positive(graph, branch))
-    if node.channels is not None:
+    if node.channels is not None and not isinstance(part, Nested):
         raise GraphError(f"node {node.name!r} has channel gates but no join behind it that the engine knows: add a Join(…) node")
     return decider(part) if node.kind == "control" else kernel(part)
 

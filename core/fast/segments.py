@@ -176,7 +176,8 @@ def batch_segments(graph: Graph, steps: Sequence[Step]) -> list[Step | Segment]:
     running = conditions(graph, steps)
     writable = set()
     for step in steps:
-        by_image = step.branch is not None and bool(step.branch.gates or step.branch.channels)
+        gated = step.branch is not None and bool(step.branch.gates or step.branch.channels)
+        by_image = gated or step.node.channels is not None
         if not by_image and all(edge.default is None for edge in step.inputs) and _writable(graph, step):
             writable.add(step.node.name)
     found = _grouped(steps, writable, lambda some: running[some[0].node.name] == running[some[-1].node.name])

@@ -38,7 +38,8 @@ class SingleRunner:
         elif not runs:
             self.held[node.name] = None
         else:
-            value = step.run(*self._received(step), owned=step.overwrites) if step.inputs else step.run().clone()
+            channels = {} if node.channels is None else {"channels": self.gates[node.channels.control][:, node.channels.columns]}
+            value = step.run(*self._received(step), owned=step.overwrites, **channels) if step.inputs else step.run().clone()
             value = value if opening == 1 else value * opening
             if node.kind == "output":
                 self.output = value
