@@ -70,7 +70,7 @@ class LCMobile(Scouted, MobileShape):
         skips = int(self.layers and branch.adds)
         control, observed = name.replace("block ", "Q"), self.observed(before)
         options = ["block"] * skips + [f"channels {start + 1}–{end}" for start, end in pairwise((0, *branch.ends))]
-        within = ChannelGate(control, skips, branch.count)
+        within = ChannelGate(control, skips, branch.count, nested=True)
         least, seen = torch.ones(len(options)), [g.shapes[observed]]
         part = GateNetwork(seen, len(options), hidden=self.hidden, every_lam=g.every_lam, least=least, nested=(within.columns,))
         gates = g.control(control, observed, options=options, part=part, decides="each")

@@ -194,7 +194,7 @@ class LCResNet(Scouted):
                 layers[name] = len(options)
                 options.append(f"block{of}")
             if self.channels:
-                channels[name] = ChannelGate(control, len(options), branch.count)
+                channels[name] = ChannelGate(control, len(options), branch.count, self.nested)
                 options += _channel_names(branch, of)
         if not options:
             return dict.fromkeys(branches, ((), None))

@@ -4,6 +4,7 @@ So one image runs narrow dense convolutions. The images of a batch are sorted by
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from core.graph.rows import gather_rows, overwrite_rows
 from core.modules.nested import Nested, NestedInverted
 from core.modules.residual import strided
 
-ACTIVATION_NAMES = {None: "none", torch.nn.functional.relu: "relu", torch.nn.functional.relu6: "relu6"}
+ACTIVATION_NAMES: dict[Any, str] = {None: "none", torch.nn.functional.relu: "relu", torch.nn.functional.relu6: "relu6"}
 
 
 class NestedChannels:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from core.fast.blocks import Gathered
+from core.fast.channels import Channels
 from core.fast.controllers import AnswerControllerKernel, ControllerKernel, GateNetworkKernel
 from core.fast.members import MemberKernel
 from core.fast.nested import NestedChannels, NestedKernel
@@ -86,21 +87,23 @@ def _block(writing: Operators, graph: Graph, branch: Node, kernel: Gathered, x: 
             return branched(writing)[0]
         return writing.either(_all_open(writing, [gate]), branched, lambda inner: [inner.joined(kernel, x, None)])[0]
 
+    free = kernel.channels if isinstance(kernel.channels, Channels) else None
+
     def computed(inner: Operators) -> list[str]:
-        columns = [] if channels is None else [_shifted(one, channels.first) for one in kernel.channels.columns]
+        columns = [] if channels is None or free is None else [_shifted(one, channels.first) for one in free.columns]
         gates = [] if channels is None else [_columns(inner, graph, channels.control, one, sent) for one in columns]
         value = inner.branched(kernel, x, gates)
         return [inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))]
 
     def skipped(inner: Operators) -> list[str]:
-        if channels is None:
+        if free is None or channels is None:
             return [inner.joined(kernel, x, None)]
-        value = inner.constant(kernel.channels.bias[None, :, None, None])
+        value = inner.constant(free.bias[None, :, None, None])
         return [inner.joined(kernel, x, value if gate is None else inner.add("Mul", value, gate))]
 
     closing = [] if gate is None else [gate]
-    if channels is not None:
-        read = _columns(writing, graph, channels.control, _shifted(kernel.channels.columns[-1], channels.first), sent)
+    if channels is not None and free is not None:
+        read = _columns(writing, graph, channels.control, _shifted(free.columns[-1], channels.first), sent)
         closing.append(writing.add("ReduceMax", read, axes=[1]))
     return (writing.either(_all_open(writing, closing), computed, skipped) if closing else computed(writing))[0]
 

@@ -43,7 +43,7 @@ def width_steps(graph: Graph) -> int:
     return found[0]
 
 
-def at_width(graph: Graph, step: int) -> Policy:
+def at_width(graph: Graph, step: int) -> StaticGates:
     """Return a policy that runs every image at a step of the widths, with all other gates open."""
     pattern = {control.name: torch.ones(len(control.options), device=graph.device) for control in graph.controls}
     for name, part in nested_parts(graph).items():
