@@ -1,5 +1,8 @@
 """Nested widths: the same answer as free channels that keep the first ones, exact costs, channels sorted by importance, fitted gates."""
 
+from itertools import islice
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,16 +11,20 @@ from test_residual import awake
 from torch import Generator, Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from core.architectures.lc_mobile import LCMobile
 from core.architectures.lc_resnet import LCResNet
+from core.architectures.mobile import Mobile
 from core.config import run_config
-from core.datasets import Split
-from core.graph.checkpoint import pack
+from core.datasets import Data, Split
+from core.graph.checkpoint import pack, unpack
 from core.graph.cost import cost, reward_cost
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.initialisation import initialise_from
-from core.graph.policy import Greedy, Open
+from core.graph.policy import Forced, Greedy, Open
 from core.graph.static import static_network
+from core.methods import Batch
+from core.methods.lcnet import LCNet
 from core.methods.slimmable import Slimmable
 from core.methods.static_gates import RandomStaticGates, gate_statistics
 from core.methods.widths import WidthTable, at_width, exit_gate, fit_width_gates, nested_parts, tabulate_widths
@@ -25,7 +32,8 @@ from core.modules.gate_network import FIRST_OPEN, GateNetwork, clamp_open, nest_
 from core.modules.nested import Nested, NestedBranch, NestedInverted, group_ends
 from core.modules.residual import Branch
 from core.registry import ConfigError, choose
-from core.training.assembly import check_initial_weights, initialise_nodes
+from core.training.assembly import assemble, check_initial_weights, initialise_nodes
+from core.training.train import train
 
 SHAPES = {"basic": ((40, 6), (3, 3), (2, 1)), "bottleneck": ((40, 40, 12), (1, 3, 1), (1, 2, 1))}
 
@@ -225,8 +233,6 @@ def test_a_trained_static_network_begins_a_nested_one() -> None:
 
 
 def test_every_step_trains_the_full_width_and_narrower_ones() -> None:
-    from core.methods import Batch
-
     graph, method = network(gates_see="answer", scout_exit=True).train(), Slimmable(random_widths=1, gate_steps=3)
     batch = Batch(IMAGES, LABELS, torch.arange(64) >= 60)
     result = method.step(graph, batch, None, 0.5, Generator().manual_seed(0))
@@ -243,7 +249,9 @@ def test_what_does_not_fit_is_refused_in_the_words_of_the_form() -> None:
     free = LCResNet(depth=8).build((1, 8, 8), 10)
     with pytest.raises(ConfigError, match="set “Choice of channels”"):
         Slimmable().prepare(free, None)
-    config = run_config(architecture={"name": "lc_resnet", "depth": 8, "scout_exit": True}, dataset="digits", method="lcnet")
+    with pytest.raises(ConfigError, match="leave out “Let the scout's answer stand”"):
+        LCNet().prepare(LCResNet(depth=8, scout_exit=True).build((1, 8, 8), 10), None)
+    config = run_config(architecture={"name": "lc_resnet", "depth": 8, "gates_see": "answer"}, dataset="digits", method="lcnet")
     with pytest.raises(ConfigError, match=r"scout=FILE in “Weights of single nodes”"):
         check_initial_weights(config)
     plain = run_config(
@@ -251,3 +259,53 @@ def test_what_does_not_fit_is_refused_in_the_words_of_the_form() -> None:
     )
     with pytest.raises(ConfigError, match="this architecture has no such node"):
         initialise_nodes(plain, free)
+
+
+def test_a_training_keeps_the_scout_as_it_is_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    """Batch-norm recalibration, which re-estimates every other norm, leaves out a network that is not trained along."""
+    scout = awake(Mobile().build((1, 8, 8), 10))
+    (tmp_path / "scout.safetensors").write_bytes(pack(scout))
+    split = Split(torch.randint(256, (32, 1, 8, 8), dtype=torch.uint8, generator=Generator().manual_seed(0)), torch.arange(32) % 10)
+    config = run_config(
+        architecture={"name": "lc_resnet", "depth": 8, "width": 8, "channel_order": "nested", "granule": 8}
+        | {"gates_see": "answer", "scout_exit": True},
+        dataset="digits",
+        method={"name": "slimmable", "gate_steps": 2, "bn_recalibration_batches": 1, "random_widths": 1, "controller_holdout": 0.2},
+        training={"epochs": 2, "batch_size": 16, "init_nodes": [f"scout={tmp_path / 'scout.safetensors'}"]},
+    )
+    data, said = Data(split, split, split, tuple("0123456789")), list[str]()
+    states = list(islice((one.state for one in train(config, data, tell=said.append) if one.state is not None), 2))  # after each epoch
+    assert any(sentence.startswith("Weights of scout from") for sentence in said)
+    graph = assemble(config, (1, 8, 8), 10)
+    unpack(states[-1], graph)
+    kept = graph.parts["scout"].network.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in scout.state_dict().items() if name.startswith("parts."))
+    again = next(one.state for one in train(config, data, resume=states[0]) if one.state is not None)
+    assert again == states[-1]
+
+
+@torch.no_grad()
+def test_a_trained_mobile_network_begins_an_lc_mobile() -> None:
+    mobile, shape = (
+        awake(Mobile(stem=4, stages=((4, 2, 1, 4), (6, 2, 2, 3)), head=16).build((3, 8, 8), 5)),
+        LCMobile(stem=4, stages=((4, 2, 1, 4), (6, 2, 2, 3)), head=16, granule=8),
+    )
+    graph, x = shape.build((3, 8, 8), 5, every_lam=True), torch.randn(3, 3, 8, 8)
+    found = initialise_from(pack(mobile), graph, shape.own_weights)
+    assert set(found.new) == {"Q1", "Q2", "Q3", "Q4"}
+    opened = execute(graph.eval(), x, Open(), lam=0.5)
+    assert torch.equal(opened.output, execute(mobile, x, Open()).output)
+    assert cost(graph, opened).static == sum(mobile.macs.values())
+    assert [bool(graph.by_name[f"block {number}"].gates) for number in (1, 2, 3, 4)] == [True, True, False, True]  # where input is added
+    skipped = execute(graph, x, Forced({"Q2": {0: False}, "Q3": {1: False}}, Open()), lam=0.5)
+    part = graph.parts["block 3"]
+    assert part.ends == (8, 12)
+    saved = graph.macs["block 2"] + graph.macs["block 3"] / 3  # a third of its hidden channels, of all three convolutions
+    assert cost(graph, skipped).used.tolist() == pytest.approx([float(cost(graph, opened).used[0]) - saved] * 3)
+
+
+def test_straight_through_trains_nested_gates() -> None:
+    graph = LCNet().prepare(LCResNet(depth=8, width=16, channel_order="nested", granule=8).build((1, 8, 8), 10, every_lam=True), None)
+    result = LCNet().step(graph.train(), Batch(IMAGES, LABELS, torch.zeros(64, dtype=torch.bool)), None, 0.9, Generator().manual_seed(0))
+    torch.stack(list(result.losses.values())).sum().backward()
+    assert all(graph.parts[control.name].head.weight.grad.abs().sum() > 0 for control in graph.controls)
