@@ -92,11 +92,11 @@ class Nested(nn.Module):
         sizes = torch.bincount(self.group).double() / len(self.group)  # (count,)
         density = kept.double().cumprod(dim=1) @ sizes.to(kept.device)  # (B,)
         return sum(
-            (cost * (density**2 if squared else density) for cost, squared in zip(*self._costs_by_layer(shapes), strict=True)),
+            (cost * (density**2 if squared else density) for cost, squared in zip(*self.costs_by_layer(shapes), strict=True)),
             torch.zeros_like(density),
         )
 
-    def _costs_by_layer(self, shapes: Sequence[tuple[int, ...]]) -> tuple[list[float], list[bool]]:
+    def costs_by_layer(self, shapes: Sequence[tuple[int, ...]]) -> tuple[list[float], list[bool]]:
         """Return each convolution's share of the module's multiply-adds, and whether both its filters and what it reads are gated."""
         ((_, height, width),) = shapes
         layers, costs, squared = self.layers_by_width, list[int](), list[bool]()
