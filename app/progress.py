@@ -116,12 +116,20 @@ def _stop(run_id: int) -> None:
         state.store().lifecycle.request_stop(run_id)
 
 
+def _first(run_id: int) -> None:
+    with suppress(UserError):  # the run was purged just before the click
+        state.store().queue.put_first(run_id)
+
+
 def _buttons(run: Run) -> None:
     """Draw the buttons that fit the run's state."""
     lost = run.state == "queued" and not run.waiting and now() - (run.heartbeat or run.created) > STARTING  # no process has claimed it
     if run.state in ("queued", "running") and not lost:
         label = "Cancel" if run.waiting else "Stopping…" if run.stop_requested else "Stop"
-        st.button(label, key=f"stop-{run.id}", icon=":material/stop:", disabled=run.stop_requested, on_click=_stop, args=(run.id,))
+        with st.container(horizontal=True):
+            st.button(label, key=f"stop-{run.id}", icon=":material/stop:", disabled=run.stop_requested, on_click=_stop, args=(run.id,))
+            if run.waiting and [one.id for one in state.store().queue.waiting()[:1]] != [run.id]:
+                st.button("Train next", key=f"first-{run.id}", icon=":material/vertical_align_top:", on_click=_first, args=(run.id,))
     elif run.state == "finished" or run.damage:
         _explore(run)
     else:

@@ -1,5 +1,6 @@
 """The samples of Explore: all test images at hand, marked where λ matters and where the answer is wrong."""
 
+import hashlib
 import json
 import random
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ STRIP = "sample-strip"  # key of the component
 VIEW = "samples-view"  # key of the session
 PER_PAGE = 60  # pictures on a page of the strip
 THUMB = 48  # side of a small picture in pixels, at most
+KEPT_THUMBS = 4000  # small pictures that are kept in memory, of some kilobytes each
 MAX_SAMPLES = 2000  # test images at hand
 MAX_BYTES = 48_000_000  # of the test images at hand
 POLL_SECONDS = 1.5  # seconds between looks at a survey that grows
@@ -196,6 +198,13 @@ def thumbnail(samples: Samples, survey: "Survey", row: int) -> Thumbnail:
         if one.wrong:
             words.append("wrong at every λ" if one.wrong == len(survey.lams) else f"wrong at {one.wrong} of {len(survey.lams)} values of λ")
     wrong = "" if one is None or not one.wrong else "always" if one.wrong == len(survey.lams) else "partly"
-    small = to_picture(samples.images[row])
+    small = _small(hashlib.blake2b(samples.images[row].numpy().tobytes()).digest(), samples.images[row])
+    return {"index": row, "url": small, "title": " · ".join(words), "turns": one is not None and one.changes_route, "wrong": wrong}
+
+
+@st.cache_data(max_entries=KEPT_THUMBS, show_spinner=False)
+def _small(pixels: bytes, _image: "ImageTensor") -> str:
+    """Return the small picture of an image (C, H, W), whose pixels have this hash, as a data URL."""
+    small = to_picture(_image)
     small.thumbnail((THUMB, THUMB), Image.Resampling.BILINEAR)
-    return {"index": row, "url": url(small), "title": " · ".join(words), "turns": one is not None and one.changes_route, "wrong": wrong}
+    return url(small)

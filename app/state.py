@@ -35,6 +35,7 @@ MODEL_BYTES = 320 << 20  # of all networks kept in memory, those compiled for ti
 COMPILED = 12  # size of a network with its fastest form, as a multiple of its weights
 SWEEP_BYTES = 64 << 20  # of all sweeps kept in memory
 TIMED_IMAGES = 256  # images whose times are kept in memory
+VARIED_MACS = 2e10  # multiply-adds of samples above which the first one is shown, and not the most varied
 COMPARED_LAMS = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the routes of samples are compared
 
 _models: "SizedCache[Model]" = SizedCache(MODEL_BYTES, lambda model: _weight(model))
@@ -132,11 +133,10 @@ def most_varied(run: Run, sha256: str, images: "ImageTensor") -> int:
 
 @st.cache_resource(max_entries=VARIED_RUNS, show_spinner=False)
 def _most_varied(url: str, run_id: int, sha256: str, pixels: bytes, _model: "Model", _images: "ImageTensor") -> int:
-    from core.explain.gradual import MACS_AT_ONCE
     from core.explain.predict import predict
 
     graph = _model.graph
-    if not graph.tradeoff.every_lam or len(_images) * len(COMPARED_LAMS) * sum(graph.macs.values()) > MACS_AT_ONCE:
+    if not graph.tradeoff.every_lam or len(_images) * len(COMPARED_LAMS) * sum(graph.macs.values()) > VARIED_MACS:
         return 0
     routes = computed(lambda: [[tuple(trace.executed) for trace in predict(_model, _images, lam=lam)] for lam in COMPARED_LAMS])
     different = [len(set(along)) for along in zip(*routes, strict=True)]

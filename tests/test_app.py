@@ -146,6 +146,7 @@ def test_explore_warns_beside_the_name_of_a_run_whose_gates_gain_nothing(app: Ap
     app.query_params["run"] = "reference/cascade-faces"
     app.run()
     assert not app.exception
+    assert app.selectbox(key="run").value == "reference/cascade-faces", texts(app)
     short = "No gain over fixed routes; no gain over random gates; 2 of 3 controllers never decide"
     assert short in [one.label for one in app.expander]
     assert "Q2 always opens N5, whatever the image." in texts(app)

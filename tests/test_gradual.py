@@ -80,7 +80,7 @@ def test_the_slider_s_step_comes_first_then_few_then_all(monkeypatch: pytest.Mon
         forced = {"N5": False}
     model = network(kind)
     expected = sweep_lam(model, IMAGES[0], forced)
-    monkeypatch.setattr(gradual, "MACS_AT_ONCE", 0)
+    monkeypatch.setattr(copies, "MACS_AT_ONCE", 0)
     sweep = GradualSweep(model, IMAGES[0], forced)
     first = sweep.answer(37)
     assert first.computed == (37,)
@@ -101,7 +101,7 @@ def test_the_slider_s_step_comes_first_then_few_then_all(monkeypatch: pytest.Mon
 
 
 def test_a_step_between_two_known_ones_shows_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradual, "MACS_AT_ONCE", 0)
+    monkeypatch.setattr(copies, "MACS_AT_ONCE", 0)
     model = network("lc")
     whole = sweep_lam(model, IMAGES[0])
     sweep = GradualSweep(model, IMAGES[0])
@@ -116,7 +116,6 @@ def test_a_step_between_two_known_ones_shows_the_nearest(monkeypatch: pytest.Mon
 
 
 def test_two_sessions_with_the_same_picture_share_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradual, "MACS_AT_ONCE", 0)
     monkeypatch.setattr(gradual, "copies_at_once", lambda graph: 2)
     model = network("lc")
     sweep, executed = GradualSweep(model, IMAGES[0]), []

@@ -48,6 +48,21 @@ def test_as_many_trainings_start_as_there_are_places(scratch_database: str, star
     assert started == ids[:3]
 
 
+def test_a_run_is_put_before_those_that_wait(scratch_database: str, started: list[int]) -> None:
+    store = Store(scratch_database)
+    ids = added(store, 6)
+    enqueue(store, ids)
+    for run_id in (ids[4], ids[5], ids[5]):
+        Store(scratch_database).queue.put_first(run_id)
+    assert [run.id for run in store.queue.waiting()] == [ids[5], ids[4], ids[2], ids[3]]
+    store.lifecycle.request_stop(ids[2])
+    store.queue.put_first(ids[2])
+    store.queue.put_first(ids[0])
+    assert [run.id for run in store.queue.waiting()] == [ids[5], ids[4], ids[3]], "only runs that wait are put first"
+    with pytest.raises(StoreError):
+        store.queue.put_first(999)
+
+
 def test_a_run_that_waits_can_be_cancelled_and_queued_again_behind_the_others(scratch_database: str, started: list[int]) -> None:
     store = Store(scratch_database)
     ids = added(store, 5)

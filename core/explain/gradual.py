@@ -14,7 +14,6 @@ from core.graph.execution import Execution
 from core.scale import SLIDER_STEPS
 
 STRIDES = (20, 10, 5, 1)  # steps of the slider between those that are executed, in the order of the stages
-MACS_AT_ONCE = 2e10  # multiply-adds of all steps together up to which they are executed without stages
 LIST_ITEM_BYTES = 32  # of a number in a list
 
 
@@ -46,9 +45,7 @@ class GradualSweep:
     def needs_stages(self) -> bool:
         """Whether executing all steps takes so long that a few come first."""
         graph = self.model.graph
-        if not graph.tradeoff.every_lam:
-            return False
-        return SLIDER_STEPS * sum(graph.macs.values()) > MACS_AT_ONCE or copies_at_once(graph) < SLIDER_STEPS
+        return graph.tradeoff.every_lam and copies_at_once(graph) < SLIDER_STEPS
 
     @property
     def size(self) -> int:

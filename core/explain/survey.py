@@ -1,21 +1,21 @@
 """A survey of images at a few values of λ: which change their route, which are answered rightly, and from which λ at which cost."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from core.datasets import normalised
 from core.explain.model import Model
+from core.graph.copies import concatenated, copies_at_once, execute_in_parts
 from core.graph.cost import cost
-from core.graph.execution import execute
+from core.graph.execution import Execution, execute
+from core.graph.graph import Graph
 from core.graph.policy import Greedy
 from core.scale import cost_share
 
-Found = TypeVar("Found")
 SURVEYED_LAMS = tuple(step / 10 for step in range(11))
 CHUNK_PIXELS = 1 << 20  # values of the images that are executed together, over all λ
 FIRST_CHUNK = 16  # images; the first results are there soon
@@ -82,14 +82,15 @@ class Survey:
 
 
 def survey(model: Model, images: Tensor, labels: Sequence[str | None], seconds: float) -> Iterator[Survey]:
-    """Execute images (N, C, H, W) uint8 in chunks; yield the survey after each of them. `labels` are their classes, where known.
+    """Execute images (N, C, H, W) uint8 in chunks; yield the survey after each step. `labels` are their classes, where known.
 
-    No chunk begins once they have taken this many seconds together. Between chunks the caller may take its time.
+    No chunk begins once they have taken this many seconds together. Between steps the caller may take its time.
     """
-    lams = surveyed_lams(model)
-    known = Survey(lams, len(images))
-    for found, end, spent in in_chunks(images, len(lams), lambda rows: _surveyed(model, images[rows], labels[rows], lams)):
-        known = replace(known, images=known.images + found, complete=end == len(images) or spent > seconds)
+    known = Survey(surveyed_lams(model), len(images))
+    for execution, rows, spent in in_chunks(model, images):
+        if execution is not None:
+            found = _surveyed(model, execution, labels[rows], known.lams)
+            known = replace(known, images=known.images + found, complete=rows.stop == len(images) or spent > seconds)
         yield known
         if known.complete:
             return
@@ -100,30 +101,42 @@ def surveyed_lams(model: Model) -> tuple[float | None, ...]:
     return SURVEYED_LAMS if model.graph.tradeoff.every_lam else (model.lam,)
 
 
-def in_chunks(images: Tensor, copies: int, work: Callable[[slice], Found]) -> Iterator[tuple[Found, int, float]]:
-    """Do some work on images (N, C, H, W), each of them in several copies, in chunks of about STEP_SECONDS.
-
-    Yield what the work returns for the rows of a chunk, the number of images that are done, and the seconds that all chunks took together.
-    """
-    most = max(1, CHUNK_PIXELS // (images[:1].numel() * copies))
-    begin, spent, chunk = 0, 0.0, min(most, FIRST_CHUNK)
-    while begin < len(images):
-        end = min(begin + chunk, len(images))
-        started = time.monotonic()
-        found = work(slice(begin, end))
-        elapsed = time.monotonic() - started
-        spent += elapsed
-        yield found, end, spent
-        chunk = min(most, max(1, int((end - begin) * STEP_SECONDS / max(elapsed, 1e-3))))
-        begin = end
-
-
 @torch.no_grad()
-def _surveyed(model: Model, images: Tensor, labels: Sequence[str | None], lams: tuple[float | None, ...]) -> tuple[Surveyed, ...]:
+def in_chunks(model: Model, images: Tensor) -> Iterator[tuple[Execution | None, slice, float]]:
+    """Execute images (N, C, H, W) uint8 at each surveyed λ, in chunks of about STEP_SECONDS.
+
+    Yield the execution of a chunk, whose row r is image r mod n of its n images, with these images and the seconds that all chunks took
+    together. Where executing a single image at every λ takes longer, yield no execution after each part, so that others have their turn.
+    """
+    graph, lams = model.graph, surveyed_lams(model)
+    most = max(1, CHUNK_PIXELS // (images[:1].numel() * len(lams)))
+    begin, spent, chunk = 0, 0.0, min(most, FIRST_CHUNK, max(1, copies_at_once(graph) // len(lams)))
+    while begin < len(images):
+        rows = slice(begin, min(begin + chunk, len(images)))
+        x, parts, elapsed = normalised(images[rows]), [], 0.0
+        each = execute_in_parts(graph, x, Greedy(), torch.tensor(lams), whole=True) if graph.tradeoff.every_lam else _once(graph, x)
+        while True:
+            started = time.monotonic()
+            part = next(each, None)
+            elapsed += time.monotonic() - started
+            if part is None:
+                break
+            if parts:
+                yield None, rows, spent + elapsed
+            parts.append(part)
+        spent += elapsed
+        yield concatenated(parts), rows, spent
+        chunk = min(most, max(1, int(len(x) * STEP_SECONDS / max(elapsed, 1e-3))))
+        begin = rows.stop
+
+
+def _once(graph: Graph, x: Tensor) -> Iterator[Execution]:
+    yield execute(graph, x, Greedy(), whole=True)
+
+
+def _surveyed(model: Model, execution: Execution, labels: Sequence[str | None], lams: tuple[float | None, ...]) -> tuple[Surveyed, ...]:
     """Return what happens to each of the images at each λ."""
-    count, graph = len(images), model.graph
-    conditions = torch.tensor([lam for lam in lams if lam is not None]).repeat_interleave(count) if graph.tradeoff.every_lam else None
-    execution = execute(graph, normalised(images), Greedy(), lam=conditions, copies=len(lams), whole=True)
+    count, graph = len(labels), model.graph
     ran = torch.stack(list(execution.ran.values()), dim=1)  # (λ · N, nodes)
     routes = torch.unique(ran, dim=0, return_inverse=True)[1].reshape(len(lams), count).T.tolist()
     report = cost(graph, execution)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.fast.answer import Answer
 from core.fast.batch import BatchRunner
+from core.fast.nested import NestedUnit
 from core.fast.segments import Segment, units
 from core.fast.threads import BatchSplitter
 from core.fast.whole import WholeProgram
@@ -64,7 +65,7 @@ class Engine:
         return self.segmented and self._single and x.dtype == torch.float32 and x.shape[1:] == self._one[1:]
 
     @cached_property
-    def units(self) -> Sequence[Segment | Node] | None:
+    def units(self) -> Sequence[Segment | NestedUnit | Node] | None:
         """The network in segments that run for the same images of a batch, if it can be written."""
         try:
             return units(self.graph)
@@ -86,9 +87,10 @@ class Engine:
         for unit in self._single_nodes:
             start = time.perf_counter()
             runner.take(unit)
-            taken[unit.name if isinstance(unit, Node) else unit.nodes[0].name] = time.perf_counter() - start
+            node = unit if isinstance(unit, Node) else unit.node if isinstance(unit, NestedUnit) else unit.nodes[0]
+            taken[node.name] = time.perf_counter() - start
         return taken
 
     @cached_property
-    def _single_nodes(self) -> Sequence[Segment | Node]:
+    def _single_nodes(self) -> Sequence[Segment | NestedUnit | Node]:
         return units(self.graph, single=True)

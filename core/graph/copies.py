@@ -1,4 +1,4 @@
-"""Executes images in many copies with bounded memory: as many copies at a time as their activations allow.
+"""Executes images in many copies with bounded memory and in short steps: as many copies at a time as their activations allow.
 
 Copies share what they compute before their gates differ (execution.py). So more of them at a time take less time each, and more memory.
 """
@@ -14,21 +14,26 @@ from core.graph.node import Node
 from core.graph.policy import Policy
 
 BYTES_AT_ONCE = 64 << 20  # of the largest node for all copies that are executed at a time
+MACS_AT_ONCE = 1e10  # multiply-adds of all copies that are executed at a time
 
 
 def copies_at_once(graph: Graph, images: int = 1) -> int:
-    """Return how many copies of this many images are executed at a time: those whose largest node fits into BYTES_AT_ONCE, at least one."""
+    """Return how many copies of this many images are executed at a time, at least one.
+
+    Their largest node fits into BYTES_AT_ONCE, and all their nodes together take at most MACS_AT_ONCE.
+    """
     largest = max(_bytes(graph, node) for node in graph.nodes[1:])
-    return max(BYTES_AT_ONCE // (largest * images), 1)
+    macs = max(sum(graph.macs.values()), 1)
+    return max(min(BYTES_AT_ONCE // (largest * images), int(MACS_AT_ONCE // (macs * images))), 1)
 
 
-def execute_in_parts(graph: Graph, x: Tensor, policy: Policy, lams: Tensor) -> Iterator[Execution]:
+def execute_in_parts(graph: Graph, x: Tensor, policy: Policy, lams: Tensor, *, whole: bool = False) -> Iterator[Execution]:
     """Yield the executions of images x (N, C, H, W) at the given values of λ, (copies,), a few values at a time, in order.
 
-    The rows of each are those of `execute` with as many copies.
+    The rows of each are those of `execute` with as many copies, and `whole` is that of `execute`.
     """
     for some in torch.split(lams, copies_at_once(graph, len(x))):
-        yield execute(graph, x, policy, lam=some.repeat_interleave(len(x)), copies=len(some))
+        yield execute(graph, x, policy, lam=some.repeat_interleave(len(x)), copies=len(some), whole=whole)
 
 
 def concatenated(parts: Sequence[Execution], order: Tensor | None = None) -> Execution:

@@ -10,6 +10,7 @@ from core.store.models import WAITING, Run, now
 from core.store.runs import find
 
 TRAININGS = "GATESCOPE_TRAININGS"  # environment variable: how many trainings of the queue run at once
+FIRST = timedelta(microseconds=1)  # by which a run comes before another
 STARTING = timedelta(seconds=60)  # within which a process that was started should have claimed its run
 
 
@@ -45,6 +46,14 @@ class TrainingQueue:
         """Return the runs that wait, the next one first."""
         with self._database.read() as session:
             return list(session.scalars(_waiting()))
+
+    def put_first(self, run_id: int) -> None:
+        """Let a run that waits be the next one. Does nothing if it does not wait any more. Raises StoreError if there is no such run."""
+        with self._database.write() as session:
+            run = find(session, run_id)
+            first = session.scalars(_waiting().limit(1)).first()
+            if run.waiting and first is not None and first.id != run_id:
+                run.heartbeat = (first.heartbeat or first.created) - FIRST
 
     def take(self, places: int) -> list[int]:
         """Take the next runs out of the queue, as many as places are free, and return their ids: the caller starts their processes.

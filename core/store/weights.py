@@ -18,6 +18,7 @@ class Weights:
 
     def __init__(self, location: URL) -> None:
         self.folder = folder_of(location)
+        self._hashes: dict[Path, tuple[tuple[int, ...], str]] = {}  # of files, with what changes together with their contents
 
     def path(self, file: object) -> Path | None:
         """Return the path of a file in the folder; an absolute name ending in .safetensors is its own path. None for any other name."""
@@ -61,10 +62,17 @@ class Weights:
     def intact(self, file: str, sha256: str, size: int) -> Path | None:
         """Return the path of the file, or None if it is missing or its contents have another hash or number of bytes."""
         path = self._of_size(file, size)
-        if path is None:
-            return None
-        with path.open("rb") as stream:
-            return path if hashlib.file_digest(stream, "sha256").hexdigest() == sha256 else None
+        return path if path is not None and self._hash(path) == sha256 else None
+
+    def _hash(self, path: Path) -> str:
+        """Return the hash of a file's contents, which are read again only once the file has changed."""
+        found = path.stat()
+        as_it_is = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        known = self._hashes.get(path)
+        if known is None or known[0] != as_it_is:
+            with path.open("rb") as stream:
+                known = self._hashes[path] = as_it_is, hashlib.file_digest(stream, "sha256").hexdigest()
+        return known[1]
 
     def read(self, file: str, sha256: str, size: int) -> bytes | None:
         """Return the contents of the file, or None if it is missing or they have another hash or number of bytes."""

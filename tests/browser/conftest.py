@@ -48,6 +48,7 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("GATESCOPE_DATA", str(elsewhere))
+        patched.setenv("GATESCOPE_TRAININGS", "1")
         with served(database, elsewhere) as address:
             yield address
 

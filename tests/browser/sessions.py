@@ -30,6 +30,15 @@ PATIENCE = 120_000  # milliseconds
 LIT = '.gate-graph[data-shows*="{}"] .node.on'
 
 
+def processor(process: int | None = None) -> float:
+    """Return the seconds of processor time that a process has taken so far, or that all together have."""
+    if process is None:
+        user, nice, system, *_ = map(int, Path("/proc/stat").read_text().split()[1:5])
+        return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def opened(browser: Browser, address: str, name: str) -> Page:
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     await context.add_init_script(TOUR_SEEN)
@@ -86,7 +95,10 @@ async def visits(address: str, process: int) -> None:
         before = memory(process)[0]
         print(f"the server after one visitor saw each network: {before:.0f} MB; load {os.getloadavg()[0]:.1f}", flush=True)
         taken: list[float] = []
+        started_at, used, busy = time.perf_counter(), processor(process), processor()
         await asyncio.gather(*(visitor(browser, address, number, taken) for number in range(VISITORS)))
+        used, busy, seconds = processor(process) - used, processor() - busy, time.perf_counter() - started_at
+        print(f"processor time in {seconds:.0f} s on {os.cpu_count()} cores: the server {used:.0f} s, all else {busy - used:.0f} s")
         print(f"load at their end: {os.getloadavg()[0]:.1f}; the server then: {memory(process)[0]:.0f} MB")
         print(f"{VISITORS} visitors: {len(taken)} answers: median {statistics.median(taken):.2f} s, worst {max(taken):.2f} s", flush=True)
         await browser.close()

@@ -70,6 +70,7 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, server: str) -> No
     expect(page.get_by_text("Force this module")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_phone_shows_all_of_it(browser: Browser, server: str, tmp_path: Path) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()

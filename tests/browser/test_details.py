@@ -44,7 +44,8 @@ def test_the_gates_of_a_block_follow_the_slider(browser: Browser, server: str) -
     page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pixels_in_favour_of_a_gate_have_a_scale_and_say_what_they_mean(browser: Browser, server: str, scheme: str) -> None:
     page = opened(browser, server, "reference/lc-wide-cifar10", DESKTOP, scheme)
     select(page, "Q2-1")
@@ -78,6 +79,7 @@ def test_a_member_of_a_cascade_shows_its_blocks_and_they_stay_open(browser: Brow
     page.context.close()
 
 
+@pytest.mark.long
 def test_warnings_stand_beside_the_name_and_the_classes_below_the_picture(browser: Browser, server: str) -> None:
     page = opened(browser, server, "reference/cascade-faces", DESKTOP)
     short = page.locator(".st-key-cautions summary")
@@ -89,6 +91,7 @@ def test_warnings_stand_beside_the_name_and_the_classes_below_the_picture(browse
     page.context.close()
 
 
+@pytest.mark.long
 def test_a_picture_of_none_of_the_classes_is_called_that(browser: Browser, server: str) -> None:
     page = opened(browser, server, "reference/model-cascade-cifar10&sample=11", DESKTOP)
     expect(page.locator(".gate-graph .claim")).to_contain_text("A cup of coffee is none of its classes")

@@ -105,6 +105,7 @@ def test_nothing_moves_when_lambda_does(page: Page, server: str) -> None:
         assert page.evaluate(script) == first
 
 
+@pytest.mark.long
 def test_lambda_survives_another_image(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 0.25)
@@ -116,7 +117,7 @@ def test_lambda_survives_another_image(page: Page, server: str) -> None:
     expect(page.locator(".gate-graph output")).to_have_text("λ = 0.25")
 
 
-@pytest.mark.parametrize("way", ["click", "Enter", " "])
+@pytest.mark.parametrize("way", ["click", *(pytest.param(key, marks=pytest.mark.long) for key in ("Enter", " "))])
 def test_the_details_of_a_node_open(page: Page, server: str, way: str) -> None:
     open_explore(page, server)
     node = page.locator('.gate-graph [data-node="Q1"]')
@@ -130,6 +131,7 @@ def test_the_details_of_a_node_open(page: Page, server: str, way: str) -> None:
     assert node.get_attribute("aria-pressed") == "true"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [420, 1400])
 def test_no_label_leaves_its_node(page: Page, server: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
@@ -142,6 +144,7 @@ def test_no_label_leaves_its_node(page: Page, server: str, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+@pytest.mark.long
 def test_another_network_is_drawn_in_place_of_the_first(page: Page, server: str) -> None:
     open_explore(page, server)
     for name, node in (("reference/hierarchy-cifar10", "branch 1"), ("digits", "N3")):

@@ -1,8 +1,10 @@
 """The λ page in a browser: a point of the chart leads to its network at its λ."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 
+@pytest.mark.long
 def test_a_point_opens_its_network_at_its_lam(page: Page, server: str) -> None:
     page.goto(server)
     page.get_by_role("link", name="λ sweep").click()

@@ -64,6 +64,7 @@ def test_the_tour_begins_at_a_first_visit_only_and_can_be_repeated(browser: Brow
     context.close()
 
 
+@pytest.mark.long
 def test_the_tour_can_be_skipped(browser: Browser, server: str) -> None:
     context = first_visit(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
@@ -78,6 +79,7 @@ def test_the_tour_can_be_skipped(browser: Browser, server: str) -> None:
     context.close()
 
 
+@pytest.mark.long
 def test_a_term_is_explained_where_it_stands(page: Page, server: str) -> None:
     open_explore(page, server)
     settled(page)
@@ -98,6 +100,7 @@ def test_a_term_is_explained_where_it_stands(page: Page, server: str) -> None:
     expect(card).to_be_hidden()
 
 
+@pytest.mark.long
 def test_the_glossary_finds_terms(page: Page, server: str) -> None:
     page.goto(server)
     page.get_by_role("link", name="Glossary").click()
@@ -140,6 +143,7 @@ def test_samples_are_marked_narrowed_and_chosen(page: Page, server: str) -> None
     expect(page.locator(".samples [role=radio]").nth(1)).to_have_attribute("aria-checked", "true")
 
 
+@pytest.mark.long
 def test_the_cheapest_right_lam_is_reached_without_the_server(page: Page, server: str) -> None:
     open_explore(page, server)
     settled(page)
@@ -190,7 +194,8 @@ def test_a_picture_of_ones_own_is_kept(page: Page, server: str, tmp_path: Path) 
     expect(page.get_by_text(CROPPED, exact=True)).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.long)])
+@pytest.mark.long  # `test_axe_finds_no_serious_fault` looks at Explore
+@pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("path", ["sweep?show=digits", "runs", "train", "glossary", "?run=reference/lc-digits", "atlas?run=digits", "how"])
 def test_axe_finds_no_serious_fault_on_any_page(browser: Browser, server: str, path: str, scheme: str) -> None:
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 900})  # type: ignore[arg-type]

@@ -53,6 +53,7 @@ def test_a_node_is_forced_on_and_off_and_compared_with_the_automatic_run(page: P
     expect(page.get_by_text("N3 is forced off")).to_be_visible()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "query", ["noise=nan", "blur=inf&turn=x", f"sample={'9' * 5000}", "lam=nan&cover=-3", "force=bogus:on,N3:off", "hold=N3:off"]
 )
@@ -98,6 +99,7 @@ def test_the_route_of_another_lam_is_forced(page: Page, server: str) -> None:
     assert lit(page) == cheapest
 
 
+@pytest.mark.long
 def test_the_output_of_a_node_and_the_pixels_in_favour_of_an_option(page: Page, server: str) -> None:
     open_explore(page, server)
     put(page, 1.0)
@@ -111,6 +113,7 @@ def test_the_output_of_a_node_and_the_pixels_in_favour_of_an_option(page: Page, 
     expect(page.locator("figure img").last).not_to_have_attribute("src", before or "")
 
 
+@pytest.mark.long
 def test_the_details_of_a_node_appear_at_once_and_follow_the_slider(page: Page, server: str) -> None:
     sent: list[str] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append("frame")))
@@ -135,6 +138,7 @@ def test_the_details_of_a_node_appear_at_once_and_follow_the_slider(page: Page, 
     expect(card).to_be_hidden()
 
 
+@pytest.mark.long
 def test_an_image_is_distorted_and_restored(page: Page, server: str) -> None:
     open_explore(page, server)
     shown = page.locator("figure img").first
@@ -178,6 +182,7 @@ def test_the_address_is_that_of_the_run_that_is_chosen(page: Page, server: str) 
     expect(page.locator(".gate-graph output")).to_have_text("λ = 0.50")  # a new visit
 
 
+@pytest.mark.long
 def test_the_marked_sample_is_the_one_that_is_seen(page: Page, server: str, tmp_path: Path) -> None:
     open_explore(page, server)
     marked = page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=True)
@@ -243,6 +248,7 @@ def test_a_photograph_of_twelve_megapixels_is_uploaded(page: Page, server: str, 
     expect(page.get_by_text("Your own picture stays private")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_picture_is_pasted(page: Page, server: str) -> None:
     open_explore(page, server)
     page.get_by_text("Draw", exact=True).click()
@@ -285,6 +291,7 @@ def test_views_are_pinned_beside_the_explored_one_and_move_with_it(page: Page, s
     expect(stands).to_have_count(1)
 
 
+@pytest.mark.long
 def test_back_and_forward_walk_samples_and_nodes(page: Page, server: str) -> None:
     open_explore(page, server)
     shown = page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=True)

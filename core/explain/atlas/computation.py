@@ -6,13 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.datasets import normalised
 from core.explain.atlas.atlas import Array, Atlas
 from core.explain.model import Model
 from core.explain.survey import in_chunks, surveyed_lams
 from core.graph.cost import computed_shares, cost
-from core.graph.execution import execute
-from core.graph.policy import Greedy
+from core.graph.execution import Execution
 from core.scale import cost_share
 
 
@@ -35,27 +33,28 @@ def empty_atlas(model: Model, total: int) -> Atlas:
 
 
 def compute_atlas(model: Model, images: Tensor, labels: Sequence[str | None]) -> Iterator[Atlas]:
-    """Execute images (N, C, H, W) uint8 at each λ; yield what is known after each chunk. `labels` are their classes, where known."""
+    """Execute images (N, C, H, W) uint8 at each λ; yield what is known after each step. `labels` are their classes, where known."""
     empty = empty_atlas(model, len(images))
     numbers = {name: number for number, name in enumerate(model.classes)}
     indices = np.array([-1 if label is None else numbers[label] for label in labels], np.int16)
     chunks: list[tuple[Array, Array, Array, Array]] = []
-    for found, end, spent in in_chunks(images, len(empty.lams), lambda rows: _executed(model, images[rows], empty.lams)):
-        chunks.append(found)
-        ran, computed, answers, costs = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-        yield Atlas(empty.lams, empty.nodes, empty.modules, empty.classes, empty.total, indices[:end], ran, computed, answers, costs, spent)
+    known = empty
+    for execution, rows, spent in in_chunks(model, images):
+        if execution is not None:
+            chunks.append(_recorded(model, execution, len(empty.lams)))
+            ran, computed, answers, costs = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+            done = indices[: rows.stop]
+            known = Atlas(empty.lams, empty.nodes, empty.modules, empty.classes, empty.total, done, ran, computed, answers, costs, spent)
+        yield known
 
 
-@torch.no_grad()
-def _executed(model: Model, images: Tensor, lams: tuple[float | None, ...]) -> tuple[Array, Array, Array, Array]:
+def _recorded(model: Model, execution: Execution, lams: int) -> tuple[Array, Array, Array, Array]:
     """Return what ran, (n, L, M), which share of it was computed, (n, L, M), the answers, (n, L), and the cost shares, (n, L)."""
-    graph, n = model.graph, len(images)
-    conditions = torch.tensor([lam for lam in lams if lam is not None]).repeat_interleave(n) if graph.tradeoff.every_lam else None
-    execution = execute(graph, normalised(images), Greedy(), lam=conditions, copies=len(lams), whole=True)
+    graph = model.graph
 
     def per_image(rows: Tensor) -> Array:
         """Return what has a row for each λ and image, (L · n, ...), by image, (n, L, ...)."""
-        return rows.reshape(len(lams), n, *rows.shape[1:]).transpose(0, 1).numpy()
+        return rows.reshape(lams, -1, *rows.shape[1:]).transpose(0, 1).numpy()
 
     nodes, report = graph.nodes[1:], cost(graph, execution)
     return (
