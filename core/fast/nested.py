@@ -66,7 +66,9 @@ class NestedUnit:
             to.module = self.node.name
             x = to.given("x", ("images", *self.image))
             scale = to.given(SCALE, ("images", self.part.ends[width - 1], 1, 1)) if scales else None
-            outputs = {".sent": (write_width(self.part, to, x, width, scale), TensorProto.FLOAT, ("images", *self.shape))}
+            outputs: dict[str, tuple[str, int, tuple[int | str, ...]]] = {
+                ".sent": (write_width(self.part, to, x, width, scale), TensorProto.FLOAT, ("images", *self.shape))
+            }
             self.sessions[key] = onnxruntime.InferenceSession(
                 to.model(outputs).SerializeToString(), session_options(key[0]), providers=["CPUExecutionProvider"]
             )
