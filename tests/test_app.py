@@ -142,6 +142,12 @@ def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
     assert "Move the frame" in texts(app), "the picture stands beside what the network sees of it"
 
 
+def test_explore_opens_with_the_model_cascade(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="run").value == "reference/model-cascade-cifar10"
+
+
 def test_explore_warns_beside_the_name_of_a_run_whose_gates_gain_nothing(app: AppTest) -> None:
     app.query_params["run"] = "reference/cascade-faces"
     app.run()

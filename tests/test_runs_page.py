@@ -1,6 +1,7 @@
 """The Runs page, driven without a browser: select, annotate, export, import, delete, restore, purge and compare."""
 
 import io
+import time
 import zipfile
 from pathlib import Path
 
@@ -148,6 +149,18 @@ def test_two_runs_are_compared_and_see_the_same_pictures(app: AppTest, store: St
     table = next(html.proto.body for html in app.get("html") if "run-pictures" in html.proto.body)
     assert table.count("<td") == 8
     assert "left out" in texts(app), "the run without weights"
+
+
+def test_confusion_matrices_stand_side_by_side(app: AppTest, store: Store) -> None:
+    selected(app, store.runs.get("small/net").id, store.runs.get("waiting").id)
+    app.button(key="show-confusion").click().run()
+    assert not app.exception
+    deadline = time.monotonic() + PATIENCE
+    while " of 359 test images" in texts(app) or "0 test images" in texts(app):
+        assert time.monotonic() < deadline, texts(app)
+        app.run()
+    assert "359 test images, " in texts(app)
+    assert any(chart.proto.id.endswith(f"confusion-{store.runs.get('small/net').id}") for chart in app.get("plotly_chart"))
 
 
 def test_runs_travel_as_files_and_as_a_zip(store: Store, tmp_path: Path) -> None:

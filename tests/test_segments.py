@@ -181,7 +181,7 @@ def test_a_program_is_made_once() -> None:
     assert engine.whole is not None
     assert len(engine.whole.sessions) == 2
     assert engine.units is not None
-    assert max(len(one.programs) for one in engine.units if isinstance(one, Segment)) == 1
+    assert max(len(one.sessions) for one in engine.units if isinstance(one, Segment)) == 1
 
 
 @pytest.mark.parametrize(

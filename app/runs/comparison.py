@@ -11,6 +11,7 @@ from app.charts.parallel import parallel_chart
 from app.charts.tradeoff import compared_chart
 from app.compared import MAX_COMPARED, WITH
 from app.comparison import differing, setting_label
+from app.runs.confusion import confusion
 from app.runs.curves import PLAIN_CHART, compared_curves
 from app.runs.entries import Entry
 from app.runs.pictures import pictures
@@ -43,6 +44,7 @@ def compare(selected: Sequence[Run]) -> None:
         compared_curves(runs)
     _settings(runs)
     pictures(runs)
+    confusion(runs)
 
 
 def _tradeoff(runs: Sequence[Run]) -> None:

@@ -113,7 +113,7 @@ def in_chunks(model: Model, images: Tensor) -> Iterator[tuple[Execution | None, 
     begin, spent, chunk = 0, 0.0, min(most, FIRST_CHUNK, max(1, copies_at_once(graph) // len(lams)))
     while begin < len(images):
         rows = slice(begin, min(begin + chunk, len(images)))
-        x, parts, elapsed = normalised(images[rows]), [], 0.0
+        x, parts, elapsed = normalised(images[rows]), list[Execution](), 0.0
         each = execute_in_parts(graph, x, Greedy(), torch.tensor(lams), whole=True) if graph.tradeoff.every_lam else _once(graph, x)
         while True:
             started = time.monotonic()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Mask = NDArray[np.bool_]
+Part = TypeVar("Part", Tensor, Mask)
 
 
 @dataclass(frozen=True)
@@ -30,30 +32,17 @@ class Answer:
         return {name: torch.from_numpy(mask) for name, mask in self.masks.items()}
 
 
-class GateColumns(Mapping[str, Tensor]):
-    """The gates of each control node, (1, K), among those of all, (1, gates), made when they are asked for."""
+class Columns(Mapping[str, Part], Generic[Part]):
+    """Parts of the values of all nodes, (B, columns), by the nodes' names; each is taken when it is asked for."""
 
-    def __init__(self, columns: Mapping[str, slice], gates: NDArray[np.float32]) -> None:
-        self.columns, self.all = columns, gates
+    def __init__(self, places: Mapping[str, int | slice], values: Part) -> None:
+        """`places`: the column of each node, or several as a slice."""
+        self.places = places
+        self.all: Part = values
 
-    def __getitem__(self, name: str) -> Tensor:
-        return torch.from_numpy(self.all[:, self.columns[name]])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-
-class NodeColumns(Mapping[str, Mask]):
-    """Whether each node ran, (1,), among all, (1, nodes)."""
-
-    def __init__(self, places: Mapping[str, int], ran: Mask) -> None:
-        self.places, self.all = places, ran
-
-    def __getitem__(self, name: str) -> Mask:
-        return self.all[:, self.places[name]]
+    def __getitem__(self, name: str) -> Part:
+        part: Part = self.all[:, self.places[name]]
+        return part
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)

@@ -1,7 +1,8 @@
 """Runs a trained graph fast on a processor. Tested against `core.graph.execution.execute`, to the same answers.
 
 One image passes the network as one ONNX program with the decisions inside it (whole.py). In a batch, nodes that run for the same images
-are one program, and images are gathered only where their set changes (segments.py, batch.py). What has no form in ONNX operators runs as
+are one program, and images are gathered only where their set changes (segments.py, batch.py), or images pass one by one: both are timed
+once for each size of batch. What has no form in ONNX operators runs as
 its module; other than single precision, other sizes of images and whole networks without a form are left to the executor.
 """
 
@@ -14,10 +15,11 @@ import torch
 from torch import Tensor
 
 from core.fast.answer import Answer
+from core.fast.autotune import fastest
 from core.fast.batch import BatchRunner
 from core.fast.nested import NestedUnit
-from core.fast.segments import Segment, units
-from core.fast.threads import BatchSplitter
+from core.fast.segments import IMAGES_PER_CALL, Segment, units
+from core.fast.threads import BatchSplitter, Run
 from core.fast.whole import WholeProgram
 from core.graph.execution import execute
 from core.graph.graph import Graph
@@ -34,26 +36,52 @@ class Engine:
         self.segmented = segmented
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self._parts = BatchSplitter(self._run)
-        self._one = torch.Size((1, *self.graph.shapes[self.graph.input.name]))
+        self._image = torch.Size(self.graph.shapes[self.graph.input.name])
+        self.chosen: dict[tuple[int, int, type], Run] = {}  # by threads, size of batch and policy
 
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError if λ is missing."""
         if lam is None and self.graph.tradeoff.every_lam:
             raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
-        if x.shape == self._one and type(policy) in (Greedy, Open, Replay) and self._written(x) and (whole := self.whole) is not None:
-            return whole(x, policy, None if lam is None else float(lam))
+        if len(x) == 1 and (whole := self._program(x, policy)) is not None:
+            return whole(x, policy, lam)
         return self._parts(x, policy, lam)
+
+    def form(self, batch: int) -> str:
+        """Return in words how it runs batches of this size."""
+        if not (self.segmented and self._single) or (order := self.units) is None:
+            return "module by module"
+        if batch == 1 and self.whole is not None:
+            return "one program with the decisions inside" if self.graph.controls else "one program"
+        if WholeProgram in [type(one) for (_, size, _), one in self.chosen.items() if size == batch.bit_length()]:
+            return "one program, images one by one"
+        programs = sum(isinstance(one, Segment) for one in order)
+        counted = f"{programs} program{'s' * (programs != 1)}, {IMAGES_PER_CALL} images at a time"
+        return counted if programs == len(order) else f"{counted}, and {len(order) - programs} modules"
 
     @torch.inference_mode()
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
-        order = self.units if self._written(x) else None
-        if order is None:
+        if not self._written(x) or self.units is None:
             done = execute(self.graph, x, policy, lam=lam)
             return Answer(done.output, done.gates, {name: ran.numpy() for name, ran in done.ran.items()})
+        whole = self._program(x, policy)
+        if whole is None or (isinstance(lam, Tensor) and lam.numel() not in (1, len(x))):
+            return self._by_segments(x, policy, lam)
+        kind = (torch.get_num_threads(), len(x).bit_length(), type(policy))
+        if kind not in self.chosen:
+            forms: tuple[Run, ...] = (self._by_segments, whole)
+            self.chosen[kind] = fastest(forms, x, policy, lam)
+        return self.chosen[kind](x, policy, lam)
+
+    def _by_segments(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
         runner = BatchRunner(self.graph, x, policy, lam)
-        for unit in order:
+        for unit in self.units or ():
             runner.take(unit)
         return runner.answer()
+
+    def _program(self, x: Tensor, policy: Policy) -> WholeProgram | None:
+        """Return the program for one image, if it can run these images under this policy, which must not need scores."""
+        return self.whole if type(policy) in (Greedy, Open, Replay) and self._written(x) else None
 
     @cached_property
     def _single(self) -> bool:
@@ -62,7 +90,7 @@ class Engine:
 
     def _written(self, x: Tensor) -> bool:
         """Return whether programs take these images: they are written for one size of images."""
-        return self.segmented and self._single and x.dtype == torch.float32 and x.shape[1:] == self._one[1:]
+        return self.segmented and self._single and x.dtype == torch.float32 and x.shape[1:] == self._image
 
     @cached_property
     def units(self) -> Sequence[Segment | NestedUnit | Node] | None:

@@ -5,13 +5,12 @@ its branch is computed. Images pass a program a few at a time, so that their map
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
-from onnx import TensorProto
+from onnx import ModelProto, TensorProto
 from torch import Tensor
 
 from core.fast.nested import NestedUnit
@@ -23,25 +22,6 @@ from core.program.session import session_options
 
 IMAGES_PER_CALL = 16  # images that a program takes at a time
 CONDITION = ".condition"  # the input of control nodes, (images, 1)
-
-
-@dataclass(frozen=True)
-class SegmentProgram:
-    """The program of a segment: the names of its inputs, the nodes whose values it sends, and the session that runs it."""
-
-    takes: tuple[str, ...]
-    sends: tuple[str, ...]
-    session: Any
-
-    def __call__(self, given: Mapping[str, Any], count: int) -> dict[str, Tensor]:
-        """Return the values of the nodes in `sends`, (images, …) each."""
-        if not self.sends:
-            return {}
-        parts = []
-        for start in range(0, count, IMAGES_PER_CALL):
-            parts.append(self.session.run(None, {name: given[name][start : start + IMAGES_PER_CALL] for name in self.takes}))
-        found = parts[0] if len(parts) == 1 else [np.concatenate(values) for values in zip(*parts, strict=True)]
-        return {name: torch.from_numpy(value) for name, value in zip(self.sends, found, strict=True)}
 
 
 class Segment:
@@ -63,7 +43,7 @@ class Segment:
         self.branch = next((branches[node.name] for node in nodes if node.name in branches and _gated(branches[node.name])), None)
         self.scaled = any(node.gates for node in inside)
         self.sends = tuple(node.name for node in nodes if node.kind in ("control", "output") or node.name in later)
-        self.programs: dict[tuple[int, bool], SegmentProgram] = {}
+        self.sessions: dict[tuple[int, bool], Any] = {}  # by threads, and whether any gate scales
 
     def __call__(self, given: Mapping[str, Tensor], gates: Mapping[str, Tensor], condition: Tensor | None, count: int) -> dict[str, Tensor]:
         """Return the values of the nodes in `sends`, (images, …), that of a control node included.
@@ -76,16 +56,24 @@ class Segment:
         arrays |= {gates_of(name): value.numpy() for name, value in gates.items()}
         if condition is not None:
             arrays[CONDITION] = condition.numpy()[:, None]
-        return self.program(scales=scales)(arrays, count)
+        if not self.sends:
+            return {}
+        session = self.session(scales=scales)
+        names = [one.name for one in session.get_inputs()]
+        starts = range(0, count, IMAGES_PER_CALL)
+        parts = [session.run(None, {name: arrays[name][start : start + IMAGES_PER_CALL] for name in names}) for start in starts]
+        found = parts[0] if len(parts) == 1 else [np.concatenate(values) for values in zip(*parts, strict=True)]
+        return {name: torch.from_numpy(value) for name, value in zip(self.sends, found, strict=True)}
 
-    def program(self, *, scales: bool) -> SegmentProgram:
-        """Return the program for torch's number of threads. `scales`: whether any gate is neither 0 nor 1."""
+    def session(self, *, scales: bool) -> Any:
+        """Return the program, ready to run on torch's number of threads. `scales`: whether any gate is neither 0 nor 1."""
         key = (torch.get_num_threads(), scales)
-        if key not in self.programs:
-            self.programs[key] = self._made(scales=scales)
-        return self.programs[key]
+        if key not in self.sessions:
+            content, options = self._written(scales=scales).SerializeToString(), session_options(key[0])
+            self.sessions[key] = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return self.sessions[key]
 
-    def _made(self, *, scales: bool) -> SegmentProgram:
+    def _written(self, *, scales: bool) -> ModelProto:
         """Write the program. Raises NotWrittenError."""
         graph, to = self.graph, Operators()
         network = Network(graph, decides=False, chooses=False, scales=scales)
@@ -99,11 +87,7 @@ class Segment:
                 name = LAST_ANSWER if node.kind == "output" else node.name
                 value = _stacked(to, network.values[name]) if node.kind == "control" else sent[name]
                 outputs[f".sent.{node.name}"] = (value, TensorProto.FLOAT, ("images", *graph.shapes[node.name]))
-        model = to.model(outputs)
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), session_options(torch.get_num_threads()), providers=["CPUExecutionProvider"]
-        )
-        return SegmentProgram(tuple(one.name for one in session.get_inputs()), self.sends, session)
+        return to.model(outputs)
 
 
 def _stacked(to: Operators, values: Sequence[str]) -> str:

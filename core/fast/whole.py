@@ -1,17 +1,16 @@
-"""One image through a whole network as one ONNX Runtime program, with its decisions inside (core/program/network.py)."""
+"""Images one by one through a whole network as one ONNX Runtime program, with its decisions inside (core/program/network.py)."""
 
-from collections.abc import Mapping
-from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor
 
-from core.fast.answer import Answer, GateColumns, NodeColumns
+from core.fast.answer import Answer, Columns
 from core.graph.graph import Graph
 from core.graph.policy import Greedy, Policy
 from core.program.account import Account
@@ -42,24 +41,24 @@ class WholeProgram:
             self.sessions[key] = onnxruntime.InferenceSession(program, session_options(threads), providers=["CPUExecutionProvider"])
         return self.sessions[key]
 
-    def __call__(self, x: Tensor, policy: Policy, lam: float | None) -> Answer:
-        """Run one image, (1, C, H, W). `policy`: greedy, or one that needs no scores."""
-        decides = type(policy) is Greedy or not self.columns
-        given: dict[str, Any] = {IMAGE: np.ascontiguousarray(x.detach().numpy())}
+    def __call__(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
+        """Run images (B, C, H, W), one after the other. `policy`: greedy, or one that needs no scores. `lam`: for all or for each."""
+        decides, count = type(policy) is Greedy or not self.columns, len(x)
+        session, images = self.session(torch.get_num_threads(), decides=decides), np.ascontiguousarray(x.detach().numpy())
+        given: dict[str, Any] = {IMAGE: images}
         if self.graph.tradeoff.every_lam:
-            given[LAM_INPUT] = np.array(lam, np.float32)
+            lams = lam.reshape(-1).float().numpy() if isinstance(lam, Tensor) else np.array([lam], np.float32)
+            given[LAM_INPUT] = np.broadcast_to(lams, count)
         if not decides:
-            zeros = ((control, torch.zeros(1, len(control.options))) for control in self.graph.controls)
+            zeros = ((control, torch.zeros(count, len(control.options))) for control in self.graph.controls)
             given |= {gates_of(control.name): policy(control, scores).detach().numpy() for control, scores in zeros}
-        session = self.session(torch.get_num_threads(), decides=decides)
+        sends = None if self.columns else [LOGITS]
+        found = [session.run(sends, {name: _row(name, values, row) for name, values in given.items()}) for row in range(count)]
+        logits, *told = found[0] if count == 1 else [np.concatenate(values) for values in zip(*found, strict=True)]
         if not self.columns:
-            return Answer(torch.from_numpy(session.run([LOGITS], given)[0]), {}, self._everything)
-        logits, gates, ran = session.run(None, given)
-        return Answer(torch.from_numpy(logits), GateColumns(self.columns, gates), NodeColumns(self.places, ran))
-
-    @cached_property
-    def _everything(self) -> Mapping[str, Any]:
-        return NodeColumns(self.places, np.ones((1, len(self.places)), np.bool_))
+            return Answer(torch.from_numpy(logits), {}, Columns(self.places, np.ones((count, len(self.places)), np.bool_)))
+        gates, ran = told
+        return Answer(torch.from_numpy(logits), Columns(self.columns, torch.from_numpy(gates)), Columns(self.places, ran))
 
     def _written(self, *, decides: bool) -> bytes:
         graph, to = self.graph, Operators()
@@ -73,3 +72,8 @@ class WholeProgram:
             outputs[RAN] = (account.ran, TensorProto.BOOL, (1, len(graph.nodes)))
         content: bytes = to.model(outputs).SerializeToString()
         return content
+
+
+def _row(name: str, values: NDArray[Any], row: int) -> NDArray[Any]:
+    """Return what a program takes for one image: a λ without a dimension of images, and all else with it."""
+    return np.asarray(values[row]) if name == LAM_INPUT else values[row : row + 1]
