@@ -1,8 +1,8 @@
 """Time each width of an LC-Net with nested channels against its full width, in the fast engine: `python -m scripts.width_bench`.
 
-The weights are random, since the time does not depend on them. All widths take turns in one process, and the medians are compared. With
-`--deep`, only the blocks of 64 filters and more choose a width. Skip efficiency is the share of the time that is saved over the share of
-the multiply-adds that is saved: 1 where time follows cost.
+The weights are random, since the time does not depend on them. All widths take turns in one process, and the lower quartiles of their
+times are compared, since other processes only add to them. With `--deep`, only the blocks of 64 filters and more choose a width. Skip
+efficiency is the share of the time that is saved over the share of the multiply-adds that is saved: 1 where time follows cost.
 """
 
 import argparse
@@ -64,11 +64,11 @@ def _time(name: str, graph: Graph, x: torch.Tensor, turns: int, *, deep: bool) -
             start = time.perf_counter()
             engine.run(x, policy)
             taken.setdefault(step, []).append(time.perf_counter() - start)
-    medians = {step: statistics.median(seconds[1:]) for step, seconds in taken.items()}
+    quartiles = {step: statistics.quantiles(seconds[1:], n=4)[0] for step, seconds in taken.items()}
     for step, run in runs.items():
-        spent, share = float(cost(graph, run).share[0]), medians[step] / medians[steps]
+        spent, share = float(cost(graph, run).share[0]), quartiles[step] / quartiles[steps]
         efficiency = f"{(1 - share) / (1 - spent):10.2f}" if spent < 1 else " " * 10
-        print(f"{name:14} {len(x):6} {step:>4}/{steps} {spent:6.2f} {share:6.2f} {efficiency} {1e3 * medians[step]:8.2f}", flush=True)
+        print(f"{name:14} {len(x):6} {step:>4}/{steps} {spent:6.2f} {share:6.2f} {efficiency} {1e3 * quartiles[step]:8.2f}", flush=True)
 
 
 def _policy(graph: Graph, step: int, *, deep: bool) -> StaticGates:
