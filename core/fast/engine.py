@@ -55,7 +55,7 @@ class Engine:
             return "one program with the decisions inside" if self.graph.controls else "one program"
         if WholeProgram in [type(one) for (_, size, _), one in self.chosen.items() if size == batch.bit_length()]:
             return "one program, images one by one"
-        programs = sum(isinstance(one, Segment) for one in order)
+        programs = sum(isinstance(one, Segment | NestedUnit) for one in order)
         counted = f"{programs} program{'s' * (programs != 1)}, {IMAGES_PER_CALL} images at a time"
         return counted if programs == len(order) else f"{counted}, and {len(order) - programs} modules"
 

@@ -18,7 +18,7 @@ from core.program.operators import Operators
 from core.program.session import session_options
 
 IMAGES_AT_A_TIME = 16  # images that a program takes at a time, whose maps then stay in the processor's cache
-SCALE = ".scale"
+WIDTH_SCALE = ".scale"
 
 
 class NestedUnit:
@@ -52,7 +52,7 @@ class NestedUnit:
         scales = bool((own != 1).any())
         given = {"x": np.ascontiguousarray(x.numpy())}
         if scales:
-            given[SCALE] = own[:, self.part.group[: self.part.ends[opened - 1]].numpy()][:, :, None, None]
+            given[WIDTH_SCALE] = own[:, self.part.group[: self.part.ends[opened - 1]].numpy()][:, :, None, None]
         session = self._session(opened, scales=scales)
         starts = range(0, len(x), IMAGES_AT_A_TIME)
         parts = [session.run(None, {name: one[start : start + IMAGES_AT_A_TIME] for name, one in given.items()})[0] for start in starts]
@@ -65,7 +65,7 @@ class NestedUnit:
             to = Operators()
             to.module = self.node.name
             x = to.given("x", ("images", *self.image))
-            scale = to.given(SCALE, ("images", self.part.ends[width - 1], 1, 1)) if scales else None
+            scale = to.given(WIDTH_SCALE, ("images", self.part.ends[width - 1], 1, 1)) if scales else None
             outputs: dict[str, tuple[str, int, tuple[int | str, ...]]] = {
                 ".sent": (write_width(self.part, to, x, width, scale), TensorProto.FLOAT, ("images", *self.shape))
             }
