@@ -45,7 +45,7 @@ def breaches(folder: str, forbidden: tuple[str, ...]) -> list[str]:
 
 ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.errors",),
-    ("core.files", "core.bibliography", "core.published", "core.scale", "core.pareto"),
+    ("core.files", "core.bibliography", "core.published", "core.scale", "core.pareto", "core.machine"),
     ("core.registry",),
     ("core.modules",),
     ("core.graph",),
@@ -55,6 +55,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.config",),
     ("core.presets",),
     ("core.evaluation", "core.explain"),
+    ("core.program",),
     ("core.training", "core.fast"),
     ("core.cli",),
     ("app",),

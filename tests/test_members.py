@@ -4,19 +4,18 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from test_engine import alike, near
+from test_engine import alike
 from test_onnx_network import network as onnx_file
 from test_residual import awake
 from torch import Generator, Tensor, nn
 
 from core.architectures.lc_resnet import LCResNet
 from core.architectures.mobile import Mobile
-from core.architectures.model_cascade import Member, MemberNetwork, ModelCascade, OnnxFile, fit_image
+from core.architectures.model_cascade import Member, MemberNetwork, ModelCascade, OnnxFile
 from core.architectures.plain import Plain
 from core.fast.engine import Engine
-from core.fast.kernels import kernel
-from core.fast.members import MemberKernel
 from core.fast.segments import Segment
+from core.graph.builder import Builder
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Forced, Greedy, Open, Policy, Random, Replay
@@ -96,10 +95,11 @@ def test_images_of_a_batch_differ_in_what_they_run() -> None:
 def test_a_cascade_is_one_program_for_one_image_and_one_for_each_member_in_a_batch(combine: str) -> None:
     engine = Engine(cascade(OWN, combine))
     assert engine.whole is not None
-    assert [[step.node.name for step in one.steps] for one in engine.batched if isinstance(one, Segment)] == [
-        ["grey", "y1", "Q1"],
-        ["mobile", "y2", "Q2"],
-        ["large", "y3"],
+    assert engine.units is not None
+    assert [one.names for one in engine.units if isinstance(one, Segment)] == [
+        ("grey", "y1", "Q1"),
+        ("mobile", "y2", "Q2"),
+        ("large", "y3"),
     ]
 
 
@@ -123,15 +123,12 @@ def test_double_precision_runs_step_by_step() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 9, 7), (3, 9, 7)])
 @pytest.mark.parametrize("image", [(1, 9, 7), (3, 4, 7), (3, 9, 12), (1, 20, 3)])
-def test_resizing_as_matrices_is_resizing(shape: tuple[int, int, int], image: tuple[int, int, int]) -> None:
-    part = Member(title="small", image=image, architecture=Plain(widths=(4,))).build(CLASSES)
-    found = kernel(part)
-    assert isinstance(found, MemberKernel)
-    x = torch.randn(3, *shape)
-    channels, rows, columns = found.resized(shape)
-    changed = x if channels is None else torch.einsum("dc,nchw->ndhw", channels, x)
-    changed = changed if rows is None else rows @ changed
-    near(fit_image(x, image), changed if columns is None else changed @ columns)
+def test_images_are_resized_inside(shape: tuple[int, int, int], image: tuple[int, int, int]) -> None:
+    g = Builder(shape)
+    g.output(
+        "y", nn.Identity(), g.add("small", Member(title="small", image=image, architecture=Plain(widths=(4,))).build(CLASSES), g.input)
+    )
+    alike(awake(g.build()), torch.randn(3, *shape), Open(), Open(), None)
 
 
 def test_a_member_may_have_shortcuts_and_absent_paths() -> None:

@@ -7,14 +7,13 @@ import pytest
 import torch
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from test_engine import alike, near
+from test_engine import alike
 from test_residual import awake
 from torch import Generator, Tensor, nn
 
 from core.config import run_config
 from core.fast.engine import Engine
-from core.fast.plan import Step, steps
-from core.fast.segments import BatchValues, Segment, batch_segments, segments
+from core.fast.segments import IMAGES_PER_CALL, Segment, units
 from core.graph.builder import Builder
 from core.graph.execution import execute
 from core.graph.graph import Graph
@@ -81,42 +80,34 @@ def test_d2nns_answer_as_the_executor_does_whoever_decides(name: str, policy: Ca
         alike(graph, X, policy(graph), policy(graph), lam)
 
 
-def programs(graph: Graph) -> list[Step | Segment]:
-    return segments(graph, steps(graph))
-
-
 @pytest.mark.parametrize("graph", [lc_net(), d2nn("cascade"), d2nn("chain"), d2nn("hierarchy"), d2nn("resnet_cascade")], ids=range(5))
 def test_a_network_is_one_program_with_its_decisions_inside(graph: Graph) -> None:
     assert Engine(graph).whole is not None
     assert Engine(static_network(graph)).whole is not None
 
 
-@pytest.mark.parametrize("graph", [lc_net(), d2nn("cascade"), d2nn("resnet_cascade")], ids=["lc_resnet", "cascade", "resnet_cascade"])
-def test_where_a_policy_decides_each_decision_begins_a_program(graph: Graph) -> None:
-    found = programs(graph)
-    inside = [[step.node for step in one.steps if step.node.kind == "control"] for one in found if isinstance(one, Segment)]
-    assert inside == [*([control] for control in graph.controls), []]
+def test_a_segment_ends_where_a_decision_changes_what_runs() -> None:
+    found = [one.names for one in units(d2nn("cascade")) if isinstance(one, Segment)]
+    assert found[0][-2:] == ("Q1", "y1")
+    assert sum(len(names) for names in found) == len(d2nn("cascade").nodes) - 1
+    blocks = [one for one in units(lc_net()) if isinstance(one, Segment) and one.branch is not None]
+    assert [one.names for one in blocks] == [
+        (f"add {group}-{number}", f"block {group}-{number}") for group in (1, 2, 3) for number in (1, 2)
+    ]
 
 
-def test_a_network_without_decisions_is_one_segment_of_a_batch() -> None:
+def test_a_network_without_decisions_is_one_segment() -> None:
     for graph in (static_network(lc_net()), static_network(d2nn("cascade"))):
-        order = steps(graph)
-        (whole,) = batch_segments(graph, order)
+        (whole,) = units(graph)
         assert isinstance(whole, Segment)
-        assert whole.steps == order
+        assert set(whole.names) == {node.name for node in graph.nodes[1:]}
 
 
-def test_the_forms_of_a_segment_answer_alike() -> None:
-    """Step by step, as one program, and as a program for 16 images at a time."""
-    graph = static_network(d2nn("cascade"))
-    (segment,) = batch_segments(graph, steps(graph))
-    assert isinstance(segment, Segment)
-    x = torch.randn(37, 3, 32, 32)
-    values, name = BatchValues(len(x), {graph.input.name: x}, {}, None), graph.outputs[0].name
-    with torch.inference_mode():
-        expected = execute(graph, x, Open()).output
-        for answer in (segment.by_steps(values), segment.by_program(16, values), segment.by_program(37, values)):
-            near(expected, answer[name])
+@pytest.mark.parametrize("count", [IMAGES_PER_CALL - 1, IMAGES_PER_CALL, 2 * IMAGES_PER_CALL + 5])
+def test_images_pass_a_few_at_a_time_and_keep_their_order(count: int) -> None:
+    graph, x = d2nn("cascade"), torch.randn(count, 3, 32, 32)
+    alike(graph, x, Greedy(), Greedy(), 0.6)
+    alike(static_network(graph), x, Open(), Open(), None)
 
 
 def closed(graph: Graph, number: int, score: float) -> None:
@@ -179,17 +170,18 @@ def _uneven(gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: values * (0.25 if name == "Q each" else 1.0) for name, values in gates.items()}
 
 
-def test_a_program_is_made_once_for_each_pattern() -> None:
+def test_a_program_is_made_once() -> None:
     graph = d2nn("cascade")
     engine = Engine(graph)
     for _ in range(2):
         for lam in (0.0, 1.0):
             engine.run(X, Greedy(), lam=lam)
+            engine.run(X, Open(), lam=lam)
             engine.run(X, Forced({"Q1": {0: True}}), lam=lam)
     assert engine.whole is not None
-    assert len(engine.whole.programs) == 1
-    made = [len(one.programs) for one in engine.segments if isinstance(one, Segment)]
-    assert max(made) <= 2
+    assert len(engine.whole.sessions) == 2
+    assert engine.units is not None
+    assert max(len(one.sessions) for one in engine.units if isinstance(one, Segment)) == 1
 
 
 @pytest.mark.parametrize(
@@ -201,13 +193,15 @@ def test_what_programs_are_not_made_for_passes_step_by_step(graph: Graph, x: Ten
     alike(graph, x, Open(), Open(), 0.4)
 
 
-def test_channel_gates_without_a_join_are_refused() -> None:
+@pytest.mark.parametrize("count", [1, 4])
+def test_channel_gates_without_a_join_are_executed(count: int) -> None:
     g = Builder((3, 8, 8))
     gates = GateNetwork([(3, 8, 8)], 4)
     g.control("Q", g.input, options=tuple("abcd"), part=gates, decides="each")
     g.output("y", classifier(4, 3), g.add("branch", Branch(3, (4, 4), (3, 3), (1, 1)), g.input, channels=ChannelGate("Q", 0, 4)))
-    with pytest.raises(GraphError, match="no join behind it"):
-        Engine(g.build())
+    graph = awake(g.build())
+    assert Engine(graph).whole is None
+    alike(graph, torch.randn(count, 3, 8, 8), Greedy(), Greedy(), None)
 
 
 class Halves:

@@ -11,8 +11,8 @@ from torch import Generator, nn
 
 from core.config import run_config
 from core.fast import threads
+from core.fast.answer import Answer
 from core.fast.engine import Engine
-from core.fast.plan import Answer
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Forced, Greedy, Open, Policy, Random, Replay

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from core.graph.graph import Graph
 
 BAR = 24  # characters for the static network's time
-BENCH_IMAGES = 512  # images
+BENCH_IMAGES = 256  # images
+LARGE_IMAGES = 64  # images of a size that was chosen, which may be large
+MAX_SIDE = 4096  # pixels
 MAX_BATCH, MAX_THREADS = 4096, 256
 MAX_CASES = 100  # numbers in a list
 
@@ -38,6 +40,12 @@ def bench(
     dataset: Annotated[
         str, typer.Option(metavar="NAME", help="Dataset that gives an architecture its image size and its classes.")
     ] = "cifar10",
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MAX_SIDE, help="Side of the images in pixels, for an architecture with random weights (default: the dataset's)."
+        ),
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -56,18 +64,20 @@ def bench(
 ) -> None:
     """Time the gated network beside its static one.
 
-    Both run in their fastest form, in turn, in one process. The time of the gated network includes its gates.
+    Both run in their fastest form, in turn, in one process. The static network's form is the fastest of the engine's, one ONNX program and
+    torch.onnx's export, measured in the same run. The time of the gated network includes its gates.
     """
     from core import malloc
     from core.fast.bench import bench as measure
     from core.fast.bench import profile as node_times
+    from core.machine import machine
 
     sizes, counts = _counts(batch, "--batch", MAX_BATCH), _counts(threads, "--threads", MAX_THREADS)
     rates, values = _shares(random, "--random"), _shares(lams, "--lams")
     if slider:
         _slide(what, counts, db, as_json=as_json)
         return
-    graph, images, along = _network(what, values, dataset, sets, db)
+    graph, images, along = _network(what, values, dataset, sets, size, db)
     malloc.keep_freed_memory()
     if profile:
         import torch
@@ -99,6 +109,7 @@ def bench(
         print_json(rows)
         return
     _print_timings(rows, what, against or "the static network")
+    print(f"Machine: {machine()}.")
 
 
 def _print_timings(rows: Iterable[dict[str, Any]], what: str, rival: str) -> None:
@@ -110,10 +121,13 @@ def _print_timings(rows: Iterable[dict[str, Any]], what: str, rival: str) -> Non
         times = (f"{row['gated_ms']:.2f} ms", f"{row['static_ms']:.2f} ms")
         table.add_row(row["gates"], lam, str(row["batch"]), str(row["threads"]), *figures, *times, _bar(row["time_ratio"]))
     print_table(table)
+    for (batch, threads), row in {(row["batch"], row["threads"]): row for row in rows}.items():
+        at = f"Batch {batch}, {threads} thread{'s' * (threads > 1)}"
+        print(f"{at}: gated as {row['gated_form']}; static as {row['static_form']}.")
 
 
 def _network(
-    what: str, lams: list[float], dataset: str, sets: list[str] | None, db: str | None
+    what: str, lams: list[float], dataset: str, sets: list[str] | None, size: int | None, db: str | None
 ) -> tuple["Graph", "Tensor", list[float | None]]:
     """Return a network, images for it as networks take them, (N, C, H, W), and the λ at which to time its own gates.
 
@@ -126,10 +140,14 @@ def _network(
     along: list[float | None] = []
     if what in names("architectures"):
         torch.manual_seed(0)
-        graph = untrained(what, dataset, sets).eval()
-        images = torch.randn(BENCH_IMAGES, *next(graph.shapes[node.name] for node in graph.nodes if node.kind == "input"))
+        graph = untrained(what, dataset, sets, size).eval()
+        images = torch.randn(
+            BENCH_IMAGES if size is None else LARGE_IMAGES, *next(graph.shapes[node.name] for node in graph.nodes if node.kind == "input")
+        )
     else:
         refuse_unused(what, sets)
+        if size is not None:
+            raise ConfigError(f"--size is for an architecture with random weights: {what} takes images of the size it was trained on")
         model = network_of_run(db, what)
         graph, images = model.graph, normalised(_images(model))
         along += lams if graph.tradeoff.every_lam else [model.lam]

@@ -23,6 +23,7 @@ from core.cli.runs import runs
 from core.cli.stop import stop
 from core.cli.sweep import sweep
 from core.cli.train import train
+from core.cli.verify import verify
 
 app = typer.Typer(
     name="python -m core",
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 app.command("list", cls=Command)(list_choices)
 app.command("train", cls=TrainCommand)(train)
-for command in (cascade, resume, stop, sweep, runs, describe, predict, evaluate, report, bench, export):
+for command in (cascade, resume, stop, sweep, runs, describe, predict, evaluate, report, bench, export, verify):
     app.command(command.__name__, cls=Command)(command)
 app.command("import", cls=Command)(import_file)
 

@@ -73,13 +73,14 @@ def moved_dataset(config: RunConfig, pairs: list[str] | None) -> Dataset:
     return cast(Dataset, moved)
 
 
-def untrained(architecture: str, dataset: str, pairs: list[str] | None) -> "Graph":
-    """Return an architecture with random weights for a dataset's images. Raises ConfigError."""
+def untrained(architecture: str, dataset: str, pairs: list[str] | None, size: int | None = None) -> "Graph":
+    """Return an architecture with random weights for a dataset's images, or for images of another side. Raises ConfigError."""
     parts = settings(pairs, architecture=architecture, dataset=dataset)
     refuse_unused(architecture, parts["method"] | parts["training"])
     shape: Any = choose("architectures", parts["architecture"])
     source: Any = choose("datasets", parts["dataset"])
     image, classes = source.outline()
+    image = image if size is None else (image[0], size, size)
     graph: Graph = shape.build(image, len(classes), every_lam=True)
     return graph
 

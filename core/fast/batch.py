@@ -1,4 +1,4 @@
-"""Runs a batch of images through a network: decides which images each step or segment runs for, and gathers them."""
+"""Runs images through a network segment by segment: decides for which images each runs, and gathers them where that set changes."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.fast.blocks import Gathered
-from core.fast.plan import Answer, AtLam, Mask, Step
-from core.fast.segments import BatchValues, Segment
+from core.fast.answer import Answer, Mask
+from core.fast.nested import NestedUnit
+from core.fast.segments import Segment
 from core.graph.graph import Graph
 from core.graph.node import Edge, Node
-from core.graph.policy import Greedy, Policy
+from core.graph.policy import Policy
 from core.graph.rows import gather_rows, overwrite_rows
+from core.modules.layers import Join
+from core.modules.residual import Branch, folded
 
 
 class Subset:
@@ -40,19 +42,24 @@ class Subset:
 
 @dataclass(frozen=True)
 class SubsetValue:
-    """What a node sent for a subset of the images, (n, ...); None if the subset is empty."""
+    """What a node sent for a subset of the images, (n, ...); None if the subset is empty.
+
+    `own`: nothing else refers to its memory, so that the last to read it may overwrite it.
+    """
 
     value: Tensor | None
     rows: Subset
+    own: bool = False
 
 
 class BatchRunner:
-    """Runs one batch step by step or segment by segment."""
+    """Runs one batch."""
 
-    def __init__(self, graph: Graph, x: Tensor, lam: AtLam, policy: Policy) -> None:
+    def __init__(self, graph: Graph, x: Tensor, policy: Policy, lam: Tensor | float | None) -> None:
         """`lam`: for all images or for each."""
-        self.graph, self.policy, self.reward = graph, policy, lam.reward
-        self.lams, self.condition = (None if one is None else one.expand(len(x)) for one in (lam.lams, lam.condition))  # (B,)
+        self.graph, self.policy = graph, policy
+        self.lams = None if lam is None else torch.as_tensor(lam, dtype=torch.float32).reshape(-1).expand(len(x))  # (B,)
+        self.condition = None if self.lams is None else graph.tradeoff.condition(self.lams)  # (B,)
         self.everything = Subset(np.ones(len(x), dtype=np.bool_))
         self.held = {graph.input.name: SubsetValue(x, self.everything)}
         self.ran = {graph.input.name: self.everything}
@@ -60,55 +67,16 @@ class BatchRunner:
         self.opened: dict[str, NDArray[np.float32]] = {}
         self.answers: list[tuple[Tensor, Subset]] = []
 
-    def take(self, one: Step | Segment) -> None:
-        """Compute a step or a segment for the images for which it runs."""
-        if isinstance(one, Segment):
-            self._cross(one)
-            return
-        step, node = one, one.node
-        if any(edge.source == self.graph.input.name for edge in step.inputs):
-            self._lay_out()
-        rows, opening = self._enter(step)
-        self.ran[node.name] = rows
-        if step.branch is not None:
-            self.held[node.name] = SubsetValue(self._block(step, step.branch, rows), rows)
-        elif node.kind == "control":
-            inputs = [self._received(edge, rows) for edge in step.inputs] if rows.count else []
-            self._decide(node, rows, step.run(*inputs, weight=self._condition(rows)) if rows.count else None)
+    def take(self, unit: Segment | NestedUnit | Node) -> None:
+        """Compute a segment, or a single node, for the images for which it runs."""
+        if isinstance(unit, Node):
+            self._node(unit)
+        elif isinstance(unit, NestedUnit):
+            self._nested(unit)
+        elif unit.branch is None:
+            self._segment(unit)
         else:
-            value = self._computed(step, rows) if rows.count else None
-            if value is not None and opening is not None:
-                value = _scaled(value, opening, rows)
-            if node.kind != "output":
-                self.held[node.name] = SubsetValue(value, rows)
-            elif value is not None:
-                self.answers.append((value, rows))
-        for source in step.last:
-            del self.held[source]
-
-    def _cross(self, segment: Segment) -> None:
-        """Compute a segment for the images for which its first step runs, and so all of them."""
-        rows, _ = self._enter(segment.steps[0])
-        values = dict[str, Tensor]()
-        if rows.count:
-            given = {name: self._received(Edge(name), rows) for name in segment.reads}
-            gates = {control: self.gates[control] if rows.all else self.gates[control][rows.numbers] for control in segment.controls}
-            scales = any(((opened != 0) & (opened != 1)).any() for opened in (one.numpy() for one in gates.values()))
-            values = segment.batch(BatchValues(rows.count, given, gates if scales else {}, self._condition(rows)))
-        for step in segment.steps:
-            name, value = step.node.name, values.get(step.node.name)
-            self.ran[name] = rows
-            if step.branch is not None:
-                self.ran[step.branch.name] = rows
-            if step.node.kind == "control":
-                self._decide(step.node, rows, value)
-            elif step.node.kind == "output":
-                self.answers += [] if value is None else [(value, rows)]
-            else:
-                self.held[name] = SubsetValue(value, rows)
-        for step in segment.steps:
-            for source in step.last:
-                del self.held[source]
+            self._block(unit, unit.branch)
 
     def answer(self) -> Answer:
         """Return the answers, the gates and the images for which each node ran."""
@@ -119,26 +87,109 @@ class BatchRunner:
             for value, rows in self.answers:
                 found[rows.mask] = value.numpy()
             output = torch.from_numpy(found)
-        return Answer(output, self.gates, {name: rows.mask for name, rows in self.ran.items()})
+        return Answer(output, self.gates, {node.name: self.ran[node.name].mask for node in self.graph.nodes})
 
-    def _present(self, step: Step) -> Subset:
-        """Return the images for which no input of a step is null; the output of a join's branch never is."""
+    def _segment(self, segment: Segment) -> None:
+        rows, _ = self._enter(segment.nodes[0])
+        values = self._values(segment, rows) if rows.count else {}
+        self.ran |= dict.fromkeys(segment.names, rows)
+        for node in segment.nodes:
+            self._keep(node, values.get(node.name), rows, own=True)
+
+    def _node(self, node: Node) -> None:
+        """Compute a node by its module."""
+        rows, opening = self._enter(node)
+        self.ran[node.name], value = rows, None
+        if rows.count:
+            inputs = [self._received(edge, rows) for edge in node.inputs]
+            weight = {"weight": self._condition(rows)} if node.kind == "control" else {}
+            value = self.graph.parts[node.name](*inputs, **weight)
+            value = value.expand(rows.count, *value.shape[1:]) if node.kind == "dummy" else value
+            value = value if opening is None else _scaled(value, opening, rows)
+        self._keep(node, value, rows, own=False)
+
+    def _nested(self, unit: NestedUnit) -> None:
+        """Compute a node with nested widths."""
+        node, channels = unit.node, unit.node.channels
+        assert channels is not None
+        rows, opening = self._enter(node)
+        self.ran[node.name], value = rows, None
+        if rows.count:
+            gates = self.gates[channels.control][:, channels.columns]
+            value = unit(self._received(node.inputs[0], rows), gates if rows.all else gates[rows.numbers])
+            value = value if opening is None else _scaled(value, opening, rows)
+        self._keep(node, value, rows, own=True)
+
+    def _block(self, segment: Segment, branch: Node) -> None:
+        """Compute a residual block with gates: only the shortcut of images whose gate is closed."""
+        (join,), (edge,) = segment.nodes, segment.reads
+        rows, _ = self._enter(join)
+        on = rows.where(self._opening(branch) > 0) if branch.gates else rows
+        reads = on if branch.channels is None else on.where(self._reads(branch))
+        self.ran[join.name], self.ran[branch.name] = rows, on
+        value: Tensor | None = None
+        if rows.count and reads is rows:
+            value = self._values(segment, rows)[join.name]
+        elif rows.count:
+            computed = self._values(segment, reads)[join.name] if reads.count else None
+            constant: Mask = np.logical_not(reads.mask)
+            value = self._without(join, branch, edge, rows, on.where(constant))
+            value = value if computed is None else overwrite_rows(value, reads.among(rows), computed)
+        self._keep(join, value, rows, own=True)
+
+    def _reads(self, branch: Node) -> Mask:
+        """Return the images that keep a channel which the last convolution of a branch reads, (B,)."""
+        part, channels = self.graph.parts[branch.name], branch.channels
+        assert isinstance(part, Branch)
+        assert channels is not None
+        end = channels.first + channels.count
+        kept = self.opened[channels.control][:, end - part.inner[-1] : end] > 0
+        return np.asarray(kept.any(axis=1))
+
+    def _without(self, join: Node, branch: Node, edge: Edge, rows: Subset, constant: Subset) -> Tensor:
+        """Return the output of a block whose branch is not computed, in memory of its own.
+
+        `constant`: the images for which the branch sends its last bias, as it keeps no channel; for the others it sends nothing.
+        """
+        part, sender, held = self.graph.parts[join.name], self.graph.parts[branch.name], self.held[edge.source]
+        assert isinstance(part, Join)
+        assert isinstance(sender, Branch)
+        x = self._received(edge, rows)
+        if constant.count:
+            sent = torch.zeros(rows.count, part.channels + part.more, 1, 1)
+            bias = folded(sender.layers[-1][1])[1].expand(constant.count, -1)[:, :, None, None]
+            sent[constant.among(rows)] = _scaled(bias, self._opening(branch), constant) if branch.gates else bias
+            ended: Tensor = part(x, sent)
+            return ended
+        if part.idle and (held.own or x is not held.value) and edge.source in self.graph.unread[join.name]:
+            return x.relu_()
+        return part.shortcut(x).relu()
+
+    def _values(self, segment: Segment, rows: Subset) -> dict[str, Tensor]:
+        """Run a segment for a subset of the images."""
+        given = {edge.source: self._received(edge, rows) for edge in segment.reads}
+        gates = {name: self.gates[name] if rows.all else self.gates[name][rows.numbers] for name in segment.controls}
+        return segment(given, gates, self._condition(rows), rows.count)
+
+    def _keep(self, node: Node, value: Tensor | None, rows: Subset, *, own: bool) -> None:
+        """Keep what a node sent as long as others read it."""
+        if node.kind == "control":
+            self._decide(node, rows, value)
+        elif node.kind == "output":
+            self.answers += [] if value is None else [(value, rows)]
+        else:
+            self.held[node.name] = SubsetValue(value, rows, own)
+        for source in self.graph.unread[node.name]:
+            self.held.pop(source, None)
+
+    def _enter(self, node: Node) -> tuple[Subset, NDArray[np.float32] | None]:
+        """Return the images for which a node runs, and the largest of its gates, (B,), if it has gates."""
         rows = self.everything
-        for edge in step.inputs:
-            there = self.held[edge.source].rows
+        for edge in node.inputs:
+            there = self.ran.get(edge.source, rows)  # the branch of a join runs in the same segment
             if edge.default is None and there is not rows:
                 rows = there if rows.all else rows.where(there.mask)
-        return rows
-
-    def _lay_out(self) -> None:
-        """Bring the images into the layout of the kernels, which segments do themselves."""
-        name = self.graph.input.name
-        if (x := self.held[name].value) is not None and x.dim() == 4:
-            self.held[name] = SubsetValue(x.contiguous(memory_format=torch.channels_last), self.everything)
-
-    def _enter(self, step: Step) -> tuple[Subset, NDArray[np.float32] | None]:
-        """Return the images for which a step runs, and the largest of its gates, (B,), if it has gates."""
-        rows, opening = self._present(step), self._opening(step.node) if step.node.gates else None
+        opening = self._opening(node) if node.gates else None
         return rows if opening is None else rows.where(opening > 0), opening
 
     def _condition(self, rows: Subset) -> Tensor | None:
@@ -151,25 +202,6 @@ class BatchRunner:
         for gate in others:
             opening = np.maximum(opening, self.opened[gate.control][:, gate.column])
         return opening
-
-    def _computed(self, step: Step, rows: Subset) -> Tensor:
-        node = step.node
-        if node.kind == "dummy":
-            constant = step.run()
-            return constant.expand(rows.count, *constant.shape[1:])
-        inputs = [self._received(edge, rows) for edge in step.inputs]
-        return step.run(*inputs, owned=self._owned(step, rows), **self._channels(node, rows))
-
-    def _channels(self, node: Node, rows: Subset) -> dict[str, Tensor]:
-        """Return the channel gates (n, count) of a node for a subset of the images, under the name that its kernel takes; none without."""
-        if node.channels is None:
-            return {}
-        gates = self.gates[node.channels.control][:, node.channels.columns]
-        return {"channels": gates if rows.all else gates[rows.numbers]}
-
-    def _owned(self, step: Step, rows: Subset) -> bool:
-        """Return whether a step may overwrite its first input, because it was gathered for the step or no later step reads it."""
-        return step.overwrites or self.held[step.inputs[0].source].rows is not rows
 
     def _received(self, edge: Edge, rows: Subset) -> Tensor:
         """Return what comes along a data edge for a subset of the images."""
@@ -187,56 +219,17 @@ class BatchRunner:
     def _decide(self, node: Node, rows: Subset, some: Tensor | None) -> None:
         """Set the gates of a control node from its values for a subset, None if that is empty."""
         if some is None or not rows.all:
-            found = np.zeros((len(self.everything.mask), *self.graph.shapes[node.name]), np.float32)
+            found = torch.zeros(len(self.everything.mask), *self.graph.shapes[node.name])
             if some is not None:
-                found[rows.mask] = some.numpy()
-            some = torch.from_numpy(found)
-        if type(self.policy) is Greedy and node.decides == "one" and some.dtype == torch.float32:
-            gates = torch.from_numpy(self._best(some.numpy()))
-        else:
-            gates = self.policy(node, self.graph.tradeoff.score(some, self.lams))
+                found[rows.numbers] = some
+            some = found
+        gates = self.policy(node, self.graph.tradeoff.score(some, self.lams))
         if not rows.all:
             gates = gates * torch.from_numpy(rows.mask)[:, None].to(gates)
         self.gates[node.name], self.opened[node.name] = gates, gates.numpy()
 
-    def _best(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return greedy gates from the values (B, K) or (B, K, 2) of a controller. NumPy takes less time than torch for so few numbers."""
-        scores = values if values.ndim == 2 else (values * self.reward).sum(axis=2)
-        gates = np.zeros(scores.shape, np.float32)
-        gates[np.arange(len(scores)), scores.argmax(axis=1)] = 1
-        return gates
-
-    def _block(self, step: Step, branch: Node, rows: Subset) -> Tensor | None:
-        """Compute a join and its branch, for the images that reach the join."""
-        run, held = step.run, self.held[step.inputs[0].source]
-        assert isinstance(run, Gathered)
-        opening = self._opening(branch) if branch.gates else None
-        on = rows if opening is None else rows.where(opening > 0)
-        self.ran[branch.name] = on
-        if held.value is None:
-            return None
-        x, owned = held.value, self._owned(step, rows)
-        if not on.count:
-            return run.closed(x, owned)
-        scale = None if opening is None else _scale(opening, on)
-        channels = self._channels(branch, on).get("channels")
-        if on is rows:
-            return run.open(x, owned, scale, channels)
-        numbers = on.among(rows)
-        opened = run.open(gather_rows(x, numbers), True, scale, channels)
-        return overwrite_rows(run.closed(x, owned), numbers, opened)
-
-
-def _scale(opening: NDArray[np.float32], rows: Subset) -> Tensor | float | None:
-    """Return the gates (B,) of a subset as a factor: None if all are one, a number for a single image, (n,) otherwise."""
-    some = opening if rows.all else opening[rows.mask]
-    if len(some) == 1:
-        return None if some[0] == 1 else float(some[0])
-    return None if (some == 1).all() else torch.from_numpy(some)
-
 
 def _scaled(value: Tensor, opening: NDArray[np.float32], rows: Subset) -> Tensor:
-    scale = _scale(opening, rows)
-    if scale is None:
-        return value
-    return value * (scale.reshape(-1, *[1] * (value.dim() - 1)) if isinstance(scale, Tensor) else scale)
+    """Multiply the output of a node by its gates, (B,)."""
+    some = torch.from_numpy(opening if rows.all else opening[rows.mask])
+    return value if bool((some == 1).all()) else value * some.reshape(-1, *[1] * (value.dim() - 1))

@@ -1,9 +1,13 @@
-"""Times a gated network against its static network: both in their fastest form, in turns in one process, gates included."""
+"""Times a gated network against its static network: both in their fastest form, in turns in one process, gates included.
+
+The static network's form is the fastest of several, measured for each size of batch and number of threads (forms.py).
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from statistics import mean, median
 
@@ -12,15 +16,17 @@ from torch import Generator, Tensor
 
 from core.explain.model import Model
 from core.explain.predict import sweep_lam
+from core.fast.answer import Answer
 from core.fast.engine import Engine
+from core.fast.forms import StaticForm, StaticNetwork, fastest_form
 from core.graph.cost import cost
-from core.graph.execution import execute
+from core.graph.execution import Execution
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy, Open, Policy, Random, Replay
 from core.graph.static import node_alone, static_macs, static_network
 
-DRAWS_PER_CASE = 8  # batches of different images or random gates, each run once as a warm-up; small batches get more
+DRAWS_PER_CASE = 4  # batches of different images or random gates, each run once as a warm-up; small batches get more
 IMAGES = 64  # minimum over all draws of a case
 IMAGES_PER_TURN = 16  # images that a network runs in a turn, at least: as in use, its weights then stay in the processor's caches
 MIN_TURNS = 2  # measured turns of each draw, however long they take
@@ -41,7 +47,8 @@ class Case:
 class Timing:
     """One case: means over its draws, of each draw's median time. Ratios are gated over static.
 
-    `macs_ratio` counts what the gates leave. Skip efficiency, `macs_ratio` over `time_ratio`, is 1 where time follows it.
+    `macs_ratio` counts what the gates leave. Skip efficiency, `macs_ratio` over `time_ratio`, is 1 where time follows it. The forms say in
+    words how each network ran.
     """
 
     run: str
@@ -54,6 +61,8 @@ class Timing:
     skip_efficiency: float
     gated_ms: float
     static_ms: float
+    gated_form: str
+    static_form: str
 
 
 def bench(
@@ -76,16 +85,19 @@ def bench(
     static network, for example a cascade's largest member. Raises GraphError if there is no such node.
     """
     rival = static_network(graph) if against is None else node_alone(graph, against)
-    gated, static, dearer = Engine(graph), Engine(rival), static_macs(graph) / static_macs(rival)
+    gated, static, dearer = Engine(graph), StaticNetwork(rival), static_macs(graph) / static_macs(rival)
     done, total = count(1), len(batches) * len(threads)
     for batch in batches:
-        cases = list(_cases(graph, images, lams, rates, batch))
+        cases = list(_cases(graph, gated, images, lams, rates, batch))
         for number in threads:
             with _threads(number):
-                taken = _turns(gated, static, cases, seconds)
+                trials = [_filled(images, batch, one) for one in range(max(1, IMAGES_PER_TURN // batch))]
+                form = fastest_form(static.forms(batch), trials)
+                taken = _turns(gated, form, cases, seconds)
             for case, (ours, theirs) in zip(cases, taken, strict=True):
                 macs, ratio = dearer * mean(share for *_, share in case.draws), ours / theirs
-                yield Timing(run, case.gates, case.lam, batch, number, macs, ratio, macs / ratio, 1e3 * ours, 1e3 * theirs)
+                times = (macs, ratio, macs / ratio, 1e3 * ours, 1e3 * theirs)
+                yield Timing(run, case.gates, case.lam, batch, number, *times, gated.form(batch), form.name)
             report(next(done) / total)
 
 
@@ -113,7 +125,7 @@ def slider(model: Model, images: Tensor, turns: int = SLIDER_IMAGES) -> list[flo
     return taken
 
 
-def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float) -> list[tuple[float, float]]:
+def _turns(gated: Engine, static: StaticForm, cases: Sequence[Case], seconds: float) -> list[tuple[float, float]]:
     """Return the seconds of each case and of the static network, which take turns of several draws; each draw runs once as a warm-up."""
     taken: list[list[tuple[list[float], list[float]]]] = [[([], []) for _ in case.draws] for case in cases]
     end = time.perf_counter() + seconds * len(cases)
@@ -121,8 +133,10 @@ def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float)
         for case, draws in zip(cases, taken, strict=True):
             together = max(1, IMAGES_PER_TURN // len(case.draws[0][0]))
             numbers = [(turn * together + number) % len(draws) for number in range(together)]
-            ours = [_timed(gated, x, policy, case.lam) for x, policy, _ in (case.draws[number] for number in numbers)]
-            theirs = [_timed(static, case.draws[number][0], Open(), None) for number in numbers]
+            ours = [
+                _timed(partial(gated.run, policy=policy, lam=case.lam), x) for x, policy, _ in (case.draws[number] for number in numbers)
+            ]
+            theirs = [_timed(static.run, case.draws[number][0]) for number in numbers]
             if turn * together >= len(draws):
                 for number, one, other in zip(numbers, ours, theirs, strict=True):
                     draws[number][0].append(one)
@@ -133,9 +147,9 @@ def _turns(gated: Engine, static: Engine, cases: Sequence[Case], seconds: float)
     return [(mean(median(ours) for ours, _ in draws), mean(median(theirs) for _, theirs in draws)) for draws in taken]
 
 
-def _timed(engine: Engine, x: Tensor, policy: Policy, lam: float | None) -> float:
+def _timed(run: Callable[[Tensor], object], x: Tensor) -> float:
     start = time.perf_counter()
-    engine.run(x, policy, lam=lam)
+    run(x)
     return time.perf_counter() - start
 
 
@@ -152,16 +166,18 @@ class Scaled:
 
 
 @torch.no_grad()
-def _cases(graph: Graph, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int) -> Iterator[Case]:
+def _cases(
+    graph: Graph, engine: Engine, images: Tensor, lams: Sequence[float | None], rates: Sequence[float], batch: int
+) -> Iterator[Case]:
     filled = [_filled(images, batch, number) for number in range(max(DRAWS_PER_CASE, IMAGES // batch))]
     lam = 0.5 if graph.tradeoff.every_lam else None
     for learned in lams:
-        yield Case("learned", learned, tuple((x, Greedy(), _share(graph, x, Greedy(), learned)) for x in filled))
+        yield Case("learned", learned, tuple((x, Greedy(), _share(graph, engine.run(x, Greedy(), lam=learned))) for x in filled))
     generator = Generator().manual_seed(0)
     drawn: dict[str, Policy] = {f"random {rate:g}": Random(rate, generator) for rate in rates}
     for gates, policy in (drawn | {"open": Open()}).items():
-        replays = [Replay(execute(graph, x, Scaled(policy, generator), lam=lam)) for x in filled]
-        yield Case(gates, lam, tuple((x, one, _share(graph, x, one, lam)) for x, one in zip(filled, replays, strict=True)))
+        answers = [engine.run(x, Scaled(policy, generator), lam=lam) for x in filled]
+        yield Case(gates, lam, tuple((x, Replay(_execution(one)), _share(graph, one)) for x, one in zip(filled, answers, strict=True)))
 
 
 def _filled(images: Tensor, batch: int, number: int) -> Tensor:
@@ -170,8 +186,13 @@ def _filled(images: Tensor, batch: int, number: int) -> Tensor:
     return images[rows]
 
 
-def _share(graph: Graph, x: Tensor, policy: Policy, lam: float | None) -> float:
-    return float(cost(graph, execute(graph, x, policy, lam=lam)).share.mean())
+def _execution(answer: Answer) -> Execution:
+    """Return what an answer tells of an execution: the gates, and which nodes ran."""
+    return Execution({}, answer.ran, {}, {}, dict(answer.gates))
+
+
+def _share(graph: Graph, answer: Answer) -> float:
+    return float(cost(graph, _execution(answer)).share.mean())
 
 
 @contextmanager

@@ -1,91 +1,75 @@
-"""A branch with nested widths: the convolutions of each width are laid out beforehand, and each image runs those of its own.
+"""Runs modules with nested widths in a batch: images are sorted by their widths, and those of one width are one ONNX Runtime program."""
 
-So one image runs narrow dense convolutions. The images of a batch are sorted by their widths, and those of one width run together.
-"""
-
-import math
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
+from onnx import TensorProto
 from torch import Tensor
 
-from core.fast.kernels import Convolution, Kernel, kernel
+from core.graph.graph import Graph
+from core.graph.node import Node
 from core.graph.rows import gather_rows, overwrite_rows
-from core.modules.nested import Nested, NestedInverted
-from core.modules.residual import strided
+from core.modules.nested import Nested
+from core.modules.residual import folded
+from core.program.nested import write_width
+from core.program.operators import Operators
+from core.program.session import session_options
 
-ACTIVATION_NAMES: dict[Any, str] = {None: "none", torch.nn.functional.relu: "relu", torch.nn.functional.relu6: "relu6"}
+IMAGES_AT_A_TIME = 16  # images that a program takes at a time, whose maps then stay in the processor's cache
+WIDTH_SCALE = ".scale"
 
 
-class NestedChannels:
-    """Convolutions of nested widths: x (B, C, H, W), gates (B, count) to (B, filters, H / stride, W / stride).
+class NestedUnit:
+    """One node with nested widths."""
 
-    widths  the convolutions of each width, narrowest first, without scales
-    empty   what is sent where no channel runs, (filters,)
-    """
-
-    def __init__(self, part: Nested) -> None:
-        layers = part.layers_by_width
-        self.ends, self.count = part.ends, part.count
-        self.widths: list[list[Convolution]] = []
-        for width, end in enumerate(self.ends):
-            kept: list[Convolution] = []
-            for number, layer in enumerate(layers):
-                filters, read = None if layer is layers[-1] else end, None if number == 0 or layer.depthwise else end
-                kept.append(
-                    Convolution(layer.convolution, layer.norms[width], ACTIVATION_NAMES[layer.activation], filters=filters, read=read)
-                )
-            self.widths.append(kept)
-        last = self.widths[0][-1]
-        self.empty = last.weight.new_zeros(len(last.weight)) if last.bias is None else last.bias
-        self.group, self.stride = part.group, [math.prod(layer.convolution.stride[axis] for layer in layers) for axis in (0, 1)]
+    def __init__(self, graph: Graph, node: Node) -> None:
+        part = graph.parts[node.name]
+        assert isinstance(part, Nested)
+        self.node, self.part, self.shape = node, part, graph.shapes[node.name]
+        self.image = graph.input_shapes(node)[0]
+        self.empty = folded(part.layers_by_width[-1].norms[0])[1].detach()[:, None, None]  # what is sent where no channel runs
+        self.sessions: dict[tuple[int, int, bool], Any] = {}
 
     def __call__(self, x: Tensor, gates: Tensor) -> Tensor:
+        """Return the output for images (B, C, H, W) with gates (B, count)."""
         given = gates.numpy()
         opened = (given > 0).cumprod(axis=1).sum(axis=1)  # (B,)
         kinds = np.unique(opened)
         if len(kinds) == 1:
-            return self._at(x, int(kinds[0]), gates)
-        sent: Tensor | None = None
-        for kind in kinds[::-1]:
+            return self._at(x, int(kinds[0]), given)
+        sent = torch.empty(len(x), *self.shape)
+        for kind in kinds:
             rows = torch.from_numpy(np.flatnonzero(opened == kind))
-            some = self._at(gather_rows(x, rows), int(kind), gates[rows])
-            if sent is None:
-                sent = torch.empty((len(x), *some.shape[1:]), dtype=some.dtype, memory_format=torch.channels_last)
-            overwrite_rows(sent, rows, some)
-        assert sent is not None
+            overwrite_rows(sent, rows, self._at(gather_rows(x, rows), int(kind), given[opened == kind]))
         return sent
 
-    def _at(self, x: Tensor, opened: int, gates: Tensor) -> Tensor:
-        """Compute images of one width, a number of open groups."""
+    def _at(self, x: Tensor, opened: int, gates: np.ndarray[Any, np.dtype[np.float32]]) -> Tensor:
         if not opened:
-            height, width = strided(x, self.stride)
-            return self.empty[:, None, None].expand(len(x), -1, height, width)
-        *inner, last = self.widths[opened - 1]
-        for convolution in inner:
-            x = convolution(x)
+            return self.empty.expand(len(x), *self.shape).clone()
         own = gates[:, :opened]
-        if not bool((own.numpy() == 1).all()):
-            x = x * own[:, self.group[: self.ends[opened - 1]], None, None]
-        return last(x)
+        scales = bool((own != 1).any())
+        given = {"x": np.ascontiguousarray(x.numpy())}
+        if scales:
+            given[WIDTH_SCALE] = own[:, self.part.group[: self.part.ends[opened - 1]].numpy()][:, :, None, None]
+        session = self._session(opened, scales=scales)
+        starts = range(0, len(x), IMAGES_AT_A_TIME)
+        parts = [session.run(None, {name: one[start : start + IMAGES_AT_A_TIME] for name, one in given.items()})[0] for start in starts]
+        return torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
-
-class NestedKernel(Kernel):
-    """A module with nested widths that no join follows. It takes its gates as `channels`; without them it runs at full width."""
-
-    def __init__(self, part: Nested) -> None:
-        self.channels = NestedChannels(part)
-
-    def __call__(self, *inputs: Tensor, owned: bool = False, **named: Tensor | None) -> Tensor:
-        (x,), gates = inputs, named.get("channels")
-        if gates is None:
-            for convolution in self.channels.widths[-1]:
-                x = convolution(x)
-            return x
-        return self.channels(x, gates)
-
-
-@kernel.register
-def _(part: NestedInverted) -> Kernel:
-    return NestedKernel(part)
+    def _session(self, width: int, *, scales: bool) -> Any:
+        """Return the program of a width for torch's number of threads."""
+        key = (torch.get_num_threads(), width, scales)
+        if key not in self.sessions:
+            to = Operators()
+            to.module = self.node.name
+            x = to.given("x", ("images", *self.image))
+            scale = to.given(WIDTH_SCALE, ("images", self.part.ends[width - 1], 1, 1)) if scales else None
+            outputs: dict[str, tuple[str, int, tuple[int | str, ...]]] = {
+                ".sent": (write_width(self.part, to, x, width, scale), TensorProto.FLOAT, ("images", *self.shape))
+            }
+            self.sessions[key] = onnxruntime.InferenceSession(
+                to.model(outputs).SerializeToString(), session_options(key[0]), providers=["CPUExecutionProvider"]
+            )
+        return self.sessions[key]

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.fast.answer import Answer
 from core.fast.autotune import fastest
-from core.fast.plan import Answer
 from core.graph.policy import Forced, Greedy, Open, Policy, Replay
 
 MIN_IMAGES_PER_PART = 16  # images in a part: with fewer, dividing costs more than it gains

@@ -1,0 +1,1 @@
+"""A network as one ONNX program, in which what is skipped is not computed."""
