@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,11 @@ HINT = "Point at a dot to see its picture. Click the dot to open the picture in 
 
 
 def background_atlas(run: Run, sha256: str, model: "Model", samples: Samples) -> "Background[Atlas]":
-    """Return the atlas of a network on these samples: the stored one, or else one that begins when it is first looked at."""
+    """Return the atlas of a network on these samples: the stored one, or else one that begins when it is first looked at.
+
+    Pictures in the place of test images have no classes there: a few pictures say nothing about accuracy.
+    """
+    samples = replace(samples, labels=[None] * len(samples.labels)) if samples.replaced else samples
     opened = state.store()
     found: Background[Atlas] = _atlas(opened.url, run.id, sha256, len(samples.labels), bool(samples.replaced), opened, model, samples)
     return found

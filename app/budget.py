@@ -76,8 +76,8 @@ def best_sentence(best: BestWithin, budget: float, shown: Callable[[str], str]) 
         start = f"No gated network{where} costs at most {counted(budget)} multiply-adds per image on average: raise the budget."
     else:
         start = (
-            f"Under {counted(budget)} multiply-adds per image, the best network{where} is **{shown(network_name(best.gated))}** at "
-            f"**{described(best.gated)}**."
+            f"Under {counted(budget)} multiply-adds per image, the best network with gates{where} is "
+            f"**{shown(network_name(best.gated))}** at **{described(best.gated)}**."
         )
     if best.static is None:
         return start

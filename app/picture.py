@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 from PIL import Image
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from core.explain.model import ImageTensor, Model
 
 ORIGINAL = 320  # longest side of an uncropped picture as it is shown, in pixels
+OTHER_GROUND = 0.4  # difference in brightness of two borders, from 0 to 1, of which one is light and the other dark
 LISTED_CLASSES = 12  # classes that are listed without a click
 PICTURE = "display:block;width:100%;border-radius:8px;image-rendering:pixelated;outline:1px solid rgba(128,128,128,0.3)"
 DISTORTIONS = {"noise": "Noise", "blur": "Blur", "turn": "Rotation", "cover": "Covered area", "fade": "Less contrast"}
@@ -51,6 +53,8 @@ def choose_image(run: Run, sha256: str, model: "Model", arrived: bool) -> ShownI
     with frame, st.container(key="beside-original", horizontal=True, gap="small") if chosen.original else st.container():
         if chosen.original:
             chosen = replace(chosen, image=_cropped(chosen.original, model))
+        if chosen is not sample and sample is not None and channels == 1:
+            chosen = _as_samples(chosen, sample)
         distorted = _distorted(chosen, strengths)
         show(enlarged(distorted.image, 1), "What the network sees" if chosen.original else distorted.description)
         st.caption(f"{grain}. Move the frame, or size it by its corner." if chosen.original else f"What the network sees: {grain}")
@@ -70,6 +74,26 @@ def _cropped(original: Image.Image, model: "Model") -> "ImageTensor":
     key = f"crop-{hashlib.sha256(address.encode()).hexdigest()[:16]}-{width / height:.3f}"
     box = crop(address, small, (width, height), key=key).box(original.size, (width, height))
     return to_tensor(original, (channels, height, width), box)
+
+
+def _as_samples(own: ShownImage, sample: ShownImage) -> ShownImage:
+    """Return a person's own grey picture; where it is dark on light and a sample light on dark, or the reverse, offer to invert it."""
+    ground, usual = border(own.image), border(sample.image)
+    if abs(ground - usual) < OTHER_GROUND:
+        return own
+    now, learned = ("dark on light", "light on dark") if ground > usual else ("light on dark", "dark on light")
+    inverts = st.toggle("Invert light and dark", key="invert", persist_state="session")
+    if inverts:
+        return replace(own, image=255 - own.image, description=f"{own.description}, inverted")
+    words = f"Your picture is {now}. The network learned from images that are {learned}: its answer may mean nothing."
+    st.caption(f":orange[:material/warning: {words}]")
+    return own
+
+
+def border(image: "ImageTensor") -> float:
+    """Return how bright the border of an image (C, H, W) uint8 is: the median of its outermost pixels, from 0 to 1."""
+    edges = (image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1])
+    return float(np.median(np.concatenate([edge.flatten().numpy() for edge in edges]))) / 255
 
 
 def _classes(classes: Sequence[str]) -> None:

@@ -73,6 +73,8 @@ def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None, ep
         return
     doing = f" · {plain(turn(run) if run.waiting else run.activity)}" if run.activity else ""
     left = seconds_left(run)
+    if run.state == "running" and run.epoch >= run.epochs and not doing:
+        doing = " · finishing: measuring the network"
     rest = "" if left is None else f" · about {duration(left)} left"
     text = f"**{run.state.capitalize()}** · epoch {run.epoch:.1f} of {run.epochs}{doing}{rest}"
     st.progress(min(run.epoch / max(run.epochs, 1), 1.0), text)
@@ -93,7 +95,7 @@ def _drawn(run_id: int, moving: bool, finished: Callable[[Run], None] | None, ep
 
 def seconds_left(run: Run) -> float | None:
     """Return about how many seconds the epochs of a run in training still take; none where that is not known."""
-    if run.state != "running" or run.started is None or run.epoch <= 0:
+    if run.state != "running" or run.started is None or not 0 < run.epoch < run.epochs:
         return None
     whole = int(run.epoch)
     pace = run.seconds / whole if whole and run.seconds else (now() - run.started).total_seconds() / run.epoch
@@ -139,17 +141,16 @@ def _buttons(run: Run) -> None:
 
 
 def edit_again(run: Run) -> None:
-    """Draw the button that fills the Train form with a run's configuration, on the Train page itself."""
-    st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:", on_click=_edit, args=(run,))
-
-
-def _edit(run: Run) -> None:
+    """Draw the button that fills the Train form with a run's configuration, and shows it in place of the run."""
+    if not st.button("Edit and start again", key=f"edit-{run.id}", icon=":material/edit:"):
+        return
     try:
         prefill_again(run)
     except UserError as error:
         st.toast(plain(f"The form cannot be filled: {error}"), icon=":material/error:")
         return
-    st.session_state[TRAIN_VIEW] = NEW
+    st.session_state[SHOW_NEXT] = NEW
+    st.rerun()  # the whole page: this is drawn in a fragment
 
 
 def _explore(run: Run) -> None:

@@ -32,8 +32,8 @@ KEPT_THUMBS = 4000  # small pictures that are kept in memory, of some kilobytes 
 MAX_SAMPLES = 2000  # test images at hand
 MAX_BYTES = 48_000_000  # of the test images at hand
 POLL_SECONDS = 1.5  # seconds between looks at a survey that grows
-ALL, ROUTES, WRONG, CLASS = "all", "routes", "wrong", "class "
-SHOWS = [(ALL, "All images"), (ROUTES, "Route changes"), (WRONG, "Wrong at some λ")]
+ALL, ROUTES, WRONG, ALWAYS_WRONG, CLASS = "all", "routes", "wrong", "always-wrong", "class "
+SHOWS = [(ALL, "All images"), (ROUTES, "Route changes"), (WRONG, "Wrong at some λ"), (ALWAYS_WRONG, "Wrong at every λ")]
 ORDERS = [("given", "Class by class"), ("cheapest", "Cheapest first"), ("dearest", "Dearest first"), ("shuffled", "Shuffled")]
 FIRST_VIEW: StripView = {"show": ALL, "order": "given", "page": 0, "seed": 0}
 
@@ -122,6 +122,7 @@ def _strip(run: Run, samples: Samples, job: "Background[Survey]", polling: bool)
             "pages": pages,
             "count": f"{page * PER_PAGE + 1} to {page * PER_PAGE + len(shown)} of {len(rows)}" if shown else "0 images",
             "status": _status(job, survey),
+            "growing": job.growing,
         },
         key=STRIP,
         on_choose=lambda index: _choose(run, index, len(samples.subjects)),
@@ -186,6 +187,8 @@ def _belongs(label: str | None, one: "Surveyed | None", show: str) -> bool:
         return label == show.removeprefix(CLASS)
     if show == ROUTES:
         return one is not None and one.changes_route
+    if show == ALWAYS_WRONG:
+        return one is not None and one.wrong == len(one.routes)
     return show != WRONG or (one is not None and one.wrong > 0)
 
 

@@ -142,6 +142,24 @@ def test_a_picture_of_the_users_is_shown(app: AppTest) -> None:
     assert "Move the frame" in texts(app), "the picture stands beside what the network sees of it"
 
 
+@pytest.mark.parametrize(("ground", "ink"), [(255, 0), (0, 255)])
+def test_a_dark_digit_on_light_paper_can_be_inverted(app: AppTest, ground: int, ink: int) -> None:
+    picture = Image.new("L", (40, 40), ground)
+    picture.paste(ink, (18, 6, 22, 34))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    app.query_params["run"] = "every"
+    app.run()
+    app.file_uploader(key="upload").upload("one.png", file.getvalue(), "image/png").run()
+    assert not app.exception
+    assert ("Your picture is dark on light. The network learned from images that are light on dark" in texts(app)) == (ground == 255)
+    assert [one.label for one in app.toggle] == ["Invert light and dark"] * (ground == 255)
+    if ground == 255:
+        app.toggle(key="invert").set_value(True).run()
+        assert not app.exception
+        assert "dark on light" not in texts(app)
+
+
 def test_explore_opens_with_the_model_cascade(app: AppTest) -> None:
     app.run()
     assert not app.exception

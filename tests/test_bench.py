@@ -1,13 +1,19 @@
 """What bench measures: the multiply-adds of what it times. Times themselves are never tested."""
 
+import time
+
 import pytest
 import torch
 from torch import nn
 
 from core.fast.bench import Timing, bench, profile
+from core.fast.forms import StaticForm, StaticNetwork, fastest_form
 from core.graph.builder import Builder
+from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import GraphError
+from core.graph.policy import Open
+from core.graph.static import static_network
 from core.modules.layers import Add, classifier, conv, convs
 
 IMAGES = torch.randn(10, 3, 8, 8)
@@ -72,3 +78,39 @@ def test_a_profile_tells_of_every_node_that_is_computed() -> None:
     taken = profile(graph, IMAGES, lam=0.5, batch=3, turns=2)
     assert list(taken) == [node.name for node in graph.nodes[1:]]
     assert all(time > 0 for time in taken.values())
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_all_forms_of_a_static_network_answer_alike(batch: int) -> None:
+    graph = static_network(two_paths())
+    forms, x = StaticNetwork(graph).forms(batch), torch.randn(batch, 3, 8, 8)
+    assert [form.name.split(",")[0] for form in forms] == [
+        "fast engine",
+        "torch.onnx in ONNX Runtime",
+        *(["one program in ONNX Runtime"] if batch > 1 else []),
+    ]
+    expected = execute(graph, x, Open()).output
+    assert torch.allclose(torch.as_tensor(_scores(forms[0].prepare(x)())), expected, atol=1e-5)
+    for form in forms[1:]:
+        assert torch.allclose(torch.as_tensor(_scores(form.prepare(x)())), expected, atol=1e-5)
+
+
+def _scores(sent: object) -> object:
+    """What a form returned: an answer of the engine, or the outputs of a program."""
+    return sent.output if hasattr(sent, "output") else sent[0]
+
+
+def test_the_fastest_form_is_taken() -> None:
+    ran: list[str] = []
+
+    def form(name: str, seconds: float) -> StaticForm:
+        return StaticForm(name, lambda x: lambda: (ran.append(name), time.sleep(seconds)))
+
+    assert fastest_form([form("slow", 0.03), form("quick", 0.0), form("slower", 0.04)], [torch.zeros(1)]).name == "quick"
+    assert ran[:3] == ["slow", "quick", "slower"]
+
+
+def test_a_timing_says_in_which_forms_both_ran() -> None:
+    rows = list(bench("two", two_paths(), IMAGES, lams=[0.5], rates=[], batches=[1, 4], threads=[1], seconds=0.01))
+    assert {row.gated_form for row in rows if row.batch == 1} == {"one program with the decisions inside"}
+    assert all("program" in row.gated_form and row.static_form for row in rows)

@@ -539,6 +539,11 @@ def test_bench_compares_with_the_static_network(trained: str) -> None:
     assert rows[0]["macs_ratio"] <= rows[1]["macs_ratio"] <= rows[2]["macs_ratio"]
     shown = call("bench", "lc_resnet", "--set", "architecture.depth=8", "--batch", 2, "--threads", 1, "--seconds", 0.1, "--db", trained)
     assert "random 0.5" in shown.stdout
+    assert "Machine: " in shown.stdout
+    assert "; static as " in shown.stdout
+    small = ("--set", "architecture.depth=8", "--size", 16, "--batch", 1, "--threads", 1, "--seconds", 0.1, "--random", "")
+    assert told("bench", "lc_resnet", *small, "--db", trained)[0]["static_ms"] > 0
+    assert "random weights" in refused("bench", "faces", "--size", 16, "--db", trained)
     (row,) = told("bench", "faces", "--slider", "--threads", 1, "--db", trained)
     assert row.keys() == {"run", "threads", "images", "ms", "ms_most"}
     assert 0 < row["ms"] <= row["ms_most"]

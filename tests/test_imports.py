@@ -57,6 +57,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.evaluation", "core.explain"),
     ("core.program",),
     ("core.training", "core.fast"),
+    ("core.serving",),
     ("core.cli",),
     ("app",),
 )

@@ -76,7 +76,7 @@ def test_a_budget_says_what_it_buys_on_each_set_of_images() -> None:
     tested = ImageSets(("A", "B"), {"one_*": 0, "other": 1})
     first, second = best_of_each(mean_rows([one, other]), [], 50, tested)
     assert best_sentence(first, 50, lambda text: text.replace("*", "\\*")).startswith(
-        "Under 50 multiply-adds per image, the best network on A is"
+        "Under 50 multiply-adds per image, the best network with gates on A is"
     )
     assert "one_\\*" in best_sentence(first, 50, lambda text: text.replace("*", "\\*"))
     assert best_sentence(second, 50, str) == "No gated network on B costs at most 50 multiply-adds per image on average: raise the budget."

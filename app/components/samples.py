@@ -39,6 +39,7 @@ class Strip(TypedDict):
     pages: int
     count: str
     status: str
+    growing: bool
 
 
 class StripView(TypedDict):

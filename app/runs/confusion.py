@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from app.background import Background
     from core.explain.atlas.atlas import Atlas
 
-MATRICES_SHOWN = "runs-confusion"  # key of the session: the runs whose matrices were asked for
-MOST_MATRICES, PER_ROW = MAX_COMPARED + 1, 2
+MATRICES_SHOWN = "runs-confusion"  # key of the session: the runs whose matrices are shown
+MOST_MATRICES, MATRICES_PER_ROW = MAX_COMPARED + 1, 2
 LOOK_SECONDS = 2.0  # between looks at atlases that grow
 
 
@@ -59,8 +59,8 @@ def confusion(runs: Sequence[Run]) -> None:
 
 def _matrices(found: "Sequence[tuple[Run, Background[Atlas]]]", lam: float, polling: bool) -> None:
     """Draw the matrices as far as they are known."""
-    for start in range(0, len(found), PER_ROW):
-        for column, (run, job) in zip(st.columns(PER_ROW, gap="large"), found[start : start + PER_ROW], strict=False):
+    for start in range(0, len(found), MATRICES_PER_ROW):
+        for column, (run, job) in zip(st.columns(MATRICES_PER_ROW, gap="large"), found[start : start + MATRICES_PER_ROW], strict=False):
             atlas = job.look()
             with column:
                 done = f"{len(atlas)} test images" if len(atlas) == atlas.total else f"the first {len(atlas)} of {atlas.total} test images"

@@ -1,6 +1,7 @@
 """Atlas: which images take which routes through a network, what they cost, and for which of them a higher cost pays."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ FIRST_DRAWN = 100  # images from which an atlas is drawn while it grows
 REDRAWN = 4  # times as many images after which it is drawn again
 NARROW_GROUPS = 3  # modules whose routes fit on a phone
 STRIPS = 6  # routes with examples
+RUNS_TRIED = 4  # runs whose test images are looked for
 CONFUSIONS = 3  # wrong answers that are named
 RUN_KEY, OPEN_KEY = "atlas-run", "atlas-open"  # keys of the session
 
@@ -56,7 +58,8 @@ def page() -> None:
         st.error(plain(error), icon=":material/error:")
         return
     if samples.replaced:
-        words = f"The images of {plain(title('datasets', run.dataset))} are not on this computer. These pictures replace them."
+        words = f"The images of {plain(title('datasets', run.dataset))} are not on this computer. "
+        words += f"{len(samples.labels)} pictures replace them, which say nothing about accuracy and classes."
         st.info(words, icon=":material/image:")
         st.caption(plain(samples.replaced))
     job = background_atlas(run, sha256, model, samples)
@@ -80,7 +83,7 @@ def _chosen_run(runs: list[Run]) -> Run:
         st.session_state[RUN_KEY] = asked
     elif st.session_state.get(RUN_KEY) not in names:
         explored = st.session_state.get("run")
-        st.session_state[RUN_KEY] = explored if explored in names else max(runs, key=variety).name
+        st.session_state[RUN_KEY] = explored if explored in names else _first(runs).name
     titles = {run.name: f"{run.name} · {lam_name(run.lam) if run.gated else 'static'}" for run in runs}
 
     def choose() -> None:
@@ -89,6 +92,16 @@ def _chosen_run(runs: list[Run]) -> Run:
     name = st.selectbox("Run", names, format_func=lambda name: titles[name], key=RUN_KEY, on_change=choose, persist_state="session")
     st.query_params["run"] = name
     return runs[names.index(name)]
+
+
+def _first(runs: list[Run]) -> Run:
+    """Return the most varied run whose test images are on this computer, or else the most varied one."""
+    ordered = sorted(runs, key=variety, reverse=True)
+    for run in ordered[:RUNS_TRIED]:
+        with suppress(UserError, OSError):
+            state.samples(run, state.SAMPLES)
+            return run
+    return ordered[0]
 
 
 def _progress(job: "Background[Atlas]", drawn: int) -> None:

@@ -1,5 +1,6 @@
 """Explore: an image, the graph lit by the modules that ran for it, and λ."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from app.cheapest import cheapest_over_images
 from app.components.gate_graph import gate_graph, graph_state
 from app.computing import draw_again
 from app.forcing import force, forcing, free_conflicts
+from app.graph_view.computing_page import TOO_LARGE
 from app.graph_view.facts import facts
 from app.graph_view.folding import costs, fold
 from app.graph_view.payload import View
@@ -18,6 +20,7 @@ from app.graph_view.standalone import standalone
 from app.graph_view.view import Subject, ViewOptions, view_of
 from app.images import ShownImage
 from app.inspector import Asked, Inspected, inspect_slowly, inspection_of
+from app.offline import offline_page, weights_form
 from app.own_picture import OWN_SOURCE
 from app.picture import choose_image
 from app.rendering import data_url
@@ -25,6 +28,7 @@ from app.trace import trace_json
 from app.trained import trained_runs, variety
 from app.wording import lam_name, plain
 from core.errors import UserError
+from core.graph.node import Node
 from core.scale import SLIDER_STEPS
 from core.store import Run
 
@@ -146,6 +150,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     )
     with st.container(horizontal=True):
         _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
+        _offline(run, model, chosen, view, shown, sweep, dict(forced))
         st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name}, width="content")
     if inspection is None and selected in graph.by_name:
         inspect_slowly(inspected, asked)
@@ -176,6 +181,27 @@ def _downloads(run: Run, chosen: ShownImage, view: View, sweep: "LamSweep", forc
     )
     icon, title = ":material/data_object:", "Download trace (JSON)"
     st.download_button(title, trace, f"{name}.json", "application/json", icon=icon, on_click="ignore", help=trace_help, disabled=waits)
+
+
+def _offline(
+    run: Run, model: "Model", chosen: ShownImage, view: View, shown: Sequence[Node], sweep: "LamSweep", forced: dict[str, bool]
+) -> None:
+    """Offer a page that answers other pictures too. It is made when it is clicked."""
+
+    def made() -> str:
+        return offline_page(run, model, view, shown, sweep, state.parameters(model), chosen.description, data_url(chosen.image))
+
+    form = weights_form(model)
+    help_text = "One file with this network. A picture that you drop on it is answered in the browser, without a server or a connection."
+    if form is None:
+        help_text = TOO_LARGE
+    elif forced:
+        help_text = "Set all modules back to automatic first: the page answers with nothing forced."
+    elif form == "float16":
+        help_text += " Its weights are in 16 bits, so that answers can differ slightly."
+    waits = sweep.computed is not None or bool(forced) or form is None
+    title, file = "Download offline page (HTML)", f"{run.name.replace('/', '-')}-offline.html"
+    st.download_button(title, made, file, "text/html", icon=":material/wifi_off:", on_click="ignore", help=help_text, disabled=waits)
 
 
 page()

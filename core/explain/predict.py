@@ -81,11 +81,17 @@ class LamSweep:
 
 
 @torch.no_grad()
-def predict(model: Model, images: Tensor, *, lam: float | None = None, forced: Mapping[str, bool] | None = None) -> list[Trace]:
-    """Return the trace of each image (N, C, H, W) uint8. `forced` turns gated nodes on (True) or off. Raises GraphError."""
-    lam = resolve_lam(model, lam)
-    execution = execute(model.graph, normalised(images), forced_policy(model.graph, forced or {}), lam=lam)
-    return _traces(model, execution, [lam] * len(images))
+def predict(
+    model: Model, images: Tensor, *, lam: float | Sequence[float | None] | None = None, forced: Mapping[str, bool] | None = None
+) -> list[Trace]:
+    """Return the trace of each image (N, C, H, W) uint8, at one λ or at one for each image. Raises GraphError.
+
+    `forced` turns gated nodes on (True) or off.
+    """
+    lams = [resolve_lam(model, one) for one in lam] if isinstance(lam, Sequence) else [resolve_lam(model, lam)] * len(images)
+    given = torch.tensor(lams) if model.graph.tradeoff.every_lam else None  # (N,)
+    execution = execute(model.graph, normalised(images), forced_policy(model.graph, forced or {}), lam=given)
+    return _traces(model, execution, lams)
 
 
 @torch.no_grad()

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from statistics import mean, median
 
@@ -133,10 +132,8 @@ def _turns(gated: Engine, static: StaticForm, cases: Sequence[Case], seconds: fl
         for case, draws in zip(cases, taken, strict=True):
             together = max(1, IMAGES_PER_TURN // len(case.draws[0][0]))
             numbers = [(turn * together + number) % len(draws) for number in range(together)]
-            ours = [
-                _timed(partial(gated.run, policy=policy, lam=case.lam), x) for x, policy, _ in (case.draws[number] for number in numbers)
-            ]
-            theirs = [_timed(static.run, case.draws[number][0]) for number in numbers]
+            ours = [_timed(gated.prepared(*case.draws[number][:2], case.lam)) for number in numbers]
+            theirs = [_timed(static.prepare(case.draws[number][0])) for number in numbers]
             if turn * together >= len(draws):
                 for number, one, other in zip(numbers, ours, theirs, strict=True):
                     draws[number][0].append(one)
@@ -147,9 +144,9 @@ def _turns(gated: Engine, static: StaticForm, cases: Sequence[Case], seconds: fl
     return [(mean(median(ours) for ours, _ in draws), mean(median(theirs) for _, theirs in draws)) for draws in taken]
 
 
-def _timed(run: Callable[[Tensor], object], x: Tensor) -> float:
+def _timed(run: Callable[[], object]) -> float:
     start = time.perf_counter()
-    run(x)
+    run()
     return time.perf_counter() - start
 
 

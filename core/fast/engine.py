@@ -8,8 +8,8 @@ its module; other than single precision, other sizes of images and whole network
 
 import copy
 import time
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -36,16 +36,23 @@ class Engine:
         self.segmented = segmented
         self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
         self._parts = BatchSplitter(self._run)
+        self._every_lam = graph.tradeoff.every_lam
         self._image = torch.Size(self.graph.shapes[self.graph.input.name])
         self.chosen: dict[tuple[int, int, type], Run] = {}  # by threads, size of batch and policy
 
     def run(self, x: Tensor, policy: Policy, *, lam: Tensor | float | None = None) -> Answer:
         """Run images (B, C, H, W), as `execute` does. Raises GraphError if λ is missing."""
-        if lam is None and self.graph.tradeoff.every_lam:
+        if lam is None and self._every_lam:
             raise GraphError("this network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
         if len(x) == 1 and (whole := self._program(x, policy)) is not None:
             return whole(x, policy, lam)
         return self._parts(x, policy, lam)
+
+    def prepared(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Callable[[], object]:
+        """Return what runs images as `run` does, with everything done beforehand that is no part of inference: all of it is for timing."""
+        if len(x) == 1 and (whole := self._program(x, policy)) is not None:
+            return whole.prepared(x, policy, lam)
+        return partial(self.run, x, policy, lam=lam)
 
     def form(self, batch: int) -> str:
         """Return in words how it runs batches of this size."""

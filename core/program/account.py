@@ -20,7 +20,7 @@ from core.program.operators import Operators
 
 
 class Account:
-    """Writes what a run reports, as far as it is asked for.
+    """Writes what a run reports, as far as it is needed.
 
     gates  the gates of all control nodes side by side, (1, gates)
     """

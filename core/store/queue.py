@@ -10,7 +10,7 @@ from core.store.models import WAITING, Run, now
 from core.store.runs import find
 
 TRAININGS = "GATESCOPE_TRAININGS"  # environment variable: how many trainings of the queue run at once
-FIRST = timedelta(microseconds=1)  # by which a run comes before another
+BEFORE_ALL = timedelta(microseconds=1)  # by which a run comes before another
 STARTING = timedelta(seconds=60)  # within which a process that was started should have claimed its run
 
 
@@ -53,7 +53,7 @@ class TrainingQueue:
             run = find(session, run_id)
             first = session.scalars(_waiting().limit(1)).first()
             if run.waiting and first is not None and first.id != run_id:
-                run.heartbeat = (first.heartbeat or first.created) - FIRST
+                run.heartbeat = (first.heartbeat or first.created) - BEFORE_ALL
 
     def take(self, places: int) -> list[int]:
         """Take the next runs out of the queue, as many as places are free, and return their ids: the caller starts their processes.

@@ -51,7 +51,9 @@ def test_pixels_in_favour_of_a_gate_have_a_scale_and_say_what_they_mean(browser:
     select(page, "Q2-1")
     ends = page.locator(f"{PANEL} .colours span").all_inner_texts()
     assert len(ends) == 2
-    assert float(ends[0].replace("−", "-")) == -float(ends[1]) < 0
+    against, favour = (end.partition(" ") for end in ends)
+    assert (against[0], favour[0]) == ("against", "for")
+    assert float(against[2].replace("−", "-")) == -float(favour[2]) < 0
     meaning = page.locator(f"{PANEL} .computed")
     expect(meaning).to_contain_text("the gate is open")
     expect(meaning).to_contain_text("An average training image scores")

@@ -45,7 +45,7 @@ function drawTitle(page, sheet, title, { picture, name, description }) {
 export function describe(page, sheet) {
   if (!page.compared.length) return;
   const step = stepOf(page, sheet);
-  const { correct, label, cost_share: cost } = intervalAt(sheet.data, step);
+  const { correct, label, cost_share: cost, macs } = intervalAt(sheet.data, step);
   const lam = sheet.data.has_slider ? `λ = ${lamAt(sheet.data, step).toFixed(2)} · ` : "";
-  sheet.told.textContent = `${lam}${correct === null ? "" : correct ? "✓ " : "✗ "}${label} · ${cost}`;
+  sheet.told.textContent = `${lam}${correct === null ? "" : correct ? "✓ " : "✗ "}${label} · ${cost}, ${macs} multiply-adds`;
 }

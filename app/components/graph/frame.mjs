@@ -21,13 +21,17 @@ export function zoom(page, factor, at, canvas = page.canvas) {
   canvas.scrollTo((left * page.zoom) / before - x, (top * page.zoom) / before - y);
 }
 
-// Shows the whole graph, however small its letters.
+// Shows all graphs whole, however small their letters.
 export function fit(page) {
-  const { canvas, layout } = page;
-  if (!layout) return;
+  const drawn = [page, ...page.compared].filter(({ layout }) => layout);
+  if (drawn.length) zoom(page, Math.min(1, ...drawn.map(wholeZoom)));
+}
+
+// The zoom at which a canvas shows the whole graph.
+function wholeZoom({ canvas, layout }) {
   const { width, height } = roomOf(canvas);
   const whole = Math.min(width / (layout.width + 2 * MARGIN), height / (layout.height + 2 * MARGIN));
-  zoom(page, Math.min(1, whole / fitted(layout, roomOf(canvas)).scale));
+  return whole / fitted(layout, roomOf(canvas)).scale;
 }
 
 // Gives a drawing its size on its canvas.

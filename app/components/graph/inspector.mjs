@@ -130,7 +130,7 @@ function attributed(page, { picture: shown, limit, unit, meaning, option, method
   const { options } = nodeOf(page, page.selected);
   return [
     picture(shown, at),
-    element("div", { class: "colours" }, element("span", {}, `−${limit}`), element("i"), element("span", {}, `+${limit}`), caption(unit)),
+    element("div", { class: "colours" }, element("span", {}, `against −${limit}`), element("i"), element("span", {}, `for +${limit}`), caption(unit)),
     ...meaning.map((text) => caption(text)),
     choice("Pixels in favour of", options.map((name) => [name, name]), option, (wanted) => ask({ option: wanted })),
     choice("Attribution method", methods, method, (wanted) => ask({ method: wanted }), { list: true }),

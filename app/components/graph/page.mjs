@@ -9,7 +9,7 @@ import { button, element } from "./dom.mjs";
 import { draw, nothingDrawn } from "./drawing.mjs";
 import { graphviz } from "./engine.mjs";
 import { forcedLine, showForced } from "./forcing.mjs";
-import { frame, makeDraggable, roomOf } from "./frame.mjs";
+import { fit, frame, makeDraggable, roomOf, zoom } from "./frame.mjs";
 import { hint, hintCard } from "./hint.mjs";
 import { select, showInspector } from "./inspector.mjs";
 import { FIRST_LAM, STEP, VISIT, lacks, moveTo, rest, sendSelection, writeAddress } from "./lam.mjs";
@@ -25,7 +25,7 @@ const pages = new WeakMap(); // each mounted component's elements and state
 function mount(root) {
   const page = {
     root, ...nothingDrawn(), compared: [], selected: null, option: null, method: "",
-    step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, awaited: null, unfolded: new Set(), follow() {},
+    step: window[STEP] ?? null, zoom: 1, upto: null, playing: 0, together: 0, awaited: null, unfolded: new Set(), follow() {},
   };
   const centre = element("section", { class: "centre", "aria-label": "Network" }, headline(page), forcedLine(page), slider(page), toolbar(page), canvas(page));
   page.answer = element("section", { class: "card answer", "aria-label": "Answer" });
@@ -106,6 +106,16 @@ function arrange(page) {
     }
     frame(page, sheet);
   }
+  fitTogether(page);
+}
+
+// Shows graphs whole as soon as they stand side by side, and one alone as large as before.
+function fitTogether(page) {
+  const count = page.compared.length;
+  if (count === page.together) return;
+  page.together = count;
+  if (count) fit(page);
+  else zoom(page, 1);
 }
 
 function show(page) {

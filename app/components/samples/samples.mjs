@@ -79,7 +79,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const one of root.querySelectorAll("[role=radio]")) one.setAttribute("aria-checked", String(Number(one.dataset.index) === index));
     setTriggerValue("choose", index);
   };
-  const pictures = data.items.length ? grid(root, data, choose) : element("p", { class: "cap" }, "No test image is of this kind.");
+  const pictures = data.items.length ? grid(root, data, choose) : element("p", { class: "cap" }, data.growing ? "No test image of this kind has been found yet." : "No test image is of this kind.");
   root.page = `${data.show} ${data.order} ${data.page}`;
   root.replaceChildren(
     pictures,

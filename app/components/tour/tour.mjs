@@ -11,7 +11,7 @@ export const STEPS = [
   {
     sight: ".st-key-picture",
     title: "A network looks at this picture",
-    text: "It says what the picture shows. The small pictures are test images to choose from; you can also bring a picture of your own. An orange dot marks an image for which λ matters.",
+    text: "It says what the picture shows. The small pictures are samples to choose from, test images where these are on this computer; you can also bring a picture of your own. An orange dot marks an image for which λ matters.",
   },
   {
     sight: ".gate-graph .lambda",
