@@ -87,7 +87,8 @@ def headline(nodes: Sequence[Node], trace: "Trace", reference: "Trace", seen: Ci
     figures = f"{ran} of {len(modules)} modules ran, with {share} of the static network’s computation"
     if _scales(nodes):
         tail = "." if seen.most_accurate in (None, trace) else _compared(trace, seen.most_accurate, "at λ = 1 it", seen.true_label)
-        opening = f"{len(channels) - closed} of {len(channels)} channels opened: " if closed else _without(nodes, trace)
+        what = "groups of channels" if any(node.channels and node.channels.nested for node in nodes) else "channels"
+        opening = f"{len(channels) - closed} of {len(channels)} {what} opened: " if closed else _without(nodes, trace)
     else:
         tail = _compared(trace, reference, "the full network", seen.true_label)
         opening = _turning_point(nodes, trace, seen.previous)

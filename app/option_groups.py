@@ -18,7 +18,7 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "Exits, distillation and a teacher": (*("early_exit_weight", "self_distillation", "distillation_weight", "label_weight", "teacher"),),
     "Optimiser": ("optimizer", "warmup", "weight_decay", "ema_decay", "bn_recalibration_batches", "freeze_bn"),
     "What happens to the images": (*("border", "cutout", "cutout_probability", "mixup", "mixup_batches", "mixup_end", "label_smoothing"),),
-    "Weights and precision": ("init_from", "init_partial", "precision", "weights_dtype"),
+    "Weights and precision": ("init_from", "init_nodes", "init_partial", "precision", "weights_dtype"),
 }
 
 

@@ -114,6 +114,11 @@ class Training(BaseModel):
         title="Use initial weights that fit in part",
         description="Initialise from a file of which more than its head fits nothing in this network (true or false)",
     )
+    init_nodes: tuple[str, ...] = Field(
+        (),
+        title="Weights of single nodes (node=file)",
+        description="Exported runs that single nodes begin with, as node=file, for the networks that an architecture does not train along",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         json_schema_extra={"labels": {"float32": "32 bits (float32)", "bfloat16": "16 bits (bfloat16)"}},
@@ -132,6 +137,11 @@ class Training(BaseModel):
     def initial_weights(self) -> Path | None:
         """The file to initialise from, or None for random weights."""
         return self.file(self.init_from) if self.init_from else None
+
+    @property
+    def node_weights(self) -> dict[str, Path]:
+        """The files of `init_nodes`, by node."""
+        return {node: self.file(file) for node, _, file in (one.partition("=") for one in self.init_nodes)}
 
     def file(self, name: str) -> Path:
         """Return the file of a name in which "{seed}" is replaced by the seed."""

@@ -29,6 +29,7 @@ ARCHITECTURES: list[dict[str, object]] = [
     {"name": "lc_resnet", "depth": 14, "width": 8, "layers": False},
     {"name": "lc_resnet", "depth": 14, "width": 8, "channels": False},
     {"name": "lc_resnet", "depth": 50, "width": 4, "images": "imagenet"},
+    {"name": "lc_resnet", "depth": 8, "channel_order": "nested", "granule": 8, "gates_see": "answer", "scout_exit": True},
 ]
 everywhere = pytest.mark.parametrize("shape", ARCHITECTURES, ids=lambda shape: "-".join(map(str, shape.values())))
 

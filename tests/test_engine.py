@@ -65,6 +65,9 @@ SHAPES = [
     *[{"name": "lc_resnet", "depth": 14, "width": 8, "layers": layers, "channels": channels} for layers in (0, 1) for channels in (0, 1)],
     {"name": "lc_resnet", "depth": 14, "width": 8, "gates_of": "group"},
     {"name": "lc_resnet", "depth": 50, "images": "imagenet", "width": 8},
+    {"name": "lc_resnet", "depth": 8, "width": 16, "channel_order": "nested", "granule": 8},
+    {"name": "lc_resnet", "depth": 8, "channel_order": "nested", "granule": 8, "gates_see": "answer", "scout_exit": True, "min_scale": 1},
+    {"name": "lc_mobile", "granule": 8, "stages": [[8, 1, 1, 0], [16, 2, 2, 3]], "activation": "relu6"},
     {"name": "resnet_cascade", "n": 2, "exits": [1, 3, 5]},
     *({"name": name} for name in ("cascade", "high_low", "chain", "hierarchy", "plain")),
 ]
@@ -89,7 +92,7 @@ def test_every_architecture_answers_alike(shape: dict[str, object], rate: float 
 
 
 def _method(shape: dict[str, object]) -> str:
-    return "lcnet" if shape["name"] == "lc_resnet" else "d2nn"
+    return "lcnet" if str(shape["name"]).startswith("lc_") else "d2nn"
 
 
 @pytest.mark.parametrize("least", [0.0, 0.5])

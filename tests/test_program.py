@@ -117,11 +117,13 @@ def bottleneck() -> Graph:
     "graph",
     [
         *(lc_net(**options) for options in ({}, {"gates_of": "group"}, {"layers": False}, {"channels": False})),
+        lc_net(width=16, channel_order="nested", granule=8),
+        lc_net(width=16, channel_order="nested", granule=8, gates_see="answer", scout_exit=True, layers=False),
         *(d2nn(name) for name in ("cascade", "chain", "hierarchy", "high_low", "resnet_cascade")),
         bottleneck(),
         static_network(d2nn("chain")),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_every_architecture_is_one_program(graph: Graph) -> None:
     session, shape = runs(graph), graph.shapes[graph.input.name]

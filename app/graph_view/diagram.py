@@ -18,7 +18,7 @@ Style = Literal["rows", "TB", "LR"]
 
 LETTER = 6.9  # upper bound of a letter's width in a node's name, in pixels
 MAX_NAMED_OPTIONS = 4  # a control edge with more options gives their number instead of their names
-CHANNEL = "channel "  # prefix of options that gate a channel inside a module
+CHANNEL = "channel"  # prefix of options that gate a channel inside a module
 LONGEST = 20  # letters of a name on a node
 POINTS = 72.0  # per inch, Graphviz's unit of node sizes
 

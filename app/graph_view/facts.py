@@ -94,7 +94,10 @@ def _connections(node: Node, nodes: Mapping[str, Node], shapes: Mapping[str, Seq
     if gates:
         lines.append(f"Runs if {', or '.join(gates)}.")
     if node.channels:
-        lines.append(f"{node.channels.control} decides for each of its {node.channels.count} inner channels whether it is computed.")
+        control, count = node.channels.control, node.channels.count
+        whole = f"{control} decides for each of its {count} inner channels whether it is computed."
+        first = f"{control} decides how many of its {count} groups of inner channels are computed, from the first one on."
+        lines.append(first if node.channels.nested else whole)
     for column, option in enumerate(node.options[:MAX_LISTED_OPTIONS]):
         opened = [other.name for other in nodes.values() if any((g.control, g.column) == (node.name, column) for g in other.gates)]
         if opened or node.decides == "one":

@@ -143,12 +143,16 @@ class InsideModule(TypedDict):
 
 
 class NodeGates(TypedDict):
-    """Where a node's own gate and the gates of its channels stand among its controller's scores; no `block` where it has no gate."""
+    """Where a node's own gate and the gates of its channels stand among its controller's scores; no `block` where it has no gate.
+
+    `grouped`: whether each of the latter gates a group of channels.
+    """
 
     control: str
     block: int | None
     first: int
     channels: int
+    grouped: bool
 
 
 class Inspection(TypedDict):

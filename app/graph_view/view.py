@@ -187,7 +187,8 @@ def _independent_gates(node: Node, nodes: Sequence[Node]) -> NodeGates | None:
     if control not in each or isinstance(node, Folded):
         return None
     first, count = (node.channels.first, node.channels.count) if node.channels else (0, 0)
-    return {"control": control, "block": block.column if block else None, "first": first, "channels": count}
+    grouped = bool(node.channels and node.channels.nested)
+    return {"control": control, "block": block.column if block else None, "first": first, "channels": count, "grouped": grouped}
 
 
 def _gated(nodes: Sequence[Node]) -> bool:

@@ -37,6 +37,11 @@ class Architecture(Component):
         return False
 
     @property
+    def pretrained(self) -> Mapping[str, Architecture]:
+        """The nodes whose networks are not trained along, with the architectures of these networks; `training.init_nodes` names weights."""
+        return {}
+
+    @property
     def origins(self) -> dict[str, str]:
         """Where the weights of frozen nodes come from, by node."""
         return {}

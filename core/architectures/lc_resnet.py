@@ -1,6 +1,8 @@
 """LC-Net on ResNets: L-Net skips and scales blocks, C-Net skips and scales channels.
 
 Papers: Xia et al., 2021 (arXiv 2007.15151); He et al., CVPR 2016 (arXiv 1512.03385).
+With `channel_order` = "nested" an image runs the first channels of a block (core/modules/nested.py). With `gates_see` = "answer" a small
+network answers first, and the gate networks see its answer (scouted.py).
 
 Each residual block has one gate network, which sees the input of the block. Its first gate is the block's: if its score is not above zero,
 only the shortcut remains. The other gates are those of the channels inside the block. Either kind can be left out.
@@ -12,6 +14,7 @@ Reconstructed: that a block's gates see the block's input, and that the channels
 import re
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
@@ -19,14 +22,15 @@ from pydantic import AliasChoices, Field, model_validator
 from torch import Tensor
 
 from core import bibliography
-from core.architectures import Architecture
 from core.architectures.imagenet import absorb_colours
+from core.architectures.scouted import Scouted
 from core.graph.builder import Builder
 from core.graph.graph import Graph
 from core.graph.node import ChannelGate, Edge, Gate
 from core.graph.weight_file import CheckpointError
 from core.modules.gate_network import GateNetwork
 from core.modules.layers import Join, Stem, classifier
+from core.modules.nested import NestedBranch
 from core.modules.residual import Branch
 from core.registry import Decides
 
@@ -38,11 +42,11 @@ PUBLISHED = re.compile(r"layer(\d)\.(\d+)\.(conv\d|bn\d|downsample)\.(.+)")
 STEM, STEM_MEAN = "parts.stem.conv1.weight", "parts.stem.bn1.running_mean"
 
 
-class LCResNet(Architecture):
+class LCResNet(Scouted):
     """A ResNet whose gates skip blocks and channels, for each image anew."""
 
     title = "LC-Net on a ResNet"
-    papers = (bibliography.LCNET, bibliography.RESNET)
+    papers = (bibliography.LCNET, bibliography.RESNET, bibliography.SLIMMABLE)
     name: Literal["lc_resnet"] = "lc_resnet"
     depth: int = Field(
         20, ge=8, le=200, title="Depth (layers)", description="Layers: 6n + 2 for CIFAR's three groups; 18, 34, 50 or 101 for ImageNet"
@@ -122,7 +126,7 @@ class LCResNet(Architecture):
 
     @property
     def decides(self) -> Decides:
-        return "each" if self.layers or self.channels else None
+        return "each" if self.layers or self.channels or self.scout_exit else None
 
     def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the weights of a ResNet under the names of this graph, from torchvision's names (`layer1.0.conv1.weight` and so on).
@@ -151,12 +155,13 @@ class LCResNet(Architecture):
         first = self.width or (64 if large else 16)
         widths = self.widths or tuple(first * 2**group for group in range(len(blocks)))
         expansion = EXPANSION if self._bottleneck else 1
-        before, channels = g.add("stem", Stem(image[0], widths[0], large), g.input), widths[0]
+        go_on = self.add_scout(g, classes, self.hidden)
+        before, channels = g.add("stem", Stem(image[0], widths[0], large), g.input, when=go_on), widths[0]
         for group, (inner, count) in enumerate(zip(widths, blocks, strict=True), start=1):
             filters = inner * expansion
             strides = [2 if group > 1 and not number else 1 for number in range(count)]
             branches = {
-                f"{group}-{number}": _branch(channels if number == 1 else filters, inner, stride, bottleneck=expansion > 1)
+                f"{group}-{number}": self._branch(channels if number == 1 else filters, inner, stride)
                 for number, stride in enumerate(strides, start=1)
             }
             gates = {} if self.gates_of == "block" else self._gates(g, f"Q{group}", before, branches)
@@ -169,34 +174,46 @@ class LCResNet(Architecture):
         g.output("y", classifier(channels, classes), before)
         return g.build()
 
+    def _branch(self, channels: int, inner: int, stride: int) -> Branch:
+        filters: tuple[int, ...] = (inner, inner)
+        kernels: tuple[int, ...] = (3, 3)
+        strides: tuple[int, ...] = (stride, 1)
+        if self._bottleneck:
+            filters, kernels, strides = (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1)
+        if self.nested:
+            return NestedBranch(channels, filters, kernels, strides, self.granule, self.width_steps)
+        return Branch(channels, filters, kernels, strides)
+
     def _gates(self, g: Builder, control: str, before: str, branches: Mapping[str, Branch]) -> dict[str, Gates]:
         """Add a control node for some blocks and return the gates of each block; without gated parts no node is added."""
         options: list[str] = []
-        layers, channels = {}, {}
+        layers, channels = dict[str, int](), dict[str, ChannelGate]()
         for name, branch in branches.items():
             of = f" {name}" if len(branches) > 1 else ""
             if self.layers:
                 layers[name] = len(options)
                 options.append(f"block{of}")
             if self.channels:
-                channels[name] = ChannelGate(control, len(options), branch.count)
-                options += [f"channel{of} {channel}" for channel in range(1, branch.count + 1)]
+                channels[name] = ChannelGate(control, len(options), branch.count, self.nested)
+                options += _channel_names(branch, of)
         if not options:
             return dict.fromkeys(branches, ((), None))
         of_layers = torch.zeros(len(options), dtype=torch.bool)  # (gates,)
         of_layers[list(layers.values())] = True
         least = torch.where(of_layers, 0.0, self.min_scale) if self.channels and self.min_scale else None
         rates = torch.where(of_layers, self.layer_gate_lr, 1.0) if self.layers and self.channels and self.layer_gate_lr < 1 else None
-        seen = [g.shapes[before]]
-        part = GateNetwork(seen, len(options), hidden=self.hidden, every_lam=g.every_lam, least=least, rates=rates)
-        gates = g.control(control, before, options=options, part=part, decides="each")
+        observed = self.observed(before)
+        seen, nested = [g.shapes[observed]], tuple(one.columns for one in channels.values()) if self.nested else ()
+        part = GateNetwork(seen, len(options), hidden=self.hidden, every_lam=g.every_lam, least=least, rates=rates, nested=nested)
+        gates = g.control(control, observed, options=options, part=part, decides="each")
         return {name: ((gates[layers[name]],) if self.layers else (), channels.get(name)) for name in branches}
 
 
-def _branch(channels: int, inner: int, stride: int, *, bottleneck: bool) -> Branch:
-    if bottleneck:
-        return Branch(channels, (inner, inner, inner * EXPANSION), (1, 3, 1), (1, stride, 1))
-    return Branch(channels, (inner, inner), (3, 3), (stride, 1))
+def _channel_names(branch: Branch, of: str) -> list[str]:
+    """Return the names of a branch's channel gates. `of`: the block in words, if the gate network decides for several."""
+    if not isinstance(branch, NestedBranch):
+        return [f"channel{of} {channel}" for channel in range(1, branch.count + 1)]
+    return [f"channels{of} {start + 1}–{end}" for start, end in pairwise((0, *branch.ends))]
 
 
 def _own_name(published: str) -> str:

@@ -9,7 +9,7 @@ Differs from the paper:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -30,12 +30,9 @@ OWN = re.compile(r"(stem|head|classifier|block(\d+))\.(.+)")
 TORCHVISION = re.compile(r"features\.(\d+)\.(?:conv\.)?(.+)")
 
 
-class Mobile(Architecture):
-    """A small network of inverted residual blocks (MobileNetV2)."""
+class MobileShape(Architecture):
+    """The options of networks of inverted residual blocks, and the names of their published weights."""
 
-    title = "MobileNetV2"
-    papers = (bibliography.MOBILENET,)
-    name: Literal["mobile"] = "mobile"
     stem: Filters = Field(16, title="Filters of the stem", description="Filters of the first convolution")
     stem_stride: int = Field(1, ge=1, le=2, title="Stride of the stem", description="Stride of the first convolution; 2 halves the map")
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)] = Field(
@@ -50,10 +47,6 @@ class Mobile(Architecture):
         description="Activation; relu6 as in the published MobileNetV2",
         json_schema_extra={"labels": {"relu": "ReLU", "relu6": "ReLU6"}},
     )
-
-    @property
-    def decides(self) -> Decides:
-        return None
 
     def own_weights(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename weights of this shape, `block1.expand.conv.weight` and so on, or torchvision's, `features.1.conv.0.0.weight` and so on.
@@ -72,15 +65,33 @@ class Mobile(Architecture):
         expansions = [expansion for _, count, _, expansion in self.stages for _ in range(count)]
         return frozenset(number for number, expansion in enumerate(expansions, start=1) if not expansion)
 
-    def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
-        g = Builder(image)
-        before, channels = g.add("stem", ConvNorm(image[0], self.stem, 3, self.stem_stride, activation=self.activation), g.input), self.stem
+    @property
+    def blocks(self) -> Iterator[tuple[str, int, int, int]]:
+        """The name, the filters, the stride and the expansion of each block."""
         number = 0
         for filters, count, first_stride, expansion in self.stages:
             for place in range(count):
                 number += 1
-                block = InvertedResidual(channels, filters, 1 if place else first_stride, expansion, self.activation)
-                before, channels = g.add(f"block {number}", block, before), filters
+                yield f"block {number}", filters, 1 if place else first_stride, expansion
+
+
+class Mobile(MobileShape):
+    """A small network of inverted residual blocks (MobileNetV2)."""
+
+    title = "MobileNetV2"
+    papers = (bibliography.MOBILENET,)
+    name: Literal["mobile"] = "mobile"
+
+    @property
+    def decides(self) -> Decides:
+        return None
+
+    def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
+        g = Builder(image)
+        before, channels = g.add("stem", ConvNorm(image[0], self.stem, 3, self.stem_stride, activation=self.activation), g.input), self.stem
+        for name, filters, stride, expansion in self.blocks:
+            block = InvertedResidual(channels, filters, stride, expansion, self.activation)
+            before, channels = g.add(name, block, before), filters
         before = g.add("head", ConvNorm(channels, self.head, 1, activation=self.activation), before)
         g.output("y", classifier(self.head, classes), before)
         return g.build()

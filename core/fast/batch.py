@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.fast.answer import Answer, Mask
+from core.fast.nested import NestedUnit
 from core.fast.segments import Segment
 from core.graph.graph import Graph
 from core.graph.node import Edge, Node
@@ -66,10 +67,12 @@ class BatchRunner:
         self.opened: dict[str, NDArray[np.float32]] = {}
         self.answers: list[tuple[Tensor, Subset]] = []
 
-    def take(self, unit: Segment | Node) -> None:
+    def take(self, unit: Segment | NestedUnit | Node) -> None:
         """Compute a segment, or a single node, for the images for which it runs."""
         if isinstance(unit, Node):
             self._node(unit)
+        elif isinstance(unit, NestedUnit):
+            self._nested(unit)
         elif unit.branch is None:
             self._segment(unit)
         else:
@@ -105,6 +108,18 @@ class BatchRunner:
             value = value.expand(rows.count, *value.shape[1:]) if node.kind == "dummy" else value
             value = value if opening is None else _scaled(value, opening, rows)
         self._keep(node, value, rows, own=False)
+
+    def _nested(self, unit: NestedUnit) -> None:
+        """Compute a node with nested widths."""
+        node, channels = unit.node, unit.node.channels
+        assert channels is not None
+        rows, opening = self._enter(node)
+        self.ran[node.name], value = rows, None
+        if rows.count:
+            gates = self.gates[channels.control][:, channels.columns]
+            value = unit(self._received(node.inputs[0], rows), gates if rows.all else gates[rows.numbers])
+            value = value if opening is None else _scaled(value, opening, rows)
+        self._keep(node, value, rows, own=True)
 
     def _block(self, segment: Segment, branch: Node) -> None:
         """Compute a residual block with gates: only the shortcut of images whose gate is closed."""

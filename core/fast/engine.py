@@ -17,6 +17,7 @@ from torch import Tensor
 from core.fast.answer import Answer
 from core.fast.autotune import fastest
 from core.fast.batch import BatchRunner
+from core.fast.nested import NestedUnit
 from core.fast.segments import IMAGES_PER_CALL, Segment, units
 from core.fast.threads import BatchSplitter, Run
 from core.fast.whole import WholeProgram
@@ -61,8 +62,9 @@ class Engine:
             return "one program with the decisions inside" if self.graph.controls else "one program"
         if any(one is self.whole for key, one in self.chosen.items() if key[1:] == (batch.bit_length(), type(policy))):
             return "one program, images one by one"
-        programs = sum(isinstance(one, Segment) for one in order)
-        return f"{programs} program{'s' * (programs != 1)}, {IMAGES_PER_CALL} images at a time"
+        programs = sum(isinstance(one, Segment | NestedUnit) for one in order)
+        counted = f"{programs} program{'s' * (programs != 1)}, {IMAGES_PER_CALL} images at a time"
+        return counted if programs == len(order) else f"{counted}, and {len(order) - programs} modules"
 
     @torch.inference_mode()
     def _run(self, x: Tensor, policy: Policy, lam: Tensor | float | None) -> Answer:
@@ -98,7 +100,7 @@ class Engine:
         return self.segmented and self._single and x.dtype == torch.float32 and x.shape[1:] == self._image
 
     @cached_property
-    def units(self) -> Sequence[Segment | Node] | None:
+    def units(self) -> Sequence[Segment | NestedUnit | Node] | None:
         """The network in segments that run for the same images of a batch, if it can be written."""
         try:
             return units(self.graph)
@@ -120,9 +122,10 @@ class Engine:
         for unit in self._single_nodes:
             start = time.perf_counter()
             runner.take(unit)
-            taken[unit.name if isinstance(unit, Node) else unit.nodes[0].name] = time.perf_counter() - start
+            node = unit if isinstance(unit, Node) else unit.node if isinstance(unit, NestedUnit) else unit.nodes[0]
+            taken[node.name] = time.perf_counter() - start
         return taken
 
     @cached_property
-    def _single_nodes(self) -> Sequence[Segment | Node]:
+    def _single_nodes(self) -> Sequence[Segment | NestedUnit | Node]:
         return units(self.graph, single=True)

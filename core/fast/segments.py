@@ -13,6 +13,7 @@ import torch
 from onnx import ModelProto, TensorProto
 from torch import Tensor
 
+from core.fast.nested import NestedUnit
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.program.network import LAST_ANSWER, Network, gates_of
@@ -96,7 +97,7 @@ def _stacked(to: Operators, values: Sequence[str]) -> str:
     return to.add("Concat", *(to.add("Unsqueeze", one, to.integers(2)) for one in values), axis=2)
 
 
-def units(graph: Graph, *, single: bool = False) -> list[Segment | Node]:
+def units(graph: Graph, *, single: bool = False) -> list[Segment | NestedUnit | Node]:
     """Return the nodes in order, grouped into segments as long as possible. Nodes that have no form in ONNX operators stay single.
 
     `single`: each segment has one node. Raises NotWrittenError for a graph that has no form at all.
@@ -109,8 +110,11 @@ def units(graph: Graph, *, single: bool = False) -> list[Segment | Node]:
             groups[-1].append(node)
         else:
             groups.append([node])
-    found: list[Segment | Node] = []
+    found: list[Segment | NestedUnit | Node] = []
     for nodes in groups:
+        if nodes[0].channels is not None:
+            found.append(NestedUnit(graph, nodes[0]))
+            continue
         own = {node.name for node in nodes}
         later = frozenset(edge.source for node in network.nodes if node.name not in own for edge in node.inputs)
         found += [Segment(graph, nodes, network.branches, later)] if _writable(network, nodes[0]) else nodes

@@ -4,6 +4,7 @@ from typing import Any
 
 from core.graph.cost import NOT_COUNTED
 from core.graph.graph import Graph
+from core.graph.node import ChannelGate
 from core.graph.static import static_macs
 from core.scale import cost_share
 
@@ -35,7 +36,12 @@ def describe(graph: Graph) -> dict[str, Any]:
         for gate in node.gates
     ]
     channels = [
-        {"source": node.channels.control, "target": node.name, "kind": "control", "option": f"{node.channels.count} channels"}
+        {
+            "source": node.channels.control,
+            "target": node.name,
+            "kind": "control",
+            "option": f"{node.channels.count} {_gated(node.channels)}",
+        }
         for node in graph.nodes
         if node.channels
     ]
@@ -52,3 +58,8 @@ def describe(graph: Graph) -> dict[str, Any]:
         "tradeoff": graph.tradeoff.description,
         "not_counted": list(NOT_COUNTED),
     }
+
+
+def _gated(channels: ChannelGate) -> str:
+    """Return in words how many channels, or groups of channels, these gates open."""
+    return f"{channels.count} {'groups of channels' if channels.nested else 'channels'}"

@@ -9,6 +9,7 @@ from torch import Tensor
 from core.graph.checkpoint import current_name
 from core.graph.graph import Graph
 from core.graph.weight_file import OWN_PREFIX, SAVE_AGAIN, CheckpointError, check_all_finite, read_tensors
+from core.modules.nested import Nested
 
 HEAD = re.compile(r"(?:.+\.)?(?:linear|fc\d?|head|heads|classifier|output|logits|last_linear)(?:\.\w+)*\.(weight|bias)")
 CONTROL = re.compile(r"Q.*")  # names of control nodes
@@ -82,7 +83,12 @@ def initialise_from(state: bytes, graph: Graph, own_weights: OwnWeights = dict, 
             "Choose the network that they belong to, or use what fits with training.init_partial"
         )
     graph.load_state_dict(fitting, strict=False)
-    parameters = {f"parts.{node}.{name}": node for node, part in graph.parts.items() for name, _ in part.named_parameters()}
+    parameters = {
+        f"parts.{node}.{name}": node
+        for node, part in graph.parts.items()
+        for name, _ in part.named_parameters()
+        if not (isinstance(part, Nested) and part.derives(name))
+    }
     new = list(dict.fromkeys(node for name, node in parameters.items() if name not in fitting))
     dropped = tuple(names.get(id(tensor), name) for name, tensor in unused.items())
     return Initialisation(frozenset(parameters.values()) - frozenset(new), tuple(new), dropped, file.found, head)

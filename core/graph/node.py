@@ -34,15 +34,17 @@ class Gate:
 
 @dataclass(frozen=True)
 class ChannelGate:
-    """`count` columns of a control node, starting at `first`, that gate the channels inside a node's module (C-Net).
+    """`count` columns of a control node, starting at `first`, that gate the channels inside a node's module (C-Net), or groups of them.
 
     A channel whose gate is zero is neither computed nor read by the executor; any other channel is scaled by its gate. (The fast engine
-    computes all channels of a block if that takes less time, as it does for one image.)
+    computes all channels of a block if that takes less time, as it does for one image.) `nested`: each gate is that of a group of channels,
+    and the first closed one closes all groups behind it.
     """
 
     control: str
     first: int
     count: int
+    nested: bool = False
 
     @property
     def columns(self) -> slice:

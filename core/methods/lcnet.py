@@ -33,7 +33,7 @@ from core.methods import Batch, DistillingMethod, StepResult
 from core.methods.expected_cost import expected_share
 from core.methods.losses import classification, distillation_loss
 from core.methods.static_gates import TABLE_ROWS, fit_tables, gate_networks
-from core.registry import Decides
+from core.registry import ConfigError, Decides
 
 ENDPOINT_FRACTION = 0.05  # approximate fraction of a batch with λ = 0 exactly, and also of that with λ = 1
 
@@ -109,6 +109,11 @@ class LCNet(DistillingMethod):
         return self.gates == "fixed"
 
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
+        if len(graph.outputs) > 1:
+            raise ConfigError(
+                "this method cannot train a gate that lets an answer stand: leave out “Let the scout's answer stand” "
+                "(architecture.scout_exit), or choose the method Nested widths (slimmable)"
+            )
         graph.tradeoff = BudgetCurve() if lam is None else FixedLam(lam)
         for name, network in gate_networks(graph).items():
             network.blind = self.gates == "constant"

@@ -28,11 +28,14 @@ class GateStatistics:
     open_rates  {control node: (gates,)}, the share of the images for which each gate was open
     scales      {control node: (gates,)}, the mean of each gate over the images for which it was open; 1 if it was never open
     cost        the network's mean cost, as a share of the static network's
+    draws       {control node: (gates,)}, the number of the draw that opens each gate at random; nested gates share theirs, so that they
+                stay nested
     """
 
     open_rates: Mapping[str, Tensor]
     scales: Mapping[str, Tensor]
     cost: float
+    draws: Mapping[str, Tensor]
 
     def pattern(self, min_rate: float) -> dict[str, Tensor]:
         """Return scores (gates,) of each control node that open the gates whose open rate is at least `min_rate`."""
@@ -58,7 +61,8 @@ class RandomStaticGates:
 
     def __call__(self, control: Node, scores: Tensor) -> Tensor:
         rates, scales = self.statistics.open_rates[control.name], self.statistics.scales[control.name]
-        return (torch.rand(scores.shape, generator=self.generator).to(scores.device) < rates) * scales
+        drawn = torch.rand(scores.shape, generator=self.generator)[:, self.statistics.draws[control.name]]
+        return (drawn.to(scores.device) < rates) * scales
 
 
 def gate_networks(graph: Graph) -> dict[str, GateNetwork]:
@@ -97,7 +101,17 @@ def gate_statistics(graph: Graph, images: Tensor, lam: float | None) -> GateStat
     gates = {name: torch.cat(seen) for name, seen in scores.items()}  # (N, gates)
     rates = {name: (seen > 0).float().mean(dim=0) for name, seen in gates.items()}
     scales = {name: torch.where(rates[name] > 0, seen.mean(dim=0) / rates[name].clamp(min=1e-9), 1.0) for name, seen in gates.items()}
-    return GateStatistics(rates, scales, float(torch.cat(costs).mean()))
+    return GateStatistics(
+        rates, scales, float(torch.cat(costs).mean()), {control.name: _draws(graph, control) for control in graph.controls}
+    )
+
+
+def _draws(graph: Graph, control: Node) -> Tensor:
+    """Return the number of the random draw that opens each gate of a control node, (gates,): nested gates have that of their first."""
+    draws = torch.arange(len(control.options))
+    for columns in getattr(graph.parts[control.name], "nested", ()):
+        draws[columns] = columns.start
+    return draws
 
 
 def _pattern_at_equal_cost(graph: Graph, images: Tensor, lam: float | None) -> dict[str, Tensor]:

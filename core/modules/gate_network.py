@@ -4,7 +4,9 @@ A score above zero opens the gate and scales the gated output. The cost loss pul
 a scale that all channels of a block share, so the scores of gates that are always open would end near zero for every image. Open gates can
 therefore be clamped to a range around one. The gate of a block scales its whole output, so block gates can have a lower learning rate.
 Differs from the paper: one network serves every λ if λ is an input; L-Net and C-Net of a block share their hidden layer.
-Beyond the paper: two baselines that ignore the image. A blind gate network learns one score per gate and λ; a table holds fixed scores.
+Beyond the paper: a gate network can see the answer of an earlier network in place of feature maps, and scores can be nested, so that a
+group of channels is open only if all groups before it are. Two baselines ignore the image: a blind gate network learns one score per gate
+and λ, and a table holds fixed scores.
 Reconstructed: normalised pooled means, one hidden layer; all gates start open.
 """
 
@@ -15,15 +17,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.modules.controller import summary
+
 OPEN = 1.0  # the initial score of every gate
+FIRST_OPEN = 1e-3  # the smallest score of the first of nested gates, which never closes
 
 
 class GateNetwork(nn.Module):
-    """Returns scores (B, gates) from feature maps (B, C, H, W).
+    """Returns scores (B, gates) from feature maps (B, C, H, W) and answers (B, classes).
 
     blind    whether features are ignored: the scores then depend on λ alone
     least    (gates,) the smallest scale of an open gate; the largest is 2 − least, and 0 means no clamping. None: no gate is clamped
     rates    (gates,) the factor of each gate's gradient, a learning-rate multiplier. None: 1 for every gate
+    nested   the slices of the gates of which each is open only if all before it are
     table    (steps, gates) fixed scores for conditions in even steps from 0 to 1. Without rows, scores are computed
     """
 
@@ -36,10 +42,11 @@ class GateNetwork(nn.Module):
         every_lam: bool = False,
         least: Tensor | None = None,
         rates: Tensor | None = None,
+        nested: Sequence[slice] = (),
     ) -> None:
-        """`shapes`: the shapes of the inputs for one image, (C, H, W)."""
+        """`shapes`: the shapes of the inputs for one image, (C, H, W) or (classes,)."""
         super().__init__()
-        self.every_lam, self.blind = every_lam, False
+        self.every_lam, self.blind, self.nested = every_lam, False, tuple(nested)
         self.least: Tensor | None
         self.rates: Tensor | None
         self.register_buffer("least", least, persistent=False)
@@ -56,8 +63,12 @@ class GateNetwork(nn.Module):
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         if len(self.table):
             return self._from_table(len(seen[0]), weight)
-        raw = self.raw_scores(torch.cat([_pooled(one) for one in seen], dim=1), weight)
-        return clamp_open(scale_gradient(raw, self.rates), self.least)  # (B, gates)
+        raw = self.raw_scores(self.observed(*seen), weight)
+        return clamp_open(scale_gradient(nest_scores(raw, self.nested), self.rates), self.least)  # (B, gates)
+
+    def observed(self, *seen: Tensor) -> Tensor:
+        """Return the means of the feature maps and the sorted log-probabilities of the answers, (B, C)."""
+        return torch.cat([_pooled(one) if one.dim() == 4 else summary(one.float()) for one in seen], dim=1)
 
     def raw_scores(self, means: Tensor, weight: Tensor | None) -> Tensor:
         """Return the scores (B, gates) before they are clamped, from the means (B, C) of the feature maps and λ's condition (B,)."""
@@ -76,6 +87,18 @@ class GateNetwork(nn.Module):
         return self.table[(weight * (len(self.table) - 1)).round().long()]
 
 
+def nest_scores(scores: Tensor, nested: Sequence[slice]) -> Tensor:
+    """Return scores (B, gates) of which each slice is above zero up to its first score that is not; the first of a slice always is."""
+    if not nested:
+        return scores
+    found = scores.clone()
+    for columns in nested:
+        own = torch.cat([scores[:, columns][:, :1].clamp(min=FIRST_OPEN), scores[:, columns][:, 1:]], dim=1)
+        lowest = own.cummin(dim=1).values
+        found[:, columns] = torch.where(lowest > 0, own, lowest)
+    return found
+
+
 def scale_gradient(scores: Tensor, rates: Tensor | None) -> Tensor:
     """Return the same scores (B, gates), with their gradient multiplied by `rates` (gates,)."""
     return scores if rates is None else scores.detach() + rates * (scores - scores.detach())
@@ -84,12 +107,12 @@ def scale_gradient(scores: Tensor, rates: Tensor | None) -> Tensor:
 def clamp_open(scores: Tensor, least: Tensor | None) -> Tensor:
     """Clamp the scores above zero, of (B, gates), to `least` (gates,) and 2 − `least`, where `least` is not 0.
 
-    The gradient passes as if they were not clamped.
+    The gradient passes as if they were not clamped. Where `least` is 1, the result is exactly 1.
     """
     if least is None:
         return scores
     held = torch.where((scores > 0) & (least > 0), scores.clamp(least, 2 - least), scores)
-    return scores + (held - scores).detach()
+    return torch.where(least == 1, held.detach() + (scores - scores.detach()), scores + (held - scores).detach())
 
 
 def _pooled(x: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from core.graph.graph import Graph
+from core.graph.node import Node
+from core.modules.nested import Nested
 from core.modules.residual import Branch
 from core.program.conditions import Conditions
 from core.program.operators import Operators
@@ -58,9 +60,33 @@ class Account:
         ran = to.add("Cast", self.ran, to=TensorProto.DOUBLE)
         whole = np.array([[0.0 if node.channels is not None else graph.macs[node.name]] for node in graph.nodes], np.float64)  # (nodes, 1)
         total = self._product(ran, whole)
-        if any(node.channels is not None for node in graph.nodes):
+        nested = [node for node in graph.nodes if node.channels is not None and isinstance(graph.parts[node.name], Nested)]
+        if nested:
+            total = to.add("Add", total, self._by_widths(ran, nested))
+        if any(node.channels is not None for node in graph.nodes if node not in nested):
             total = to.add("Add", total, self._by_channels(ran))
         return to.add("Reshape", total, to.integers(1))
+
+    def _by_widths(self, ran: str, nested: Sequence[Node]) -> str:
+        """Write the multiply-adds of nodes with nested widths: polynomials in the shares of their channels that run."""
+        to, graph = self.to, self.graph
+        before, sizes = np.zeros((self.total, self.total)), np.zeros((self.total, len(nested)))
+        once, twice = np.zeros((len(nested), 1)), np.zeros((len(nested), 1))
+        for number, node in enumerate(nested):
+            part, channels = graph.parts[node.name], node.channels
+            assert isinstance(part, Nested)
+            assert channels is not None
+            first = self.first[channels.control] + channels.first
+            before[first : first + channels.count, first : first + channels.count] = np.triu(np.ones((channels.count, channels.count)))
+            sizes[first : first + channels.count, number] = np.diff((0, *part.ends)) / part.ends[-1]
+            for cost, squared in zip(*part.costs_by_layer(graph.input_shapes(node)), strict=True):
+                (twice if squared else once)[number] += cost * graph.macs[node.name]
+        closed = self._product(to.add("Sub", to.constant(np.ones(1)), self.open), before)  # how many are closed up to each gate
+        runs = to.add("Cast", to.add("Less", closed, to.constant(np.array([0.5]))), to=TensorProto.DOUBLE)
+        density = self._product(runs, sizes)  # (1, nested)
+        ran = self._columns(ran, [graph.nodes.index(node) for node in nested])
+        linear = self._product(to.add("Mul", ran, density), once)
+        return to.add("Add", linear, self._product(to.add("Mul", ran, to.add("Mul", density, density)), twice))
 
     def _by_channels(self, ran: str) -> str:
         """Write the multiply-adds of nodes with channel gates: of each convolution, by the share of the channels it reads and sends."""
@@ -71,6 +97,8 @@ class Account:
             if node.channels is None:
                 continue
             part = graph.parts[node.name]
+            if isinstance(part, Nested):
+                continue
             assert isinstance(part, Branch)
             places, first = [0], self.first[node.channels.control] + node.channels.first
             for count in part.inner:

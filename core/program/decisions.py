@@ -12,7 +12,7 @@ from core.graph.node import Node
 from core.graph.tradeoff import BudgetCurve, ExchangeRate, Tradeoff, WeightCurve
 from core.modules.answers import AnswerController
 from core.modules.controller import MIN_LOG_PROBABILITY, Controller
-from core.modules.gate_network import GateNetwork
+from core.modules.gate_network import FIRST_OPEN, GateNetwork
 from core.program.modules import Shape, write
 from core.program.operators import NotWrittenError, Operators
 
@@ -47,7 +47,7 @@ def write_condition(tradeoff: Tradeoff, to: Operators) -> tuple[str | None, tupl
 def write_values(part: nn.Module, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape], condition: str | None) -> list[str]:
     """Write the module of a control node. Returns its values, (1, options): one list, or the accuracies and the negative cost shares."""
     if type(part) is GateNetwork:
-        return [_gate_network(part, to, inputs, condition)]
+        return [_gate_network(part, to, [_summary(to, *seen) for seen in zip(inputs, shapes, strict=True)], condition)]
     if type(part) is AnswerController:
         return _controller(part, to, _answers(part, to, inputs), condition)
     if type(part) is Controller:
@@ -69,8 +69,8 @@ def write_gates(control: Node, to: Operators, values: Sequence[str], weights: tu
     return to.add("Cast", opened, to=TensorProto.FLOAT), opened
 
 
-def _gate_network(part: GateNetwork, to: Operators, inputs: Sequence[str], condition: str | None) -> str:
-    """Write a gate network, its batch norm folded into its hidden layer."""
+def _gate_network(part: GateNetwork, to: Operators, observed: Sequence[str], condition: str | None) -> str:
+    """Write a gate network, its batch norm folded into its hidden layer. `observed`: what it observes of its inputs."""
     if len(part.table):
         table = to.constant(part.table)
         if condition is None:
@@ -87,17 +87,32 @@ def _gate_network(part: GateNetwork, to: Operators, inputs: Sequence[str], condi
     else:
         bias = bias + matrix[:, :seen] @ (norm.bias - norm.running_mean * scale)
         matrix[:, :seen] *= scale
-    features = [_means(to, one) for one in inputs]
+    features = list(observed)
     if part.every_lam:
         assert condition is not None
         features.append(condition)
     hidden = to.add("Relu", to.add("Gemm", _together(to, features), to.constant(matrix), to.constant(bias), transB=1))
-    scores = to.add("Gemm", hidden, to.constant(part.head.weight), to.constant(part.head.bias), transB=1)
+    scores = _nested(part, to, to.add("Gemm", hidden, to.constant(part.head.weight), to.constant(part.head.bias), transB=1))
     if part.least is None:
         return scores
     most = torch.where(part.least > 0, 2 - part.least, torch.inf)
     held = to.add("Min", to.add("Max", scores, to.constant(part.least[None])), to.constant(most[None]))
     return to.add("Where", to.add("Greater", scores, to.number(0)), held, scores)
+
+
+def _nested(part: GateNetwork, to: Operators, scores: str) -> str:
+    """Write scores (images, gates) that are 0 behind the first of nested ones that is not above zero, as `nest_scores` closes them."""
+    if not part.nested:
+        return scores
+    gates = len(part.head.bias)
+    before, floor = torch.zeros(gates, gates), torch.full((1, gates), -torch.inf)
+    for columns in part.nested:
+        before[columns, columns] = 1.0
+        floor[0, columns.start] = FIRST_OPEN
+    own = to.add("Max", scores, to.constant(floor))
+    closed = to.add("Cast", to.add("LessOrEqual", own, to.number(0)), to=TensorProto.FLOAT)
+    behind = to.add("MatMul", closed, to.constant(before.triu()), counted=False)
+    return to.add("Where", to.add("Greater", behind, to.number(0)), to.number(0), own)
 
 
 def _controller(part: Controller, to: Operators, features: Sequence[str], condition: str | None) -> list[str]:

@@ -12,11 +12,13 @@ import torch
 
 from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, Node
+from core.modules.nested import Nested
 from core.modules.residual import Branch
 from core.program.blocks import GatedBlock
 from core.program.conditions import Conditions, branch_of, conditions, implied
 from core.program.decisions import write_condition, write_gates, write_values
 from core.program.modules import write
+from core.program.nested import write_chosen
 from core.program.operators import NotWrittenError, Operators
 
 LAST_ANSWER = ".answer"  # the answer of the last output node that ran
@@ -43,9 +45,9 @@ class Network:
         self.graph, self.decides, self.chooses, self.scales, self.needed = graph, decides, chooses, scales, conditions(graph)
         self.branches = {join.name: branch for join in graph.nodes if (branch := branch_of(graph, join)) is not None}
         inside = {branch.name for branch in self.branches.values()}
-        self.channels = {node.name for node in graph.nodes if node.channels is not None} - inside
-        if self.channels:
-            raise NotWrittenError(f"{min(self.channels)!r} has channel gates but no join behind it: add a Join(…) node")
+        alone = {node.name for node in graph.nodes if node.channels is not None and not isinstance(graph.parts[node.name], Nested)} - inside
+        if alone:
+            raise NotWrittenError(f"{min(alone)!r} has channel gates but no join behind it: add a Join(…) node")
         self.nodes = [node for node in graph.nodes[1:] if node.name not in inside]
         self.condition: str | None = None
         self.weights: tuple[str, str] | None = None
@@ -149,10 +151,19 @@ class Network:
         if node.kind == "control":
             self._control(to, node, inputs, sent)
         else:
-            value = write(graph.parts[node.name], to, inputs, graph.input_shapes(node))
+            value = self._value(to, node, inputs, sent)
             value = self.scaled(to, value, self.scale(to, sent, node), len(graph.shapes[node.name]))
             sent[LAST_ANSWER if node.kind == "output" else node.name] = value
         to.module = ""
+
+    def _value(self, to: Operators, node: Node, inputs: Sequence[str], sent: dict[str, str]) -> str:
+        """Write what a node's module computes. Raises NotWrittenError."""
+        part = self.graph.parts[node.name]
+        if not isinstance(part, Nested) or node.channels is None:
+            return write(part, to, inputs, self.graph.input_shapes(node))
+        if not self.whole:
+            raise NotWrittenError(f"{node.name!r} has nested widths, which images of a batch choose on their own")
+        return write_chosen(self, to, part, node.channels, sent, inputs[0], self.graph.shapes[node.name])
 
     def _control(self, to: Operators, node: Node, inputs: Sequence[str], sent: dict[str, str]) -> None:
         """Write a control node's values and its gates."""
@@ -209,6 +220,7 @@ class Network:
             ends |= {end for gate in node.gates if gate.control == control for end in (gate.column, gate.column + 1)}
             if node.channels is not None and node.channels.control == control:
                 part = self.graph.parts[node.name]
-                assert isinstance(part, Branch)
-                ends.update(accumulate(part.inner, initial=node.channels.first))
+                assert isinstance(part, Branch | Nested)
+                counts = [1] * part.count if isinstance(part, Nested) else part.inner
+                ends.update(accumulate(counts, initial=node.channels.first))
         return sorted(ends)

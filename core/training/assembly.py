@@ -1,6 +1,6 @@
 """The networks of a training: the one that is trained, with its initial weights, and its teacher."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,11 +40,40 @@ def initialise(config: RunConfig, graph: Graph) -> Initialisation:
     return initialised
 
 
+def initialise_nodes(config: RunConfig, graph: Graph, trained: Collection[str] = ()) -> list[str]:
+    """Initialise the networks inside single nodes from `training.init_nodes`, and return what became of each file's weights.
+
+    `trained`: nodes that have weights already. Raises ConfigError, also if a network that is not trained along has none.
+    """
+    expected, told = config.architecture.pretrained, []
+    for node, file in config.training.node_weights.items():
+        if node not in expected:
+            known = f"such nodes are {', '.join(expected)}" if expected else "this architecture has no such node"
+            raise ConfigError(f"training.init_nodes: {node!r} is not a node with a network of its own; {known}")
+        network = graph.parts[node].network
+        assert isinstance(network, Graph)
+        try:
+            initialised = initialise_from(read_weights(file, "training.init_nodes"), network, expected[node].own_weights)
+        except CheckpointError as error:
+            raise ConfigError(f"training.init_nodes: {file}: {error}") from None
+        if initialised.new:
+            raise ConfigError(f"training.init_nodes: {file} has no weights for {initialised.new[0]} of {node}: name a network of its kind")
+        told.append(f"Weights of {node} from {file}: {initialised.sentence}.")
+    for node in expected:
+        if node not in config.training.node_weights and node not in trained:
+            raise ConfigError(
+                f"the network {node} is not trained along, so it needs weights: name them as {node}=FILE in “Weights of single nodes” "
+                "(training.init_nodes)"
+            )
+    return told
+
+
 def check_initial_weights(config: RunConfig) -> None:
-    """Raise ConfigError if this network cannot be initialised from `training.init_from`. Reads no image."""
-    if config.training.initial_weights:
+    """Raise ConfigError if this network cannot be initialised from `training.init_from` and `training.init_nodes`. Reads no image."""
+    if config.training.initial_weights or config.architecture.pretrained or config.training.init_nodes:
         image, classes = config.dataset.outline()
-        initialise(config, assemble(config, image, len(classes)))
+        graph = assemble(config, image, len(classes))
+        initialise_nodes(config, graph, initialise(config, graph).nodes if config.training.initial_weights else ())
 
 
 def load_teacher(config: RunConfig, data: Data) -> Graph | None:

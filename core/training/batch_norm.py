@@ -41,15 +41,15 @@ class BatchNorm:
     def after_epoch(self, graph: Graph, batches: Batches, teacher: Graph | None, epoch: int) -> None:
         """Re-estimate the statistics after epoch number `epoch`, as the plain mean over `bn_recalibration_batches` batches.
 
-        Every method has this option.
+        Every method has this option. Networks inside nodes that are not trained along keep theirs.
         """
         method, training = self.config.method, self.config.training
         if not method.bn_recalibration_batches or epoch / training.epochs > self.freeze_from:
             return
-        norms = {module: module.momentum for module in graph.modules() if isinstance(module, _BatchNorm)}
+        graph.train()
+        norms = {module: module.momentum for module in graph.modules() if isinstance(module, _BatchNorm) and module.training}
         before = {name: statistics.clone() for name, statistics in graph.state_dict().items() if "running_" in name}
         generator = torch.Generator().manual_seed(training.seed * 1_000_003 + epoch)
-        graph.train()
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None

@@ -23,7 +23,7 @@ from core.graph.initialisation import initialise_from
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers
 from core.scale import TENTHS
-from core.training.assembly import assemble, initialise, load_teacher
+from core.training.assembly import assemble, initialise, initialise_nodes, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
 from core.training.figures import EpochFigures, check_finite
@@ -80,8 +80,12 @@ def train(
     if not resume:
         if initial is not None:
             initialise_from(initial, graph, config.architecture.own_weights)
-        elif options.initial_weights:
-            tell(f"Initial weights from {options.initial_weights}: {initialise(config, graph).sentence}.")
+        else:
+            taken = initialise(config, graph) if options.initial_weights else None
+            if taken is not None:
+                tell(f"Initial weights from {options.initial_weights}: {taken.sentence}.")
+            for sentence in initialise_nodes(config, graph, taken.nodes if taken else ()):
+                tell(sentence)
         images, _ = batches.setup_images()
         method.setup(graph.eval(), options.batch_size, images)
         initialise_controllers(graph)  # again: the method may have set other prices, and initial weights may be of another network

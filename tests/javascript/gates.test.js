@@ -24,4 +24,5 @@ test("the mean is that of the open channels", () => {
   assert.equal(channelsText([0, 0.5, 1.5]), "2 of 3 channels are open, on average ×1.00");
   assert.equal(channelsText([0, 0.5]), "1 of 2 channels is open, on average ×0.50");
   assert.equal(channelsText([0, 0]), "0 of 2 channels are open");
+  assert.equal(channelsText([1, 0], "groups of channels"), "1 of 2 groups of channels is open, on average ×1.00");
 });

@@ -15,12 +15,12 @@ export function gatesAt({ control, block, first, channels }, scores, step) {
   return { block: block === null ? null : open(row[block]), channels: channels ? row.slice(first, first + channels).map(open) : null };
 }
 
-// How many channels are open, and how widely.
-export function channelsText(values) {
+// How many channels, or groups of them, are open, and how widely.
+export function channelsText(values, what = "channels") {
   const open = values.filter((value) => value > 0);
-  if (!open.length) return `0 of ${values.length} channels are open`;
+  if (!open.length) return `0 of ${values.length} ${what} are open`;
   const mean = open.reduce((sum, value) => sum + value, 0) / open.length;
-  return `${open.length} of ${values.length} channels ${open.length === 1 ? "is" : "are"} open, on average ${gateText(mean)}`;
+  return `${open.length} of ${values.length} ${what} ${open.length === 1 ? "is" : "are"} open, on average ${gateText(mean)}`;
 }
 
 // What shows the gates of the selected node, or of the nodes that the selected controller opens: {elements, at(step)}.
@@ -32,14 +32,15 @@ export function gateStrips(page) {
 }
 
 function strip(page, name, where) {
+  const [one, many] = where.grouped ? ["Group", "groups of channels"] : ["Channel", "channels"];
   const title = name === page.selected ? "Gates" : `Gates of ${name}`;
   const own = element("b");
   const count = caption("");
   const pointed = caption("", "cap pointed");
   const cells = Array.from({ length: where.channels }, () => element("i"));
-  const strips = element("div", { class: "cells", role: "img", "aria-label": `The gates of ${where.channels} channels; the table below has the values` }, ...cells);
+  const strips = element("div", { class: "cells", role: "img", "aria-label": `The gates of ${where.channels} ${many}; the table below has the values` }, ...cells);
   const values = cells.map(() => element("td"));
-  const table = element("table", {}, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Channel"), element("th", { scope: "col" }, "Gate"))),
+  const table = element("table", {}, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, one), element("th", { scope: "col" }, "Gate"))),
     element("tbody", {}, ...values.map((value, index) => element("tr", {}, element("th", { scope: "row" }, String(index + 1)), value))));
   const whole = opened(page, `gates ${name}`, "All values as a table", element("div", { class: "scrolled", tabindex: 0, role: "group", "aria-label": `Gates of ${name}` }, table));
   const block = where.block === null ? [] : [element("div", { class: "row" }, element("span", {}, "The block’s own gate"), own)];
@@ -49,7 +50,7 @@ function strip(page, name, where) {
   const hint = "Point at a cell for its value. The stronger the colour, the wider the gate.";
   const point = (cell) => {
     const index = cells.indexOf(cell);
-    pointed.textContent = index < 0 || !now ? hint : `Channel ${index + 1}: ${gateText(now[index])}`;
+    pointed.textContent = index < 0 || !now ? hint : `${one} ${index + 1}: ${gateText(now[index])}`;
   };
   strips.addEventListener("pointermove", (event) => point(event.target));
   strips.addEventListener("pointerdown", (event) => point(event.target));
@@ -62,7 +63,7 @@ function strip(page, name, where) {
     own.textContent = held ?? (found.block === null ? "not decided: its controller did not run" : gateText(found.block));
     if (!where.channels) return;
     now = found.channels;
-    count.textContent = now ? channelsText(now) : "Its controller did not run";
+    count.textContent = now ? channelsText(now, many) : "Its controller did not run";
     cells.forEach((cell, index) => {
       const value = now?.[index] ?? 0;
       cell.style.setProperty("--level", String(value <= 0 ? 0 : Math.min(0.35 + (0.65 * value) / WIDEST, 1)));
