@@ -5,7 +5,7 @@ import math
 import pytest
 
 from app.charts.curves import CurveView, compared_curves_chart, curve_chart, smoothed
-from app.charts.parallel import parallel_chart
+from app.charts.parallel import parallel_chart, telling_axes
 
 
 def test_numbers_stand_on_a_scale_and_words_below_each_other() -> None:
@@ -21,12 +21,28 @@ def test_numbers_stand_on_a_scale_and_words_below_each_other() -> None:
     assert rate.label == "Learning rate"
     assert list(head.ticktext) == ["–", "4", "8"]
     assert list(head["values"]) == [1, 0, 2]
-    assert list(accuracy.ticktext) == ["–", "0.8", "0.9"]
+    assert list(accuracy.ticktext) == ["–", "80.0%", "90.0%"]
 
 
 def test_runs_without_figures_can_be_drawn() -> None:
     chart = parallel_chart({"Seed": [1, 1], "Test accuracy": [None, None]}, "Test accuracy")
     assert chart.data[0].line.cmax > chart.data[0].line.cmin
+
+
+def test_axes_on_which_runs_do_not_differ_are_left_out_and_numbers_are_readable() -> None:
+    axes = {
+        "Seed": [0, 1, 12],
+        "Method": ["static", "static", "static"],
+        "Test accuracy": [0.9512, 0.9508, 0.9],
+        "Cost": [1.0, 1.0, 1.0],
+        "Multiply-adds": [23_710_000.0, 1_000_000.0, 9_480_000.0],
+    }
+    assert telling_axes(axes) == ["Seed", "Test accuracy", "Multiply-adds"]
+    seed, accuracy, macs = parallel_chart(axes, "Test accuracy").data[0].dimensions
+    assert list(seed.ticktext) == ["0", "1", "12"]
+    assert list(accuracy.ticktext) == ["90.00%", "95.12%"], "95.08% would be covered"
+    assert list(macs.ticktext) == ["1.00 M", "9.48 M", "23.7 M"]
+    assert list(macs["values"]) == axes["Multiply-adds"]
 
 
 def test_names_from_outside_are_no_markup() -> None:

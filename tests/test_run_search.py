@@ -126,6 +126,29 @@ def test_runs_that_differ_in_the_seed_alone_are_a_group() -> None:
     assert rows["accuracy"].isna().tolist() == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (("digits-small-s0", "digits-small-s4"), "digits-small"),
+        (("wide/every/1", "wide/every/12"), "wide/every"),
+        (("net seed 1", "net seed 2"), "net"),
+        (("only/3",), "only/3"),
+        (("first", "second"), "2 runs of "),
+    ],
+)
+def test_a_group_of_seeds_has_the_name_that_its_runs_share(names: tuple[str, ...], label: str) -> None:
+    runs = [Entry(run(1 + seed, name, [], choice={"training": {"seed": seed}})) for seed, name in enumerate(names)]
+    assert [
+        group.label.removesuffix(", ".join(runs[0].titles[part] for part in ("architecture", "method", "dataset")))
+        for group in grouped_by(runs, "seed")
+    ] == [label]
+
+
+def test_groups_of_seeds_with_the_same_beginning_have_different_names() -> None:
+    runs = [Entry(run(1 + n, f"net-{n}", [], choice={"training": {"seed": n, "epochs": 1 + n // 2}})) for n in range(4)]
+    assert [group.label for group in grouped_by(runs, "seed")] == ["net (net-0 …)", "net (net-2 …)"]
+
+
 def test_a_run_with_several_tags_is_in_several_groups(entries: list[Entry]) -> None:
     groups = grouped_by(entries, "tags")
     assert {group.label: [entry.run.id for entry in group.entries] for group in groups} == {"starred": [1], "paper": [1, 2], "–": [3, 4]}

@@ -55,6 +55,58 @@ def test_the_list_is_searched_and_says_what_it_does_not_understand(app: AppTest)
     assert not app.exception
 
 
+def test_a_search_without_a_run_says_so(app: AppTest) -> None:
+    page(app, "runs")
+    app.text_input(key="runs-search").set_value("nowhere").run()
+    assert "The search matches no run." in texts(app)
+    assert "keeps to this limit" not in texts(app)
+
+
+@pytest.mark.parametrize("by", ["", "seed"])
+def test_selected_runs_without_a_tick_are_counted_and_can_be_left_out(app: AppTest, store: Store, by: str) -> None:
+    small, waiting = store.runs.get("small/net").id, store.runs.get("waiting").id
+    selected(app, small, waiting)
+    app.selectbox(key="runs-group").set_value(by).run()
+    assert "leave-out" not in [button.key for button in app.button]
+    app.text_input(key="runs-search").set_value("state:queued").run()
+    assert "1 of 2 selected runs is not in the table." in texts(app)
+    app.button(key="leave-out").click().run()
+    assert not app.exception
+    assert app.query_params["runs"] == str(waiting)
+    assert "leave-out" not in [button.key for button in app.button]
+
+
+def test_a_new_tag_is_added_to_the_selected_runs_and_taken_away(app: AppTest, store: Store) -> None:
+    ids = [store.runs.get(name).id for name in ("small/net", "waiting")]
+    selected(app, *ids)
+    before = [store.runs.get(number).tags for number in ids]
+    app.text_input(key="bulk-new-tag").set_value(" fresh ")
+    app.button(key="bulk-tag").click().run()
+    assert not app.exception
+    assert [store.runs.get(number).tags for number in ids] == [[*tags, "fresh"] for tags in before]
+    assert [toast.value for toast in app.toast] == ["Tagged 2 runs: fresh"]
+    app.button_group(key="bulk-tags").set_value(["fresh"])
+    app.text_input(key="bulk-new-tag").set_value("")
+    app.button(key="bulk-untag").click().run()
+    assert [store.runs.get(number).tags for number in ids] == before
+
+
+def test_an_export_says_which_runs_have_no_weights(app: AppTest, store: Store) -> None:
+    bare = [store.runs.create(record(), name=f"bare {number}").id for number in range(2)]
+    for number in bare:
+        store.lifecycle.claim(number)
+        store.lifecycle.finish(number, measured())
+    selected(app, store.runs.get("small/net").id, store.runs.get("waiting").id, bare[0])
+    assert "The zip leaves out **bare 0** (no stored weights); **waiting** (not finished)." in texts(app)
+    selected(app, *bare)
+    export = next(button for button in app.get("download_button") if button.proto.label == "Export as zip")
+    assert export.proto.disabled
+    assert "none of the selected runs" in export.proto.help
+    for number in bare:
+        store.runs.delete(number)
+        store.runs.purge(number)
+
+
 def test_runs_are_grouped(app: AppTest, store: Store) -> None:
     page(app, "runs")
     app.selectbox(key="runs-group").set_value("dataset").run()

@@ -1,6 +1,7 @@
 """What can be done with the selected runs together: star, tag, export, delete, and undo."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import streamlit as st
 
@@ -14,19 +15,23 @@ from core.store import Run
 
 UNDO = "runs-undo"  # key of the session: the numbers of the runs that were deleted last
 NAMED_RUNS = 10  # in a question
+NOTHING_TO_EXPORT = "Only finished runs with stored weights can be exported, and none of the selected runs is one."
+WEIGHTS_KNOWN_SECONDS = 20.0  # between looks for the weights of the selected runs
 
 
 def bar(selected: Sequence[Run], tags: Sequence[str]) -> None:
     """Draw the buttons for the selected runs. `tags`: those in use."""
     if not selected:
         return
+    ready = with_weights(selected)
     with st.container(horizontal=True, vertical_alignment="center", key="runs-bulk"):
         st.markdown(f"**{counted_runs(selected)} selected**", width="content")
         _star(selected)
         _tag(selected, tags)
-        _export(selected)
+        _export(ready)
         delete_button(selected, "bulk")
         st.button("Clear selection", key="bulk-clear", icon=":material/close:", on_click=choose, args=((),))
+    _not_exported(selected, ready)
 
 
 def undo() -> None:
@@ -83,6 +88,11 @@ def named(runs: Sequence[Run]) -> str:
 
 def retag(runs: Sequence[Run], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
     """Add tags to runs and take others away."""
+    _changed(runs, add, remove)
+
+
+def _changed(runs: Sequence[Run], add: Iterable[str], remove: Iterable[str]) -> bool:
+    """Add tags to runs and take others away; return whether all went well."""
     added, removed = list(add), set(remove)
     by_id = {run.id: run for run in runs}
 
@@ -91,7 +101,7 @@ def retag(runs: Sequence[Run], add: Iterable[str] = (), remove: Iterable[str] = 
         if [*tags, *(tag for tag in added if tag not in tags)] != by_id[number].tags:
             state.store().runs.annotate(number, tags=[*tags, *added])
 
-    attempted(change, by_id)
+    return attempted(change, by_id)
 
 
 def _star(selected: Sequence[Run]) -> None:
@@ -102,22 +112,32 @@ def _star(selected: Sequence[Run]) -> None:
 
 
 def _tag(selected: Sequence[Run], tags: Sequence[str]) -> None:
-    with st.popover("Tags", icon=":material/sell:"):
+    """Draw the form that adds tags to runs, which Enter sends too, and takes others away."""
+    with st.popover("Tags", icon=":material/sell:", key="bulk-tag-popover"), st.form("bulk-tag-form", clear_on_submit=True, border=False):
         known = [tag for tag in tags if tag != STAR]
         own = {tag for run in selected for tag in run.tags if tag != STAR}
         if own:
             st.caption(f"On these runs: {plain(', '.join(sorted(own)))}")
-        chosen = st.multiselect("Tags", known, accept_new_options=True, key="bulk-tags", placeholder="Choose a tag or type a new one")
+        st.text_input("New tag", key="bulk-new-tag")
+        if known:
+            st.pills("Tags in use", known, selection_mode="multi", format_func=plain, key="bulk-tags")
         with st.container(horizontal=True):
-            add = st.button("Add", key="bulk-tag", type="primary", disabled=not chosen)
-            remove = st.button("Take away", key="bulk-untag", disabled=not chosen)
-        if add or remove:
-            retag(selected, *((chosen,) if add else ((), chosen)))
-            st.rerun()
+            st.form_submit_button("Add", key="bulk-tag", type="primary", on_click=_retagged, args=(selected, True))
+            st.form_submit_button("Take away", key="bulk-untag", on_click=_retagged, args=(selected, False))
 
 
-def _export(selected: Sequence[Run]) -> None:
-    ready = [run for run in selected if exportable(run)]
+def _retagged(selected: Sequence[Run], add: bool) -> None:
+    """Add the tags in the form to runs, or take them away, and say so."""
+    typed = st.session_state["bulk-new-tag"].strip()
+    tags = list(dict.fromkeys([*(st.session_state.get("bulk-tags") or []), *([typed] if typed else [])]))
+    if not tags:
+        st.toast("Type a tag, or choose one of those in use.", icon=":material/info:")
+    elif _changed(selected, tags if add else (), () if add else tags):
+        done = "Tagged" if add else "Took tags away from"
+        st.toast(f"{done} {counted_runs(selected)}: {', '.join(map(plain, tags))}", icon=":material/sell:")
+
+
+def _export(ready: Sequence[Run]) -> None:
     store = state.store()
     st.download_button(
         "Export as zip",
@@ -128,7 +148,34 @@ def _export(selected: Sequence[Run]) -> None:
         icon=":material/folder_zip:",
         disabled=not ready,
         on_click="ignore",
-        help=f"{len(ready)} of {counted_runs(selected)} can be exported: those that are finished."
-        if len(ready) < len(selected)
-        else "Weights, figures and curves of each run, to import elsewhere.",
+        help="Weights, figures and curves of each run, to import elsewhere." if ready else NOTHING_TO_EXPORT,
     )
+
+
+def _not_exported(selected: Sequence[Run], ready: Sequence[Run]) -> None:
+    """Draw the line that says which of the selected runs the zip leaves out, and why."""
+    left_out = [run for run in selected if run not in ready]
+    unfinished = [run for run in left_out if not exportable(run)]
+    bare = [run for run in left_out if exportable(run)]
+    reasons = [f"{named(runs)} ({why})" for runs, why in ((bare, "no stored weights"), (unfinished, "not finished")) if runs]
+    if ready and reasons:
+        st.caption(f"The zip leaves out {'; '.join(reasons)}.")
+
+
+def with_weights(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs that can be exported: those that are finished and whose weights are stored."""
+    finished = [run for run in runs if exportable(run)]
+    stored = _stored(state.store().url, [run.id for run in finished])
+    return [run for run in finished if run.id in stored]
+
+
+@st.cache_data(max_entries=16, ttl=WEIGHTS_KNOWN_SECONDS, show_spinner=False)
+def _stored(url: str, ids: Sequence[int]) -> set[int]:
+    """Return the runs, by number, whose weights are stored and intact."""
+    store = state.store()
+    found = set()
+    for number in ids:
+        with suppress(UserError):
+            if store.checkpoints.latest(number):
+                found.add(number)
+    return found

@@ -12,12 +12,18 @@ from core.scale import mean_cost_share
 
 CARD_PIXELS = 250
 MAX_CARDS = 8
+NO_MATCH = "The search matches no run."
 
 
 def cards(entries: Sequence[Entry]) -> None:
-    """Draw the cards of these runs, beside the field with the highest cost."""
+    """Draw the cards of these runs, beside the field with the highest cost. Without runs it says that the search matches none."""
     with (
-        st.expander("Best network of each dataset", expanded=True, icon=":material/trophy:", key="runs-best"),
+        st.expander(
+            "Best network of each dataset, chosen on validation images; figures of test images",
+            expanded=True,
+            icon=":material/trophy:",
+            key="runs-best",
+        ),
         st.container(horizontal=True, vertical_alignment="center"),
     ):
         text = st.text_input(
@@ -34,7 +40,9 @@ def cards(entries: Sequence[Entry]) -> None:
             st.error("Write a number of multiply-adds, such as 20M or 500k.", icon=":material/error:")
             return
         best = best_per_dataset(entries, most)
-        if not best:
+        if not entries:
+            st.caption(NO_MATCH)
+        elif not best:
             st.caption("No finished network keeps to this limit." if text else "The best networks appear here once runs are finished.")
         for one in best[:MAX_CARDS]:
             _card(one)

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.cascade_form import offer
-from app.charts.parallel import parallel_chart
+from app.charts.parallel import parallel_chart, telling_axes
 from app.charts.tradeoff import compared_chart
 from app.compared import MAX_COMPARED, WITH
 from app.comparison import differing, setting_label
@@ -31,6 +31,8 @@ def compare(selected: Sequence[Run]) -> None:
     st.subheader(f"{len(runs)} runs compared", divider="gray")
     if len(selected) > MAX_RUNS:
         st.info(f"The first {MAX_RUNS} of {len(selected)} selected runs are compared.", icon=":material/info:")
+    if any(name.startswith("dataset.") for name in differing([run.config for run in runs])):
+        st.info("These runs may have been tested on different images. If so, their accuracies cannot be compared.", icon=":material/info:")
     if len(runs) <= MAX_COMPARED + 1 and all(run.epoch for run in runs):
         first, *others = runs
         address = {"run": first.name, WITH: ",".join(str(run.id) for run in others)}
@@ -61,17 +63,19 @@ def _settings(runs: Sequence[Run]) -> None:
     configs = [run.config for run in runs]
     settings = differing(configs)
     labels = {name: setting_label(name, configs) for name in settings}
-    st.caption("Settings and figures: a line is a run. Drag along an axis to keep the lines that cross it there.")
     axes: dict[str, Sequence[Any]] = {labels[name]: _values(name, settings[name], runs) for name in _telling(settings)}
     axes |= _figures(runs)
-    st.plotly_chart(parallel_chart(axes, FIGURES["accuracy"]), key="compared-parallel", config=PLAIN_CHART)
+    if len(telling_axes(axes)) > 1:
+        st.caption(
+            "Settings and figures: a line is a run. Drag along an axis to keep the lines that cross it there. "
+            "What is the same for all runs has no axis."
+        )
+        st.plotly_chart(parallel_chart(axes, FIGURES["accuracy"]), key="compared-parallel", config=PLAIN_CHART)
     st.caption("Settings that differ" if settings else "These runs have the same settings.")
     if settings:
         index = pd.Index(labels.values(), name="setting")
         values = pd.DataFrame(list(settings.values()), index=index, columns=[run.name for run in runs])
         st.dataframe(values, key="compared-settings", column_config={"setting": "Setting"})
-    if any(name.startswith("dataset.") for name in settings):
-        st.info("These runs may have been tested on different images. If so, their accuracies cannot be compared.", icon=":material/info:")
 
 
 def _telling(settings: Mapping[str, Sequence[str]]) -> list[str]:

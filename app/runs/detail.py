@@ -13,7 +13,7 @@ from app.form_state import prefill_again
 from app.forms import refuse
 from app.progress import DONE, NEW, SHOW_NEXT, follow, warn
 from app.runs.annotation import annotations, rename, star
-from app.runs.bulk import delete_button
+from app.runs.bulk import delete_button, with_weights
 from app.runs.configuration import settings_table
 from app.runs.curves import curves
 from app.runs.facts import facts
@@ -55,6 +55,7 @@ def _actions(run: Run) -> None:
         ):
             _again(run)
         if exportable(run):
+            bare = not with_weights([run])
             st.download_button(
                 "Export",
                 data=lambda: packed_run(store, run),
@@ -63,7 +64,10 @@ def _actions(run: Run) -> None:
                 key=f"export-{run.id}",
                 icon=":material/download:",
                 on_click="ignore",
-                help="Weights, figures and curves in one file, which Import and `python -m core import` read, and any program that reads "
+                disabled=bare,
+                help="This run has no stored weights to export."
+                if bare
+                else "Weights, figures and curves in one file, which Import and `python -m core import` read, and any program that reads "
                 "safetensors.",
             )
         rename(run)

@@ -9,7 +9,8 @@ import streamlit as st
 
 from app import state
 from app.runs.address import choose, chosen_ids
-from app.runs.cards import cards
+from app.runs.bulk import counted_runs
+from app.runs.cards import NO_MATCH, cards
 from app.runs.entries import FIELDS, Entries, Entry, Settings
 from app.runs.importing import importer
 from app.runs.search import HELP, SearchError, read
@@ -21,7 +22,8 @@ LIVE_SECONDS, IDLE_SECONDS = 2.0, 10.0  # between looks at the list: while a run
 CHANGED = "runs-selection-changed"  # key of the session: the rest of the page must follow the selection
 ROW_PIXELS, MAX_HEIGHT = 35, 430  # of the table
 METRIC_RUNS = 50  # newest runs whose metrics can be columns
-PERCENT, FIGURE = "percent", "%.4g"  # formats of numbers
+PERCENT, FIGURE = "%.1f%%", "%.4g"  # formats of numbers
+SHARE_COLUMNS = ["accuracy", "accuracy ±", "cost", "cost ±"]  # columns that are shown in percent
 
 
 def all_entries() -> list[Entry]:
@@ -68,8 +70,11 @@ def _browsed() -> None:
         found = entries
         st.error(plain(str(error)), icon=":material/search_off:")
     cards(found)
-    count = f"{len(found):,} of {len(entries):,} runs" if len(found) < len(entries) else f"{len(entries):,} runs"
-    st.caption(f"{count}. Tick runs to see them below; click a heading to sort.")
+    groups = grouped_by(found, by) if by else []
+    count = f"{len(found):,} of {len(entries):,} runs" if len(found) < len(entries) else counted_runs(entries)
+    if by:
+        count += f" in {len(groups):,} {'group' if len(groups) == 1 else 'groups'}"
+    st.caption(f"{count}. Tick {'groups' if by else 'runs'} to see them below; click a heading to sort." if found else NO_MATCH)
     if not by:
         latest = {
             name: state.store().metrics.latest(name)
@@ -78,7 +83,6 @@ def _browsed() -> None:
         headings = {name: _configured(name, column_title(name, settings.labels)) for name in columns}
         _selectable("table", table(found, columns, lam, latest), [[entry] for entry in found], headings)
     else:
-        groups = grouped_by(found, by)
         _selectable(f"groups-{by}", group_table(groups, lam), [group.entries for group in groups], GROUP_COLUMNS)
 
 
@@ -103,16 +107,20 @@ def _columns(entries: Sequence[Entry], settings: Settings) -> list[str]:
 
 
 def _selectable(what: str, rows: pd.DataFrame, members: Sequence[Sequence[Entry]], headings: dict[str, Any]) -> None:
-    """Draw a table whose ticks stand in the address. Selected runs that the table does not show stay selected."""
+    """Draw a table whose ticks stand in the address. Selected runs without a tick stay selected, and a line below says how many they are.
+
+    A row is ticked if all its runs are selected.
+    """
     ids = [[entry.run.id for entry in row] for row in members]
     key = table_key(what, ids)
-    chosen = set(chosen_ids())
-    wanted = [number for number, row in enumerate(ids) if row and chosen.issuperset(row)]
+    chosen = chosen_ids()
+    wanted = _ticked(ids, chosen)
     ticks: Any = {"selection": {"rows": wanted, "columns": [], "cells": []}}
     if key in st.session_state and sorted(st.session_state[key]["selection"]["rows"]) != wanted:
         st.session_state[key] = ticks
+    shares = {name: 100 * pd.to_numeric(rows[name]) for name in SHARE_COLUMNS if name in rows}
     st.dataframe(
-        rows,
+        rows.assign(**shares),
         hide_index=True,
         on_select=_follow(key, ids),
         selection_mode="multi-row",
@@ -122,6 +130,35 @@ def _selectable(what: str, rows: pd.DataFrame, members: Sequence[Sequence[Entry]
         placeholder="",
         key=key,
     )
+    _unticked(ids, chosen, wanted)
+
+
+def _ticked(ids: Sequence[Sequence[int]], chosen: Sequence[int]) -> list[int]:
+    """Return the numbers of the rows whose runs are all selected."""
+    return [number for number, row in enumerate(ids) if row and set(chosen).issuperset(row)]
+
+
+def _unticked(ids: Sequence[Sequence[int]], chosen: Sequence[int], ticked: Sequence[int]) -> None:
+    """Draw the line about selected runs that no tick of the table shows, with the button that leaves them out."""
+    known = {entry.run.id for entry in all_entries()}
+    selected = [number for number in chosen if number in known]
+    with_tick = {number for row in ticked for number in ids[row]}
+    without = [number for number in selected if number not in with_tick]
+    if not without:
+        return
+    one = len(without) == 1
+    if {number for row in ids for number in row}.isdisjoint(without):
+        why = "is not in the table" if one else "are not in the table"
+    else:
+        why = "has no tick: its group is selected in part" if one else "have no tick: not in the table, or in a group selected in part"
+
+    def leave_out() -> None:
+        choose(number for number in selected if number in with_tick)
+        st.session_state[CHANGED] = True
+
+    with st.container(horizontal=True, vertical_alignment="center", key="runs-unticked"):
+        st.markdown(f":material/visibility_off: {len(without)} of {len(selected)} selected runs {why}.", width="content")
+        st.button("Leave it out" if one else "Leave them out", key="leave-out", on_click=leave_out)
 
 
 def table_key(what: str, ids: Sequence[Sequence[int]]) -> str:
@@ -134,9 +171,9 @@ def _follow(key: str, ids: Sequence[Sequence[int]]) -> Callable[[], None]:
 
     def follow() -> None:
         ticked = {number for row in st.session_state[key]["selection"]["rows"] if row < len(ids) for number in ids[row]}
-        shown = {number for row in ids for number in row}
         before = chosen_ids()
-        kept = [number for number in before if number not in shown or number in ticked]
+        with_tick = {number for row in _ticked(ids, before) for number in ids[row]}
+        kept = [number for number in before if number not in with_tick or number in ticked]
         choose([*kept, *(number for row in ids for number in row if number in ticked and number not in before)])
         st.session_state[CHANGED] = True
 
@@ -152,8 +189,8 @@ def _configured(name: str, title: str) -> Any:
         case "accuracy":
             return column.NumberColumn(title, format=PERCENT, help="On test images, at the λ above or at the network’s own.")
         case "cost":
-            share = "Mean multiply-adds per test image, as a share of the static network’s."
-            return column.ProgressColumn(title, format=PERCENT, min_value=0, max_value=1.25, help=share)
+            share = "Mean multiply-adds per test image, as a share of the static network’s. The bar is full at 100% and above."
+            return column.ProgressColumn(title, format=PERCENT, min_value=0, max_value=100, help=share)
         case "macs":
             return column.NumberColumn(title, format="compact", help="Mean multiply-adds per test image.")
         case "f1":
@@ -170,14 +207,18 @@ def _configured(name: str, title: str) -> Any:
             return column.NumberColumn(title, format=FIGURE) if name.startswith(METRIC) else column.Column(title)
 
 
+DEVIATION_HELP = (
+    "Standard deviation over the finished runs of the group: how far a run typically lies from the mean. "
+    "Empty for a group with one finished run."
+)
 GROUP_COLUMNS: dict[str, Any] = {
     "group": st.column_config.TextColumn("Group"),
     "runs": st.column_config.NumberColumn("Runs"),
-    "accuracy": st.column_config.NumberColumn("Test accuracy", format=PERCENT, help="Mean over the runs of the group that are finished."),
-    "accuracy ±": st.column_config.NumberColumn("±", format=PERCENT, help="Standard deviation over the runs of the group."),
+    "accuracy": st.column_config.NumberColumn("Test accuracy", format=PERCENT, help="Mean over the finished runs of the group."),
+    "accuracy ±": st.column_config.NumberColumn("± of the accuracy", format=PERCENT, help=DEVIATION_HELP),
     "cost": st.column_config.NumberColumn("Cost", format=PERCENT, help="Mean share of the static network’s multiply-adds."),
-    "cost ±": st.column_config.NumberColumn("± of the cost", format=PERCENT, help="Standard deviation over the runs of the group."),
-    "macs": st.column_config.NumberColumn("Multiply-adds", format="compact"),
-    "macs ±": st.column_config.NumberColumn("± of the multiply-adds", format="compact"),
+    "cost ±": st.column_config.NumberColumn("± of the cost", format=PERCENT, help=DEVIATION_HELP),
+    "macs": st.column_config.NumberColumn("Multiply-adds", format="compact", help="Mean over the finished runs of the group."),
+    "macs ±": st.column_config.NumberColumn("± of the multiply-adds", format="compact", help=DEVIATION_HELP),
     "best": st.column_config.TextColumn("Most accurate"),
 }

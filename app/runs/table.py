@@ -1,8 +1,11 @@
 """Runs, and groups of runs, as the rows of a table. Loads without torch and without streamlit."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from statistics import mean, stdev
 from typing import Any
 
@@ -24,6 +27,8 @@ GROUPINGS = {
     "state": "state",
 }
 NO_GROUP = "–"
+WORDS_AND_SEPARATORS = re.compile(r"[^\W_]+|[\W_]+")
+SEED_MARK = re.compile(r"(?:[\W_]+(?:s|seed))?[\W_]*$", re.IGNORECASE)  # at the end of a common beginning
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,18 @@ def column_title(name: str, labels: Mapping[str, str]) -> str:
 
 
 def grouped_by(entries: Sequence[Entry], by: str) -> list[Group]:
-    """Return the groups of runs that share a value, in the order of their first runs. A run with several tags is in several groups."""
+    """Return the groups of runs that share a value, in the order of their first runs. A run with several tags is in several groups.
+
+    Groups of all but the seed are called what the names of their runs have in common.
+    """
     groups: dict[str, list[Entry]] = {}
     labels: dict[str, str] = {}
     for entry in entries:
         for key, label in _keys(entry, by):
             groups.setdefault(key, []).append(entry)
             labels.setdefault(key, label)
+    if by == "seed":
+        labels = _common_names(groups)
     return [Group(labels[key], members) for key, members in groups.items()]
 
 
@@ -111,13 +121,30 @@ def _keys(entry: Entry, by: str) -> list[tuple[str, str]]:
     run = entry.run
     if by == "seed":
         config = {name: value for name, value in entry.settings.items() if name != "training.seed"}
-        return [(json.dumps([run.sweep, run.variant, config], sort_keys=True, default=str), _without_seed(run.name, run.seed))]
+        return [(json.dumps([run.sweep, run.variant, config], sort_keys=True, default=str), run.name)]
     if by == "tags":
         return [(tag, tag) for tag in run.tags] or [(NO_GROUP, NO_GROUP)]
     value = (run.series if run.sweep else None) if by == "sweep" else run.state.capitalize() if by == "state" else entry.value(by, 0.5)
     return [(str(value or NO_GROUP), str(value or NO_GROUP))]
 
 
-def _without_seed(name: str, seed: int) -> str:
-    """Return the name of the runs of several seeds: that of a run of a sweep without its seed, any other as it is."""
-    return name.removesuffix(f"/{seed}")
+def _common_names(groups: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
+    """Return the name of each group of runs, by key. Where two groups would have the same name, the first run is named too."""
+    found = {key: _common_name(members) for key, members in groups.items()}
+    several = {name for name, count in Counter(found.values()).items() if count > 1}
+    return {key: f"{name} ({groups[key][0].run.name} …)" if name in several else name for key, name in found.items()}
+
+
+def _common_name(members: Sequence[Entry]) -> str:
+    """Return the words with which all names begin, without a mark of the seed behind them: "digits" of "digits-s0" and "digits-s4".
+
+    Return how many runs of which components they are where the names have no common beginning, and the name of a single run.
+    """
+    first = members[0]
+    if len(members) == 1:
+        return first.run.name
+    parted = [WORDS_AND_SEPARATORS.findall(entry.run.name) for entry in members]
+    common = takewhile(lambda words: len(set(words)) == 1, zip(*parted, strict=False))
+    name = SEED_MARK.sub("", "".join(words[0] for words in common))
+    components = ", ".join(first.titles[part] for part in ("architecture", "method", "dataset"))
+    return name or f"{len(members)} runs of {components}"
