@@ -280,3 +280,17 @@ def test_random_networks_answer_as_the_executor_does(graph: Graph, seed: int, co
     replay = Replay(execute(graph, x, Random(0.6, Generator().manual_seed(seed)), lam=lam))
     for policy in (Greedy, Open, Halves, lambda: replay, lambda: Random(0.5, Generator().manual_seed(seed))):
         alike(graph, x, policy(), policy(), lam)
+
+
+def test_a_block_that_nobody_reads_runs_for_its_images_all_the_same() -> None:
+    g = Builder((3, 6, 6))
+    stem = g.add("stem", conv(3, 4), g.input)
+    gate = g.control("Q", stem, options=("no", "yes"), part=GateNetwork([(4, 6, 6)], 2), decides="each")[1]
+    g.add("join", Join(4, 4, 1), stem, Edge(g.add("branch", Branch(4, (4, 4), (3, 3), (1, 1)), stem, when=gate), 0.0))
+    g.output("y", classifier(4, 3), stem)
+    graph = awake(g.build())
+    nn.init.normal_(graph.parts["Q"].head.weight, std=3.0)
+    for count in (1, 6):
+        drawn = Replay(execute(graph, (x := torch.randn(count, 3, 6, 6)), Random(0.5, Generator().manual_seed(count))))
+        alike(graph, x, drawn, drawn, None)
+        alike(graph, x, Halves(), Halves(), None)

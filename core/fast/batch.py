@@ -129,9 +129,9 @@ class BatchRunner:
         reads = on if branch.channels is None else on.where(self._reads(branch))
         self.ran[join.name], self.ran[branch.name] = rows, on
         value: Tensor | None = None
-        if rows.count and reads is rows:
+        if rows.count and segment.sends and reads is rows:
             value = self._values(segment, rows)[join.name]
-        elif rows.count:
+        elif rows.count and segment.sends:
             computed = self._values(segment, reads)[join.name] if reads.count else None
             constant: Mask = np.logical_not(reads.mask)
             value = self._without(join, branch, edge, rows, on.where(constant))
