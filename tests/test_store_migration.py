@@ -27,6 +27,7 @@ from core.training.assembly import assemble
 
 SQL = Path(__file__).parent / "data" / "schema_0003.sql"
 MIGRATION = importlib.import_module("core.store.migrations.versions.0004_names")
+LATER = {("method", "slimmable")}  # it came after the names had changed, and shares options with methods that came before
 OLD = {
     "taught loss": "self-distillation loss",
     "distilled loss": "distillation loss",
@@ -51,10 +52,16 @@ def rows(file: Path, query: str) -> list[Any]:
 def assert_current(stored: dict[str, Any], config: RunConfig) -> None:
     """Assert that stored options have the names and values of a configuration. Options that were added later may be missing."""
     for part, value in config.model_dump(mode="json").items():
-        if isinstance(value, dict):
-            assert stored[part].items() <= value.items(), part
-        else:
-            assert stored[part] == value, part
+        assert held(stored[part], value), part
+
+
+def held(stored: Any, value: Any) -> bool:
+    """Return whether a value has all that is stored. Only options may be added, also those of a cascade's members."""
+    if isinstance(stored, dict) and isinstance(value, dict):
+        return all(name in value and held(one, value[name]) for name, one in stored.items())
+    if isinstance(stored, list) and isinstance(value, list):
+        return len(stored) == len(value) and all(map(held, stored, value))
+    return bool(stored == value)
 
 
 def test_a_database_of_schema_0003_is_migrated(file: Path) -> None:
@@ -133,7 +140,7 @@ def earlier_names(options: type[BaseModel]) -> dict[str, str]:
 def test_every_earlier_name_of_an_option_is_translated(mapping: dict[tuple[str, str | None], dict[str, str]]) -> None:
     accepted = {(kind[:-1], name): earlier_names(component(kind, name)) for kind in COMPONENT_KINDS for name in names(kind)}
     accepted[("training", None)] = earlier_names(Training)
-    assert {key: found for key, found in accepted.items() if found} == mapping
+    assert {key: found for key, found in accepted.items() if found and key not in LATER} == mapping
 
 
 @pytest.mark.parametrize("mapping", [renamed.METRICS, MIGRATION.METRICS], ids=["imports", "migration"])

@@ -34,7 +34,10 @@ class Scouted(Architecture):
         "saves time as well",
     )
     granule: Literal[8, 16, 32] = Field(
-        16, title="Granule of nested channels", description="nested: the channels of each group are a multiple of this"
+        16,
+        title="Granule of nested channels",
+        json_schema_extra={"labels": {str(size): f"{size} channels" for size in (8, 16, 32)}},
+        description="nested: the channels of each group are a multiple of this",
     )
     width_steps: int = Field(
         4, ge=2, le=16, title="Widths of nested channels", description="nested: widths that a block can run at, in even steps"

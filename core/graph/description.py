@@ -40,7 +40,7 @@ def describe(graph: Graph) -> dict[str, Any]:
             "source": node.channels.control,
             "target": node.name,
             "kind": "control",
-            "option": f"{node.channels.count} {_gated(node.channels)}",
+            "option": _gated(node.channels),
         }
         for node in graph.nodes
         if node.channels

@@ -79,12 +79,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const one of root.querySelectorAll("[role=radio]")) one.setAttribute("aria-checked", String(Number(one.dataset.index) === index));
     setTriggerValue("choose", index);
   };
+  const wanted = { show: data.show, order: data.order, page: data.page }; // sent whole, since a later wish replaces one that still waits
+  const ask = ({ again = false, ...change }) => setTriggerValue("view", { ...Object.assign(wanted, change), again });
   const pictures = data.items.length ? grid(root, data, choose) : element("p", { class: "cap" }, data.growing ? "No test image of this kind has been found yet." : "No test image is of this kind.");
   root.page = `${data.show} ${data.order} ${data.page}`;
   root.replaceChildren(
     pictures,
     element("p", { class: "cap key" }, element("i", { class: "turns" }), "route changes along λ", element("i", { class: "wrong" }, "✗"), "wrong at some λ"),
-    tools(data, (change) => setTriggerValue("view", change)),
+    tools(data, ask),
     element("p", { class: "cap", role: "status" }, data.status),
   );
   if (same) pictures.scrollTo(left, top);
