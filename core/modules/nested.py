@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.modules.importance import importance
 from core.modules.inverted_residual import InvertedResidual
 from core.modules.layers import Norm
 from core.modules.residual import Branch
@@ -157,15 +158,14 @@ class Nested(nn.Module):
     def sort_channels(self) -> None:
         """Order the channels by importance, most important first, and begin every width with the full width's batch norms.
 
-        The importance of a channel is the root mean square of its activation, as batch norm and ReLU make it of normally distributed
-        values, times the norm of the weights that read it. At full width the module computes the same. Does nothing a second time.
+        At full width the module computes the same. Does nothing a second time.
         """
         if bool(self.ordered):
             return
         layers = self.layers_by_width
         for layer, reader in pairwise(layers):
             if not reader.depthwise:
-                order = (_root_mean_square(layer.norms[-1]) * _reading(reader.convolution)).argsort(descending=True, stable=True)
+                order = importance(layer.norms[-1], reader.convolution).argsort(descending=True, stable=True)
                 self._reorder(layers, layers.index(layer), order)
         for layer in layers:
             for norm in layer.norms[:-1]:
@@ -244,19 +244,3 @@ def _closed(norm: Norm, x: Tensor) -> Tensor:
     parts = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     mean, var, weight, bias = (None if part is None else part[-x.shape[1] :] for part in parts)
     return F.batch_norm(x, mean, var, weight, bias, False, 0.0, norm.eps)
-
-
-def _root_mean_square(norm: Norm) -> Tensor:
-    """Return the root mean square of ReLU of each channel behind batch norm, (C,), if the channel is normally distributed."""
-    deviation, mean = norm.weight.abs().clamp(min=1e-6), norm.bias
-    ratio = mean / deviation
-    density = (-(ratio**2) / 2).exp() / math.sqrt(2 * math.pi)
-    below = torch.special.ndtr(ratio)
-    square: Tensor = (mean**2 + deviation**2) * below + mean * deviation * density
-    return square.clamp(min=0).sqrt()
-
-
-def _reading(convolution: nn.Conv2d) -> Tensor:
-    """Return the norm of the weights that read each channel, (C,)."""
-    found: Tensor = convolution.weight.pow(2).sum(dim=(0, 2, 3)).sqrt()
-    return found
