@@ -122,6 +122,17 @@ def first_visit(browser: Browser, **options: Any) -> BrowserContext:
     return Browser.new_context(browser, **options)
 
 
+def fill(page: Page, label: str, value: str) -> None:
+    """Type a value and press Enter, once the page has come to rest: while it runs, elements of before and after may stand side by side."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    field = page.get_by_label(label, exact=True)
+    expect(field).to_have_count(1)
+    field.fill(value)
+    field.press("Enter")
+    expect(field).to_have_value(value)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
 @pytest.fixture
 def complaints() -> list[str]:
     """What the browser's console complained about; filled by `page`."""

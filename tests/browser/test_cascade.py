@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, served
+from conftest import PATIENCE, fill, served
 from playwright.sync_api import Browser, expect
 
 from core.config import run_config
@@ -32,9 +32,7 @@ def test_two_runs_become_a_cascade_that_opens_in_explore(browser: Browser, membe
         page.goto(f"{server}/runs?runs={ids}")
         page.get_by_role("button", name="Make a cascade").click()
         expect(page.get_by_text("The 20% of the training images that no member was trained on teach the controllers.")).to_be_visible()
-        name = page.get_by_label("Name", exact=True)
-        name.fill("both")
-        name.press("Enter")
+        fill(page, "Name", "both")
         page.get_by_role("button", name="Start training").click()
         expect(page.get_by_role("combobox", name="Run")).to_have_value("both · every λ")
         expect(page.locator(".gate-graph .node.on").first).to_be_visible()

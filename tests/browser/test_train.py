@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import fill
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -25,12 +26,8 @@ def test_a_preset_trains_on_while_the_page_is_closed(browser: Browser, server: s
         page.get_by_role("button", name="Digits in a minute").click()
         expect(page.get_by_text("1,259 images to learn from")).to_be_visible()
         expect(page.get_by_test_id("stGraphVizChart").locator("svg").first).to_be_visible()
-        epochs = page.get_by_label("Epochs", exact=True)
-        epochs.fill("2")
-        epochs.press("Enter")
-        name = page.get_by_label("Name", exact=True)
-        name.fill("from the browser")
-        name.press("Enter")
+        fill(page, "Epochs", "2")
+        fill(page, "Name", "from the browser")
         page.get_by_role("button", name="Start training").click()
         expect(page.get_by_text("Run to watch")).to_be_visible()
     with closing(browser.new_page()) as page:
@@ -42,13 +39,6 @@ def test_a_preset_trains_on_while_the_page_is_closed(browser: Browser, server: s
         expect(page.locator(".gate-graph .node.on").first).to_be_visible()
         expect(page.get_by_role("combobox", name="Run")).to_have_value("from the browser · every λ")
         assert "run=from" in page.url
-
-
-def fill(page: Page, label: str, value: str) -> None:
-    field = page.get_by_label(label, exact=True)
-    field.fill(value)
-    field.press("Enter")
-    expect(field).to_have_value(value)
 
 
 def start(page: Page, server: str, name: str, epochs: int) -> None:
