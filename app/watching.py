@@ -12,6 +12,7 @@ from app.charts.curves import ACCURACY, RATES, curve_chart, grouped
 from app.computing import SWEEP, computed
 from app.graph_view.sketch import sketch
 from app.progress import status, warn
+from app.runs.curves import openness
 from app.wording import percent
 from core.config import run_config
 from core.errors import UserError
@@ -45,6 +46,7 @@ def watch(run_id: int) -> None:
         with columns[index % 2]:
             chart = curve_chart(title, lines, run.epochs, shares="loss" not in title)
             st.plotly_chart(chart, key=f"curve-{run.id}-{title}", config={"displayModeBar": False})
+    openness(run, history)
     _log(run)
 
 

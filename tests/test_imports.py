@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
     *(
         f"charts.{module}"
-        for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "parallel", "splits", "tradeoff")
+        for module in (
+            *("style", "atlas", "averages", "cheapest", "curves", "lessons"),
+            *("modules", "openness", "parallel", "splits", "tradeoff"),
+        )
     ),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "sketch", "standalone", "view")),
     *(f"runs.{module}" for module in ("best", "configuration", "entries", "search", "table", "transfer")),

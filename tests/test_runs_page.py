@@ -41,6 +41,14 @@ def selected(app: AppTest, *ids: int) -> AppTest:
     return app.run()
 
 
+def trained(store: Store, name: str) -> int:
+    """Add a run with figures and without weights; return its id."""
+    run = store.runs.create(record(), name=name)
+    store.lifecycle.claim(run.id)
+    store.lifecycle.finish(run.id, measured())
+    return run.id
+
+
 def listed(app: AppTest) -> list[str]:
     return list(next(frame.value for frame in app.dataframe if "name" in frame.value)["name"])
 
@@ -282,3 +290,14 @@ def test_the_last_values_of_a_metric_are_read_for_all_runs(tmp_path: Path) -> No
     assert own.metrics.latest("loss") == {one: 0.125}
     assert own.metrics.names([one, two, three]) == ["accuracy", "loss"]
     assert own.metrics.names([three]) == []
+
+
+def test_a_gated_run_shows_how_open_its_gates_were_after_each_epoch(app: AppTest, store: Store) -> None:
+    run = trained(store, "gated")
+    store.metrics.log(run, 1.0, {"val accuracy": 0.8, "val rate of block": 0.4, "val channels of block": 0.25})
+    selected(app, run)
+    assert not app.exception
+    assert "The darker a cell, the more modules are in its range." in texts(app)
+    store.runs.delete(run)
+    selected(app, store.runs.get("small/net").id)
+    assert "The darker a cell" not in texts(app)

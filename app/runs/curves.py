@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import state
 from app.charts.curves import ACCURACY, Curve, CurveView, compared_curves_chart, curve_chart, grouped
+from app.charts.openness import openness_charts
 from core.store import Run
 
 EPOCHS, MINUTES = "Epochs", "Time"
@@ -14,7 +15,8 @@ PLAIN_CHART = {"displayModeBar": False}
 
 def curves(run: Run) -> None:
     """Draw the curves of a run, those of shares first."""
-    groups = grouped(state.store().metrics.history(run.id))
+    history = state.store().metrics.history(run.id)
+    groups = grouped(history)
     if not groups:
         st.caption("This run has no curves.")
         return
@@ -22,6 +24,17 @@ def curves(run: Run) -> None:
     for title, lines in groups.items():
         chart = curve_chart(title, lines, run.epochs, shares="loss" not in title, view=view)
         st.plotly_chart(chart, key=f"curve-{run.id}-{title}", config=PLAIN_CHART)
+    openness(run, history)
+
+
+def openness(run: Run, history: Curve) -> None:
+    """Draw how open the gates of a run were after each epoch, if it has any."""
+    charts = openness_charts(history)
+    for title, chart in charts.items():
+        st.plotly_chart(chart, key=f"openness-{run.id}-{title}", config=PLAIN_CHART)
+    if charts:
+        at = "" if run.lam is not None else ", at λ = 0.5"
+        st.caption(f"On validation images after each epoch{at}. The darker a cell, the more modules are in its range.")
 
 
 def compared_curves(runs: Sequence[Run]) -> None:
