@@ -10,7 +10,7 @@ from app.charts.style import frame
 
 OPENNESS_HEIGHT = 320
 OPENNESS_TENTHS = 10
-CLOSED, OPEN = "none", "all"  # rows of the modules that ran for no image, and for every image
+FOR_NONE, FOR_ALL = "none", "all"  # rows of the modules that ran for no image, and for every image
 CLOSE_TO_WHOLE = 1e-9  # a share this near to 0 or 1 is that: it is a mean of rounded numbers
 OPENNESS_TITLES = {
     RATES: "Modules by the share of images for which they ran",
@@ -31,7 +31,7 @@ def openness_charts(curve: Curve) -> dict[str, go.Figure]:
 def histogram_rows() -> list[str]:
     """Return the ranges of shares that modules are counted in, from the lowest: none, ten tenths, all."""
     width = 100 // OPENNESS_TENTHS
-    return [CLOSED, *(f"{low}–{low + width}%" for low in range(0, 100, width)), OPEN]
+    return [FOR_NONE, *(f"{low}–{low + width}%" for low in range(0, 100, width)), FOR_ALL]
 
 
 def histogram_row(share: float) -> int:
