@@ -301,3 +301,21 @@ def test_a_gated_run_shows_how_open_its_gates_were_after_each_epoch(app: AppTest
     store.runs.delete(run)
     selected(app, store.runs.get("small/net").id)
     assert "The darker a cell" not in texts(app)
+
+
+def test_runs_without_curves_say_so_in_place_of_an_empty_chart(app: AppTest, store: Store) -> None:
+    bare, other = trained(store, "no points"), trained(store, "no points either")
+    selected(app, bare)
+    assert "This run has no curves: it was stored with its results alone." in texts(app)
+    selected(app, store.runs.get("waiting").id, bare, other)
+    assert not app.exception
+    said = "None of these runs has curves: 1 has not finished its first epoch, 2 were stored with their results alone."
+    assert said in texts(app)
+    assert "compared-metric" not in [one.key for one in app.selectbox]
+    store.metrics.log(bare, 1.0, {"train loss": 1.0})
+    app.run()
+    assert "None of these runs has points of this curve: choose another one above." in texts(app)
+    app.selectbox(key="compared-metric").set_value("train loss").run()
+    assert "None of these runs has" not in texts(app)
+    for number in (bare, other):
+        store.runs.delete(number)
