@@ -11,10 +11,11 @@ from app.form_state import EVERY, ONE, SEVERAL, apply_recipe, begin, group, suit
 from app.option_groups import COMMON, MORE, OPTION_GROUPS, WEIGHTS_GROUP, found, group_of
 from app.own_weights import own_weights
 from app.wording import plain
-from core.config import RunConfig, Training, read_lams, read_seeds, run_config
+from core.config import RunConfig, Training, run_config
 from core.errors import UserError
 from core.recipes import RECIPES, recipe
 from core.registry import ComponentKind, OptionError, component, names, title
+from core.sweep_values import read_lams, read_seeds
 
 FIRST: dict[ComponentKind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
 TITLES: dict[ComponentKind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}

@@ -18,7 +18,8 @@ LIGHT_APP = (
     ),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "sketch", "standalone", "view")),
     *(f"runs.{module}" for module in ("best", "configuration", "entries", "search", "table", "transfer")),
-    *("colours", "comparison", "fields", "javascript", "option_groups", "sweep_report", "terms", "toy_controller", "trace", "wording"),
+    *("colours", "comparison", "fields", "javascript", "option_groups", "sweep_report"),
+    *("terms", "tested_images", "toy_controller", "trace", "wording"),
 )
 
 
@@ -54,7 +55,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.graph",),
     ("core.architectures", "core.datasets"),
     ("core.methods",),
-    ("core.store", "core.choices", "core.recipes"),
+    ("core.store", "core.choices", "core.recipes", "core.sweep_values"),
     ("core.config",),
     ("core.presets",),
     ("core.evaluation", "core.explain"),
@@ -118,6 +119,7 @@ def test_the_app_takes_only_what_starts_runs_from_training() -> None:
     [
         ("core.store", "torch"),
         ("core.config", "torch"),
+        ("core.sweep_values", "torch"),
         ("core.registry", "torch"),
         ("core.scale", "torch"),
         ("core.cli.main", "torch"),
