@@ -1,4 +1,4 @@
-"""Which networks of a sweep were tested on the same images. Loads without torch and without streamlit."""
+"""Which networks of a sweep were tested on the same images."""
 
 from collections.abc import Sequence
 

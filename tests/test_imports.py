@@ -19,7 +19,7 @@ LIGHT_APP = (
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "sketch", "standalone", "view")),
     *(f"runs.{module}" for module in ("best", "configuration", "entries", "search", "table", "transfer")),
     *("colours", "comparison", "fields", "javascript", "option_groups", "sweep_report"),
-    *("terms", "tested_images", "toy_controller", "trace", "wording"),
+    *("terms", "toy_controller", "trace", "wording"),
 )
 
 
