@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 SAMPLE = 7  # of the first page of Explore's strip
@@ -50,6 +51,7 @@ def test_a_point_and_a_picture_open_in_explore(page: Page, server: str) -> None:
         expect(shown.locator("img")).to_have_attribute("src", source or "")
 
 
+@pytest.mark.long
 def test_a_change_of_network_leaves_one_kind_of_colours_chosen(page: Page, server: str) -> None:
     open_atlas(page, server)
     chosen = page.locator(".atlas-map .choice [aria-checked=true]")

@@ -41,6 +41,7 @@ def test_a_preset_trains_on_while_the_page_is_closed(browser: Browser, server: s
         assert "run=from" in page.url
 
 
+@pytest.mark.long
 def test_a_run_that_is_edited_opens_the_form_at_its_settings(browser: Browser, server: str) -> None:
     with closing(browser.new_page(viewport={"width": 1280, "height": 800})) as page:
         page.goto(f"{server}/runs?runs=1")
