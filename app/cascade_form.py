@@ -10,6 +10,7 @@ from app import state
 from app.comparison import figures_at
 from app.fields import fields
 from app.forms import draw, refuse
+from app.member_files import member_files, uploaded_member
 from app.progress import follow
 from app.wording import counted, percent, plain
 from core.config import run_config
@@ -38,8 +39,8 @@ def offer(runs: Sequence[Run]) -> None:
         "Make a cascade",
         key="make-cascade",
         icon=":material/account_tree:",
-        help="Join these networks into one that spends little on easy images: every image starts with the cheapest network, and only "
-        "those that need it go on to the next.",
+        help="Join networks into one that spends little on easy images: every image starts with the cheapest network, and only those "
+        "that need it go on to the next. Networks in files can be added.",
         on_click=lambda: st.session_state.update({FORM: ids}),
     )
 
@@ -80,19 +81,28 @@ def _form(runs: Sequence[Run]) -> None:
         "Every image starts with the cheapest network. After each answer a controller decides whether that answer stands or the next "
         "network runs. The networks keep their weights; only the controllers are trained."
     )
+    uploads = member_files()
     try:
         state.refuse_foreign_files(runs[0])
         dataset = run_config(**runs[0].config).dataset
-        members = _members([run.id for run in runs], [state.weights(run) for run in runs], dataset, runs)
-        sentence = _unseen(members, dataset)
+        members = [
+            *_members([run.id for run in runs], [state.weights(run) for run in runs], dataset, runs),
+            *(uploaded_member(upload, dataset) for upload in uploads),
+        ]
+        sentence = _unseen(members, dataset) if len(members) > 1 else ""
     except UserError as error:
         refuse(error)
         _cancel()
         return
-    ordered = sorted(zip(members, runs, strict=True), key=lambda pair: pair[0].macs)
-    rows = [figures_at(run, 1.0) for _, run in ordered]
+    if not sentence:
+        st.caption("Add a file with another network, or select more runs above.")
+        _cancel()
+        return
+    titled = [(run.name, figures_at(run, 1.0)) for run in runs] + [(upload.name, None) for upload in uploads]
+    ordered = sorted(zip(members, titled, strict=True), key=lambda pair: pair[0].macs)
+    rows = [row for _, (_, row) in ordered]
     values = {
-        "Member, from cheap to expensive": [run.name for _, run in ordered],
+        "Member, from cheap to expensive": [name for _, (name, _) in ordered],
         "Multiply-adds": [counted(member.macs) for member, _ in ordered],
         "Test accuracy": [percent(row["accuracy"]) if row else "–" for row in rows],
     }

@@ -8,12 +8,14 @@ import streamlit as st
 
 from app.fields import Field, fields, parsed
 from app.form_state import EVERY, ONE, SEVERAL, apply_recipe, begin, group, suitable
-from app.option_groups import COMMON, MORE, OPTION_GROUPS, found, group_of
+from app.option_groups import COMMON, MORE, OPTION_GROUPS, WEIGHTS_GROUP, found, group_of
+from app.own_weights import own_weights
 from app.wording import plain
-from core.config import RunConfig, Training, read_lams, read_seeds, run_config
+from core.config import RunConfig, Training, run_config
 from core.errors import UserError
 from core.recipes import RECIPES, recipe
 from core.registry import ComponentKind, OptionError, component, names, title
+from core.sweep_values import read_lams, read_seeds
 
 FIRST: dict[ComponentKind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
 TITLES: dict[ComponentKind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
@@ -157,6 +159,8 @@ def _draw_options(parts: list[Part]) -> None:
             with st.expander(heading):
                 for part, options in members:
                     _draw_all(options, part.where)
+                if heading == WEIGHTS_GROUP:
+                    own_weights()
 
 
 def draw(field: Field, where: str) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.fields import Field
 
 COMMON = ("epochs", "batch_size", "learning_rate", "seed")  # training options that are always visible
-MORE = "More options"
+MORE, WEIGHTS_GROUP = "More options", "Weights and precision"
 OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "What is rewarded": (
         *("metric", "efficiency", "bag_size", "exchange_rate", "calibrate", "lam_scale"),
@@ -18,7 +18,7 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "Exits, distillation and a teacher": (*("early_exit_weight", "self_distillation", "distillation_weight", "label_weight", "teacher"),),
     "Optimiser": ("optimizer", "warmup", "weight_decay", "ema_decay", "bn_recalibration_batches", "freeze_bn"),
     "What happens to the images": (*("border", "cutout", "cutout_probability", "mixup", "mixup_batches", "mixup_end", "label_smoothing"),),
-    "Weights and precision": ("init_from", "init_nodes", "init_partial", "precision", "weights_dtype"),
+    WEIGHTS_GROUP: ("init_from", "init_nodes", "init_partial", "precision", "weights_dtype"),
 }
 
 

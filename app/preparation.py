@@ -63,10 +63,11 @@ class Preparation:
     def _found(self) -> Generator[None, None, None]:
         """Find out what is not known yet, in steps. Raises UserError where there can be no such network."""
         from core.explain.model import use_one_thread
-        from core.training.preview import measure, outline
+        from core.training.preview import check_weights, measure, outline
 
         use_one_thread()
         if self.outline is None:
+            check_weights(self.config)
             self.outline = outline(self.config)
             yield
         if self.sizes is None and not self.missing:

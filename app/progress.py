@@ -1,6 +1,6 @@
 """A run in training: how far it is, its curves, and what can be done about it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -41,10 +41,25 @@ def curves(run: Run) -> None:
     """Draw the curves of a run, those of shares first."""
     groups = grouped(state.store().metrics.history(run.id))
     if not groups:
-        st.caption("Curves appear here after the first epoch.")
+        st.caption(no_curves([run]))
     for title, lines in groups.items():
         chart = curve_chart(title, lines, run.epochs, shares="loss" not in title)
         st.plotly_chart(chart, key=f"curve-{run.id}-{title}", config={"displayModeBar": False})
+
+
+def no_curves(runs: Sequence[Run]) -> str:
+    """Return the sentence that stands in the place of the curves of runs that have none: that there are none, and why."""
+    moving = sum(run.state in ("queued", "running") for run in runs)
+    early = sum(run.state in ("stopped", "failed", "interrupted") and run.epoch < 1 for run in runs)
+    reasons = (
+        (moving, "has not finished its first epoch", "have not finished their first epoch"),
+        (early, "ended before the first epoch was over", "ended before the first epoch was over"),
+        (len(runs) - moving - early, "was stored with its results alone", "were stored with their results alone"),
+    )
+    told = [(count, one if count == 1 else several) for count, one, several in reasons if count]
+    if len(runs) == 1:
+        return f"This run has no curves: it {told[0][1]}."
+    return f"None of these runs has curves: {', '.join(f'{count} {words}' for count, words in told)}."
 
 
 def warn(run: Run) -> None:

@@ -11,7 +11,8 @@ from app import state
 from app.charts.curves import ACCURACY, RATES, curve_chart, grouped
 from app.computing import SWEEP, computed
 from app.graph_view.sketch import sketch
-from app.progress import status, warn
+from app.progress import no_curves, status, warn
+from app.runs.curves import openness
 from app.wording import percent
 from core.config import run_config
 from core.errors import UserError
@@ -39,12 +40,13 @@ def watch(run_id: int) -> None:
     _graph(run, history)
     groups = grouped(history)
     if not groups:
-        st.caption("Curves appear here after the first epoch.")
+        st.caption(no_curves([run]))
     columns = st.columns(2, gap="large")
     for index, (title, lines) in enumerate(groups.items()):
         with columns[index % 2]:
             chart = curve_chart(title, lines, run.epochs, shares="loss" not in title)
             st.plotly_chart(chart, key=f"curve-{run.id}-{title}", config={"displayModeBar": False})
+    openness(run, history)
     _log(run)
 
 

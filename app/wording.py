@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from core.fast.stopwatch import Spread
 
-CLEAR = 0.05  # a smaller difference of times than this share is none
+CLEAR = 0.1  # a smaller difference of median times than this share is none
 Forced = Literal["on", "off"]
 WORD_JOINER = "\u2060"  # takes no space, and is no place to break a line
 REPLACED = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?=@)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)  # within what Streamlit replaces
@@ -57,14 +57,22 @@ def time_range(spread: "Spread") -> str:
     return low if low == high else f"{low.split()[0] if same_unit else low} to {high}"
 
 
-def time_comparison(taken: "Spread", static: float) -> str:
-    """Compare a time with the static network's, unless it lies within the spread of the measurements, or close to it."""
-    change = taken.median / static - 1
-    if taken.high < static * (1 - CLEAR):
+def time_with_range(spread: "Spread") -> str:
+    """Return a median time with the bounds of its middle half: "0.52 ms (0.45 to 0.61 ms)"."""
+    return f"{clock(spread.median)} ({time_range(spread)})"
+
+
+def time_comparison(taken: "Spread", static: "Spread") -> str:
+    """Compare a time with the static network's, both measured in turns; say that there is no clear difference where there is none.
+
+    A difference is clear if the middle halves of the measurements do not overlap and the medians are more than CLEAR apart.
+    """
+    change = taken.median / static.median - 1
+    if taken.high < static.low and change < -CLEAR:
         return f"{percent(-change)} less time than the static network"
-    if taken.low > static * (1 + CLEAR):
+    if taken.low > static.high and change > CLEAR:
         return f"{percent(change)} more time than the static network: the gates cost more than they save"
-    return "No clear difference from the static network: its time lies within the spread of the measurements"
+    return "No clear difference from the static network: the measurements overlap or lie close together"
 
 
 def timing_note(times: "Sequence[Spread]") -> str:

@@ -11,11 +11,10 @@ from core.architectures import Architecture
 from core.datasets import Border, Dataset
 from core.files import pasted_path
 from core.methods import Method
-from core.registry import Component, ConfigError, choose, first_fault
+from core.registry import Component, choose, first_fault
 from core.store.record import RunRecord
 
 MAX_EPOCHS = 10_000  # of a training
-MAX_LISTED = 1_000  # values of λ, or seeds, of one sweep
 
 
 class Training(BaseModel):
@@ -233,32 +232,6 @@ def unsuitable(architecture: Architecture, method: Method) -> str:
 def _named(part: Component) -> str:
     """Return a component's name for a person, and behind it the one that the command line knows."""
     return f"{part.title} ({part.name})" if part.title else part.name
-
-
-def read_lams(text: str) -> tuple[float | None, ...]:
-    """Parse values of λ separated by commas; "every" becomes None, one network for every λ. Raises ConfigError."""
-    words = _words(text, "λ")
-    try:
-        return tuple(dict.fromkeys(None if word == "every" else float(word) for word in words))
-    except ValueError:
-        raise ConfigError(f"λ must be numbers from 0 to 1, or every, separated by commas; not {text!r}") from None
-
-
-def read_seeds(text: str) -> tuple[int, ...]:
-    """Parse seeds separated by commas. Raises ConfigError."""
-    words = _words(text, "the seed")
-    try:
-        return tuple(dict.fromkeys(int(word) for word in words))
-    except ValueError:
-        raise ConfigError(f"seeds must be whole numbers separated by commas; not {text!r}") from None
-
-
-def _words(text: str, what: str) -> list[str]:
-    """Split a text at its commas. Raises ConfigError if nothing is left."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not 1 <= len(words) <= MAX_LISTED:
-        raise ConfigError(f"give from 1 to {MAX_LISTED} values of {what}")
-    return words
 
 
 def run_config(**choices: Any) -> RunConfig:

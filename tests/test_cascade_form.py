@@ -6,6 +6,7 @@ import pytest
 from safetensors.numpy import save
 from streamlit.testing.v1 import AppTest
 from test_app import MAIN, PATIENCE, page, plainly, texts
+from test_onnx_network import network as onnx_file
 
 from app.progress import DONE
 from core.config import run_config
@@ -98,6 +99,28 @@ def test_what_cannot_be_a_member_is_said(app: AppTest, trained: str, names: tupl
     assert not [button for button in app.button if button.key == "cascade-start"]
     app.button(key="cascade-cancel").click().run()
     assert app.button(key="make-cascade")
+
+
+def test_a_network_in_a_file_joins_one_run(app: AppTest, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.worker.start", lambda run_id, url: 0)
+    asked(app, trained, "narrow")
+    assert "Add a file with another network, or select more runs above." in texts(app)
+    assert not [button for button in app.button if button.key == "cascade-start"]
+    app.file_uploader(key="cascade-files").upload("no.onnx", b"\x08\x07", "application/octet-stream").run()
+    (said,) = (plainly(error.value) for error in app.error)
+    assert said.startswith("No.onnx: ONNX Runtime cannot run it")
+    app.file_uploader(key="cascade-files").set_value(("from afar.onnx", onnx_file(10, channels=1), "application/octet-stream")).run()
+    app.number_input(key="cascade-high").set_value(16.0).run()
+    assert not app.exception
+    assert not app.error
+    members = next(frame.value for frame in app.dataframe if "Multiply-adds" in frame.value and "Test accuracy" in frame.value)
+    assert sorted(members.iloc[:, 0]) == ["from afar.onnx", "narrow"]
+    app.text_input(key="cascade-name").set_value("with a file")
+    app.button(key="cascade-start").click().run()
+    run = Store(trained).runs.get("with a file")
+    found = {member["title"]: member["onnx"] and member["onnx"]["high"] for member in run.config["architecture"]["members"]}
+    assert found == {"from afar": 16.0, "narrow": None}
+    Store(trained).runs.purge(run.id)
 
 
 def test_members_without_a_common_holdout_leave_validation_images(app: AppTest, trained: str) -> None:

@@ -11,11 +11,15 @@ ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
     *(
         f"charts.{module}"
-        for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "parallel", "splits", "tradeoff")
+        for module in (
+            *("style", "atlas", "averages", "cheapest", "curves", "lessons"),
+            *("modules", "openness", "parallel", "splits", "tradeoff"),
+        )
     ),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "sketch", "standalone", "view")),
     *(f"runs.{module}" for module in ("best", "configuration", "entries", "search", "table", "transfer")),
-    *("colours", "comparison", "fields", "javascript", "option_groups", "sweep_report", "terms", "toy_controller", "trace", "wording"),
+    *("colours", "comparison", "fields", "javascript", "option_groups", "sweep_report"),
+    *("terms", "toy_controller", "trace", "wording"),
 )
 
 
@@ -51,7 +55,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.graph",),
     ("core.architectures", "core.datasets"),
     ("core.methods",),
-    ("core.store", "core.choices", "core.recipes"),
+    ("core.store", "core.choices", "core.recipes", "core.sweep_values"),
     ("core.config",),
     ("core.presets",),
     ("core.evaluation", "core.explain"),
@@ -115,6 +119,7 @@ def test_the_app_takes_only_what_starts_runs_from_training() -> None:
     [
         ("core.store", "torch"),
         ("core.config", "torch"),
+        ("core.sweep_values", "torch"),
         ("core.registry", "torch"),
         ("core.scale", "torch"),
         ("core.cli.main", "torch"),

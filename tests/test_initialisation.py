@@ -210,6 +210,14 @@ def test_damaged_files_raise_no_other_error() -> None:
                 assert read_tensors(damaged).tensors
 
 
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_published_weights_are_read_from_a_file_which_has_no_checksum(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"net.{suffix}"
+    file.write_bytes(pth({"state_dict": published()}) if suffix == "pth" else save(published()))
+    named = run_config(architecture=SHAPE, dataset="cifar10", method="static", training={"init_from": str(file)})
+    assert initialise(named, assemble(named, IMAGE, 10)).new == ()
+
+
 def test_files_that_are_not_regular_are_refused() -> None:
     config = run_config(architecture=SHAPE, dataset="cifar10", method="static", training={"init_from": "/dev/zero"})
     for name, says in (("/dev/zero", "not a regular file"), ("a" * 300, "cannot be read"), ("none.pth", "cannot be read")):

@@ -134,7 +134,7 @@ def test_a_node_with_channel_gates_reports_the_scale_of_each_channel() -> None:
 def test_timing_gives_a_positive_time() -> None:
     took = timed(fresh(), IMAGES[0], lam=0.5)
     assert 0 < took.gated < 60
-    assert 0 < took.static < 60
+    assert 0 < took.static.low <= took.static.median <= took.static.high < 60
 
 
 def test_a_stored_run_can_be_loaded_by_name_and_id(scratch_database: str) -> None:
@@ -156,5 +156,4 @@ def test_every_trace_of_a_sweep_has_a_time() -> None:
     sweep = sweep_lam(model, IMAGES[0])
     gated, static = timed_along(model, IMAGES[0], sweep)
     assert len(gated) == len(sweep.traces)
-    assert static > 0
-    assert all(0 < one.low <= one.median <= one.high for one in gated)
+    assert all(0 < one.low <= one.median <= one.high for one in [*gated, static])

@@ -41,6 +41,14 @@ def selected(app: AppTest, *ids: int) -> AppTest:
     return app.run()
 
 
+def trained(store: Store, name: str) -> int:
+    """Add a run with figures and without weights; return its id."""
+    run = store.runs.create(record(), name=name)
+    store.lifecycle.claim(run.id)
+    store.lifecycle.finish(run.id, measured())
+    return run.id
+
+
 def listed(app: AppTest) -> list[str]:
     return list(next(frame.value for frame in app.dataframe if "name" in frame.value)["name"])
 
@@ -282,3 +290,32 @@ def test_the_last_values_of_a_metric_are_read_for_all_runs(tmp_path: Path) -> No
     assert own.metrics.latest("loss") == {one: 0.125}
     assert own.metrics.names([one, two, three]) == ["accuracy", "loss"]
     assert own.metrics.names([three]) == []
+
+
+def test_a_gated_run_shows_how_open_its_gates_were_after_each_epoch(app: AppTest, store: Store) -> None:
+    run = trained(store, "gated")
+    store.metrics.log(run, 1.0, {"val accuracy": 0.8, "val rate of block": 0.4, "val channels of block": 0.25})
+    selected(app, run)
+    assert not app.exception
+    assert "The darker a cell, the more modules are in its range." in texts(app)
+    store.runs.delete(run)
+    selected(app, store.runs.get("small/net").id)
+    assert "The darker a cell" not in texts(app)
+
+
+def test_runs_without_curves_say_so_in_place_of_an_empty_chart(app: AppTest, store: Store) -> None:
+    bare, other = trained(store, "no points"), trained(store, "no points either")
+    selected(app, bare)
+    assert "This run has no curves: it was stored with its results alone." in texts(app)
+    selected(app, store.runs.get("waiting").id, bare, other)
+    assert not app.exception
+    said = "None of these runs has curves: 1 has not finished its first epoch, 2 were stored with their results alone."
+    assert said in texts(app)
+    assert "compared-metric" not in [one.key for one in app.selectbox]
+    store.metrics.log(bare, 1.0, {"train loss": 1.0})
+    app.run()
+    assert "None of these runs has points of this curve: choose another one above." in texts(app)
+    app.selectbox(key="compared-metric").set_value("train loss").run()
+    assert "None of these runs has" not in texts(app)
+    for number in (bare, other):
+        store.runs.delete(number)

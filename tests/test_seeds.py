@@ -9,6 +9,7 @@ from app.budget import BestWithin, best_of_each, best_sentence, budget_steps, st
 from app.charts.averages import ImageSets
 from app.charts.tradeoff import front_chart, series_of
 from app.sweep_report import ReportedSeries, sweep_report
+from app.tested_images import image_sets, static_networks
 from core.evaluation.seeds import best_within, by_all_but_seed, mean_rows
 from core.store import Run
 
@@ -93,6 +94,19 @@ def test_the_slider_of_budgets_reaches_the_highest_cost(highest: float) -> None:
         assert step_at(steps, budget) >= budget, "a network at this cost is within the budget"
     assert step_at(steps, 3 * highest) == steps[-1]
     assert all(step_at(steps, step) == step for step in steps)
+
+
+def test_networks_are_told_apart_by_the_images_that_they_were_tested_on() -> None:
+    here, there = (run(name, figures(0.5, 0.9, 50), width=width) for name, width in (("here", 1), ("there", 2)))
+    there.config = there.config | {"dataset": {"name": "digits", "seed": 1}}
+    firsts, tested = image_sets(series_of([here, there]))
+    assert {one.name for one in firsts} == {"here", "there"}
+    assert len(set(tested.titles)) == 2, "a title is repeated with a number"
+    still = run("still", figures(None, 0.8, 90), gated=False)
+    found, with_statics = static_networks([here, still], firsts, tested)
+    assert found == [still]
+    assert with_statics.of is not None
+    assert with_statics.of["still"] == with_statics.of["here"] != with_statics.of["there"]
 
 
 def test_static_networks_of_two_sets_of_images_differ_in_shape_and_colour() -> None:

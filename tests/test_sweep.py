@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from test_cli import call, refused
 
-from core.config import read_lams, read_seeds, run_config
+from core.config import run_config
 from core.registry import ConfigError
 from core.store import Store, StoreError
+from core.sweep_values import read_lams, read_seeds
 from core.training.sweep import enlist, planned, static_paths, sweep
 
 ROOT = Path(__file__).parents[1]

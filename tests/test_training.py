@@ -28,7 +28,7 @@ from core.training.assembly import assemble
 from core.training.batches import Batches
 from core.training.figures import TrainingError
 from core.training.optimizer import MOMENTUM, optimizer_of, schedule, set_rates
-from core.training.train import FINAL_GRID, final_figures, train
+from core.training.train import CHANNEL_PREFIX, FINAL_GRID, RATE_PREFIX, final_figures, train
 from core.training.worker import machine, work
 
 ROOT = Path(__file__).parents[1]
@@ -177,6 +177,17 @@ def test_a_network_that_does_not_decide_is_named_in_its_row() -> None:
     assert set(told[0]["rates"].values()) == {0.0}
     assert told[0]["routes"][0]["share"] == pytest.approx(1)
     assert [p.figures["val collapsed control nodes"] for p in progress if p.figures][-1] == 1.0
+
+
+def test_each_epoch_tells_how_open_modules_and_channels_are() -> None:
+    config = small(architecture={"name": "lc_resnet", "depth": 8, "width": 4}, method="lcnet", lam=0.5, training={"epochs": 1})
+    (figures, last) = (progress for progress in train(config, config.dataset.read()) if progress.figures or progress.final)
+    blocks = ["block 1-1", "block 2-1", "block 3-1"]
+    assert [name.removeprefix(RATE_PREFIX) for name in figures.figures if name.startswith(RATE_PREFIX)] == blocks
+    channels = {name.removeprefix(CHANNEL_PREFIX): rate for name, rate in figures.figures.items() if name.startswith(CHANNEL_PREFIX)}
+    assert list(channels) == blocks
+    assert last.final is not None
+    assert channels == last.final["val"][0]["channel_rates"]
 
 
 def test_learning_lowers_the_loss() -> None:

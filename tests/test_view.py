@@ -46,6 +46,7 @@ MODEL = (
 )
 TAKEN_APART = r"\{([^{}]*)\}(?: = |(?:, \w+)*\) (?:=>|\{))"  # an object, into constants or the parameters of a function
 SECONDS = Spread(1e-3, 0.9e-3, 1.2e-3)
+STATIC_SECONDS = Spread(1e-3, 0.95e-3, 1.1e-3)
 BLOCKS = ("block 1-1", "block 2-1", "block 3-1")
 
 
@@ -64,7 +65,15 @@ def viewed(model: Model, image: torch.Tensor, forced: Mapping[str, bool] | None 
     shown = fold(nodes)
     seconds = times or [SECONDS] * len(sweep.traces)
     return view_of(
-        nodes, shown, costs(shown, model.graph.macs), sweep, Times(seconds, 1e-3), model.lam, model.graph.tradeoff.every_lam, {}, Subject()
+        nodes,
+        shown,
+        costs(shown, model.graph.macs),
+        sweep,
+        Times(seconds, STATIC_SECONDS),
+        model.lam,
+        model.graph.tradeoff.every_lam,
+        {},
+        Subject(),
     )
 
 
@@ -141,7 +150,7 @@ def test_forced_modules_are_marked_and_compared_with_the_automatic_route() -> No
     image, nodes = IMAGES[0], model.graph.nodes
     shown = fold(nodes)
     forced, automatic = sweep_lam(model, image, {"block 3-1": True}), sweep_lam(model, image)
-    times = Times([SECONDS] * len(forced.traces), 1e-3)
+    times = Times([SECONDS] * len(forced.traces), STATIC_SECONDS)
     options = ViewOptions(forced={"block 3-1": True}, automatic=automatic)
     view = view_of(nodes, shown, costs(shown, model.graph.macs), forced, times, model.lam, True, {}, Subject(), options)
     assert view["forced"] == {"block 3-1": "on"}
@@ -173,7 +182,7 @@ def test_only_gates_that_open_independently_are_listed() -> None:
 def test_what_is_known_to_be_none_of_the_classes_is_called_that() -> None:
     model = varied()
     nodes, sweep = model.graph.nodes, sweep_lam(model, IMAGES[0])
-    shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), 1e-3)
+    shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), STATIC_SECONDS)
     subject = Subject(outside="a rocket")
     view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, times, model.lam, True, {}, subject)
     assert all(one["claim"].startswith("A rocket is none of its classes: ") for one in view["intervals"])
@@ -183,7 +192,7 @@ def test_what_is_known_to_be_none_of_the_classes_is_called_that() -> None:
 def test_an_answer_is_right_or_wrong_at_each_lam_and_costs_what_it_costs() -> None:
     model = varied()
     nodes, sweep = model.graph.nodes, sweep_lam(model, IMAGES[0])
-    shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), 1e-3)
+    shown, times = fold(nodes), Times([SECONDS] * len(sweep.traces), STATIC_SECONDS)
     label = sweep.traces[-1].label
     for true_label, right in ((label, True), ("none of them", False), (None, None)):
         subject = Subject(true_label=true_label)

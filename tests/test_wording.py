@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.wording import clock, counted, percent, scaled, time_comparison, time_range, timing_note
+from app.wording import clock, counted, percent, scaled, time_comparison, time_range, time_with_range, timing_note
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,29 @@ def test_percentages(share: float, text: str) -> None:
 
 def test_times_are_compared_with_the_static_network() -> None:
     assert [clock(seconds) for seconds in (0.00048, 0.00101, 0.0123, 1.24)] == ["0.48 ms", "1.0 ms", "12 ms", "1.2 s"]
-    assert time_comparison(Spread(0.6, 0.5, 0.7), 1.0) == "40% less time than the static network"
-    assert time_comparison(Spread(1.3, 1.2, 1.9), 1.0) == "30% more time than the static network: the gates cost more than they save"
+    static = Spread(1.0, 0.8, 1.2)
+    assert time_comparison(Spread(0.6, 0.5, 0.7), static) == "40% less time than the static network"
+    assert time_comparison(Spread(1.3, 1.25, 1.9), static) == "30% more time than the static network: the gates cost more than they save"
 
 
-@pytest.mark.parametrize("taken", [Spread(0.6, 0.5, 1.1), Spread(1.3, 0.9, 3.0), Spread(1.02, 1.01, 1.03), Spread(1.0, 1.0, 1.0)])
-def test_within_the_spread_of_times_there_is_no_verdict(taken: Spread) -> None:
-    assert time_comparison(taken, 1.0) == (
-        "No clear difference from the static network: its time lies within the spread of the measurements"
-    )
+@pytest.mark.parametrize(
+    ("taken", "static"),
+    [
+        pytest.param(Spread(0.6, 0.5, 0.9), Spread(1.0, 0.85, 1.2), id="the middle halves overlap below"),
+        pytest.param(Spread(1.5, 1.1, 3.0), Spread(1.0, 0.85, 1.2), id="the middle halves overlap above"),
+        pytest.param(Spread(0.6, 0.5, 0.7), Spread(1.0, 0.6, 1.9), id="a busy machine while the static network ran"),
+        pytest.param(Spread(0.92, 0.91, 0.93), Spread(1.0, 0.99, 1.01), id="apart, but by less than 10%"),
+        pytest.param(Spread(1.08, 1.07, 1.09), Spread(1.0, 0.99, 1.01), id="apart above, but by less than 10%"),
+        pytest.param(Spread(1.0, 1.0, 1.0), Spread(1.0, 1.0, 1.0), id="alike"),
+    ],
+)
+def test_without_a_clear_difference_of_times_there_is_no_verdict(taken: Spread, static: Spread) -> None:
+    assert time_comparison(taken, static) == ("No clear difference from the static network: the measurements overlap or lie close together")
 
 
 def test_a_time_has_its_spread() -> None:
     assert time_range(Spread(0.0005, 0.00045, 0.00061)) == "0.45 to 0.61 ms"
+    assert time_with_range(Spread(0.0005, 0.00045, 0.00061)) == "0.50 ms (0.45 to 0.61 ms)"
     assert time_range(Spread(0.9, 0.9, 1.2)) == "900 ms to 1.2 s"
     assert time_range(Spread(0.001, 0.001, 0.001)) == "1.0 ms"
 

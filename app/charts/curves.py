@@ -19,11 +19,12 @@ MIN_LINE_POINTS = 3  # epochs; a line through fewer points has markers
 FAINT = 0.25  # opacity of the values behind their smoothed line
 ACCURACY = "val accuracy"
 LOSSES = {"values": "controllers’ predictions", "cost": "distance from the budget"}  # by their names in the metrics
-RATES = "val rate of "
+RATES, CHANNELS = "val rate of ", "val channels of "
 METRIC_TITLES = {
     ACCURACY: "Validation accuracy",
     "val cost share": "Cost, as a share of the static network’s",
     RATES: "Share of validation images for which each module ran",
+    CHANNELS: "Share of its channels that each module opened",
     "train": "Training loss",
 }
 
@@ -121,7 +122,7 @@ def _axes(figure: go.Figure, view: CurveView) -> None:
 
 def _rest(name: str, start: str) -> str:
     """Return the part of a line's name that distinguishes it from the others of its chart, for a person."""
-    if start == RATES:
-        return name.removeprefix(RATES)
+    if start in (RATES, CHANNELS):
+        return name.removeprefix(start)
     rest = name[len(start) :].removesuffix(" loss").strip().removeprefix("at ").replace("λ=", "λ = ")
     return LOSSES.get(rest, rest) or METRIC_TITLES[start].lower()

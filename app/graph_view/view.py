@@ -12,7 +12,7 @@ from app.graph_view.folding import Folded
 from app.graph_view.payload import ComparedView, Comparison, ForcedState, Forcing, Inspection, Interval, NodeGates, Seen, View
 from app.headline import Circumstances, along_lam, answered, claim, correct, doubt, headline
 from app.terms import key_terms
-from app.wording import Forced, clock, counted, percent, scaled, time_comparison, time_range, timing_note
+from app.wording import Forced, clock, counted, percent, scaled, time_comparison, time_range, time_with_range, timing_note
 from core.graph.node import Node
 from core.scale import SLIDER_STEPS
 
@@ -64,7 +64,7 @@ class Times:
     """Seconds that an image takes on each interval of λ, and that the static network takes."""
 
     gated: Sequence[Spread]
-    static: float
+    static: Spread
 
 
 def view_of(
@@ -101,7 +101,7 @@ def view_of(
         "thresholds": sweep.thresholds,
         "gates": {node.name: gates for node in shown if (gates := _independent_gates(node, nodes))},
         "facts": dict(facts),
-        "static": {"macs": counted(static), "time": clock(times.static) if times else ""} if _gated(nodes) else None,
+        "static": {"macs": counted(static), "time": time_with_range(times.static) if times else ""} if _gated(nodes) else None,
         "timing_note": timing_note(times.gated) if times else "",
         "forcing": options.forcing,
         "inspection": options.inspection,

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from app import state
-from app.charts.curves import ACCURACY, Curve, CurveView, compared_curves_chart, curve_chart, grouped
+from app.charts.curves import ACCURACY, Curve, CurveView, best_of, compared_curves_chart, curve_chart, grouped
+from app.charts.openness import openness_charts
+from app.progress import no_curves
 from core.store import Run
 
 EPOCHS, MINUTES = "Epochs", "Time"
@@ -14,19 +16,34 @@ PLAIN_CHART = {"displayModeBar": False}
 
 def curves(run: Run) -> None:
     """Draw the curves of a run, those of shares first."""
-    groups = grouped(state.store().metrics.history(run.id))
+    history = state.store().metrics.history(run.id)
+    groups = grouped(history)
     if not groups:
-        st.caption("This run has no curves.")
+        st.caption(no_curves([run]))
         return
     view = _view([run])[0]
     for title, lines in groups.items():
         chart = curve_chart(title, lines, run.epochs, shares="loss" not in title, view=view)
         st.plotly_chart(chart, key=f"curve-{run.id}-{title}", config=PLAIN_CHART)
+    openness(run, history)
+
+
+def openness(run: Run, history: Curve) -> None:
+    """Draw how open the gates of a run were after each epoch, if it has any."""
+    charts = openness_charts(history)
+    for title, chart in charts.items():
+        st.plotly_chart(chart, key=f"openness-{run.id}-{title}", config=PLAIN_CHART)
+    if charts:
+        at = "" if run.lam is not None else ", at λ = 0.5"
+        st.caption(f"On validation images after each epoch{at}. The darker a cell, the more modules are in its range.")
 
 
 def compared_curves(runs: Sequence[Run]) -> None:
     """Draw one metric of several runs; the metric can be chosen."""
     histories: Mapping[int, Curve] = {run.id: state.store().metrics.history(run.id) for run in runs}
+    if not any(histories.values()):
+        st.caption(no_curves(runs))
+        return
     others = sorted({name for curve in histories.values() for name in curve if not name.startswith(ACCURACY)})
     metric = st.selectbox(
         "Curve",
@@ -36,6 +53,9 @@ def compared_curves(runs: Sequence[Run]) -> None:
         help="Of a network that serves every λ, the validation accuracy at its best λ is shown.",
     )
     views = _view(runs)
+    if not any(best_of(curve) if metric == ACCURACY else curve.get(metric) for curve in histories.values()):
+        st.caption("None of these runs has points of this curve: choose another one above.")
+        return
     chart = compared_curves_chart({run.name: histories[run.id] for run in runs}, metric, views)
     st.plotly_chart(chart, key="compared-curves", config=PLAIN_CHART)
 

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
+from app.cascade_form import offer
 from app.cautions import advice
 from app.charts.tradeoff import along_lam_chart
 from app.form_state import prefill_again
@@ -34,6 +35,8 @@ def details(run: Run, tags: Sequence[str]) -> None:
     rows = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts(run))
     st.html(f'<dl class="run-facts">{rows}</dl>')
     annotations(run, tags)
+    if exportable(run) and not run.gated:
+        offer([run])
     parts = [RESULTS, SETTINGS, *([CARD] if exportable(run) else [])]
     part = st.segmented_control(
         "Part", parts, default=RESULTS, required=True, key="run-part", label_visibility="collapsed", persist_state="session"

@@ -79,7 +79,7 @@ def _added(store: Store, title: str, content: bytes, name: str | None) -> Run:
         file.write_bytes(content)
         try:
             if not is_exported(content):
-                raise UserError(f"{shown}: is not an exported run. Export it here, or with `python -m core export`")
+                raise UserError(f"{shown}: is not an exported run: import it alone if it holds weights, to begin a training with them")
             return import_run(store, file, name, check=lambda header, weights: check_run(header, weights, shown))
         except UserError as error:
             text = str(error).replace(str(file), shown).replace("choose another with --name", "choose another under Name")

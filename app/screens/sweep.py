@@ -9,18 +9,18 @@ import streamlit as st
 
 from app import state
 from app.budget import best_of_each, best_sentence, choose_budget, open_in_explore
-from app.charts.averages import STATIC_NETWORKS, ImageSets
+from app.charts.averages import STATIC_NETWORKS
 from app.charts.modules import distinguishing_nodes, execution_rates_chart, routes_chart
 from app.charts.tradeoff import BASELINES, Series, front_chart, highest_cost, rows_of, series_of
 from app.sweep_progress import unfinished_sweeps, watch
 from app.sweep_report import ReportedSeries, sweep_report
 from app.terms import explained
+from app.tested_images import image_sets, static_networks
 from app.wording import percent, plain
-from core.evaluation.report import alone, same_images, warnings
+from core.evaluation.report import alone, warnings
 from core.evaluation.seeds import mean_rows
 from core.evaluation.series import MIXED_SWEEP_SERIES
 from core.published import PUBLISHED_POINTS
-from core.registry import title
 from core.scale import cost_share
 from core.store import Run
 
@@ -86,38 +86,9 @@ def _series_with(run: Run, known: dict[str, Series]) -> str | None:
     return next(named, next(iter(_current(run.series, known)), None))
 
 
-def _tested(shown: Sequence[Series]) -> tuple[list[Run], ImageSets]:
-    """Return a run for each set of images that networks were tested on, and the sets with their titles."""
-    firsts: list[Run] = []
-    of: dict[str, int] = {}
-    for run in (run for series in shown for run in series.runs):
-        number = next((number for number, first in enumerate(firsts) if same_images(run, first)), len(firsts))
-        firsts += [run] if number == len(firsts) else []
-        of[run.name] = number
-    titles: list[str] = []
-    for run in firsts:
-        name = title("datasets", run.dataset)
-        repeats = sum(one == name or one.startswith(f"{name} (") for one in titles)
-        titles.append(f"{name} ({repeats + 1})" if repeats else name)
-    return firsts, ImageSets(tuple(titles), of)
-
-
-def _statics(runs: Sequence[Run], firsts: Sequence[Run], tested: ImageSets) -> tuple[list[Run], ImageSets]:
-    """Return the static networks that were tested on the same images, and the sets of images with theirs added."""
-    of = dict(tested.of or {})
-    found = []
-    for run in runs:
-        if not run.gated and run.status == "finished" and run.figures:
-            number = next((number for number, first in enumerate(firsts) if same_images(run, first)), None)
-            if number is not None:
-                found.append(run)
-                of[run.name] = number
-    return found, ImageSets(tested.titles, of)
-
-
 @st.fragment
 def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
-    firsts, tested = _tested(shown)
+    firsts, tested = image_sets(shown)
     if len(firsts) > 1:
         st.warning(
             f"These networks were tested on different images ({plain(', '.join(tested.titles))}), so their accuracies cannot be compared.",
@@ -138,7 +109,7 @@ def _front(shown: Sequence[Series], runs: Sequence[Run]) -> None:
         "open at random, routes that are the same for every image, and early exits taken when the answer is confident. Published networks "
         "are those of other authors, trained by recipes of their own.",
     )
-    statics, tested = _statics(runs, firsts, tested)
+    statics, tested = static_networks(runs, firsts, tested)
     statics = statics if STATIC_NETWORKS in baselines else []
     gated = mean_rows(run for series in shown for run in series.runs)
     static_rows = mean_rows(statics)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import state
+from app.components.arrival import arrival
 from app.forms import Plan, plan, refuse
 from app.gallery import begin, gallery
 from app.own_dataset import own_dataset
@@ -14,13 +15,18 @@ from core.errors import UserError
 from core.training.sweep import enlist, planned, static_paths
 from core.training.worker import enqueue
 
+ARRIVALS = "train-arrivals"  # key of the session: how often a filled form was opened from another place
+
 
 def page() -> None:
     """Draw the page."""
     runs = [run for run in state.store().listing.all() if not run.reference]
     moving = [run for run in runs if run.state not in DONE]
     usual = WATCH if moving or WATCHED in st.session_state else NEW
-    st.session_state[TRAIN_VIEW] = st.session_state.pop(SHOW_NEXT, st.session_state.get(TRAIN_VIEW)) or usual
+    sent = st.session_state.pop(SHOW_NEXT, None)
+    st.session_state[TRAIN_VIEW] = sent or st.session_state.get(TRAIN_VIEW) or usual
+    if sent == NEW:
+        st.session_state[ARRIVALS] = st.session_state.get(ARRIVALS, 0) + 1
     heading, choice = st.columns([0.6, 0.4], vertical_alignment="center")
     heading.header("Train a network")
     labels = {NEW: "New training", WATCH: f"Watch ({len(moving)} in training)" if moving else "Watch"}
@@ -40,6 +46,7 @@ def page() -> None:
     gallery()
     form, before = st.columns([0.52, 0.48], gap="large")
     with form:
+        arrival(st.session_state.get(ARRIVALS, 0), key="form-arrival")
         st.subheader("Settings", anchor=False)
         wanted = plan()
     with before:

@@ -75,7 +75,7 @@ def predict(
             image = to_tensor(picture, model.image)
             answer = trace(model, image[None], lam=lam, forced=forced)[0].to_json()
             taken = timed(model, image, lam=lam, forced=forced)
-            static.append(taken.static)
+            static.append(taken.static.median)
             times = {"seconds": taken.gated, "thresholds": thresholds(model, image, forced)}
             answers.append({"run": model.run, "image": named.name} | answer | times)
     if not answers and faults:

@@ -8,9 +8,10 @@ from rich.table import Table
 from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Settings, opened
 from core.cli.output import NOTHING, bar, cost_cells, lam_text, print_json, print_table
 from core.cli.settings import configuration, settings, variant
-from core.config import RunConfig, read_lams, read_seeds
+from core.config import RunConfig
 from core.registry import ConfigError
 from core.store import Run
+from core.sweep_values import read_lams, read_seeds
 
 
 def sweep(

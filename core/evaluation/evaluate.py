@@ -13,7 +13,7 @@ from core.datasets import Split, no_progress, normalised
 from core.errors import UserError
 from core.evaluation.dependence import dependence
 from core.graph.cost import cost
-from core.graph.execution import execute
+from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.policy import Greedy, Policy, Stacked
 from core.graph.static import static_macs
@@ -47,6 +47,8 @@ class Evaluation:
     macs_static  multiply-adds of the static network
     dependence   fraction of the gates' variance that depends on the image, if gates open independently and the policy is greedy
     dependences  the same for the gates of each control node
+    channel_rates  share of the channels (or of their groups) that are open, of each node with gated channels and over all images;
+                 an image that skips the node opens none of them
     """
 
     lam: float | None
@@ -61,6 +63,7 @@ class Evaluation:
     dependences: dict[str, float] | None = None
     precision: float | None = None
     recall: float | None = None
+    channel_rates: dict[str, float] | None = None
 
     @property
     def cost_share(self) -> float:
@@ -119,11 +122,23 @@ def _evaluate_together(
         gates = (
             torch.cat([execution.gates[name] > 0 for name in controls], dim=1).cpu() if controls else ran[:, :0]
         )  # (settings · N, gates)
-        parts = (part.chunk(len(settings)) for part in (execution.predicted.cpu(), costs.used.cpu(), ran, gates))
-        for result, predicted, used, running, opened in zip(results, *parts, strict=True):
-            result.add(predicted, used, running, opened)
+        channels = _open_channels(graph, execution).cpu()  # (settings · N, nodes with gated channels)
+        parts = (part.chunk(len(settings)) for part in (execution.predicted.cpu(), costs.used.cpu(), ran, gates, channels))
+        for result, *batch in zip(results, *parts, strict=True):
+            result.add(*batch)
         report(len(images) * len(settings))
     return [result.evaluation(graph, split.labels) for result in results]
+
+
+def _open_channels(graph: Graph, execution: Execution) -> Tensor:
+    """Return the share of the channels, or of their groups, that each image opens in each node with gated channels, (B, nodes) double."""
+    shares = []
+    for node in graph.nodes:
+        if node.channels is not None:
+            opened = (execution.gates[node.channels.control][:, node.channels.columns] > 0).double()  # (B, count)
+            opened = opened.cumprod(dim=1) if node.channels.nested else opened
+            shares.append(opened.mean(dim=1) * execution.ran[node.name])
+    return torch.stack(shares, dim=1) if shares else torch.empty(len(execution.predicted), 0, dtype=torch.float64)
 
 
 class _Accumulator:
@@ -135,12 +150,16 @@ class _Accumulator:
         self.used: list[Tensor] = []
         self.routes = Counter[tuple[bool, ...]]()
         self.opened: list[Tensor] = []
+        self.channels: list[Tensor] = []
 
-    def add(self, predicted: Tensor, used: Tensor, ran: Tensor, opened: Tensor) -> None:
-        """Add a batch: predicted classes (N,), costs (N,), the nodes that ran (N, nodes) and the open gates (N, gates)."""
+    def add(self, predicted: Tensor, used: Tensor, ran: Tensor, opened: Tensor, channels: Tensor) -> None:
+        """Add a batch: predicted classes (N,), costs (N,), the nodes that ran (N, nodes), the open gates (N, gates) and the shares of open
+        channels (N, nodes with gated channels).
+        """
         self.predicted.append(predicted)
         self.used.append(used)
         self.opened.append(opened.double().sum(dim=0))
+        self.channels.append(channels.sum(dim=0))
         patterns, repeats = torch.unique(ran, dim=0, return_counts=True)
         for pattern, repeat in zip(patterns.tolist(), repeats.tolist(), strict=True):
             self.routes[tuple(pattern)] += repeat
@@ -151,6 +170,8 @@ class _Accumulator:
         open_rates = torch.stack(self.opened).sum(dim=0) / len(labels)  # (gates,)
         independent = [control for control in graph.controls if control.decides == "each"] if len(open_rates) else []
         gates = torch.split(open_rates, [len(control.options) for control in independent]) if independent else ()
+        channels = (torch.stack(self.channels).sum(dim=0) / len(labels)).tolist()
+        gated = [node.name for node in graph.nodes if node.channels is not None]
         routes = [(tuple(compress(names, pattern)), count) for pattern, count in self.routes.most_common()]
         n, answers, truth = len(labels), torch.cat(self.predicted).numpy(), labels.numpy()
         average = "binary" if graph.shapes[graph.outputs[0].name] == (2,) else "macro"
@@ -168,4 +189,5 @@ class _Accumulator:
             dependences={control.name: dependence(rates) for control, rates in zip(independent, gates, strict=True)} or None,
             precision=float(precision),
             recall=float(recall),
+            channel_rates=dict(zip(gated, channels, strict=True)) or None,
         )

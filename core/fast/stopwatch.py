@@ -35,13 +35,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Median seconds of one image: of the gated network, gates included, and of its static network, both in their fastest form.
+    """Seconds of one image: the median of the gated network, gates included, and those of its static network, both in their fastest form.
 
     `ratio` is the gated network's time over that of the static network which ran just after it.
     """
 
     gated: float
-    static: float
+    static: Spread
     ratio: Spread
 
 
@@ -79,7 +79,7 @@ def _timed(
         gated.append(between - begin)
         static.append(time.perf_counter() - between)
     ratios = [ours / theirs for ours, theirs in zip(gated[2:], static[2:], strict=True)]
-    return Seconds(median(gated[2:]), median(static[2:]), _spread(ratios))
+    return Seconds(median(gated[2:]), _spread(static[2:]), _spread(ratios))
 
 
 def _spread(values: list[float]) -> Spread:
@@ -87,7 +87,7 @@ def _spread(values: list[float]) -> Spread:
     return Spread(middle, low, high)
 
 
-def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None) -> tuple[list[Spread], float]:
+def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None) -> tuple[list[Spread], Spread]:
     """Return the seconds of one image (C, H, W) uint8 at each interval of its sweep under `forced` gates, and of the static network.
 
     At most TIMED_INTERVALS intervals are measured; the others get the time of the nearest measured one. Both networks take turns, and a
@@ -103,7 +103,7 @@ def timed_along(model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[st
 
 def time_along(
     model: Model, image: Tensor, sweep: LamSweep, forced: Mapping[str, bool] | None = None
-) -> Generator[None, None, tuple[list[Spread], float]]:
+) -> Generator[None, None, tuple[list[Spread], Spread]]:
     """Time as `timed_along` does. Yields after compiling, and after each interval, so that a caller can do something else in between."""
     every = model.graph.tradeoff.every_lam
     steps = [*sweep.starts, SLIDER_STEPS]
@@ -116,6 +116,7 @@ def time_along(
         taken[number] = _timed(model, engines, image, lam_at(middles[number]) if every else None, forced, TURNS_PER_INTERVAL)
         yield
     nearest = [min(picked, key=lambda known: abs(known - number)) for number in range(len(middles))]
-    still = median(one.static for one in taken.values())
-    along = {number: Spread(one.ratio.median * still, one.ratio.low * still, one.ratio.high * still) for number, one in taken.items()}
+    still = Spread(*(median(getattr(one.static, name) for one in taken.values()) for name in ("median", "low", "high")))
+    whole = still.median
+    along = {number: Spread(one.ratio.median * whole, one.ratio.low * whole, one.ratio.high * whole) for number, one in taken.items()}
     return [along[number] for number in nearest], still

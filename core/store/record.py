@@ -91,6 +91,7 @@ class Row(BaseModel):
     dependences: dict[str, Share] | None = None
     precision: Share | None = None
     recall: Share | None = None
+    channel_rates: dict[str, Share] | None = None
 
     @property
     def cost_share(self) -> float:

@@ -14,7 +14,8 @@ from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers, static_macs
-from core.training.assembly import assemble, load_teacher
+from core.registry import ConfigError
+from core.training.assembly import assemble, check_initial_weights, load_teacher
 from core.training.batches import Batches
 from core.training.figures import EpochFigures
 from core.training.optimizer import optimizer_of, set_rates
@@ -73,6 +74,14 @@ def outline(config: RunConfig) -> Outline:
     graph = assemble(config, image, len(classes))
     parameters = sum(values.numel() for values in graph.parameters())
     return Outline(graph.nodes, graph.macs, static_macs(graph), parameters, image, classes)
+
+
+def check_weights(config: RunConfig) -> None:
+    """Raise ConfigError, in the words of the form, if the network cannot begin with the weights that its options name."""
+    try:
+        check_initial_weights(config)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("training.init_from: ", "“Initialise from (file)”: ", 1)) from None
 
 
 def measure(config: RunConfig) -> Generator[None, None, Pace]:

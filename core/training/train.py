@@ -36,6 +36,7 @@ GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # λ at which a network for every λ is vali
 FINAL_GRID = TENTHS  # λ at which the trained network is evaluated
 # Metric: share of the validation images for which a gated node ran, at the network's λ, or else at the middle of GRID.
 RATE_PREFIX = "val rate of "
+CHANNEL_PREFIX = "val channels of "  # metric: share of the gated channels of a node that are open, over the same images at the same λ
 MAX_NAME = 100  # letters of a metric's name
 FROZEN_SECONDS = 10.0  # between checkpoints of a network with frozen nodes: an epoch takes less time than packing their weights
 
@@ -185,5 +186,6 @@ def _validation_figures(config: RunConfig, graph: Graph, data: Data) -> dict[str
         middle = rows[len(rows) // 2]
         gated = [node.name for node in graph.nodes if node.gates and node.kind != "control"]
         figures |= {f"{RATE_PREFIX}{name}"[:MAX_NAME]: middle.execution_rates[name] for name in gated}
+        figures |= {f"{CHANNEL_PREFIX}{name}"[:MAX_NAME]: rate for name, rate in (middle.channel_rates or {}).items()}
         figures["val collapsed control nodes"] = float(len(collapsed(graph, rows)))
     return figures

@@ -41,6 +41,23 @@ def test_a_preset_trains_on_while_the_page_is_closed(browser: Browser, server: s
         assert "run=from" in page.url
 
 
+@pytest.mark.long
+def test_a_run_that_is_edited_opens_the_form_at_its_settings(browser: Browser, server: str) -> None:
+    with closing(browser.new_page(viewport={"width": 1280, "height": 800})) as page:
+        page.goto(f"{server}/runs?runs=1")
+        again = page.get_by_role("button", name="Edit and start again")
+        expect(again).to_be_visible()
+        again.click()
+        heading = page.get_by_role("heading", name="Settings", exact=True)
+        expect(heading).to_be_in_viewport()
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        page.wait_for_function(
+            "() => { const top = [...document.querySelectorAll('h3')].find((one) => one.textContent === 'Settings')"
+            ".getBoundingClientRect().top; return top > 0 && top < innerHeight / 3; }"
+        )
+        expect(page.get_by_role("combobox", name="Architecture")).to_be_in_viewport()
+
+
 def start(page: Page, server: str, name: str, epochs: int) -> None:
     """Start a training of digits, and watch it."""
     page.goto(f"{server}/train")

@@ -59,6 +59,7 @@ class ImageMap {
       made.dataset.value = value;
       return made;
     }));
+    this.drawn = false; // the buttons, the legend and the figures are those of other data
     this.show({ at: this.at < data.labels.length ? this.at : -1 });
   }
 
