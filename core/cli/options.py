@@ -12,6 +12,7 @@ from core.registry import ConfigError, names
 from core.store import Store
 from core.store.database import exists
 from core.store.runs import MissingRunError, missing
+from core.trackers import TRACKER, trackers
 
 if TYPE_CHECKING:
     from core.explain.model import Model
@@ -52,6 +53,17 @@ Settings = Annotated[
         metavar="PART.OPTION=VALUE",
         help="Set an option of the architecture, dataset, method or training; may be repeated.",
         callback=_without_names,
+    ),
+]
+Log = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        metavar="NAME",
+        envvar=TRACKER,
+        show_envvar=False,
+        help=f"Also log settings and figures to a tracker whose package is installed: {', '.join(trackers())} (default: the one that "
+        f"{TRACKER} names).",
     ),
 ]
 MovedData = Annotated[

@@ -92,8 +92,11 @@ def _kind(config: RunConfig) -> str:
     return "every" if config.lam is None else repr(config.lam).removesuffix(".0")
 
 
-def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
-    """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end with the caller."""
+def sweep(store: Store, runs: Sequence[Run], jobs: int, log: str | None = None) -> Iterator[list[Run]]:
+    """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end with the caller.
+
+    `log`: the tracker that also gets their figures.
+    """
     waiting = [run.id for run in runs if run.state not in ("finished", "running", "damaged")]
     queued = {run.id for run in runs if run.state == "queued"}
     working: dict[int, Popen[bytes]] = {}  # the process of each run
@@ -104,7 +107,7 @@ def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
             while waiting and len(working) < jobs:
                 run = store.runs.get(waiting.pop(0))
                 if not (run.deleted or (run.id in queued and run.state == "stopped")):  # stopped while it was queued
-                    working[run.id] = start(run.id, store.url)
+                    working[run.id] = start(run.id, store.url, log)
             yield [store.runs.get(run.id) for run in runs]
             if not working:
                 return
