@@ -147,7 +147,7 @@ def test_what_is_not_possible_is_said(store: Store, folder: Path, tmp_path: Path
     with pytest.raises(StoreError, match="is not a licence of the Hub"):
         export_hub(store, RUN, folder, licence="My own", force=True)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="empty cannot be read: (not a regular file|Is a directory)"):
+    with pytest.raises(UserError, match=r"empty cannot be read: (not a regular file|Is a directory)"):
         load(tmp_path / "empty")
     assert not list(tmp_path.glob("**/*.partial"))
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LIGHT_APP = (
     *(
         f"charts.{module}"
-        for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "parallel", "splits", "tradeoff")
+        for module in ("style", "atlas", "averages", "cheapest", "curves", "lessons", "modules", "parallel", "splits", "tradeoff", "trials")
     ),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "sketch", "standalone", "view")),
     *(f"runs.{module}" for module in ("best", "configuration", "entries", "search", "table", "transfer")),
@@ -57,7 +57,7 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.evaluation", "core.explain"),
     ("core.program",),
     ("core.training", "core.fast"),
-    ("core.serving",),
+    ("core.serving", "core.search"),
     ("core.cli",),
     ("app",),
 )
