@@ -38,8 +38,8 @@ def listed(email: str, users: Sequence[str]) -> bool:
     """Return whether an address is among the users: the whole address, or its domain written as @example.org."""
     address = email.strip().lower()
     known = {user.strip().lower() for user in users}
-    name, at, domain = address.rpartition("@")
-    return bool(name and at) and (address in known or f"@{domain}" in known)
+    name, _, domain = address.rpartition("@")
+    return bool(name and domain) and (address in known or f"@{domain}" in known)
 
 
 def _users() -> list[str]:

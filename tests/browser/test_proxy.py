@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from test_explore import lit, put
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "serving-to-others.md"
 BASE = "gate/x"
+NAME = "studio.localhost"  # browsers take it for this computer; for the studio it is a name like any other
 NGINX = shutil.which("nginx") or next((path for path in ("/usr/sbin/nginx",) if Path(path).exists()), None)
 PATIENCE = 20  # seconds until nginx must listen
 
@@ -43,12 +45,17 @@ def configuration(folder: Path, port: int, studio: str) -> str:
 
 @pytest.fixture(scope="module")
 def proxy(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the studio behind nginx."""
+    """The address of the studio behind nginx, by a name that the document's variables allow."""
     folder = tmp_path_factory.mktemp("nginx")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with started(database, tmp_path_factory.mktemp("elsewhere"), BASE) as (studio, _):
+    with pytest.MonkeyPatch.context() as patched, ExitStack() as stack:
+        for variable, value in re.findall(r'--env (\w+)="?([^"\n]+?)"?(?= \\| gatescope)', DOCUMENT.read_text(encoding="utf-8")):
+            patched.setenv(variable, value.replace("example.org", NAME))
+        assert os.environ["STREAMLIT_SERVER_BASE_URL_PATH"] == BASE
+        assert os.environ["STREAMLIT_SERVER_ALLOWED_HOSTS"] == f"{NAME} localhost"
+        studio, _ = stack.enter_context(started(database, tmp_path_factory.mktemp("elsewhere"), BASE))
         (folder / "conf").write_text(configuration(folder, port, studio), encoding="utf-8")
         command = [str(NGINX), "-p", str(folder), "-c", str(folder / "conf"), "-e", str(folder / "error.log"), "-g", "daemon off;"]
         process = subprocess.Popen(command)
@@ -58,19 +65,20 @@ def proxy(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
                 assert process.poll() is None, (folder / "error.log").read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-            yield f"http://localhost:{port}"
+            yield f"http://{NAME}:{port}"
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
 def test_the_path_without_a_slash_leads_to_the_studio_and_others_do_not(proxy: str) -> None:
-    with urllib.request.urlopen(f"{proxy}/{BASE}/_stcore/health", timeout=20) as answer:
+    local = proxy.replace(NAME, "localhost")
+    with urllib.request.urlopen(f"{local}/{BASE}/_stcore/health", timeout=20) as answer:
         assert answer.read() == b"ok"
-    with urllib.request.urlopen(f"{proxy}/{BASE}", timeout=20) as answer:
-        assert answer.url == f"{proxy}/{BASE}/"
+    with urllib.request.urlopen(f"{local}/{BASE}", timeout=20) as answer:
+        assert answer.url == f"{local}/{BASE}/"
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{proxy}/gate/_stcore/health", timeout=20)
+        urllib.request.urlopen(f"{local}/gate/_stcore/health", timeout=20)
 
 
 def test_a_link_to_a_view_opens_it_and_the_slider_moves(page: Page, proxy: str) -> None:
