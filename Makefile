@@ -54,7 +54,7 @@ format: .venv/test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/test: .venv/run tests/requirements.txt core/serving/requirements.txt
+.venv/test: .venv/run tests/requirements.txt core/serving/requirements.txt core/search/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 

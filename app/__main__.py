@@ -1,5 +1,6 @@
 """Serve the studio: `python -m app`, followed by Streamlit's options. What the first page needs is loaded while the browser opens."""
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -20,13 +21,15 @@ def main() -> None:
     """Start Streamlit with the app."""
     sys.path.insert(0, str(MAIN.parents[1]))
     from app.serving import options
+    from core.errors import UserError
     from core.malloc import share_memory_among_threads
-    from core.store import StoreError
     from core.store.queue import places
+    from core.trackers import TRACKER, check_tracker
 
     try:
         places()
-    except StoreError as error:
+        check_tracker(os.environ.get(TRACKER))
+    except UserError as error:
         print("error:", error, file=sys.stderr)
         sys.exit(2)
     share_memory_among_threads()

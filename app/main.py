@@ -12,6 +12,7 @@ from streamlit.elements import exception  # noqa: E402
 
 from app import state  # noqa: E402
 from app.glossary import help_bar  # noqa: E402
+from app.login import admit  # noqa: E402
 from app.wording import plain  # noqa: E402
 from core.errors import UserError  # noqa: E402
 from core.training.worker import advance  # noqa: E402
@@ -28,6 +29,7 @@ def main() -> None:
     st.set_page_config(page_title="Gatescope", page_icon=str(APP / "icon.svg"), layout="wide")
     st.logo(str(APP / "icon.svg"), size="large")
     st.html(APP / "style.css")
+    admit()
     pages = [
         st.Page(PAGES / "explore.py", title="Explore", icon=":material/travel_explore:", default=True),
         st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:", url_path="train"),

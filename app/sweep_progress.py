@@ -8,6 +8,7 @@ import streamlit as st
 from app import state
 from app.wording import duration, plain
 from core.errors import UserError
+from core.evaluation.trials import pruned
 from core.store import Run
 from core.store.models import now
 from core.store.queue import STARTING, starting
@@ -17,9 +18,10 @@ REFRESH_SECONDS = 2.0  # seconds between looks at sweeps in training
 
 
 def unfinished_sweeps(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs of every sweep that has a run to train, the newest sweep first."""
-    names = dict.fromkeys(run.sweep for run in runs if run.sweep and run.status != "finished")
-    return {name: [run for run in runs if run.sweep == name] for name in names}
+    """Return the runs of every sweep that has a run to train, the newest sweep first. Trials that were stopped early are left out."""
+    kept = [run for run in runs if run.sweep and not pruned(run)]
+    names = dict.fromkeys(run.sweep for run in kept if run.sweep and run.status != "finished")
+    return {name: [run for run in kept if run.sweep == name] for name in names}
 
 
 def watch(sweeps: dict[str, list[Run]]) -> None:
@@ -34,7 +36,7 @@ def _drawn(names: Sequence[str], moved: bool, finished: int) -> None:
     if moved:
         with suppress(UserError):  # the next look may succeed
             advance(state.store())
-    runs = state.store().runs.of_sweeps(names)
+    runs = [run for run in state.store().runs.of_sweeps(names) if not pruned(run)]
     for name in names:
         _draw(name, [run for run in runs if run.sweep == name])
     moving = any(_moving([run for run in runs if run.sweep == name]) for name in names)
@@ -81,7 +83,7 @@ def _moving(runs: Sequence[Run]) -> bool:
 def _resume(name: str) -> None:
     """Let the unfinished runs of a sweep wait for their turn, in the order in which they were added."""
     store = state.store()
-    unfinished = [run.id for run in store.runs.of_sweeps([name]) if run.state not in ("running", "finished")]
+    unfinished = [run.id for run in store.runs.of_sweeps([name]) if run.state not in ("running", "finished") and not pruned(run)]
     with suppress(UserError):  # one of them was started just before the click
         enqueue(store, sorted(unfinished))
 

@@ -13,6 +13,7 @@ from core.errors import UserError
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 MAX_PATH = 4096  # bytes
+FOLDER_WEIGHTS = "model.safetensors"  # the file of a folder that holds its weights, as on the Hugging Face Hub
 MAX_WEIGHTS_BYTES = 4 * 1024**3  # of a file with weights
 
 
@@ -60,6 +61,11 @@ def whole_path(text: str) -> str:
         return str(Path(os.path.abspath(pasted_path(text))))
     except (PathError, OSError):
         return text
+
+
+def weights_file(path: Path) -> Path:
+    """Return the file with the weights that a path names: the file itself, or that of a folder as the Hugging Face Hub has them."""
+    return path / FOLDER_WEIGHTS if os.path.lexists(path / FOLDER_WEIGHTS) else path
 
 
 def read_regular(file: Path, most: int = MAX_WEIGHTS_BYTES) -> bytes:

@@ -37,6 +37,8 @@ NOT_RUN = {  # part of a command: why it is not run
     "bench reference/NAME": "names no run",
     "bench lc_resnet": "times a network of 38 layers",
     "resume mine": "needs an interrupted training",
+    "--log ": "needs the package of a tracker, as in tests/test_trackers.py",
+    "search ": "trains in processes, as in tests/test_search.py",
     "serve ": "serves until it is ended, as in tests/test_serve.py",
     "report high-low-digits": "needs a sweep of scripts/reproduce",
     "report one-high-low": "needs a sweep of scripts/reproduce",

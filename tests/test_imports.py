@@ -13,7 +13,7 @@ LIGHT_APP = (
         f"charts.{module}"
         for module in (
             *("style", "atlas", "averages", "cheapest", "curves", "lessons"),
-            *("modules", "openness", "parallel", "splits", "tradeoff"),
+            *("modules", "openness", "parallel", "splits", "tradeoff", "trials"),
         )
     ),
     *(f"graph_view.{module}" for module in ("diagram", "drawing", "facts", "folding", "payload", "sketch", "standalone", "view")),
@@ -56,12 +56,12 @@ ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.architectures", "core.datasets"),
     ("core.methods",),
     ("core.store", "core.choices", "core.recipes", "core.sweep_values"),
-    ("core.config",),
+    ("core.config", "core.trackers"),
     ("core.presets",),
     ("core.evaluation", "core.explain"),
     ("core.program",),
     ("core.training", "core.fast"),
-    ("core.serving",),
+    ("core.serving", "core.search"),
     ("core.cli",),
     ("app",),
 )
@@ -123,6 +123,7 @@ def test_the_app_takes_only_what_starts_runs_from_training() -> None:
         ("core.registry", "torch"),
         ("core.scale", "torch"),
         ("core.cli.main", "torch"),
+        ("core.trackers", "torch"),
         ("core.store.references", "torch"),
         *[(f"app.{module}", absent) for module in LIGHT_APP for absent in ("streamlit", "torch")],
     ],

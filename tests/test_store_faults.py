@@ -256,7 +256,7 @@ class Killed:
 @pytest.mark.skipif(os.name != "posix", reason="there, only the heartbeat tells")
 def test_an_interrupted_sweep_leaves_no_row_running(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     found = enlist(store, planned(CONFIG, [0.25, 0.5], [0]), "all")
-    monkeypatch.setattr("core.training.sweep.start", lambda run_id, url: Killed(store, run_id))
+    monkeypatch.setattr("core.training.sweep.start", lambda run_id, url, log: Killed(store, run_id))
     training = sweep(store, found, 2)
     next(training)
     training.close()

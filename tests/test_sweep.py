@@ -163,7 +163,7 @@ def test_a_worker_that_has_only_begun_is_waited_for(scratch_database: str, monke
     store.lifecycle.stop(run.id)
     begun = []
 
-    def slowly(run_id: int, url: str) -> subprocess.Popen[bytes]:
+    def slowly(run_id: int, url: str, log: str | None = None) -> subprocess.Popen[bytes]:
         begun.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]))
         return begun[-1]
 
@@ -183,7 +183,9 @@ def test_a_run_whose_process_ends_before_it_begins_has_failed(scratch_database: 
     store.runs.delete(runs[1].id)
     store.lifecycle.claim(runs[2].id)
     store.lifecycle.stop(runs[2].id)
-    monkeypatch.setattr("core.training.sweep.start", lambda run_id, url: subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]))
+    monkeypatch.setattr(
+        "core.training.sweep.start", lambda run_id, url, log: subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    )
     for now in sweep(store, [store.runs.get(run.id) for run in runs], 1):
         last = now
     assert last[0].state == "failed"

@@ -16,10 +16,12 @@ from app.sweep_progress import unfinished_sweeps, watch
 from app.sweep_report import ReportedSeries, sweep_report
 from app.terms import explained
 from app.tested_images import image_sets, static_networks
+from app.trials import draw_searches
 from app.wording import percent, plain
 from core.evaluation.report import alone, warnings
 from core.evaluation.seeds import mean_rows
 from core.evaluation.series import MIXED_SWEEP_SERIES
+from core.evaluation.trials import searches
 from core.published import PUBLISHED_POINTS
 from core.scale import cost_share
 from core.store import Run
@@ -43,10 +45,18 @@ def page() -> None:
     for name, of_sweep in unfinished.items():  # a sweep whose first network is in training can be chosen already
         if not any(run.sweep == name for series in known.values() for run in series.runs) and any(run.gated for run in of_sweep):
             known[name] = Series(name, ())
-    if not known:
+    found = searches(runs)
+    if not known and not found:
         st.info("There is no gated network to show yet. Train one first.")
         st.page_link("screens/train.py", label="Train a network", icon=":material/model_training:")
         return
+    if known:
+        _series(known, runs)
+    draw_searches(found)
+
+
+def _series(known: dict[str, Series], runs: Sequence[Run]) -> None:
+    """Draw the choice of series, and those that are chosen."""
     shown = [known[name] for name in _chosen(known, runs)]
     if waiting := [series.name for series in shown if not series.runs]:
         st.info(f"The chart of {plain(', '.join(waiting))} fills as its networks finish.", icon=":material/hourglass_top:")

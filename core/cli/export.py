@@ -22,9 +22,13 @@ SCORED_LAMS = (0.2, 0.5, 0.8)  # of a network that serves every λ
 def export(
     run: RunName,
     file: Annotated[
-        Path,
+        Path | None,
         typer.Argument(help="File to write: NAME.safetensors with its model card NAME.md beside it, or NAME.onnx, one program."),
-    ],
+    ] = None,
+    hub: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write a folder for the Hugging Face Hub instead of a file.")] = None,
+    licence: Annotated[
+        str | None, typer.Option("--license", metavar="NAME", help="Licence of the weights in the Hub's folder (default: mit).")
+    ] = None,
     weights: Annotated[
         Literal["float32", "float16", "int8"] | None,
         typer.Option(help="Precision of the weights in an ONNX file (default: float32); int8 is by ONNX Runtime's quantiser."),
@@ -39,14 +43,38 @@ def export(
     """Write a trained run to one file.
 
     NAME.safetensors holds everything, and can be imported; its model card is written beside it. NAME.onnx runs without this project: one
-    ONNX program for one image, with the decisions inside and λ as an input. What is skipped is not computed.
+    ONNX program for one image, with the decisions inside and λ as an input. What is skipped is not computed. A folder written with
+    --hub can be imported too.
     """
-    store = opened(db, run)
-    if file.suffix == ".onnx":
-        _export_program(store, run, file, weights or "float32", evaluates=not no_evaluate, force=force, as_json=as_json)
-        return
-    if weights is not None or no_evaluate:
+    if (file is None) == (hub is None):
+        raise ConfigError("name the file to write, or a folder with --hub, and not both")
+    if (weights is not None or no_evaluate) and (file is None or file.suffix != ".onnx"):
         raise ConfigError("--weights and --no-evaluate are for ONNX files: choose a name that ends in .onnx")
+    if licence is not None and hub is None:
+        raise ConfigError("--license is written into a folder for the Hub: name one with --hub")
+    store = opened(db, run)
+    if hub is not None:
+        _export_folder(store, run, hub, licence or "mit", force=force, as_json=as_json)
+    elif file is not None and file.suffix == ".onnx":
+        _export_program(store, run, file, weights or "float32", evaluates=not no_evaluate, force=force, as_json=as_json)
+    elif file is not None:
+        _export_file(store, run, file, force=force, as_json=as_json)
+
+
+def _export_folder(store: "Store", run: str, folder: Path, licence: str, *, force: bool, as_json: bool) -> None:
+    """Write a run as a folder for the Hugging Face Hub and print what is in it."""
+    from core.evaluation.hub import CONFIGURATION, README, export_hub
+    from core.files import FOLDER_WEIGHTS
+
+    export_hub(store, run, folder, licence=licence, force=force)
+    if as_json:
+        print_json({"folder": str(folder), "files": [FOLDER_WEIGHTS, CONFIGURATION, README]})
+        return
+    print(f"Wrote {FOLDER_WEIGHTS}, {CONFIGURATION} and {README} to {folder}.")
+
+
+def _export_file(store: "Store", run: str, file: Path, *, force: bool, as_json: bool) -> None:
+    """Write a run as one file, with its model card beside it, and print their names."""
     from core.evaluation.model_card import card
     from core.store.exchange import export_run
     from core.store.record import Figures

@@ -9,7 +9,7 @@ from core.cli.options import Database, opened
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="File written by `export`.")],
+    file: Annotated[Path, typer.Argument(help="File or folder written by `export`.")],
     name: Annotated[str | None, typer.Option(help="Name of the run (default: the name in the file).")] = None,
     db: Database = None,
 ) -> None:

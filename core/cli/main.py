@@ -20,6 +20,7 @@ from core.cli.predict import predict
 from core.cli.report import report
 from core.cli.resume import resume
 from core.cli.runs import runs
+from core.cli.search import search
 from core.cli.serve import serve
 from core.cli.stop import stop
 from core.cli.sweep import sweep
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 app.command("list", cls=Command)(list_choices)
 app.command("train", cls=TrainCommand)(train)
-for command in (cascade, resume, stop, sweep, runs, describe, predict, evaluate, report, bench, serve, export, verify):
+for command in (cascade, resume, stop, sweep, search, runs, describe, predict, evaluate, report, bench, serve, export, verify):
     app.command(command.__name__, cls=Command)(command)
 app.command("import", cls=Command)(import_file)
 

@@ -1,5 +1,6 @@
 """The arguments and options that several commands share, and the store that they open."""
 
+import os
 import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,10 +9,12 @@ import typer
 
 from core.cli.settings import KIND_OF_PART
 from core.config import MAX_EPOCHS, Training
+from core.files import pasted_path
 from core.registry import ConfigError, names
-from core.store import Store
+from core.store import Run, Store
 from core.store.database import exists
 from core.store.runs import MissingRunError, missing
+from core.trackers import TRACKER, trackers
 
 if TYPE_CHECKING:
     from core.explain.model import Model
@@ -30,6 +33,10 @@ def _without_names(pairs: list[str] | None) -> list[str] | None:
 Database = Annotated[str | None, typer.Option("--db", metavar="URL", help="Database of the runs (default: runs.db in the project folder).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Id or name of a run; names of shipped runs begin with reference/.")]
+RunOrFile = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Id or name of a run, or an exported file or folder; names of shipped runs begin with reference/."),
+]
 RunOrArchitecture = Annotated[str, typer.Argument(metavar="RUN|ARCHITECTURE", help="A run, or an architecture with random weights.")]
 Lam = Annotated[float | None, typer.Option(help="λ, from 0 (cheap) to 1 (accurate).")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice, from 0 to 2147483647.")]
@@ -52,6 +59,17 @@ Settings = Annotated[
         metavar="PART.OPTION=VALUE",
         help="Set an option of the architecture, dataset, method or training; may be repeated.",
         callback=_without_names,
+    ),
+]
+Log = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        metavar="NAME",
+        envvar=TRACKER,
+        show_envvar=False,
+        help=f"Also log settings and figures to a tracker whose package is installed: {', '.join(trackers())} (default: the one that "
+        f"{TRACKER} names).",
     ),
 ]
 MovedData = Annotated[
@@ -77,11 +95,26 @@ def opened(url: str | None, *runs: str) -> Store:
     return store
 
 
-def network_of_run(url: str | None, name: str) -> "Model":
-    """Return the network of a run, where a command also takes architectures. Raises UserError."""
+def network_of(url: str | None, name: str) -> "tuple[Model, Run]":
+    """Return a trained network and its run's row: a run of the database, or an exported file or folder, which is not added to it.
+
+    A run comes before a file of the same name. Raises UserError.
+    """
+    from core.explain.incoming import load_checked
     from core.explain.model import load_model
 
     try:
-        return load_model(opened(url, name), name)
+        store = opened(url, name)
+        return load_model(store, name), store.runs.get(name)
+    except MissingRunError:
+        if not os.path.exists(name):
+            raise
+        return load_checked(pasted_path(name))
+
+
+def network_of_run(url: str | None, name: str) -> "Model":
+    """Return the network of a run, where a command also takes architectures. Raises UserError."""
+    try:
+        return network_of(url, name)[0]
     except MissingRunError as error:
         raise MissingRunError(f"{error}; architectures are {', '.join(names('architectures'))}") from None

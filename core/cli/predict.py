@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from core.cli.failure import printable
-from core.cli.options import AsJson, Database, Lam, RunName, opened
+from core.cli.options import AsJson, Database, Lam, RunOrFile, network_of
 from core.cli.output import bar, counted, print_json
 from core.errors import UserError
 from core.registry import ConfigError
@@ -27,7 +27,7 @@ class PredictionError(UserError):
 
 
 def predict(
-    run: RunName,
+    run: RunOrFile,
     images: Annotated[
         list[str],
         typer.Argument(metavar="IMAGE...", help="Image files of any common format, folders of them, patterns, or - for standard input."),
@@ -48,17 +48,15 @@ def predict(
     from core.cli.pictures import named_pictures
     from core.datasets.sources.picture import SCALED, to_tensor
     from core.evaluation.budget import lam_of_run
-    from core.explain.model import load_model
     from core.explain.predict import predict as trace
     from core.explain.predict import thresholds
     from core.fast.stopwatch import timed
 
-    store = opened(db, run)
-    model = load_model(store, run)
+    model, row = network_of(db, run)
     if budget is not None:
         if lam is not None or not model.graph.tradeoff.every_lam:
             raise ConfigError("--budget chooses λ: leave out --lam, and name a run that serves every λ")
-        lam = lam_of_run(store.runs.get(run), budget)
+        lam = lam_of_run(row, budget)
     lam = model.default_lam if lam is None else lam
     forced = dict(map(_forced, force or []))
     answers: list[dict[str, Any]] = []

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.options import Database, RunName, opened
+from core.cli.options import Database, RunOrFile, network_of
 from core.errors import UserError
 
 REQUIREMENTS = "core/serving/requirements.txt"
@@ -16,7 +16,7 @@ class MissingPackageError(UserError):
 
 
 def serve(
-    run: RunName,
+    run: RunOrFile,
     host: Annotated[str, typer.Option(help="Address to serve; 0.0.0.0 lets other computers in.")] = "localhost",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any that is free.")] = 8000,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Pictures that go through the network together, at most.")] = 32,
@@ -31,14 +31,12 @@ def serve(
     POST /predict takes a picture with lam or budget; GET / describes the network, /health and /metrics are for monitoring.
     """
     _check_installed()
-    from core.explain.model import load_model
     from core.serving.application import ServingLimits, application
     from core.serving.hosts import LOCAL_HOSTS
     from core.serving.predictor import Predictor
     from core.serving.server import listening, server
 
-    store = opened(db, run)
-    predictor = Predictor(load_model(store, run), store.runs.get(run))
+    predictor = Predictor(*network_of(db, run))
     limits = ServingLimits(int(megabytes * 1e6), timeout, requests, batch, wait / 1e3)
     with listening(host, port) as connection:
         app = application(predictor, limits, local=host in LOCAL_HOSTS)

@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Settings, opened
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, Log, MethodName, RecipeName, Settings, opened
 from core.cli.output import NOTHING, bar, cost_cells, lam_text, print_json, print_table
 from core.cli.settings import configuration, settings, variant
 from core.config import RunConfig
 from core.registry import ConfigError
 from core.store import Run
 from core.sweep_values import read_lams, read_seeds
+from core.trackers import check_tracker
 
 
 def sweep(
@@ -33,6 +34,7 @@ def sweep(
     jobs: Annotated[int, typer.Option(min=1, max=1024, help="Number of runs trained at the same time.")] = 1,
     recipe: RecipeName = None,
     sets: Settings = None,
+    log: Log = None,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,6 +45,7 @@ def sweep(
     from core.training.sweep import enlist, planned, static_paths
     from core.training.sweep import sweep as train_all
 
+    check_tracker(log)
     parsed_variants = [variant(text) for text in variants or []]
     if any("seed" in settings(pairs)["training"] for pairs in (sets, *(more for _, more in parsed_variants))):
         raise ConfigError("training.seed: give the seeds of a sweep with --seeds")
@@ -62,7 +65,7 @@ def sweep(
     runs = enlist(store, plans, name, varied)
     with bar() as progress:
         tasks = [progress.add_task(run.name, total=run.epochs) for run in runs]
-        for now in train_all(store, runs, jobs):
+        for now in train_all(store, runs, jobs, log):
             for task, run in zip(tasks, now, strict=True):
                 progress.update(task, completed=run.epoch, description=f"{run.name} ({run.state})")
             runs = now

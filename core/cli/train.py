@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, MethodName, RecipeName, Seed, Settings, opened
+from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, Log, MethodName, RecipeName, Seed, Settings, opened
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
 from core.cli.settings import configuration
 from core.datasets import Dataset
 from core.registry import ConfigError
 from core.store import Run, Store, StoreError
+from core.trackers import check_tracker
 
 
 def train(
@@ -27,6 +28,7 @@ def train(
     recipe: RecipeName = None,
     sets: Settings = None,
     name: Annotated[str | None, typer.Option(help="Name of the run (optional; generated if empty).")] = None,
+    log: Log = None,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
@@ -35,17 +37,18 @@ def train(
     The sections below list every option that --set takes, and what can be trained. With ARCHITECTURE, --dataset NAME or
     --method NAME beside --help, only what goes with them is listed.
     """
+    check_tracker(log)
     config = configuration(architecture, dataset, method, lam, epochs, seed, sets, recipe)
     if not config.architecture.by_form:
         raise ConfigError(f"{architecture} is trained by a command of its own: python -m core {config.architecture.command.split()[0]}")
     store = opened(db)
-    train_new(store, store.runs.create(config.record(), name=name), as_json=as_json)
+    train_new(store, store.runs.create(config.record(), name=name), as_json=as_json, log=log)
 
 
-def train_new(store: Store, run: Run, *, as_json: bool) -> None:
+def train_new(store: Store, run: Run, *, as_json: bool, log: str | None = None) -> None:
     """Train a new run. If nothing was trained, remove it, so that its name is free for the corrected command."""
     try:
-        train_run(store, run, as_json=as_json)
+        train_run(store, run, as_json=as_json, log=log)
     except BaseException as error:
         with suppress(StoreError):  # the first error says what to do
             unclaimed = store.runs.get(run.id).status == "queued"
@@ -54,10 +57,11 @@ def train_new(store: Store, run: Run, *, as_json: bool) -> None:
         raise
 
 
-def train_run(store: Store, run: Run, *, as_json: bool, dataset: Dataset | None = None) -> None:
+def train_run(store: Store, run: Run, *, as_json: bool, dataset: Dataset | None = None, log: str | None = None) -> None:
     """Train a run to its end, with a progress bar, and print its test figures. Raises UserError.
 
-    `dataset`: the run's, whose files have moved. The run is announced with its first step, once nothing speaks against its options.
+    `dataset`: the run's, whose files have moved. `log`: the tracker that also gets the figures. The run is announced with its first step,
+    once nothing speaks against its options.
     """
     from core.evaluation.report import warnings
     from core.training.worker import work
@@ -72,7 +76,7 @@ def train_run(store: Store, run: Run, *, as_json: bool, dataset: Dataset | None 
                 progress.console.print(announcement.pop())
             progress.update(task, description=what, completed=share)
 
-        done = work(store, run.id, listen, notices.print, dataset)
+        done = work(store, run.id, listen, notices.print, dataset, log)
     if as_json:
         print_json(
             {"id": done.id, "run": done.name, "status": done.status, "figures": done.figures, "curve": store.metrics.history(done.id)}

@@ -98,6 +98,7 @@ def interleave_classes(labels: list[int], count: int) -> list[int]:
 class Dataset(Component):
     """Base class of labelled image datasets. Options are sizes, sources and the seed of the split."""
 
+    hub: ClassVar[str] = ""  # its identifier on the Hugging Face Hub, if it is there
     for_training: ClassVar[frozenset[str]] = frozenset()  # options that do not change the validation and test splits
 
     @property

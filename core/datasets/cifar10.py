@@ -30,6 +30,7 @@ class Cifar10(Published):
     papers = (bibliography.CIFAR10,)
     name: Literal["cifar10"] = "cifar10"
 
+    hub = "uoft-cs/cifar10"
     shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
     published: ClassVar[tuple[int, int]] = (50_000, 10_000)
     archives: ClassVar[tuple[str, ...]] = (URL.rsplit("/", 1)[-1],)

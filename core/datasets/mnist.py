@@ -32,6 +32,7 @@ class Mnist(Published):
     papers = (bibliography.MNIST,)
     name: Literal["mnist"] = "mnist"
 
+    hub = "ylecun/mnist"
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
     published: ClassVar[tuple[int, int]] = (60_000, 10_000)
     archives: ClassVar[tuple[str, ...]] = tuple(CHECKSUMS)

@@ -1,5 +1,6 @@
 """A trained network with everything needed to run it on an image."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,15 @@ import torch
 from torch import Tensor
 
 from core.config import RunConfig, run_config
+from core.files import weights_file
 from core.graph.allocation import no_larger_than
 from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
 from core.store import Store
+from core.store.database import exists
 from core.store.exchange import read_exported
 from core.store.references import SHIPPED
-from core.store.runs import REFERENCE, no_weights
+from core.store.runs import REFERENCE, MissingRunError, no_weights
 
 DEFAULT_LAM = 0.5  # of a network that serves every λ
 
@@ -48,21 +51,29 @@ def use_one_thread() -> None:
 
 
 def load(run_or_file: str | int | Path) -> Model:
-    """Return a trained network by the name or id of its run, or from an exported file, `.safetensors`.
+    """Return a trained network by the name or id of its run, or from an exported file, `.safetensors`, or folder.
 
-    Names of the networks that ship with the project begin with reference/. Raises UserError.
+    Names of the networks that ship with the project begin with reference/. A text names a run before it
+    names a folder. Raises UserError.
     """
     file = Path(str(run_or_file))
-    if file.suffix == ".safetensors":
+    there = os.path.isfile(weights_file(file))  # unlike Path's own, this takes any name
+    chosen = isinstance(run_or_file, Path) and os.path.isdir(file)
+    if file.suffix == ".safetensors" or chosen or (there and not exists(None)):
         return load_file(file)
     shipped = SHIPPED / f"{file.name}.safetensors"
     if str(run_or_file) == f"{REFERENCE}{file.name}" and shipped.is_file():  # needs no database
         return load_file(shipped, str(run_or_file))
-    return load_model(Store(), run_or_file if isinstance(run_or_file, int) else str(run_or_file))
+    try:
+        return load_model(Store(), run_or_file if isinstance(run_or_file, int) else str(run_or_file))
+    except MissingRunError:
+        if not there:
+            raise
+        return load_file(file)
 
 
 def load_file(file: Path, name: str | None = None) -> Model:
-    """Return the network of an exported file, under its run's name or another. Raises UserError."""
+    """Return the network of an exported file or folder, under its run's name or another. Raises UserError."""
     header, weights = read_exported(file)
     return model_of(name or header.name, run_config(**header.config), header.image, header.classes, weights)
 

@@ -1,4 +1,4 @@
-"""A run as one file: its weights as safetensors, and everything else in the file's header."""
+"""A run as one file: its weights as safetensors, and everything else in the file's header. A folder may stand for its file."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import load, save
 
-from core.files import read_regular
+from core.files import read_regular, weights_file
 from core.store.database import StoreError, one_line
 from core.store.models import Run
 from core.store.record import TrainedRecord
@@ -64,14 +64,22 @@ def export_run(
     if existing and not force:
         raise StoreError(f"{existing[0]} exists already: choose another name, or overwrite it with --force")
     run = store.runs.get(id_or_name)
-    tensors = weights_of(store, run)
-    header = header_of(store, run, tensors)
-    metadata = {HEADER: header.model_dump_json(exclude_unset=True)}
+    header, content = content_of(store, run)
     try:
-        write_all({file: packed(tensors, metadata)} | {path: describe(header).encode() for path in texts if describe})
-    except (OSError, SafetensorError) as error:
+        write_all({file: content} | {path: describe(header).encode() for path in texts if describe})
+    except OSError as error:
         raise StoreError(f"{file} cannot be written: {reason(error)}") from error
     return run
+
+
+def content_of(store: Store, run: Run) -> tuple[Header, bytes]:
+    """Return the header of a trained run and the contents of its exported file. Raises StoreError."""
+    tensors = weights_of(store, run)
+    header = header_of(store, run, tensors)
+    try:
+        return header, packed(tensors, {HEADER: header.model_dump_json(exclude_unset=True)})
+    except SafetensorError as error:
+        raise StoreError(f"run {run.name} cannot be exported: {reason(error)}") from error
 
 
 def packed(tensors: Mapping[str, Any], metadata: dict[str, str]) -> bytes:
@@ -174,6 +182,7 @@ def is_exported(content: bytes) -> bool:
 
 def _content(file: Path) -> bytes:
     """Return the contents of a file, of no more bytes than weights may have. Raises StoreError, also for pipes and devices."""
+    file = weights_file(file)
     try:
         return read_regular(file)
     except FileNotFoundError:

@@ -8,7 +8,7 @@ import torch
 
 from core.config import RunConfig, run_config
 from core.datasets import Data
-from core.files import read_regular
+from core.files import read_regular, weights_file
 from core.graph.checkpoint import unpack
 from core.graph.graph import Graph
 from core.graph.initialisation import Initialisation, initialise_from
@@ -118,7 +118,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def read_weights(file: Path, option: str) -> bytes:
     """Return the contents of the file that an option names. Raises ConfigError."""
     try:
-        content = read_regular(file)
+        content = read_regular(weights_file(file))
         verify(content, file)
     except StoreError as error:
         raise ConfigError(f"{option}: {error}") from None

@@ -19,7 +19,7 @@ from core.architectures.mobile import Mobile, Stage
 from core.architectures.model_cascade import MAX_SIDE, Member, OnnxFile
 from core.config import RunConfig, run_config
 from core.datasets import Dataset
-from core.files import read_regular
+from core.files import read_regular, weights_file
 from core.graph.graph import Graph
 from core.graph.weight_file import CheckpointError, check_all_finite, read_tensors
 from core.methods.static import Static
@@ -65,7 +65,7 @@ def read_member(
     if size is not None and not 1 <= size <= MAX_SIDE:
         raise ConfigError(f"{file}: images of {size} pixels are not possible: choose a size from 1 to {MAX_SIDE}")
     try:
-        content = read_regular(file)
+        content = read_regular(weights_file(file))
         if file.suffix == ".onnx":
             return _from_onnx(file, content, image, classes, size, (low, high), output)
         if is_exported(content):

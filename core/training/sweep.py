@@ -1,7 +1,7 @@
 """Sweeps: several λ and several seeds, each trained in its own process."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from subprocess import Popen, TimeoutExpired
 from types import MappingProxyType
@@ -92,8 +92,14 @@ def _kind(config: RunConfig) -> str:
     return "every" if config.lam is None else repr(config.lam).removesuffix(".0")
 
 
-def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
-    """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end with the caller."""
+def sweep(
+    store: Store, runs: Sequence[Run], jobs: int, log: str | None = None, *, more: Callable[[], Run | None] = lambda: None
+) -> Iterator[list[Run]]:
+    """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end with the caller.
+
+    `log`: the tracker that also gets their figures. `more`: returns one more run to train where a place is free and no run waits, or None.
+    """
+    listed = [run.id for run in runs]
     waiting = [run.id for run in runs if run.state not in ("finished", "running", "damaged")]
     queued = {run.id for run in runs if run.state == "queued"}
     working: dict[int, Popen[bytes]] = {}  # the process of each run
@@ -101,11 +107,16 @@ def sweep(store: Store, runs: Sequence[Run], jobs: int) -> Iterator[list[Run]]:
         while True:
             for run_id in [run_id for run_id, process in working.items() if process.poll() is not None]:
                 _check_start(store, run_id, working.pop(run_id).returncode)
-            while waiting and len(working) < jobs:
+            while len(working) < jobs:
+                if not waiting and (added := more()) is not None:
+                    listed.append(added.id)
+                    waiting.append(added.id)
+                if not waiting:
+                    break
                 run = store.runs.get(waiting.pop(0))
                 if not (run.deleted or (run.id in queued and run.state == "stopped")):  # stopped while it was queued
-                    working[run.id] = start(run.id, store.url)
-            yield [store.runs.get(run.id) for run in runs]
+                    working[run.id] = start(run.id, store.url, log)
+            yield [store.runs.get(run_id) for run_id in listed]
             if not working:
                 return
             time.sleep(POLL)

@@ -23,7 +23,9 @@ from core.store.database import PROJECT_ROOT, LostDatabaseError
 from core.store.queue import places
 from core.store.runs import MissingRunError
 from core.store.weights import file_errors
+from core.trackers import TRACKER
 from core.training.figures import TrainingError
+from core.training.tracking import tracked
 from core.training.train import train
 
 BEAT = 3.0  # seconds between heartbeats
@@ -37,12 +39,14 @@ def work(
     listen: Callable[[str, float], None] = lambda what, share: None,
     tell: Callable[[str], None] = print,
     dataset: Dataset | None = None,
+    log: str | None = None,
 ) -> Run:
     """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
     `listen` gets the name of the current activity and the fraction of it that is done, `tell` a sentence on what became of initial
-    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. Errors are stored in the row of the run
-    and raised again. What is refused before the training goes on leaves a run that was trained before in the state in which it was.
+    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. `log`: the tracker that also gets the
+    figures. Errors are stored in the row of the run and raised again. What is refused before the training goes on leaves a run that was
+    trained before in the state in which it was.
     """
     malloc.keep_freed_memory()
     before = store.runs.get(run_id)
@@ -73,20 +77,22 @@ def work(
         moved = None if dataset is None else dataset.model_dump(mode="json")
         store.lifecycle.describe_data(run_id, data.image, data.classes, data.fingerprint, moved)
         logged = saved = time.monotonic()
-        for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report, tell=tell):
-            epoch, instant = progress.epoch, time.monotonic()
-            if progress.final is not None:
-                store.lifecycle.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))
-            elif progress.state is not None:
-                store.checkpoints.save(run_id, round(epoch), progress.state, metrics=progress.figures, seconds=instant - saved)
-                saved = instant
-            elif progress.figures or instant - logged > LOG:
-                store.metrics.log(run_id, epoch, progress.figures)
-                logged = instant
-            report("training", progress.epoch / config.training.epochs)
-            if pulse.stopping.is_set() and progress.final is None:
-                store.lifecycle.stop(run_id)
-                break
+        with tracked(log, run, tell) as pass_on:
+            for progress in train(config, data, resume=latest[1] if latest else None, initial=initial, report=report, tell=tell):
+                epoch, instant = progress.epoch, time.monotonic()
+                if progress.final is not None:
+                    store.lifecycle.finish(run_id, progress.final, weights=progress.state, epoch=round(epoch))
+                elif progress.state is not None:
+                    store.checkpoints.save(run_id, round(epoch), progress.state, metrics=progress.figures, seconds=instant - saved)
+                    saved = instant
+                elif progress.figures or instant - logged > LOG:
+                    store.metrics.log(run_id, epoch, progress.figures)
+                    logged = instant
+                pass_on(progress)
+                report("training", progress.epoch / config.training.epochs)
+                if pulse.stopping.is_set() and progress.final is None:
+                    store.lifecycle.stop(run_id)
+                    break
     except BaseException as caught:
         error = _with_last_weights(store, run_id, caught)
         if not began and isinstance(error, UserError) and (before.interrupted or before.status in ("stopped", "failed")):
@@ -126,14 +132,17 @@ def _end(write: Callable[..., None], *arguments: object) -> None:
         return
 
 
-def start(run_id: int, url: str) -> subprocess.Popen[bytes]:
-    """Start a process that trains a run and outlives this one. Its output goes to a log file in the weights folder."""
+def start(run_id: int, url: str, log: str | None = None) -> subprocess.Popen[bytes]:
+    """Start a process that trains a run and outlives this one. Its output goes to a log file in the weights folder.
+
+    `log`: the tracker that also gets the figures; without one, that of the environment.
+    """
     folder = Store(url).weights.folder
-    command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url]
+    command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url, *(["--log", log] if log else [])]
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        log = (folder / f"{run_id}.log").open("ab")
-    with log as output:
+        output_file = (folder / f"{run_id}.log").open("ab")
+    with output_file as output:
         return subprocess.Popen(
             command, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
         )
@@ -193,6 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train one run. The app starts this; use `python -m core resume` by hand.")
     parser.add_argument("run", type=int)
     parser.add_argument("--db", default=None)
+    parser.add_argument("--log", default=os.environ.get(TRACKER))
     arguments = parser.parse_args()
     if hasattr(os, "nice"):
         os.nice(max(0, 10 - os.nice(0)))  # keeps the app responsive; a worker that another one started is nice already
@@ -200,7 +210,7 @@ def main() -> None:
     try:
         store = Store(arguments.db)
         try:
-            work(store, arguments.run)
+            work(store, arguments.run, log=arguments.log)
         except UserError as error:
             with suppress(StoreError):
                 store.lifecycle.note(arguments.run, error)

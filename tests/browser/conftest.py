@@ -61,15 +61,15 @@ def served(database: str, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def started(database: str, folder: Path) -> Iterator[tuple[str, int]]:
-    """As `served`, with the number of the process. GATESCOPE_PORT sets the port, otherwise any that is free."""
+def started(database: str, folder: Path, base: str = "") -> Iterator[tuple[str, int]]:
+    """As `served`, with the number of the process. GATESCOPE_PORT sets the port, otherwise any that is free. `base`: the app's path."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(os.environ.get("GATESCOPE_PORT") or free.getsockname()[1])
     command = [sys.executable, str(MAIN.parent), "--server.port", str(port), "--server.headless", "true"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=os.environ | {"GATESCOPE_DB": database})
-    address = f"http://localhost:{port}"
+    address = f"http://localhost:{port}{'/' * bool(base)}{base}"
     try:
         _wait(f"{address}/_stcore/health", process, folder / "log")
         yield address, process.pid
