@@ -22,7 +22,7 @@ from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT, LostDatabaseError
 from core.store.queue import places
 from core.store.runs import MissingRunError
-from core.store.weights import file_errors
+from core.store.weights import PLACE, file_errors
 from core.training.figures import TrainingError
 from core.training.train import train
 
@@ -128,14 +128,23 @@ def _end(write: Callable[..., None], *arguments: object) -> None:
 
 def start(run_id: int, url: str) -> subprocess.Popen[bytes]:
     """Start a process that trains a run and outlives this one. Its output goes to a log file in the weights folder."""
-    folder = Store(url).weights.folder
+    store = Store(url)
+    folder = store.weights.folder
+    environment = os.environ | {PLACE: store.weights.address}  # a folder that is named after the current one is another in its process
     command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url]
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         log = (folder / f"{run_id}.log").open("ab")
     with log as output:
         return subprocess.Popen(
-            command, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
+            command,
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            close_fds=True,
         )
 
 
