@@ -16,7 +16,7 @@ test: .venv/test browser
 test-long: .venv/test
 	$(PYTEST) -m long
 
-# The store on PostgreSQL and in an object store, each on a server of this computer that the tests start and end.
+# Sweeps on a Ray cluster, runs in PostgreSQL and weights in an object store, on servers of this computer that the tests start and end.
 test-cluster: .venv/cluster
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || sh tests/install.sh postgresql
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster
@@ -63,7 +63,7 @@ format: .venv/test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
-.venv/cluster: .venv/test tests/cluster/requirements.txt core/store/postgresql.txt core/store/s3.txt
+.venv/cluster: .venv/test tests/cluster/requirements.txt core/store/postgresql.txt core/store/s3.txt core/training/ray.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 	touch $@
 

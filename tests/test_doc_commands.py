@@ -37,6 +37,7 @@ NOT_RUN = {  # part of a command: why it is not run
     "bench reference/NAME": "names no run",
     "bench lc_resnet": "times a network of 38 layers",
     "resume mine": "needs an interrupted training",
+    "--ray head:6379": "needs a cluster, as in tests/cluster",
     "copy-store ": "needs a server, as in tests/cluster",
     "serve ": "serves until it is ended, as in tests/test_serve.py",
     "report high-low-digits": "needs a sweep of scripts/reproduce",

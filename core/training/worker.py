@@ -16,7 +16,7 @@ import torch
 
 from core import malloc
 from core.config import run_config
-from core.datasets import Dataset
+from core.datasets import Data, Dataset
 from core.errors import UserError
 from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT, LostDatabaseError
@@ -37,12 +37,14 @@ def work(
     listen: Callable[[str, float], None] = lambda what, share: None,
     tell: Callable[[str], None] = print,
     dataset: Dataset | None = None,
+    data: Data | None = None,
 ) -> Run:
     """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
     `listen` gets the name of the current activity and the fraction of it that is done, `tell` a sentence on what became of initial
-    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. Errors are stored in the row of the run
-    and raised again. What is refused before the training goes on leaves a run that was trained before in the state in which it was.
+    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. `data`: its images, where they are read
+    already. Errors are stored in the row of the run and raised again. What is refused before the training goes on leaves a run that was
+    trained before in the state in which it was.
     """
     malloc.keep_freed_memory()
     before = store.runs.get(run_id)
@@ -62,7 +64,7 @@ def work(
         config = run_config(**run.config)
         if dataset is not None:
             config = config.model_copy(update={"dataset": dataset})
-        data = config.dataset.read(report)
+        data = config.dataset.read(report) if data is None else data
         for note in data.notes:
             tell(note)
         latest, initial = store.checkpoints.read(run_id), store.checkpoints.initial(run_id)
