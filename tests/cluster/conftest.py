@@ -1,6 +1,7 @@
 """What the tests of `make test-cluster` share: a PostgreSQL server, and an empty database on it for each test."""
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = Path("/var/tmp") / tmp_path_factory.getbasetemp().name  # root's own scratch folder is closed to PostgreSQL's user
     with server(folder, fsync="off") as address:
         yield address
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def server(folder: Path, **settings: str) -> Iterator[str]:
     try:
         yield f"postgresql+psycopg://{user}@127.0.0.1:{port}"
     finally:
-        with suppress(subprocess.CalledProcessError):
+        with suppress(RuntimeError):
             _run(root, folder, "pg_ctl", "stop", "--wait", "--mode", "immediate", "--pgdata", data)
 
 
@@ -45,7 +45,7 @@ def program(name: str) -> str:
 
 
 def _run(root: bool, folder: Path, name: str, *words: object) -> None:
-    """Run a program of PostgreSQL, as its own user where this one is root. Raises CalledProcessError."""
+    """Run a program of PostgreSQL, as its own user where this one is root. Raises RuntimeError."""
     command = [program(name), *map(str, words)]
     as_owner = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups"] if root else []
     environment = os.environ | {"LC_ALL": "C.UTF-8", "HOME": str(folder)}
@@ -55,4 +55,4 @@ def _run(root: bool, folder: Path, name: str, *words: object) -> None:
             [*as_owner, *command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
         )
     if done.returncode:
-        raise subprocess.CalledProcessError(done.returncode, command, output.read_text(errors="replace"))
+        raise RuntimeError(f"{name} ended with status {done.returncode}: {output.read_text(errors='replace')}")
