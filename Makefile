@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 TRAINING := $(addprefix tests/test_,assembly.py baselines.py lc_resnet.py lcnet.py learning.py refit.py sweep.py training.py)
 
-.PHONY: run test torture audit test-long test-portable lint check format docs pictures browser
+.PHONY: run test torture audit test-long test-cluster test-portable lint check format docs pictures browser
 
 run: .venv/run
 	$(BIN)/python -m app
@@ -15,6 +15,11 @@ test: .venv/test browser
 # The tests marked `long`, each of which has a quick sibling in `make test`.
 test-long: .venv/test
 	$(PYTEST) -m long
+
+# Sweeps on a Ray cluster, runs in PostgreSQL and weights in an object store, on servers of this computer that the tests start and end.
+test-cluster: .venv/cluster
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || sh tests/install.sh postgresql
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster
 
 # Random files, words, kills, full disks and sessions for MINUTES; ends with a table. What failed is kept in torture-failures/.
 torture: .venv/test
@@ -56,6 +61,10 @@ format: .venv/test
 
 .venv/test: .venv/run tests/requirements.txt core/serving/requirements.txt core/search/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+.venv/cluster: .venv/test tests/cluster/requirements.txt core/store/postgresql.txt core/store/s3.txt core/training/ray.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 	touch $@
 
 docs: .venv-docs/done

@@ -11,7 +11,8 @@ from app.wording import plain
 from core.config import run_config
 from core.errors import UserError
 from core.store.exchange import is_exported
-from core.store.weights import file_errors, write_all
+from core.store.folder import write_all
+from core.store.weights import file_errors
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")  # of files that hold weights
 ONNX_SUFFIX = ".onnx"

@@ -39,6 +39,8 @@ NOT_RUN = {  # part of a command: why it is not run
     "resume mine": "needs an interrupted training",
     "--log ": "needs the package of a tracker, as in tests/test_trackers.py",
     "search ": "trains in processes, as in tests/test_search.py",
+    "--ray head:6379": "needs a cluster, as in tests/cluster",
+    "copy-store ": "needs a server, as in tests/cluster",
     "serve ": "serves until it is ended, as in tests/test_serve.py",
     "report high-low-digits": "needs a sweep of scripts/reproduce",
     "report one-high-low": "needs a sweep of scripts/reproduce",

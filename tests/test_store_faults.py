@@ -162,7 +162,7 @@ def test_a_full_disk_leaves_no_partial_file_and_no_running_run(store: Store, mon
             raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.store.weights.write_through", full)
+        patch.setattr("core.store.folder.write_through", full)
         with pytest.raises(StoreError, match=r"^weights folder [^\n]*runs\.weights: No space left on device$"):
             work(store, run.id)
     failed = store.runs.get(run.id)

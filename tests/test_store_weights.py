@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from core.store import Run, Store, StoreError, TrainedRecord
-from core.store.weights import Weights, write_all
+from core.store.folder import write_all
+from core.store.weights import Weights
 from core.training.worker import start
 from tests.records import measured, record
 

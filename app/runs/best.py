@@ -21,14 +21,15 @@ def best_per_dataset(entries: Sequence[Entry], most: float | None) -> list[BestN
 
     Validation images choose the network and its λ; the cost must keep to the limit on validation and on test images.
     """
-    candidates: dict[str, list[tuple[float, int, BestNetwork]]] = {}
+    best: dict[str, tuple[tuple[float, float, int], Entry, dict[str, Any]]] = {}  # of each dataset, by what and which it is
     counts: dict[str, int] = {}
     for entry in entries:
-        run, dataset = entry.run, entry.titles["dataset"]
+        figures, dataset = entry.run.figures, entry.titles["dataset"]
         counts[dataset] = counts.get(dataset, 0) + 1
-        for chosen, shown in zip(run.figures.get("val") or [], run.figures.get("test") or [], strict=False):
+        for chosen, shown in zip(figures.get("val") or [], figures.get("test") or [], strict=False):
             if most is None or max(chosen["macs_mean"], shown["macs_mean"]) <= most:
-                best = BestNetwork(dataset, entry, shown)
-                candidates.setdefault(dataset, []).append((chosen["accuracy"], -run.id, best))
-    found = [max(of, key=lambda one: (one[0], -one[2].row["macs_mean"], one[1]))[2] for of in candidates.values()]
-    return sorted(found, key=lambda best: -counts[best.dataset])
+                rank = chosen["accuracy"], -shown["macs_mean"], -entry.run.id
+                if dataset not in best or rank > best[dataset][0]:
+                    best[dataset] = rank, entry, shown
+    found = [BestNetwork(dataset, entry, shown) for dataset, (_, entry, shown) in best.items()]
+    return sorted(found, key=lambda network: -counts[network.dataset])

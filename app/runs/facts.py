@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize
 
 from app import state
 from app.runs.entries import Entry
@@ -53,15 +53,14 @@ def lasted(seconds: float) -> str:
 def parameters(run: Run) -> int | None:
     """Return how many parameters a network has, from the file of its weights; none where that cannot be read."""
     try:
-        latest = state.store().checkpoints.latest(run.id)
+        latest = state.store().checkpoints.read(run.id)
         if latest is None:
             return None
-        with safe_open(latest[1], framework="numpy") as file:
-            shapes = [
-                file.get_slice(name).get_shape()
-                for name in file.keys()  # noqa: SIM118
-                if name.startswith(PARTS_OF_NETWORK) and not name.endswith(STATISTICS)
-            ]
+        shapes = [
+            tensor["shape"]
+            for name, tensor in deserialize(latest[1])  # type: ignore[no-untyped-call]
+            if name.startswith(PARTS_OF_NETWORK) and not name.endswith(STATISTICS)
+        ]
     except (UserError, OSError, SafetensorError):
         return None
     total = 0

@@ -10,6 +10,7 @@ from typer.exceptions import Abort
 from core.cli.bench import bench
 from core.cli.cascade import cascade
 from core.cli.command import Command, TrainCommand
+from core.cli.copy_store import copy_store
 from core.cli.describe import describe
 from core.cli.evaluate import evaluate
 from core.cli.export import export
@@ -40,6 +41,7 @@ app.command("train", cls=TrainCommand)(train)
 for command in (cascade, resume, stop, sweep, search, runs, describe, predict, evaluate, report, bench, serve, export, verify):
     app.command(command.__name__, cls=Command)(command)
 app.command("import", cls=Command)(import_file)
+app.command("copy-store", cls=Command)(copy_store)
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """`sweep`: train several networks, over λ, seeds and variants."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -31,7 +33,18 @@ def sweep(
         list[str] | None,
         typer.Option("--variant", metavar="NAME: PART.OPTION=VALUE …", help="Add a variant with other options; may be repeated."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Number of runs trained at the same time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Number of runs trained at the same time (default: 1; with --ray, as many as have room)."),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Train on a Ray cluster, such as head:6379; 'local' starts one here. Needs core/training/ray.txt."
+        ),
+    ] = None,
+    cpus: Annotated[float | None, typer.Option(min=0, max=1024, help="Processors for each run on a cluster (default: 1).")] = None,
+    gpus: Annotated[float | None, typer.Option(min=0, max=64, help="GPUs for each run on a cluster, such as 0.5 (default: 0).")] = None,
     recipe: RecipeName = None,
     sets: Settings = None,
     log: Log = None,
@@ -42,10 +55,13 @@ def sweep(
 
     `python -m core train --help` lists every option that --set takes.
     """
+    from core.training.cluster import Cluster, sweep_on_cluster
     from core.training.sweep import enlist, planned, static_paths
     from core.training.sweep import sweep as train_all
 
     check_tracker(log)
+    if ray is None and (cpus is not None or gpus is not None):
+        raise ConfigError("--cpus and --gpus are for runs on a cluster: name it with --ray")
     parsed_variants = [variant(text) for text in variants or []]
     if any("seed" in settings(pairs)["training"] for pairs in (sets, *(more for _, more in parsed_variants))):
         raise ConfigError("training.seed: give the seeds of a sweep with --seeds")
@@ -63,9 +79,13 @@ def sweep(
         varied[title] = planned(other, read_lams(lams) if other.gated else (None,), read_seeds(seeds))
     store = opened(db)
     runs = enlist(store, plans, name, varied)
-    with bar() as progress:
+    with bar() as progress, redirect_stdout(sys.stderr):  # Ray prints which processes it has lost
         tasks = [progress.add_task(run.name, total=run.epochs) for run in runs]
-        for now in train_all(store, runs, jobs, log):
+        if ray is None:
+            training = train_all(store, runs, jobs or 1, log)
+        else:
+            training = sweep_on_cluster(store, runs, Cluster(ray, 1.0 if cpus is None else cpus, gpus or 0.0, jobs, log))
+        for now in training:
             for task, run in zip(tasks, now, strict=True):
                 progress.update(task, completed=run.epoch, description=f"{run.name} ({run.state})")
             runs = now

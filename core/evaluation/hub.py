@@ -17,8 +17,8 @@ from core.files import FOLDER_WEIGHTS
 from core.registry import title
 from core.store import Run, Store, StoreError
 from core.store.exchange import Header, content_of, reason
+from core.store.folder import write_all
 from core.store.record import Figures, Row
-from core.store.weights import write_all
 
 LIBRARY = "gatescope"
 TASK = {"type": "image-classification", "name": "Image classification"}

@@ -23,7 +23,7 @@ from core.program.operators import Operators
 from core.program.precision import WeightsForm, in_precision
 from core.store.database import StoreError
 from core.store.exchange import reason
-from core.store.weights import write_all
+from core.store.folder import write_all
 
 IMAGE, LOGITS, MACS, RAN, GATES = "image", "logits", "macs", "ran", "gates"
 COLOURS = {1: "grey", 3: "RGB"}  # by channels

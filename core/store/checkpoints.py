@@ -46,8 +46,11 @@ class Checkpoints:
         self._weights.keep(run_id, files)
         return checkpoint
 
-    def latest(self, run_id: int) -> tuple[Checkpoint, Path] | None:
-        """Return the newest checkpoint of training whose file is intact, and its path; None without one. `read` is safer for reading it."""
+    def latest(self, run_id: int) -> tuple[Checkpoint, Path | str] | None:
+        """Return the newest checkpoint of training whose file is intact, and its path, or its address in an object store; None without one.
+
+        `read` is safer for reading it.
+        """
         return self._newest(run_id, self._weights.intact)
 
     def read(self, run_id: int) -> tuple[Checkpoint, bytes] | None:
@@ -60,8 +63,8 @@ class Checkpoints:
         return None if found is None else found[1]
 
     def write_file(self, run_id: int, epoch: int, tensors: bytes) -> Checkpoint:
-        """Write the weights to the disk and return a checkpoint whose row is still to be added. Raises StoreError."""
-        with file_errors(self._weights.folder):
+        """Write the weights and return a checkpoint whose row is still to be added. Raises StoreError."""
+        with file_errors(self._weights.address):
             file = self._weights.write(run_id, epoch, tensors)
         return Checkpoint(run_id=run_id, epoch=epoch, file=file, sha256=hashlib.sha256(tensors).hexdigest(), size=len(tensors))
 
@@ -80,7 +83,7 @@ class Checkpoints:
             if present == seen:
                 return None
             for checkpoint in checkpoints:
-                with file_errors(self._weights.folder):
+                with file_errors(self._weights.address):
                     result = look(checkpoint.file, checkpoint.sha256, checkpoint.size)
                 if result is not None:
                     return checkpoint, result

@@ -3,20 +3,19 @@
 import os
 import random
 import re
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, Select, String, column, inspect, make_url, select, table
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import UserError
+from core.store.dialects import make_engine
 from core.store.media import copied, writable
 from core.store.refusals import SQLITE_WORDS, busy, in_words
 
@@ -24,6 +23,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 BUSY_SECONDS = 10.0  # for which SQLite itself waits
 LOCK_SECONDS = 60.0  # seconds for which a program waits while others keep the database locked
 MIGRATIONS = Path(__file__).parent / "migrations"
+POSTGRESQL_PACKAGES = "core/store/postgresql.txt"
+ONLY_ROW: Select[str] = select(table("alembic_version", column("version_num", String)).c.version_num)  # the schema's number
 _upgrading = threading.Lock()  # Alembic keeps its context in globals
 
 
@@ -55,8 +56,8 @@ class Database:
             except OSError as error:
                 raise StoreError(f"database {self.name} cannot be read: {error.strerror or error}") from None
         self.engine = connect(opened)
-        reading = self.engine.execution_options(begin="BEGIN")
-        durable = self.engine.execution_options(synchronous="FULL")
+        reading = self.engine.execution_options(reading=True)
+        durable = self.engine.execution_options(durable=True)
         self._readers = sessionmaker(reading, expire_on_commit=False, info={"writing": False})
         self._writers = sessionmaker(self.engine, expire_on_commit=False, info={"writing": True})
         self._durable = sessionmaker(durable, expire_on_commit=False, info={"writing": True})
@@ -84,14 +85,18 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self, *, durable: bool = False, shipped: bool = False) -> Iterator[Session]:
-        """Yield a session in a write transaction, which locks at once. `durable`: survive a power cut. Raises StoreError.
+    def write(self, *, durable: bool = False, shipped: bool = False, alone: bool = False) -> Iterator[Session]:
+        """Yield a session in a write transaction. `durable`: survive a power cut. Raises StoreError.
 
+        On SQLite, one transaction writes at a time. On a server, a transaction locks the runs that `find` returns to it; with `alone`,
+        it also waits until no other transaction with `alone` is left: for what depends on several runs, as names and the queue do.
         `shipped`: write what ships with the project, also into the copy of a database that cannot be written.
         """
         if self.read_only and not shipped:
             raise StoreError(f"database {self.name} {SQLITE_WORDS['SQLITE_READONLY']}")
         with self._transaction(self._durable if durable else self._writers) as session:
+            if alone:
+                session.execute(ONLY_ROW.with_for_update())
             yield session
 
     def check(self) -> None:
@@ -115,7 +120,10 @@ class Database:
 
     @contextmanager
     def _transaction(self, make: sessionmaker[Session]) -> Iterator[Session]:
-        """Yield a session in a transaction that has begun. Waits while other programs keep the database locked, at most LOCK_SECONDS."""
+        """Yield a session in a transaction that has begun.
+
+        Waits at most LOCK_SECONDS while other programs keep the database locked, or while its server is away.
+        """
         self.check()
         with self._errors(), self._begun(make) as session:
             try:
@@ -130,7 +138,7 @@ class Database:
         while True:
             session = make()
             try:
-                session.execute(text("SELECT 1 FROM alembic_version"))  # begins the transaction, and fails where it must wait
+                session.execute(ONLY_ROW)  # begins the transaction, and fails where it must wait
             except BaseException as error:
                 session.close()
                 if not isinstance(error, OperationalError) or not busy(error) or time.monotonic() > deadline:
@@ -173,42 +181,15 @@ def sqlite_file(location: URL) -> Path | None:
 
 
 def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
-    """Create an engine. On SQLite, transactions begin explicitly, so that they include changes of the schema. Raises StoreError."""
+    """Create an engine whose transactions are those of `core.store.dialects`. Raises StoreError."""
     try:
-        engine = create_engine(location)
+        return make_engine(location, foreign_keys=foreign_keys, busy_seconds=BUSY_SECONDS, lock_seconds=LOCK_SECONDS)
+    except ModuleNotFoundError as error:
+        if location.get_backend_name() == "postgresql" and error.name == "psycopg":
+            raise StoreError(f"PostgreSQL needs psycopg: python -m pip install -r {POSTGRESQL_PACKAGES}") from None
+        raise StoreError(f"database {location.render_as_string()}: {one_line(error)}") from None
     except (SQLAlchemyError, ImportError) as error:
         raise StoreError(f"database {location.render_as_string()}: {one_line(error)}") from None
-    if engine.dialect.name != "sqlite":
-        return engine
-
-    @event.listens_for(engine, "connect")
-    def configure(driver: Any, _record: Any) -> None:
-        driver.isolation_level = None
-        driver.text_factory = lambda value: value.decode(errors="replace")  # one damaged text must not keep the others from being read
-        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-        driver.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
-        write_ahead(driver)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        connection.exec_driver_sql(f"PRAGMA synchronous = {options.get('synchronous', 'NORMAL')}")
-        connection.exec_driver_sql(options.get("begin", "BEGIN IMMEDIATE"))
-
-    return engine
-
-
-def write_ahead(driver: Any) -> None:
-    """Switch SQLite to its write-ahead log. While another process does so, SQLite reports "locked" at once, despite the timeout."""
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            driver.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 def revisions() -> list[str]:
@@ -219,9 +200,10 @@ def revisions() -> list[str]:
 def revision(connection: Connection) -> str | None:
     """Return the revision of the database; None if it is empty. Raises StoreError for an unknown revision or tables without one."""
     tables = inspect(connection)
+    filled = tables.has_table("runs")  # looked for first: another process may add both in one transaction
     versioned = tables.has_table("alembic_version")
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version")) if versioned else None
-    if found is None and tables.has_table("runs"):
+    found: str | None = connection.scalar(ONLY_ROW) if versioned else None
+    if found is None and filled:
         address = connection.engine.url.render_as_string()
         raise StoreError(
             f"database {address} has tables but not their schema's number: alembic_version is empty or missing. Restore a copy of the "
@@ -238,9 +220,13 @@ def upgrade(location: URL) -> None:
     # SQLite changes a table by copying and dropping it; with foreign keys on, that would delete all rows that refer to it.
     engine = connect(location, foreign_keys=False)
     try:
-        with _upgrading, engine.begin() as connection:
+        with _upgrading, engine.execution_options(durable=True).begin() as connection:
             if revision(connection) != revisions()[-1]:  # else another process was faster
                 migrate(connection, "head")
+    except DBAPIError:
+        with engine.execution_options(reading=True).connect() as connection:
+            if revision(connection) != revisions()[-1]:  # else another process was faster, on a server that lets two begin
+                raise
     finally:
         engine.dispose()
 
@@ -257,5 +243,5 @@ def migrate(connection: Connection, target: str) -> None:
 
 
 def one_line(error: object) -> str:
-    """Return an error's text without line breaks."""
-    return re.sub(r"\s+", " ", str(error)).strip()
+    """Return an error's text without line breaks, nor the NUL that not every database stores."""
+    return re.sub(r"[\s\0]+", " ", str(error)).strip()

@@ -13,12 +13,12 @@ from safetensors.numpy import load, save
 
 from core.files import read_regular, weights_file
 from core.store.database import StoreError, one_line
+from core.store.folder import write_all
 from core.store.models import Run
 from core.store.record import TrainedRecord
 from core.store.renamed import with_current_names
 from core.store.runs import REFERENCE, no_weights
 from core.store.store import Store
-from core.store.weights import write_all
 
 HEADER = "gatescope"  # the header's entry that holds the run
 MAX_HEADER = 4_000_000  # characters of it: every page reads the figures of every run

@@ -13,7 +13,7 @@ from core.store.metrics import History, add_history
 from core.store.models import Base, Checkpoint, MetricPoint, Run, now, plain
 from core.store.record import TrainedRecord
 from core.store.runs import REFERENCE, checked_name
-from core.store.weights import Weights
+from core.store.weights import Weights, shipped_name
 
 
 class Imports:
@@ -57,13 +57,13 @@ class Imports:
         if not path.is_file():
             raise StoreError(f"the weights of {name} are missing: {path}")
         columns = record.columns() | {"epoch": float(record.epochs)}
-        weights = {"file": str(path), "sha256": sha256, "size": path.stat().st_size, "epoch": record.epochs}
+        weights = {"file": shipped_name(path), "sha256": sha256, "size": path.stat().st_size, "epoch": record.epochs}
         by_name = select(Run).where(Run.name == name, Run.reference)
         with self._database.read() as session:
             run = session.scalar(by_name)
             if run and same(run, columns) and same(session.scalar(select(Checkpoint).where(Checkpoint.run_id == run.id)), weights):
                 return run
-        with self._database.write(shipped=True) as session:
+        with self._database.write(shipped=True, alone=True) as session:
             run = session.scalar(by_name) or Run(name=name, reference=True, status="finished", finished=now())
             for column, value in columns.items():
                 setattr(run, column, value)

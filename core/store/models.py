@@ -203,7 +203,7 @@ class Checkpoint(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     epoch: Mapped[int]
-    file: Mapped[str] = mapped_column(Text)  # relative to the weights folder; absolute for runs that ship with the project
+    file: Mapped[str] = mapped_column(Text)  # relative to the weights' place; for runs that ship with the project, relative to the project
     sha256: Mapped[str] = mapped_column(String(64))
     size: Mapped[int]  # bytes
     created: Mapped[datetime] = mapped_column(Instant, default=now)

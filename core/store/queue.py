@@ -49,7 +49,7 @@ class TrainingQueue:
 
     def put_first(self, run_id: int) -> None:
         """Let a run that waits be the next one. Does nothing if it does not wait any more. Raises StoreError if there is no such run."""
-        with self._database.write() as session:
+        with self._database.write(alone=True) as session:
             run = find(session, run_id)
             first = session.scalars(_waiting().limit(1)).first()
             if run.waiting and first is not None and first.id != run_id:
@@ -62,7 +62,7 @@ class TrainingQueue:
         """
         if not self.waiting():
             return []
-        with self._database.write() as session:
+        with self._database.write(alone=True) as session:
             active = session.scalars(select(Run).where(Run.status.in_(("queued", "running")))).all()
             free = places - sum(run.state == "running" or starting(run) for run in active)
             taken = list(session.scalars(_waiting().limit(max(free, 0)).with_for_update()))

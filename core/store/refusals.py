@@ -17,6 +17,18 @@ SQLITE_WORDS = {  # by SQLite's name of the error, or its first part
     "SQLITE_TOOBIG": "does not take the entry: it is too large",
     "SQLITE_ERROR": "has other tables than this project's: restore a copy of it, or name another one with --db, or in GATESCOPE_DB",
 }
+SERVER_WORDS = {  # by the SQL standard's number of the error, or its first two characters
+    "22": "does not take the entry: a text or a number in it is too large, or holds a character that no text has",
+    "23": SQLITE_WORDS["SQLITE_CONSTRAINT"],
+    "25006": "cannot be written: it is read-only. Name the server that takes changes with --db, or in GATESCOPE_DB",
+    "40": "is busy: another program changes the same entries. Try again",
+    "42": SQLITE_WORDS["SQLITE_ERROR"],
+    "42501": "may not be read or written by this user: grant it the rights, or name another database with --db, or in GATESCOPE_DB",
+    "53100": SQLITE_WORDS["SQLITE_FULL"],
+    "55P03": SQLITE_WORDS["SQLITE_BUSY"],
+    "57": "ends its connections: its server is being stopped or started. Try again",
+}
+AWAY = ("08", "40", "53300", "55P03", "57P")  # numbers of errors that pass
 
 
 def in_words(error: SQLAlchemyError) -> str:
@@ -26,6 +38,9 @@ def in_words(error: SQLAlchemyError) -> str:
         name = getattr(cause, "sqlite_errorname", "") or ""
         known = [words for start, words in SQLITE_WORDS.items() if name.startswith(start)]
         return known[-1] if known else f"cannot be used ({name or type(cause).__name__})"
+    known = [words for start, words in SERVER_WORDS.items() if (_state(error) or "").startswith(start)]
+    if known:
+        return known[-1]
     if isinstance(error, OperationalError):  # the connection to a server: its text holds no query
         return "cannot be used: " + " ".join(str(cause).split())
     if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
@@ -35,5 +50,14 @@ def in_words(error: SQLAlchemyError) -> str:
 
 
 def busy(error: OperationalError) -> bool:
-    """Return whether another program keeps the database locked, so that trying again can help."""
-    return (getattr(error.orig, "sqlite_errorname", "") or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    """Return whether another program keeps the database locked, or its server is away, so that trying again can help."""
+    if isinstance(error.orig, sqlite3.Error):
+        return (getattr(error.orig, "sqlite_errorname", "") or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    state = _state(error)
+    return state is None or state.startswith(AWAY)
+
+
+def _state(error: SQLAlchemyError) -> str | None:
+    """Return the number that the SQL standard gives an error; None for one of the connection, and where the driver tells none."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return state if isinstance(state, str) else None

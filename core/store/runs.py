@@ -45,7 +45,7 @@ class Runs:
     def create_all(self, new: Sequence[NewRun]) -> list[Run]:
         """Add several runs and queue them, all or none. Raises StoreError if one of the names is taken or not allowed."""
         created = []
-        with self._database.write() as session:
+        with self._database.write(alone=True) as session:
             for record, name, sweep, variant in new:
                 own = default_name(session, f"{record.architecture}-{record.dataset}") if name is None else checked_name(session, name)
                 created.append(Run(**record.columns(), name=own, sweep=sweep, variant=variant))
@@ -90,7 +90,7 @@ class Runs:
 
     def rename(self, run_id: int, name: str) -> Run:
         """Give a run another name. Raises StoreError if the name is taken or not allowed, or if the run ships with the project."""
-        with self._database.write() as session:
+        with self._database.write(alone=True) as session:
             run = find(session, run_id)
             if run.reference:
                 raise StoreError(f"run {run.name} ships with the project and keeps its name")
@@ -119,7 +119,7 @@ class Runs:
 
     def restore(self, run_id: int) -> Run:
         """Put a deleted run back on the list. Raises StoreError if another run has taken its name."""
-        with self._database.write() as session:
+        with self._database.write(alone=True) as session:
             run = find(session, run_id)
             if run.deleted is not None:
                 if find_by_name(session, run.name):
@@ -136,7 +136,7 @@ class Runs:
             if run.state == "running" and not run.owned:
                 raise StoreError(f"run {run.name} is being trained: stop it first")
             session.delete(run)
-        with file_errors(self._weights.folder):
+        with file_errors(self._weights.address):
             self._weights.remove(run_id)
 
 
@@ -200,12 +200,11 @@ def check_path(name: str, what: str) -> None:
 
 
 def encodable(text: str) -> bool:
-    """Return whether a text can be stored: half a character, as in a name that is not UTF-8, cannot."""
+    """Return whether a text can be stored: half a character, as in a name that is not UTF-8, cannot, nor can a NUL on every database."""
     try:
-        text.encode()
+        return b"\0" not in text.encode()
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def default_name(session: Session, stem: str) -> str:

@@ -16,13 +16,13 @@ import torch
 
 from core import malloc
 from core.config import run_config
-from core.datasets import Dataset
+from core.datasets import Data, Dataset
 from core.errors import UserError
 from core.store import Run, Store, StoreError
 from core.store.database import PROJECT_ROOT, LostDatabaseError
 from core.store.queue import places
 from core.store.runs import MissingRunError
-from core.store.weights import file_errors
+from core.store.weights import PLACE, file_errors
 from core.trackers import TRACKER
 from core.training.figures import TrainingError
 from core.training.tracking import tracked
@@ -40,13 +40,14 @@ def work(
     tell: Callable[[str], None] = print,
     dataset: Dataset | None = None,
     log: str | None = None,
+    data: Data | None = None,
 ) -> Run:
     """Train a run in this process from its latest checkpoint, if any, until it is finished or asked to stop, and return it.
 
     `listen` gets the name of the current activity and the fraction of it that is done, `tell` a sentence on what became of initial
-    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. `log`: the tracker that also gets the
-    figures. Errors are stored in the row of the run and raised again. What is refused before the training goes on leaves a run that was
-    trained before in the state in which it was.
+    weights and on files that are not pictures. `dataset`: the run's, whose files have moved. `data`: its images, where they are read
+    already. `log`: the tracker that also gets the figures. Errors are stored in the row of the run and raised again. What is refused
+    before the training goes on leaves a run that was trained before in the state in which it was.
     """
     malloc.keep_freed_memory()
     before = store.runs.get(run_id)
@@ -66,7 +67,7 @@ def work(
         config = run_config(**run.config)
         if dataset is not None:
             config = config.model_copy(update={"dataset": dataset})
-        data = config.dataset.read(report)
+        data = config.dataset.read(report) if data is None else data
         for note in data.notes:
             tell(note)
         latest, initial = store.checkpoints.read(run_id), store.checkpoints.initial(run_id)
@@ -137,14 +138,23 @@ def start(run_id: int, url: str, log: str | None = None) -> subprocess.Popen[byt
 
     `log`: the tracker that also gets the figures; without one, that of the environment.
     """
-    folder = Store(url).weights.folder
+    store = Store(url)
+    folder = store.weights.folder
+    environment = os.environ | {PLACE: store.weights.address}  # a folder that is named after the current one is another in its process
     command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url, *(["--log", log] if log else [])]
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         output_file = (folder / f"{run_id}.log").open("ab")
     with output_file as output:
         return subprocess.Popen(
-            command, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
+            command,
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            close_fds=True,
         )
 
 

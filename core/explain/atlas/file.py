@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from core.explain.atlas.atlas import Atlas
-from core.store.weights import Weights, write_all
+from core.store.folder import write_all
+from core.store.weights import Weights
 
 ATLAS_FORMAT = "1"  # another number where the arrays of the file mean something else
 

@@ -1,0 +1,225 @@
+"""Sweeps on a Ray cluster: each run is a task, which Ray gives to another process if its own is killed.
+
+The images of a dataset are read once, here, and reach each machine once; its processes share them. All else is as at home: the task claims
+the run in the database, sends heartbeats, saves checkpoints and honours requests to stop. A run whose process was killed goes on from its
+last checkpoint.
+"""
+
+import logging
+import os
+import socket
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.config import run_config
+from core.datasets import Data, Split
+from core.errors import UserError
+from core.store import Run, Store, StoreError
+from core.store.models import SILENCE
+from core.store.weights import PLACE
+from core.training.sweep import ENDING_SECONDS, POLL
+from core.training.worker import work
+
+RAY_PACKAGES = "core/training/ray.txt"
+STARTED_HERE = "local"  # the address of a cluster that is started on this machine, and ends with the sweep
+RETRIES = 5  # processes after the first that a run may lose
+ANSWER_SECONDS = 10.0  # within which a cluster's first machine takes a connection
+PARTS_OF_DATA = ("train", "val", "test")
+
+
+class ClusterError(UserError):
+    """Raised when a sweep cannot be trained on a cluster. The text is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where Ray trains the runs of a sweep, and what it reserves for each: processors and GPUs, also fractions of them.
+
+    `jobs`: how many are trained at the same time; None: as many as there is room for. `log`: the tracker that also gets the figures.
+    """
+
+    address: str
+    cpus: float = 1.0
+    gpus: float = 0.0
+    jobs: int | None = None
+    log: str | None = None
+
+
+def sweep_on_cluster(store: Store, runs: Sequence[Run], cluster: Cluster) -> Iterator[list[Run]]:
+    """Train the unfinished runs on a cluster and yield all runs every second. The trainings end with the caller. Raises ClusterError."""
+    ray = _connected(store, cluster)
+    try:
+        yield from _Tasks(ray, store, cluster).run(runs)
+    finally:
+        ray.shutdown()
+
+
+class _Tasks:
+    """The tasks of a sweep: which runs wait, which are with Ray, and whose task has ended."""
+
+    def __init__(self, ray: Any, store: Store, cluster: Cluster) -> None:
+        self._ray, self._store, self._jobs, self._log = ray, store, cluster.jobs, cluster.log
+        options = {"num_cpus": cluster.cpus, "num_gpus": cluster.gpus, "max_retries": RETRIES}
+        self._task = ray.remote(train_run).options(**options)
+        self._data: dict[str, Any] = {}  # of each dataset, the reference to its images in the cluster
+        self._working: dict[Any, int] = {}  # of each task, its run
+        self._ended: dict[int, Exception] = {}  # runs whose task has ended, and what to say of one that it has left unfinished
+
+    def run(self, runs: Sequence[Run]) -> Iterator[list[Run]]:
+        """Hand over the unfinished runs and yield all runs every second until none is left."""
+        waiting = [run for run in runs if run.state not in ("finished", "running", "damaged")]
+        queued = {run.id for run in runs if run.state == "queued"}
+        try:
+            while True:
+                self._collect()
+                while waiting and (self._jobs is None or len(self._working) < self._jobs):
+                    run = self._store.runs.get(waiting.pop(0).id)
+                    if not (run.deleted or (run.id in queued and run.state == "stopped")):  # stopped while it was queued
+                        self._submit(run)
+                yield standing(self._store, runs)
+                if not (waiting or self._working or self._ended):
+                    return
+                time.sleep(POLL)
+        finally:
+            self._end()
+
+    def _submit(self, run: Run) -> None:
+        """Hand a run over to Ray, with the images of its dataset. A run whose images cannot be read has failed."""
+        try:
+            dataset = run_config(**run.config).dataset
+            key = dataset.model_dump_json()
+            if key not in self._data:
+                self._data[key] = self._ray.put(packed_data(dataset.read()))
+        except UserError as error:
+            self._store.lifecycle.fail(run.id, error)
+            return
+        self._working[self._task.remote(self._store.url, run.id, self._data[key], self._log)] = run.id
+
+    def _collect(self) -> None:
+        """Take back the tasks that have ended. A run that its task has left unfinished has failed, once nothing trains it any more."""
+        ended, _ = self._ray.wait(list(self._working), num_returns=len(self._working), timeout=0) if self._working else ([], [])
+        for task in ended:
+            run_id = self._working.pop(task)
+            try:
+                self._ray.get(task)
+            except Exception as error:  # of Ray: the process was lost too often, or could not be started
+                self._ended[run_id] = error
+            else:
+                self._ended[run_id] = ClusterError("its process on the cluster ended before the training began: see Ray's logs")
+        for run_id, reason in list(self._ended.items()):
+            run = self._store.runs.get(run_id)
+            if run.state != "running":  # else a process trains on that Ray has given up
+                del self._ended[run_id]
+                if run.state in ("queued", "interrupted") and not run.deleted:
+                    self._store.lifecycle.fail(run_id, reason)
+
+    def _end(self) -> None:
+        """Stop the runs whose tasks have not ended, each at its next heartbeat."""
+        for task in self._working:
+            self._ray.cancel(task)
+        with suppress(Exception):
+            self._ray.wait(list(self._working), num_returns=len(self._working), timeout=ENDING_SECONDS) if self._working else None
+        for run_id in self._working.values():
+            with suppress(StoreError):
+                if self._store.runs.get(run_id).state == "interrupted":  # it had no time to write that it stopped
+                    self._store.lifecycle.stop(run_id)
+
+
+def standing(store: Store, runs: Sequence[Run]) -> list[Run]:
+    """Return the runs as they are now, by one query for all."""
+    known = {run.id: run for run in store.listing.all()}
+    return [known.get(run.id) or store.runs.get(run.id) for run in runs]
+
+
+def _connected(store: Store, cluster: Cluster) -> Any:
+    """Return Ray, connected to the cluster. Raises ClusterError if the cluster cannot train these runs."""
+    if cluster.address != STARTED_HERE:
+        if store.database.file is not None:
+            raise ClusterError(
+                "--ray ADDRESS needs a database that all machines reach: move the runs to PostgreSQL with `python -m core copy-store`, "
+                "and name it with --db"
+            )
+        if not os.environ.get(PLACE):
+            raise ClusterError(f"--ray ADDRESS needs {PLACE}: set it to a folder that all machines see, or to an object store")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
+    try:
+        ray: Any = import_module("ray")
+    except ImportError:
+        raise ClusterError(f"--ray needs Ray: python -m pip install -r {RAY_PACKAGES}") from None
+    _check_answers(cluster.address)
+    environment = {PLACE: store.weights.address} | {
+        name: value for name, value in os.environ.items() if name.startswith(("AWS_", "FSSPEC_", "MLFLOW_", "WANDB_"))
+    }
+    package = {"py_modules": [str(Path(__file__).parents[1])], "excludes": ["**/__pycache__"], "env_vars": environment}
+    try:
+        ray.init(cluster.address, runtime_env=package, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ClusterError(f"no Ray cluster answers at {cluster.address}: {' '.join(str(error).split())}") from None
+    rooms = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(room.get("CPU", 0) >= cluster.cpus and room.get("GPU", 0) >= cluster.gpus for room in rooms):
+        ray.shutdown()
+        raise ClusterError(
+            f"no machine of the cluster has {cluster.cpus:g} processors and {cluster.gpus:g} GPUs: give less with --cpus, --gpus"
+        )
+    return ray
+
+
+def _check_answers(address: str) -> None:
+    """Raise ClusterError where nothing answers at an address, such as head:6379 or ray://head:10001: Ray would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise ClusterError(f"no Ray cluster answers at {address}: {error}") from None
+
+
+def packed_data(data: Data) -> dict[str, Any]:
+    """Return images and classes as arrays, which processes of a machine share without a copy of their own."""
+    arrays = {f"{split}_{name}": getattr(getattr(data, split), name).numpy() for split in PARTS_OF_DATA for name in ("images", "labels")}
+    return arrays | {"classes": data.classes, "fingerprint": data.fingerprint, "notes": data.notes}
+
+
+def unpacked_data(packed: Mapping[str, Any]) -> Data:
+    """Return the images of `packed_data`. They are shared with other processes and must not be written."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        splits = {split: Split(*(torch.from_numpy(packed[f"{split}_{name}"]) for name in ("images", "labels"))) for split in PARTS_OF_DATA}
+    return Data(**splits, classes=packed["classes"], fingerprint=packed["fingerprint"], notes=packed["notes"])
+
+
+def train_run(url: str, run_id: int, packed: Mapping[str, Any], log: str | None = None) -> None:
+    """Train a run in this process of a cluster, from its last checkpoint if it has one. Its errors are kept in its row."""
+    store = Store(url)
+    try:
+        if _is_free(store, run_id):
+            work(store, run_id, data=unpacked_data(packed), log=log)
+    except UserError as error:
+        with suppress(StoreError):
+            store.lifecycle.note(run_id, error)
+    except Exception:  # stored as well: another process would meet it again
+        traceback.print_exc()
+    finally:
+        store.close()
+
+
+def _is_free(store: Store, run_id: int) -> bool:
+    """Return whether a run may be claimed. Wait for that where a process trained it that was killed on another machine.
+
+    Such a process is silent; one whose heartbeats go on trains the run to its end.
+    """
+    run = before = store.runs.get(run_id)
+    deadline = time.monotonic() + 2 * SILENCE.total_seconds()
+    while run.state == "running" and not run.owned and run.heartbeat == before.heartbeat and time.monotonic() < deadline:
+        time.sleep(POLL)
+        run = store.runs.get(run_id)
+    return run.state not in ("running", "finished") or (run.state == "running" and run.owned)
