@@ -52,11 +52,32 @@ test("on a phone a graph that is scrolled down is better than one that is scroll
 
 test("a label stands on its line, over no node and no other label", () => {
   const control = (target, y) => ({ ...edge("Q", target, [[100, 0], [100, y / 3], [100, y / 1.5], [100, y]]), kind: "control", label: "low", options: ["low"] });
-  const layout = { nodes: [node("Q", 100, -20), node("a", 100, 220)], edges: [control("a", 200), control("b", 200)] };
+  const layout = { width: 200, height: 240, nodes: [node("Q", 100, -20), node("a", 100, 220)], edges: [control("a", 200), control("b", 200)] };
   placeLabels(layout);
   const [one, other] = layout.edges.map(({ labelAt }) => labelAt);
   assert.ok(one[1] > 0 && one[1] < 200);
   assert.ok(Math.abs(one[1] - other[1]) >= LABEL);
+});
+
+test("options that have no line of their own are listed where they cover no node and no label", () => {
+  const go = { ...edge("Q", "big", [[200, 40], [200, 44], [200, 50], [200, 54]]), kind: "control", label: "go on", options: ["go on"] };
+  const control = { ...node("Q", 200, 20), kind: "control", options: ["stop", "go on"] };
+  const layout = { width: 400, height: 120, nodes: [control, node("big", 200, 75)], edges: [go] };
+  placeLabels(layout);
+  assert.equal(go.labelAt, null);
+  assert.deepEqual(layout.listed.map(({ option }) => option), ["stop", "go on"]);
+  for (const { x, y } of layout.listed) assert.ok(Math.abs(x - 200) > 40 || y < 0 || y > 100, `${x}, ${y}`);
+  assert.ok(Math.abs(layout.listed[0].y - layout.listed[1].y) >= 13);
+});
+
+test("an option without a line leaves the label of another its place", () => {
+  const go = { ...edge("Q", "big", [[200, 40], [200, 80], [200, 160], [200, 200]]), kind: "control", label: "go on", options: ["go on"] };
+  const control = { ...node("Q", 200, 20), kind: "control", options: ["stop", "go on"] };
+  const layout = { width: 400, height: 240, nodes: [control, node("big", 200, 220)], edges: [go] };
+  placeLabels(layout);
+  const [{ x, y, option }] = layout.listed;
+  assert.equal(option, "stop");
+  assert.ok(Math.abs(x - go.labelAt[0]) > 40 || Math.abs(y - go.labelAt[1]) >= 13);
 });
 
 test("a point on a line of two curves", () => {

@@ -1,7 +1,7 @@
 // Places a graph for a canvas: Graphviz lays it out in each style, long layouts are split into columns, and the best of them is taken.
 
 import { split } from "./columns.mjs";
-import { placeLabels, placeOptions } from "./labels.mjs";
+import { placeLabels } from "./labels.mjs";
 
 export const SMALLEST = 0.92; // a smaller scale than this would bring letters below 11 pixels
 const LARGEST = 1.25; // a small graph is enlarged no further
@@ -18,7 +18,6 @@ export function place(drawing, viz, canvas) {
   const best = layouts.map((layout) => ({ layout, ...fitted(layout, canvas) })).reduce((one, other) => (better(other, one) ? other : one)).layout;
   if (!best.labelled) {
     placeLabels(best);
-    placeOptions(best);
     best.labelled = true;
   }
   return best;
