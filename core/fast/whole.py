@@ -18,6 +18,7 @@ from core.program.account import Account
 from core.program.conditions import Conditions, conditions
 from core.program.decisions import LAM_INPUT
 from core.program.file import GATES, IMAGE, LOGITS
+from core.program.layout import in_blocks
 from core.program.network import Network, gates_of
 from core.program.operators import Operators
 from core.program.session import session_options
@@ -88,5 +89,5 @@ class WholeProgram:
         if graph.controls:
             account = Account(graph, to, network.needed, gates)
             outputs[GATES] = (account.gates, TensorProto.FLOAT, (1, account.total))
-        content: bytes = to.model(outputs).SerializeToString()
+        content: bytes = in_blocks(to.model(outputs)).SerializeToString()
         return content

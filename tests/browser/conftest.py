@@ -123,7 +123,7 @@ def first_visit(browser: Browser, **options: Any) -> BrowserContext:
 
 
 def fill(page: Page, label: str, value: str) -> None:
-    """Type a value and press Enter, once the page has come to rest: while it runs, old and new elements may stand side by side."""
+    """Type a value and press Enter, once the page has come to rest: while it runs, old and new elements may both be there."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     field = page.get_by_label(label, exact=True)
     expect(field).to_have_count(1)
