@@ -99,3 +99,7 @@ def test_cost_along_lam_is_a_share() -> None:
     accuracy, cost = along_lam_chart(rows).data
     assert list(cost.y) == [0.0, 0.25, 0.5]
     assert list(accuracy.x) == [0.0, 0.5, 1.0]
+
+
+def test_a_mark_at_the_edge_of_the_chart_is_drawn_whole() -> None:
+    assert all(trace.cliponaxis is False for trace in front_chart(series_of([EVERY]), [STATIC], []).data)

@@ -96,7 +96,7 @@ def test_the_slider_of_budgets_reaches_the_highest_cost(highest: float) -> None:
     assert all(step_at(steps, step) == step for step in steps)
 
 
-def test_networks_are_told_apart_by_the_images_that_they_were_tested_on() -> None:
+def test_networks_are_grouped_by_the_images_that_they_were_tested_on() -> None:
     here, there = (run(name, figures(0.5, 0.9, 50), width=width) for name, width in (("here", 1), ("there", 2)))
     there.config = there.config | {"dataset": {"name": "digits", "seed": 1}}
     firsts, tested = image_sets(series_of([here, there]))

@@ -113,6 +113,7 @@ def front_chart(
     for series in shown:  # on top, where they can be clicked
         draw_gated(figure, series.name, series.runs, colors[series.name], tested)
     _published(figure, published_on, highest)
+    figure.update_traces(cliponaxis=False, selector={"type": "scatter"})  # a mark at a cost of nearly 0 is drawn whole
     frame(figure, FRONT_HEIGHT)
     figure.update_layout(hovermode="closest", clickmode="event+select", showlegend=True)
     figure.update_xaxes(title="Multiply-adds per image", range=[0, highest], tickformat="~s")
