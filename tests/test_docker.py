@@ -50,7 +50,7 @@ def test_what_is_copied_is_there_and_sent() -> None:
         assert any(not ignored(file.relative_to(ROOT).as_posix(), PATTERNS) for file in files), source
 
 
-def test_the_studio_runs_without_rights_keeps_its_state_in_a_volume_and_is_asked_for_its_health() -> None:
+def test_the_studio_runs_without_rights_keeps_its_state_in_a_volume_and_has_a_health_check() -> None:
     assert STUDIO.last("USER") == str(USER)
     steps = [name for name, _ in STUDIO.steps]
     assert steps.index("USER") > max(index for index, name in enumerate(steps) if name in ("RUN", "COPY"))
