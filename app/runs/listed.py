@@ -140,6 +140,8 @@ def _ticked(ids: Sequence[Sequence[int]], chosen: Sequence[int]) -> list[int]:
 
 def _unticked(ids: Sequence[Sequence[int]], chosen: Sequence[int], ticked: Sequence[int]) -> None:
     """Draw the line about selected runs that no tick of the table shows, with the button that leaves them out."""
+    if not chosen:
+        return
     known = {entry.run.id for entry in all_entries()}
     selected = [number for number in chosen if number in known]
     with_tick = {number for row in ticked for number in ids[row]}
