@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 import onnx
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, shape_inference
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, shape_inference
 
 from core.errors import UserError
 
@@ -29,7 +29,7 @@ OF_CLASSIFIERS = """
     Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
     Reshape Round SVMClassifier Scaler ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Size Slice Softmax Softplus Softsign
     SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu TopK Transpose TreeEnsembleClassifier Trilu Unsqueeze Where Xor ZipMap
-    Expand Pad Resize Tile Upsample
+    Compress Expand Pad Resize Tile Upsample
 """
 ALLOWED = MAKERS | set(OF_CLASSIFIERS.split())
 
@@ -40,19 +40,25 @@ class OnnxError(UserError):
     """Raised when an ONNX file cannot serve as a classifier. The text is one line that says why."""
 
 
-def check_program(program: bytes) -> None:
-    """Raise OnnxError unless a file has only operators of classifiers, its weights in it, and tensors of bounded size."""
+def check_program(program: bytes, *, branches: bool = False) -> None:
+    """Raise OnnxError unless a file has only operators of classifiers, its weights in it, and tensors of bounded size.
+
+    `branches`: whether it may compute one of two branches, as programs written by `export` do.
+    """
     try:
         model = onnx.load_from_string(program)
     except Exception as error:  # of a class of its own
         raise OnnxError(f"it is no ONNX file: {_line(error)}") from None
-    for node in model.graph.node:
+    for node in _nodes(model.graph):
         inner = any(one.HasField("g") or one.graphs for one in node.attribute)
-        if node.op_type not in ALLOWED or node.domain not in DOMAINS or inner:
+        allowed = node.op_type == "If" if inner else node.op_type in ALLOWED
+        if not allowed or node.domain not in DOMAINS or (inner and not branches):
             raise OnnxError(f"the operator {' '.join(node.op_type.split())[:50]} is none of a plain classifier: export it without it")
     if model.functions:
         raise OnnxError("it defines operators of its own: export it with the standard ones")
-    if model.graph.sparse_initializer or any(one.HasField("sparse_tensor") or one.sparse_tensors for one in _attributes(model)):
+    if any(graph.sparse_initializer for graph in _graphs(model.graph)) or any(
+        one.HasField("sparse_tensor") or one.sparse_tensors for one in _attributes(model)
+    ):
         raise OnnxError("it has sparse weights, which may fill any memory once they are loaded: save them dense")
     if any(one.data_location == TensorProto.EXTERNAL for one in _tensors(model)):
         raise OnnxError("its weights are in another file: save them in the ONNX file")
@@ -65,7 +71,8 @@ def _check_sizes(model: ModelProto) -> None:
         for place, side in enumerate(value.type.tensor_type.shape.dim):
             if side.dim_value < 1:  # negative sides are open ones, too
                 side.dim_value = OPEN_SIDE if place else 1
-    model.graph.ClearField("value_info")  # what the file says of its own tensors may be wrong
+    for graph in _graphs(model.graph):
+        graph.ClearField("value_info")  # what the file says of its own tensors may be wrong
     for value in model.graph.output:
         if value.type.HasField("tensor_type"):
             value.type.tensor_type.ClearField("shape")
@@ -73,10 +80,12 @@ def _check_sizes(model: ModelProto) -> None:
         inferred = shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception as error:  # of a class of its own
         raise OnnxError(f"its shapes cannot be inferred: {_line(error)}") from None
-    shapes = {value.name: _shape(value) for value in [*inferred.input, *inferred.value_info, *inferred.output]}
-    shapes |= {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
+    shapes: dict[str, Shape] = {}
+    for graph in _graphs(inferred):
+        shapes |= {value.name: _shape(value) for value in [*graph.input, *graph.value_info, *graph.output]}
+        shapes |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     total, macs = 0, 0
-    for node in inferred.node:
+    for node in _nodes(inferred):
         for name in node.output:
             shape = shapes.get(name)
             if node.op_type in MAKERS and (shape is None or None in shape):
@@ -114,14 +123,29 @@ def _shape(value: ValueInfoProto) -> Shape:
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    yield from model.graph.initializer
+    for graph in _graphs(model.graph):
+        yield from graph.initializer
     for one in _attributes(model):
         yield from [one.t, *one.tensors]
 
 
 def _attributes(model: ModelProto) -> Iterator[AttributeProto]:
-    for node in model.graph.node:
+    for node in _nodes(model.graph):
         yield from node.attribute
+
+
+def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    """Yield a graph and those inside it. Files that nest them too deep for Python cannot be parsed in the first place."""
+    yield graph
+    for node in graph.node:
+        for one in node.attribute:
+            for inner in [one.g] * one.HasField("g") + list(one.graphs):
+                yield from _graphs(inner)
+
+
+def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
+    for inner in _graphs(graph):
+        yield from inner.node
 
 
 def _line(error: Exception) -> str:
