@@ -200,7 +200,7 @@ def test_programs_that_would_stop_the_studio_are_refused_before_they_are_loaded(
 
 
 def imported(program: bytes, macs: int = 1) -> OnnxNetwork:
-    """Return a classifier of 10 classes as it comes with an exported run."""
+    """Return a classifier of 10 classes inside an exported run."""
     held = OnnxNetwork(len(program), macs, 10, 0.0, 1.0, "logits")
     held.program.copy_(torch.frombuffer(bytearray(program), dtype=torch.uint8))
     return held

@@ -1,4 +1,4 @@
-"""Bounds the memory that ONNX files of other people take while they run: they share an allocator that has a limit.
+"""Bounds the memory that ONNX files from elsewhere take while they run: they share an allocator that has a limit.
 
 Source: https://onnxruntime.ai/docs/get-started/with-c.html#features, "Share allocator(s) between sessions"
 """
@@ -11,7 +11,7 @@ import onnxruntime
 
 SHARE = 0.5  # of the computer's memory
 UNKNOWN_MEMORY = 8 * 1024**3  # bytes, where the system does not say how much there is
-AS_REQUESTED = 1  # the arena grows by what is asked for, not by powers of two
+AS_REQUESTED = 1  # the arena grows by what a tensor needs, not by powers of two
 
 
 def bounded_options(threads: int) -> Any:
