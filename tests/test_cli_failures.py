@@ -1,5 +1,6 @@
 """Every failure of a command is one line and status 2, whatever it was given."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.table import Table
 from test_cli import call
 from typer.main import get_command
 
 from core.choices import choices, options
 from core.cli.failure import MAX_LINE, sentence
 from core.cli.main import app
+from core.cli.output import console, print_json, print_table, say
 from core.cli.predict import _print_answer
 from core.cli.settings import settings
 from core.config import Training
@@ -112,6 +115,22 @@ def test_printed_commands_can_be_pasted(scratch_database: str) -> None:
     done = call("train", "plain", "--dataset", "digits", "--method", "static", "--epochs", "1", "--name", name)
     assert done.returncode == 0
     assert "python -m core resume 'it'\"'\"'s; touch x'`" in " ".join(done.stderr.split())
+
+
+def test_tables_texts_and_json_give_a_terminal_no_orders(capsys: pytest.CaptureFixture[str]) -> None:
+    order = "\x1b[2J\x9b2J"
+    table = Table(order, title=order)
+    table.add_row(f"[red]{order}")
+    print_table(table)
+    console(errors=True).print(order)
+    say(f"{order}\n\tnext")
+    print_json({order: ["\u202e", "λ"]})
+    said, warned = capsys.readouterr()
+    assert not any(letter in said + warned for letter in "\x1b\x9b\u202e")
+    assert said.count(r"\x1b[2J\x9b2J") == 4
+    assert r"[red]\x1b[2J" in said
+    assert said.count("\n\tnext") == said.count("λ") == 1
+    assert json.loads(said[said.index("{") :]) == {order: ["\u202e", "λ"]}
 
 
 def test_answers_give_a_terminal_no_orders(capsys: pytest.CaptureFixture[str]) -> None:

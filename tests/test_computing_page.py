@@ -124,6 +124,20 @@ console.log(JSON.stringify(viewing.viewOf(given.view, given.recipe, "data:,", "a
     }
 
 
+def test_nodes_may_have_names_that_objects_of_javascript_know(tmp_path: Path) -> None:
+    names = ["constructor", "__proto__", "toString"]
+    nodes: list[dict[str, Any]] = [
+        {"name": name, "kind": "regular", "options": [], "gates": [["choose", 0]] if name == "__proto__" else [], "channels": None}
+        for name in names
+    ]
+    nodes.append({"name": "choose", "kind": "control", "options": ["on"], "gates": [], "channels": None})
+    recipe = {"nodes": nodes, "classes": ["a", "b"], "macs_static": 4}
+    given = {"recipe": recipe, "output": {"logits": [1, 0], "macs": 2, "ran": [True] * 4, "gates": [0.5]}, "names": names}
+    script = """const found = trace.traceOf(given.recipe, given.output, 0);
+    console.log(JSON.stringify(given.names.map((name) => [name in found.chosen, found.open[name] ?? null, found.scales[name] ?? null])));"""
+    assert in_node(script, given, tmp_path) == [[False, None, None], [False, 0.5, 0.5], [False, None, None]]
+
+
 def test_all_values_of_lam_are_computed_the_sliders_first_and_changes_located(tmp_path: Path) -> None:
     script = """
 const order = [], stages = [];

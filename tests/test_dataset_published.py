@@ -245,6 +245,19 @@ def test_rows_that_share_a_value_take_bounded_memory(tmp_path: Path, monkeypatch
         parquet.read([tmp_path / "train-0.parquet"], 10)
 
 
+def test_a_value_that_one_batch_shares_is_never_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "FREE_BYTES", 1_000_000)
+    write_parquet(tmp_path / "train-0.parquet", "image", [bytes(900_000)] * parquet.BATCH_ROWS, np.zeros(parquet.BATCH_ROWS, np.int64))
+    own, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.raises(DataError, match=r"train-0\.parquet: its rows take far more memory"):
+            parquet.read([tmp_path / "train-0.parquet"], 10)
+    finally:
+        pa.set_memory_pool(own)
+    assert pool.max_memory() < 10_000_000  # a copy for each row would be 57.6 MB
+
+
 def test_columns_that_are_none_are_named(tmp_path: Path) -> None:
     labels, pictures = pa.array([0, 1]), pa.array([{"bytes": b"a"}, {"bytes": b"b"}])
     tables = {

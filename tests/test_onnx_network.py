@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 from test_cli import call, refused, told
 from torch import nn
 
+from core.architectures.model_cascade import MemberNetwork
 from core.explain.incoming import check_programs
 from core.modules.onnx_check import OnnxError
 from core.modules.onnx_network import OnnxNetwork, count_macs, read_signature, recognise_output, start_session
@@ -148,6 +149,32 @@ def looping() -> bytes:
     return made([8], helper.make_node("Loop", ["s", "", "x"], ["big"], body=inner))
 
 
+def sparse(size: list[int]) -> bytes:
+    """Return a classifier with one weight of a size, of which the file holds one number."""
+    values, place = helper.make_tensor("big", TensorProto.FLOAT, [1], [1.0]), helper.make_tensor("at", TensorProto.INT64, [1], [0])
+    model = onnx.load_from_string(made([8], helper.make_node("Identity", ["weight"], ["big"])))
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, place, size))
+    return model.SerializeToString()
+
+
+def squared(side: int, times: int = 1, images: int | str = "n") -> bytes:
+    """Return a classifier that makes a matrix of an image and multiplies it with itself. `images`: how many it says that it takes."""
+    if times == 1:
+        steps = [helper.make_node("MatMul", ["x", "w"], ["wide"]), helper.make_node("Transpose", ["wide"], ["tall"])]
+        steps.append(helper.make_node("MatMul", ["tall", "wide"], ["big"]))
+    else:
+        steps = [helper.make_node("MatMul", ["v", "w"], ["big0"])]
+        steps += [helper.make_node("MatMul", [f"big{number}"] * 2, [f"big{number + 1}"]) for number in range(times)]
+        steps.append(helper.make_node("Identity", [f"big{times}"], ["big"]))
+    model = onnx.load_from_string(made([8], *steps))
+    model.graph.input[0].type.tensor_type.shape.dim[0].CopyFrom(
+        onnx.TensorShapeProto.Dimension(dim_value=images) if isinstance(images, int) else onnx.TensorShapeProto.Dimension(dim_param=images)
+    )
+    shapes = {"w": (10 if times == 1 else 1, side), "v": (side, 1)}
+    model.graph.initializer.extend(numpy_helper.from_array(np.zeros(shape, np.float32), name) for name, shape in shapes.items())
+    return model.SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("program", "says"),
     [
@@ -158,17 +185,66 @@ def looping() -> bytes:
             made([9], helper.make_node("Pow", ["s", "s"], ["p"]), helper.make_node("ConstantOfShape", ["p"], ["big"])),
             "ConstantOfShape makes a tensor whose size cannot be told",
         ),
+        (sparse([10_000_000_000]), "it has sparse weights"),
+        (squared(30_000, images=-1), "MatMul makes 900,000,000 values for one image"),
+        (squared(7_000, times=3), "multiply-adds for one image; 1,000,000,000,000 are possible"),
     ],
-    ids=["loop", "large", "declared", "unknown"],
+    ids=["loop", "large", "declared", "unknown", "sparse", "negative", "work"],
 )
 def test_programs_that_would_stop_the_studio_are_refused_before_they_are_loaded(program: bytes, says: str) -> None:
     with pytest.raises(OnnxError, match=says):
         start_session(program)
-    imported = OnnxNetwork(len(program), 1, 10, 0.0, 1.0, "logits")
-    imported.program.copy_(torch.frombuffer(bytearray(program), dtype=torch.uint8))
     with pytest.raises(OnnxError, match=says):
-        check_programs(torch.nn.Sequential(imported))
+        check_programs(torch.nn.Sequential(imported(program)))
     start_session(made([8]))
+
+
+def imported(program: bytes, macs: int = 1) -> OnnxNetwork:
+    """Return a classifier of 10 classes inside an exported run."""
+    held = OnnxNetwork(len(program), macs, 10, 0.0, 1.0, "logits")
+    held.program.copy_(torch.frombuffer(bytearray(program), dtype=torch.uint8))
+    return held
+
+
+def expanding(size: int) -> bytes:
+    """Return a classifier that computes while it runs that it makes a tensor of this size."""
+    steps = [
+        helper.make_node("Cast", ["x"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("ReduceSum", ["whole"], ["none"], keepdims=0),
+    ]
+    steps += [helper.make_node("Add", ["none", "s"], ["size"]), helper.make_node("Cast", ["none"], ["number"], to=TensorProto.FLOAT)]
+    return made([size], *steps, helper.make_node("Expand", ["number", "size"], ["big"]))
+
+
+def test_a_tensor_whose_size_is_computed_takes_bounded_memory() -> None:
+    assert imported(expanding(1000))(torch.zeros(1, 10)).shape == (1, 10)
+    with pytest.raises(OnnxError, match="the ONNX classifier fails on 1 images"):
+        imported(expanding(10**13))(torch.zeros(1, 10))
+
+
+def test_scores_of_another_shape_are_refused_in_a_line() -> None:
+    one = made([1], helper.make_node("ReduceSum", ["x"], ["big"]))
+    assert imported(one)(torch.zeros(2, 10)).shape == (2, 10)
+    model = onnx.load_from_string(one)
+    model.graph.node[-1].output[0] = "z"
+    model.graph.node.append(helper.make_node("Concat", ["z", "z"], ["y"], axis=0))
+    with pytest.raises(OnnxError, match=r"scores of shape \(4, 10\) for 2 images"):
+        imported(model.SerializeToString())(torch.zeros(2, 10))
+
+
+def test_multiply_adds_that_a_description_claims_are_counted() -> None:
+    shape, macs = (1, 8, 8), count_macs(network(), (1, 8, 8))
+    check_programs(MemberNetwork(shape, imported(network(), macs), macs, 10))
+    with pytest.raises(OnnxError, match=f"it takes {macs:,} multiply-adds, but its description says 1"):
+        check_programs(MemberNetwork(shape, imported(network(), 1), 1, 10))
+
+
+def test_weights_among_the_inputs_and_names_in_deep_brackets_are_read() -> None:
+    model = onnx.load_from_string(network())
+    model.graph.input.insert(0, helper.make_tensor_value_info(model.graph.initializer[0].name, TensorProto.FLOAT, [4, 1, 3, 3]))
+    helper.set_model_props(model, {"classes": "[" * 100_000})
+    assert count_macs(model.SerializeToString(), (1, 8, 8)) == count_macs(network(), (1, 8, 8))
+    assert read_signature(model.SerializeToString()).names == ()
 
 
 def test_classes_are_compared_by_name_where_they_have_names(tmp_path: Path) -> None:

@@ -147,12 +147,40 @@ def test_pictures_of_one_batch_keep_their_own_lam(predictor: Predictor) -> None:
         ("/predict", b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}, "no file"),
         ("/predict", picture(), {"Content-Type": "multipart/form-data; boundary=x"}, "cannot be read"),
         ("/predict", picture(), {"Content-Type": "multipart/form-data"}, "cannot be read"),
+        (
+            "/predict",
+            form(picture())[0],
+            {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}; charset=unicode_escape"},
+            "charset is not UTF-8",
+        ),
     ],
 )
 def test_what_cannot_be_answered_gets_422_with_the_reason(port: int, path: str, body: bytes, headers: dict[str, str], reason: str) -> None:
     status, _, answer = ask(port, path, body, headers)
     assert status == 422
     assert reason in answer["error"]
+
+
+def test_a_refusal_repeats_no_long_option(port: int) -> None:
+    status, _, answer = ask(port, "/predict", *form(picture(), lam="x" * 500_000))
+    assert status == 422
+    assert len(answer["error"]) < 200
+
+
+def test_a_large_picture_of_a_form_is_stored_in_no_file(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *words, **options: pytest.fail("a file was made"))
+    assert ask(port, "/predict", *form(picture() + bytes(3_000_000)))[0] == 200
+
+
+@pytest.mark.parametrize("first", [b"", b"POST /predict HTTP/1.1\r\nHost: local", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET"])
+def test_a_connection_that_sends_no_headers_is_closed(predictor: Predictor, first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.serving.server.HEADER_SECONDS", 0.3)
+    with serving(predictor) as own, socket.create_connection(("localhost", own), timeout=20) as opened:
+        opened.sendall(first)
+        received = b""
+        while part := opened.recv(1000):
+            received += part
+        assert (b"200 OK" in received) == first.endswith(b"GET")
 
 
 @pytest.mark.parametrize("chunked", [False, True])

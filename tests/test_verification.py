@@ -12,6 +12,7 @@ from test_cli import call, told
 from core.explain.model import load
 from core.program.file import program
 from core.program.operators import module_of
+from core.program.session import ProgramError
 from core.program.verification import random_images, verify
 
 LAMS = [0.0, 0.5, 1.0]
@@ -92,7 +93,7 @@ def test_export_and_verify_as_a_person_calls_them(tmp_path: Path) -> None:
 def test_files_that_cannot_be_verified_are_refused(tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_text("no program")
     for words, said in (
-        (("verify", tmp_path / "no.onnx"), "cannot load it"),
+        (("verify", tmp_path / "no.onnx"), "it is no ONNX file"),
         (("verify", tmp_path / "none.onnx"), "cannot be read"),
         (("verify", tmp_path / "none.onnx", "--lams", "2"), "must be numbers from 0 to 1"),
         (("export", "reference/lc-digits", tmp_path / "a.safetensors", "--weights", "int8"), "are for ONNX files"),
@@ -110,3 +111,47 @@ def test_export_measures_a_file_on_test_images(tmp_path: Path, monkeypatch: pyte
     card = call("export", "reference/cascade-digits", tmp_path / "b.onnx", "--db", db)
     assert "20 test images" in card.stdout
     assert json.loads(json.dumps(rows))
+
+
+def hostile(name: str) -> onnx.ModelProto:
+    """Return a sound program with one thing changed."""
+    made = program(load("reference/cascade-digits"))
+    said = {one.key: one for one in made.metadata_props}
+    match name:
+        case "outside":
+            made.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+            made.graph.initializer[0].external_data.add(key="location", value="../../etc/passwd")
+        case "loop":
+            node = next(node for node in made.graph.node if node.op_type == "If")
+            node.op_type = "Loop"
+        case "inside":
+            node = next(node for node in made.graph.node if node.op_type == "If")
+            size = onnx.helper.make_tensor("size", onnx.TensorProto.INT64, [1], [10**10])
+            node.attribute[0].g.node.append(onnx.helper.make_node("Constant", [], ["size"], value=size))
+            node.attribute[0].g.node.append(onnx.helper.make_node("ConstantOfShape", ["size"], ["huge"]))
+        case "deep":
+            said["classes"].value = "[" * 100_000
+        case "missing":
+            said["run"].key = "walk"
+        case "image":
+            said["image"].value = "[3, 1000000, 1000000]"
+        case "nodes":
+            said["nodes"].value = json.dumps(["one", "two"])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("outside", "its weights are in another file"),
+        ("loop", "the operator Loop is none"),
+        ("inside", "ConstantOfShape makes 10,000,000,000 values"),
+        ("deep", "what it says of itself cannot be read"),
+        ("missing", "what it says of itself cannot be read"),
+        ("image", "what it says of itself is not what it takes"),
+        ("nodes", "its operators do not say which node they belong to"),
+    ],
+)
+def test_programs_of_other_people_are_refused_in_a_line(tmp_path: Path, name: str, says: str) -> None:
+    with pytest.raises(ProgramError, match=says):
+        verify(saved(tmp_path, hostile(name)), lambda ready: random_images(ready, 1), [0.5], lambda count: None)

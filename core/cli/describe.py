@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, RunOrArchitecture, Settings, network_of_run
-from core.cli.output import counted, print_json, print_table
+from core.cli.output import counted, print_json, print_table, say
 from core.cli.settings import refuse_unused, untrained
 from core.graph.notation import dot_source
 from core.registry import names
@@ -31,7 +31,7 @@ def describe(
         refuse_unused(what, sets)
         graph = network_of_run(db, what).graph
     if dot:
-        print(dot_source(graph.nodes))
+        say(dot_source(graph.nodes))
         return
     described = description(graph)
     if as_json:
@@ -51,7 +51,7 @@ def describe(
     print(f"All nodes: {total} multiply-adds. Static network: {static}.")
     print(f"Controllers: {described['controllers_share']:.2%} of the static network's multiply-adds.")
     if described["tradeoff"]:
-        print(f"{described['tradeoff']}.")
+        say(f"{described['tradeoff']}.")
     print(f"Not counted: {', '.join(described['not_counted'])}.")
 
 

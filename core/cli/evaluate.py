@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, Lam, MovedData, RunName, SplitName, opened
-from core.cli.output import bar, cost_cells, lam_text, print_json, print_table
+from core.cli.output import bar, cost_cells, lam_text, print_json, print_table, say
 from core.cli.settings import moved_dataset
 from core.evaluation.budget import lam_of_run
 from core.registry import ConfigError
@@ -160,7 +160,7 @@ def _routes(row: dict[str, Any], letters: dict[tuple[str, ...], str]) -> str:
 def _print_letters(letters: dict[tuple[str, ...], str]) -> None:
     """Print which nodes run on each route."""
     always = [node for node in next(iter(letters)) if all(node in nodes for nodes in letters)]
-    print(f"Every route{' with a letter' * (len(letters) == NAMED_ROUTES)} runs {', '.join(always)}.")
+    say(f"Every route{' with a letter' * (len(letters) == NAMED_ROUTES)} runs {', '.join(always)}.")
     for nodes, letter in letters.items():
         more = [node for node in nodes if node not in always]
-        print(f"Route {letter} also runs {', '.join(more)}." if more else f"Route {letter} runs nothing else.")
+        say(f"Route {letter} also runs {', '.join(more)}." if more else f"Route {letter} runs nothing else.")

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, RunName, opened
-from core.cli.output import bar, console, lam_text, print_json, print_table
+from core.cli.output import bar, console, lam_text, print_json, print_table, say
 from core.registry import ConfigError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _export_file(store: "Store", run: str, file: Path, *, force: bool, as_json: 
     if as_json:
         print_json({"file": str(file), "card": str(file.with_suffix(".md"))})
         return
-    print(f"Wrote {file} and {file.with_suffix('.md')}.")
+    say(f"Wrote {file} and {file.with_suffix('.md')}.")
 
 
 def _export_program(
@@ -111,8 +111,8 @@ def _export_program(
     if as_json:
         print_json({"file": str(file), "bytes": size, "weights": weights, "input": said["input"], "lam": said["lam"], "scores": rows})
         return
-    print(f"Wrote {file}: {size / 1e6:.2f} MB, weights {weights}. {said['input']}")
-    print(f"{said['lam']}.")
+    say(f"Wrote {file}: {size / 1e6:.2f} MB, weights {weights}. {said['input']}")
+    say(f"{said['lam']}.")
     if rows:
         table = Table("weights", "λ", "accuracy", "multiply-adds", "share of static", title=f"{model.run}: {rows[0]['images']} test images")
         for row in rows:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from core.cli.options import Database, opened
+from core.cli.output import say
 
 
 def import_file(
@@ -18,4 +19,4 @@ def import_file(
     from core.store.exchange import import_run
 
     run = import_run(opened(db), file, name, check=lambda header, weights: check_run(header, weights, str(file)))
-    print(f"Imported as {run.name}.")
+    say(f"Imported as {run.name}.")

@@ -7,16 +7,26 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from core.cli.failure import printable
 from core.scale import mean_cost_share
 
 NOTHING = "–"  # in a cell that has no value
 
 
+class PlainConsole(Console):
+    """A console to which texts give no orders: their control characters are escaped, and their brackets are no markup."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text as it is shown."""
+        return super().render_str(printable_lines(text), **options)
+
+
 def console(*, errors: bool = False) -> Console:
     """Return the console: a terminal at its width; a file or a pipe at a width that cuts no table."""
-    there = Console(stderr=errors, highlight=False, markup=False)
-    return there if there.is_terminal else Console(stderr=errors, highlight=False, markup=False, width=1000)
+    there = PlainConsole(stderr=errors, highlight=False, markup=False)
+    return there if there.is_terminal else PlainConsole(stderr=errors, highlight=False, markup=False, width=1000)
 
 
 def bar() -> Progress:
@@ -31,8 +41,19 @@ def print_table(table: Table) -> None:
 
 
 def print_json(result: object) -> None:
-    """Print a result as JSON on standard output."""
-    print(json.dumps(result, ensure_ascii=False, indent=2))
+    """Print a result as JSON on standard output. Letters that a terminal may obey are escaped as JSON escapes them."""
+    text = json.dumps(result, ensure_ascii=False, indent=2)
+    print("".join(letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text))
+
+
+def say(text: str) -> None:
+    """Print a text of lines on standard output, its control characters escaped."""
+    print(printable_lines(text), flush=True)
+
+
+def printable_lines(text: str) -> str:
+    """Return a text with its control characters escaped, except line breaks and tabs."""
+    return "".join(letter if letter in "\n\t" else printable(letter) for letter in text)
 
 
 def counted(macs: Sequence[float]) -> list[str]:

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from core.cli.options import AsJson, Database, SplitName, opened
-from core.cli.output import print_json, print_table
+from core.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from core.evaluation.report import Report
@@ -57,7 +57,7 @@ def _print(result: "Report") -> None:
     print_table(table)
     print("Costs are shares of the static network's multiply-adds. Accuracies, gains and losses are fractions of 1.")
     for run, sentence in result.warnings:
-        print(f"{run}: {sentence}")
+        say(f"{run}: {sentence}")
 
 
 def _finite(value: float | None) -> float | None:

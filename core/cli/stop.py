@@ -3,6 +3,7 @@
 import shlex
 
 from core.cli.options import Database, RunName, opened
+from core.cli.output import say
 
 
 def stop(run: RunName, db: Database = None) -> None:
@@ -10,4 +11,4 @@ def stop(run: RunName, db: Database = None) -> None:
     store = opened(db, run)
     training = store.runs.get(run)
     store.lifecycle.request_stop(training.id)
-    print(f"Asked run {training.name} to stop. `python -m core resume {shlex.quote(training.name)}` continues it.")
+    say(f"Asked run {training.name} to stop. `python -m core resume {shlex.quote(training.name)}` continues it.")

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, Log, MethodName, RecipeName, Seed, Settings, opened
-from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table
+from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table, say
 from core.cli.settings import configuration
 from core.datasets import Dataset
 from core.registry import ConfigError
@@ -91,4 +91,4 @@ def train_run(store: Store, run: Run, *, as_json: bool, dataset: Dataset | None 
         table.add_row(lam_text(row["lam"]), f"{row['accuracy']:.4f}", f"{row['f1']:.4f}", *cells)
     print_table(table)
     for sentence in warnings(done):
-        print(sentence)
+        say(sentence)

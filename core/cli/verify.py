@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from core.cli.options import AsJson
-from core.cli.output import bar, counted, lam_text, print_json, print_table
+from core.cli.output import bar, counted, lam_text, print_json, print_table, say
 from core.registry import ConfigError
 from core.scale import TENTHS
 
@@ -88,6 +88,6 @@ def _print(found: "list[RouteCheck]", name: str) -> None:
     print(f"Up to {uncounted:,.0f} further multiply-adds prepare images, pad shortcuts and keep the account; the cost leaves them out.")
     differences = [f"λ {lam_text(one.lam)}, {text}" for one in found for text in one.differences]
     for text in differences[:MOST_DIFFERENCES]:
-        print(text)
+        say(text)
     if len(differences) > MOST_DIFFERENCES:
         print(f"and {len(differences) - MOST_DIFFERENCES} more differences")

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from torch import nn
 
+from core.architectures.model_cascade import MemberNetwork
 from core.config import run_config
 from core.explain.model import Model, model_of
 from core.modules.onnx_check import OnnxError, check_program
-from core.modules.onnx_network import OnnxNetwork
+from core.modules.onnx_network import OnnxNetwork, count_macs
 from core.registry import ConfigError
 from core.store import Run
 from core.store.exchange import Header, read_exported
@@ -44,7 +45,12 @@ def checked_model(header: Header, weights: bytes, where: str) -> Model:
 
 
 def check_programs(network: nn.Module) -> None:
-    """Raise OnnxError if an ONNX file in a network is no plain classifier. Runs none."""
+    """Raise OnnxError if an ONNX file in a network is no plain classifier, or costs more or less than is said of it. Runs none."""
     for part in network.modules():
         if isinstance(part, OnnxNetwork):
             check_program(part.program.cpu().numpy().tobytes())
+    for part in network.modules():
+        if isinstance(part, MemberNetwork) and isinstance(part.network, OnnxNetwork):
+            counted = count_macs(part.network.program.cpu().numpy().tobytes(), part.image)
+            if counted != part.macs:
+                raise OnnxError(f"it takes {counted:,} multiply-adds, but its description says {part.macs:,}")

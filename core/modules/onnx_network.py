@@ -19,6 +19,7 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper, shape_inferen
 from torch import Tensor, nn
 
 from core.modules.onnx_check import OnnxError, check_program
+from core.modules.onnx_memory import bounded_options
 
 Output = Literal["logits", "log-probabilities", "probabilities"]
 FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
@@ -104,20 +105,18 @@ class OnnxNetwork(nn.Module):
         values = values.flatten(1) if len(self.signature.shape) == 1 else values
         session = self.session
         given = np.ascontiguousarray(values.detach().cpu().numpy(), dtype=_dtype(session))
-        outcome: Any = session.run([self.signature.output], {self.signature.input: given})
-        scores = torch.from_numpy(np.asarray(outcome[0], dtype=np.float32)).to(x.device)
+        found = np.asarray(_scores(session, self.signature, given), dtype=np.float32)
+        if found.shape != (len(x), self.classes):
+            raise OnnxError(f"the ONNX classifier returns scores of shape {found.shape} for {len(x)} images of {self.classes} classes")
+        scores = torch.from_numpy(found).to(x.device)
         return scores.clamp(min=SMALLEST).log() if self.output == "probabilities" else scores
 
 
 def start_session(program: bytes) -> onnxruntime.InferenceSession:
     """Load an ONNX file. Raises OnnxError if it is no plain classifier or ONNX Runtime cannot run it."""
     check_program(program)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it would take the time of PyTorch's threads
     try:
-        return onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(program, bounded_options(torch.get_num_threads()), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base
         raise OnnxError(f"ONNX Runtime cannot run it: {' '.join(str(error).split())[:200]}") from None
 
@@ -142,14 +141,21 @@ def recognise_output(program: bytes, image: tuple[int, int, int]) -> Output:
     signature, session = read_signature(program), start_session(program)
     shape = (math.prod(image),) if len(signature.shape) == 1 else image
     batch = np.random.default_rng(0).random((PROBES, *shape))
-    scores: Any = np.concatenate(
-        [session.run([signature.output], {signature.input: one[None].astype(_dtype(session))})[0] for one in batch]
-    ).astype(np.float64)
+    scores = np.concatenate([_scores(session, signature, one[None].astype(_dtype(session))) for one in batch]).astype(np.float64)
     if (scores >= -TOLERANCE).all() and np.allclose(scores.sum(axis=1), 1, atol=TOLERANCE):
         return "probabilities"
     if (scores <= TOLERANCE).all() and np.allclose(np.exp(scores).sum(axis=1), 1, atol=TOLERANCE):
         return "log-probabilities"
     return "logits"
+
+
+def _scores(session: onnxruntime.InferenceSession, signature: Signature, given: NDArray[Any]) -> NDArray[Any]:
+    """Return the scores for some images. Raises OnnxError where they cannot be computed, as where they would take too much memory."""
+    try:
+        outcome: Any = session.run([signature.output], {signature.input: given})
+    except Exception as error:  # of classes that share no base
+        raise OnnxError(f"the ONNX classifier fails on {len(given)} images: {' '.join(str(error).split())[:200]}") from None
+    return np.asarray(outcome[0])
 
 
 def read_operators(program: bytes) -> list[OnnxOperator]:
@@ -173,8 +179,10 @@ def read_operators(program: bytes) -> list[OnnxOperator]:
 def count_macs(program: bytes, image: tuple[int, int, int]) -> int:
     """Count the multiply-adds of one image (C, H, W). Raises OnnxError if shapes are unknown or nothing can be counted."""
     model = onnx.load_from_string(program)
-    sides = (1, math.prod(image)) if len(model.graph.input[0].type.tensor_type.shape.dim) == 2 else (1, *image)
-    for dimension, side in zip(model.graph.input[0].type.tensor_type.shape.dim, sides, strict=True):
+    weights = {tensor.name for tensor in model.graph.initializer}  # older files list them among the inputs
+    taken = next(one.type.tensor_type.shape.dim for one in model.graph.input if one.name not in weights)
+    sides = (1, math.prod(image)) if len(taken) == 2 else (1, *image)
+    for dimension, side in zip(taken, sides, strict=True):
         dimension.dim_value = side
     try:
         model = shape_inference.infer_shapes(model, data_prop=True)
@@ -225,7 +233,7 @@ def _names(session: onnxruntime.InferenceSession, classes: int) -> tuple[str, ..
     for key in ("classes", "names"):
         try:
             names = json.loads(held.get(key, "").replace("'", '"'))
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):  # brackets may be nested deeper than Python reads
             continue
         listed = list(names.values()) if isinstance(names, dict) else names
         if isinstance(listed, list) and len(listed) == classes:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from core.datasets import Split
 from core.errors import UserError
 from core.files import read_regular
+from core.modules.onnx_check import OnnxError, check_program
+from core.modules.onnx_memory import bounded_options
 from core.program.decisions import LAM_INPUT
 from core.program.file import GATES, IMAGE, LOGITS, MACS, RAN
 from core.scale import cost_share
@@ -53,7 +55,11 @@ class Program:
 
     def __init__(self, content: bytes, options: Any = None) -> None:
         """`options`: ONNX Runtime's. Raises ProgramError."""
-        options = options or session_options()
+        options = options or bounded_options(1)
+        try:
+            check_program(content, branches=True)
+        except OnnxError as error:
+            raise ProgramError(str(error)) from None
         try:
             self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
@@ -61,10 +67,17 @@ class Program:
         said = self.session.get_modelmeta().custom_metadata_map
         if [one.name for one in self.session.get_outputs()] != [LOGITS, MACS, RAN, GATES] or "nodes" not in said:
             raise ProgramError("it was not written by `python -m core export RUN FILE.onnx`: export the run again")
-        self.run_name, self.weights, self.input = said["run"], said["weights"], said["input"]
-        self.classes, self.image, self.nodes = (tuple(json.loads(said[name])) for name in ("classes", "image", "nodes"))
-        self.macs: dict[str, int] = json.loads(said["macs"])
-        self.every_lam, self.macs_static = said["every_lam"] == "true", int(said["macs_static"])
+        try:
+            self.run_name, self.weights, self.input = said["run"], said["weights"], said["input"]
+            self.classes, self.image, self.nodes = (tuple(json.loads(said[name])) for name in ("classes", "image", "nodes"))
+            self.macs: dict[str, int] = json.loads(said["macs"])
+            self.every_lam, self.macs_static = said["every_lam"] == "true", int(said["macs_static"])
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise ProgramError("what it says of itself cannot be read: export the run again") from None
+        takes = {one.name: one.shape for one in self.session.get_inputs()}
+        texts = [*self.nodes, *self.classes]
+        if takes.get(IMAGE) != [1, *self.image] or (LAM_INPUT in takes) != self.every_lam or not all(isinstance(one, str) for one in texts):
+            raise ProgramError("what it says of itself is not what it takes: export the run again")
 
     @classmethod
     def read(cls, file: Path, options: Any = None) -> "Program":
@@ -83,7 +96,12 @@ class Program:
         if self.every_lam and lam is None:
             raise ProgramError("the network serves every λ: give one, from 0 (cheap) to 1 (accurate)")
         given: dict[str, Any] = {IMAGE: pixels[None]} | ({LAM_INPUT: np.array(lam, np.float32)} if self.every_lam else {})
-        logits, macs, ran, gates = self.session.run(None, given)
+        try:
+            logits, macs, ran, gates = self.session.run(None, given)
+        except Exception as error:  # of classes that share no base
+            raise ProgramError(f"ONNX Runtime fails on an image: {' '.join(str(error).split())[:200]}") from None
+        if [one.shape for one in (logits, macs, ran)] != [(1, len(self.classes)), (1,), (1, len(self.nodes))] or gates.ndim != 2:
+            raise ProgramError("its outputs have other shapes than it says: export the run again")
         return Outcome(logits[0], float(macs[0]), ran[0], gates[0])
 
 

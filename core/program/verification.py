@@ -17,9 +17,10 @@ import onnx
 import onnxruntime
 
 from core.files import read_regular
+from core.modules.onnx_memory import bounded_options
 from core.program.operators import UNCOUNTED, module_of
 from core.program.precision import graphs
-from core.program.session import Outcome, Pixels, Program, ProgramError, session_options
+from core.program.session import Outcome, Pixels, Program, ProgramError
 
 PRODUCTS = ("Conv", "ConvInteger", "Gemm", "MatMul", "MatMulInteger")
 SUFFIX = "_kernel_time"  # of an operator's name in a profile
@@ -97,7 +98,7 @@ class _Profiled:
         """Run images and yield what the program returned for each, and what was executed."""
         for start in range(0, len(images), RUNS_PER_PROFILE):
             some = images[start : start + RUNS_PER_PROFILE]
-            options = session_options()
+            options = bounded_options(1)
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.enable_profiling, options.profile_file_prefix = True, str(self.folder / "profile")
             program = Program.read(self.file, options)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -19,7 +21,15 @@ FORM_BYTES = 65536  # of a form beside its picture
 MAX_FIELDS = 16  # of a form
 LINGER = 5.0  # seconds for which the rest of a refused body is read, so that its sender sees the response
 REQUEST_OPTIONS = ("lam", "budget", "thresholds")
+CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # of the names in a form; others of Python's make letters that no answer can hold
+MAX_SHOWN = 60  # characters of an option that a refusal repeats
 YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
+
+
+class FormParser(MultiPartParser):
+    """Reads forms in memory alone: their size is limited, and no picture is to be stored."""
+
+    spool_max_size = sys.maxsize
 
 
 class BodyTooLargeError(Exception):
@@ -69,8 +79,11 @@ async def _form(request: Request, body: bytes) -> tuple[UploadFile, dict[str, st
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
+    _, said = parse_options_header(request.headers["content-type"])
+    if said.get(b"charset", b"utf-8").lower() not in CHARSETS:
+        raise UserError("the form cannot be read (its charset is not UTF-8); send its names in UTF-8")
     try:
-        form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=MAX_FIELDS).parse()
+        form = await FormParser(request.headers, stream(), max_files=1, max_fields=MAX_FIELDS).parse()
     except (MultiPartException, KeyError) as error:
         raise UserError(f"the form cannot be read ({getattr(error, 'message', None) or 'it has no boundary'}); send one picture") from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
@@ -86,13 +99,13 @@ def _number(options: Mapping[str, str], name: str) -> float | None:
     try:
         return float(options[name])
     except ValueError:
-        raise UserError(f"{name} must be a number, not {options[name]!r}") from None
+        raise UserError(f"{name} must be a number, not {options[name][:MAX_SHOWN]!r}") from None
 
 
 def _flag(options: Mapping[str, str], name: str) -> bool:
     given = options.get(name, "false").lower()
     if given not in YES_OR_NO:
-        raise UserError(f"{name} must be true or false, not {options[name]!r}")
+        raise UserError(f"{name} must be true or false, not {options[name][:MAX_SHOWN]!r}")
     return YES_OR_NO[given]
 
 

@@ -2,7 +2,7 @@
 
 // The details of every node for an image: what holds for all images, when the node runs for this one, and where its choice changes.
 export function factsOf(recipe, traces, starts) {
-  const found = {};
+  const found = Object.create(null);
   for (const [name, facts] of Object.entries(recipe.facts)) {
     const choices = choicesOf(name, traces, starts);
     const rest = choices.slice(1).map(([start, option]) => `, then “${option}” from λ = ${lamOf(recipe, start)}`);

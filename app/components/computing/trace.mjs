@@ -11,12 +11,12 @@ export function traceOf(recipe, { logits, macs, ran, gates }, lam) {
     own.set(name, gates.slice(first, first + options.length));
     first += options.length;
   }
-  const chosen = {};
+  const chosen = Object.create(null); // without the names that every object knows, such as "constructor"
   for (const { name, kind, options } of nodes) {
     if (kind === "control") chosen[name] = runs.get(name) ? options.filter((_, column) => own.get(name)[column] > 0) : [];
   }
-  const scales = {}; // of each gated node
-  const open = {}; // the gates of each gated node: a number, or a list for a node whose channels have gates
+  const scales = Object.create(null); // of each gated node
+  const open = Object.create(null); // the gates of each gated node: a number, or a list for a node whose channels have gates
   for (const node of nodes) {
     if (!node.gates.length && !node.channels) continue;
     const opening = node.gates.length ? Math.max(...node.gates.map(([control, column]) => own.get(control)[column])) : 1;

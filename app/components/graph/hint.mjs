@@ -31,7 +31,7 @@ export function hintCard(page) {
 }
 
 function openHint(page, button, names) {
-  const known = names.filter((name) => name in page.data.terms);
+  const known = names.filter((name) => Object.hasOwn(page.data.terms, name));
   page.hint.replaceChildren(...known.map((name) => element("p", {}, element("b", {}, capital(name)), ` · ${page.data.terms[name]}`)));
   page.hint.hidden = false;
   page.hintOf = names[0];

@@ -78,9 +78,9 @@ function forcing(page, name) {
   const found = [];
   if (possible.nodes.includes(name)) {
     const states = ["automatic", "on", "off"].map((state) => [state, state]);
-    found.push(choice("Force this module", states, forced[name] ?? "automatic", (state) => forceNode(page, name, state)));
+    found.push(choice("Force this module", states, (Object.hasOwn(forced, name) && forced[name]) || "automatic", (state) => forceNode(page, name, state)));
   }
-  if (name in possible.options) {
+  if (Object.hasOwn(possible.options, name)) {
     const options = [["", "automatic"], ...nodeOf(page, name).options.map((option) => [option, option])];
     found.push(choice("Force this controller’s choice", options, possible.options[name] ?? "", (option) => forceChoice(page, name, option)));
   }

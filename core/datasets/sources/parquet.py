@@ -9,7 +9,7 @@ Source: https://huggingface.co/docs/datasets/image_dataset
 import json
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ REPORT_EVERY = 1000  # decoded images
 MAX_ROWS = 10_000_000  # of one file
 BATCH_ROWS = 64  # read at a time
 FREE_BYTES, TIMES_FILE = 50_000_000, 10  # rows may take TIMES_FILE times the bytes of their file, and FREE_BYTES
+TOO_MUCH_MEMORY = "its rows take far more memory than the file. Save them without sharing values between rows."
 LABEL, BYTES = "label", "bytes"
 
 
@@ -103,11 +104,11 @@ def _table(file: Path) -> tuple[pa.Table, str]:
     """Read the column of images and the column `label` of a file. Return the table and the name of the former."""
     try:
         opened = pq.ParquetFile(file)
-        schema, rows = opened.schema_arrow, opened.metadata.num_rows
-        column = _image_column(file, schema)
+        rows = opened.metadata.num_rows
+        column = _image_column(file, opened.schema_arrow)
         if rows > MAX_ROWS:
             raise DataError(f"{file}: {rows:,} rows are too many for one file. Divide it.")
-        table = _bounded(opened, file, [f"{column}.{BYTES}", LABEL])
+        table = _bounded(file, column)
     except (OSError, ValueError, TypeError, MemoryError, pa.ArrowException) as error:
         if isinstance(error, DataError):
             raise
@@ -116,15 +117,27 @@ def _table(file: Path) -> tuple[pa.Table, str]:
     return table, column
 
 
-def _bounded(opened: pq.ParquetFile, file: Path, columns: list[str]) -> pa.Table:
-    """Read columns in small batches. Raises DataError where they take far more memory than the file, as where rows share a value."""
-    batches, size, most = [], 0, TIMES_FILE * file.stat().st_size + FREE_BYTES
-    for batch in opened.iter_batches(BATCH_ROWS, columns=columns):
-        size += batch.nbytes
+def _bounded(file: Path, column: str) -> pa.Table:
+    """Read the bytes of the images and the labels. Raises DataError where they take far more memory than the file.
+
+    Values that rows share are read once, and counted for each row before they are copied.
+    """
+    size, most = 0, TIMES_FILE * file.stat().st_size + FREE_BYTES
+    names = [f"{column}.{BYTES}", LABEL]
+    opened, batches = pq.ParquetFile(file, read_dictionary=names[:1]), []
+    groups = range(opened.metadata.num_row_groups)
+    parts = [group.column(number) for group in map(opened.metadata.row_group, groups) for number in range(group.num_columns)]
+    if sum(part.total_uncompressed_size for part in parts if part.path_in_schema in names) > most:
+        raise DataError(f"{file}: {TOO_MUCH_MEMORY}")
+    for batch in chain.from_iterable(opened.iter_batches(BATCH_ROWS, row_groups=[group], columns=names) for group in groups):
+        images = batch[column].field(BYTES)
+        lengths = pc.binary_length(images.dictionary).take(images.indices)
+        size += (pc.sum(lengths).as_py() or 0) + batch[LABEL].nbytes
         if size > most:
-            raise DataError(f"{file}: its rows take far more memory than the file. Save them without sharing values between rows.")
-        batches.append(batch)
-    return pa.Table.from_batches(batches) if batches else opened.read(columns=columns)
+            raise DataError(f"{file}: {TOO_MUCH_MEMORY}")
+        copied = pa.StructArray.from_arrays([images.cast(pa.large_binary())], [BYTES])
+        batches.append(pa.record_batch({column: copied, LABEL: batch[LABEL]}))
+    return pa.Table.from_batches(batches) if batches else opened.read(columns=names)
 
 
 def _image_column(file: Path, schema: pa.Schema) -> str:
