@@ -98,7 +98,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., StandIn]]:
     return put
 
 
-def finishing(url: str, run_id: int, packed: Any) -> None:
+def finishing(url: str, run_id: int, packed: Any, log: str | None) -> None:
     """Train nothing, and finish the run."""
     store = Store(url)
     store.lifecycle.claim(run_id)
@@ -140,15 +140,27 @@ def test_jobs_bound_how_many_tasks_there_are(store: Store, use: Callable[..., St
     assert ray.most == 2
 
 
+def test_the_tracker_of_a_sweep_is_that_of_its_tasks(store: Store, use: Callable[..., StandIn]) -> None:
+    logs = []
+
+    def logging(url: str, run_id: int, packed: Any, log: str | None) -> None:
+        logs.append(log)
+        finishing(url, run_id, packed, log)
+
+    use(task=logging)
+    states(store, enlist(store, planned(CONFIG, [0.2, 0.5], [0]), "two"), Cluster("local", log="mlflow"))
+    assert logs == ["mlflow", "mlflow"]
+
+
 def test_a_run_whose_task_is_lost_has_failed_and_one_that_trains_on_has_not(store: Store, use: Callable[..., StandIn]) -> None:
     runs = enlist(store, planned(CONFIG, [0.2, 0.5, 0.8], [0]), "three")
 
-    def lost(url: str, run_id: int, packed: Any) -> None:
+    def lost(url: str, run_id: int, packed: Any, log: str | None) -> None:
         if run_id == runs[1].id:
             return  # before it could claim the run
         Store(url).lifecycle.claim(run_id)
         if run_id == runs[2].id:
-            finishing(url, run_id, packed)
+            finishing(url, run_id, packed, log)
         with Store(url).database.write() as session:
             session.get_one(Run, run_id).host = "another-machine"
         raise ConnectionError("the worker\ndied")

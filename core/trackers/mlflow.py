@@ -8,7 +8,7 @@ from core.store import Run
 from core.trackers import TRACKED_PROJECT, Ending, Tracker, identity, settings_of
 
 STATUSES: dict[Ending, str] = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
-REFUSED = re.compile(r"[^/\w.\- :]")  # what MLflow does not take in a metric's name
+NOT_IN_NAMES = re.compile(r"[^/\w.\- :]")  # what MLflow does not take in a metric's name
 LONGEST_VALUE = 500  # characters of a setting's value
 
 
@@ -34,7 +34,7 @@ class MlflowTracker(Tracker):
     def log(self, epoch: int, figures: Mapping[str, float]) -> None:
         """Add the metrics of an epoch, under names that MLflow takes: "val accuracy at λ=0.5" becomes "val accuracy at λ 0.5"."""
         for name, value in figures.items():
-            self._client.log_metric(self._id, REFUSED.sub(" ", name), value, step=epoch)
+            self._client.log_metric(self._id, NOT_IN_NAMES.sub(" ", name), value, step=epoch)
 
     def end(self, ending: Ending, epoch: int, figures: Mapping[str, float]) -> None:
         """Add the figures and close the run."""
