@@ -296,6 +296,8 @@ def test_back_and_forward_walk_samples_and_nodes(page: Page, server: str) -> Non
     open_explore(page, server)
     shown = page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=True)
     first = shown.get_attribute("data-index")
+    settled(page)
+    page.wait_for_timeout(1000 * LAG_SECONDS + 100)  # faster than a hand, an address counts as not yet sent
     page.get_by_role("radiogroup", name="Samples").get_by_role("radio", checked=False).nth(3).click()
     expect(shown).not_to_have_attribute("data-index", first or "")
     second = shown.get_attribute("data-index") or ""
@@ -305,7 +307,7 @@ def test_back_and_forward_walk_samples_and_nodes(page: Page, server: str) -> Non
     page.locator('.gate-graph [data-node="Q1"]').click()
     page.wait_for_url(lambda url: "node=Q1" in url)
     panel = page.locator(".gate-graph .inspector")
-    page.wait_for_timeout(1000 * LAG_SECONDS + 100)  # faster than a hand, an address counts as not yet sent
+    page.wait_for_timeout(1000 * LAG_SECONDS + 100)
     page.go_back()
     expect(panel).to_have_attribute("aria-label", "Details of N3")
     page.go_back()
