@@ -13,8 +13,10 @@ test: .venv/test browser
 	$(PYTEST)
 
 # The tests marked `long`, each of which has a quick sibling in `make test`.
+# The steps of the image install much, and would slow browsers down: they come last, alone.
 test-long: .venv/test
-	$(PYTEST) -m long
+	$(PYTEST) -m long --ignore tests/test_docker.py
+	$(PYTEST) -m long tests/test_docker.py
 
 # Sweeps on a Ray cluster, runs in PostgreSQL and weights in an object store, on servers of this computer that the tests start and end.
 test-cluster: .venv/cluster
