@@ -8,30 +8,22 @@ never stored.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from functools import cache
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-import onnxruntime
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
+from core.program.channel_blocks import BLOCKED, Weight, block_size, reordered, reordered_apart
 from core.program.precision import graphs
-from core.program.session import session_options
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-BLOCKED = "com.microsoft.nchwc"  # the domain of operators on blocks
 POOLS = ("MaxPool", "AveragePool")
-SIZES = (16, 8)  # of blocks, on x86 with and without AVX-512
 ANY = -1
-Weight = NDArray[np.float32]
 
 
 def in_blocks(model: ModelProto) -> ModelProto:
@@ -51,41 +43,6 @@ def in_blocks(model: ModelProto) -> ModelProto:
         graph.initializer.extend(kept)
     changed.opset_import.append(helper.make_opsetid(BLOCKED, 1))
     return changed
-
-
-@cache
-def block_size() -> int | None:
-    """Return how many channels a block has on this processor, None where ONNX Runtime uses none: seen in what it makes of a convolution."""
-    width = max(SIZES) * 2
-    weight = np.arange(width * width, dtype=np.float32).reshape(width, width, 1, 1)
-    shape = [1, width, 4, 4]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y")]
-    held = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(np.zeros(width, np.float32), "b")]
-    graph = helper.make_graph([helper.make_node("Conv", ["x", "w", "b"], ["y"])], "one", ends[:1], ends[1:], held)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    with tempfile.TemporaryDirectory() as folder:
-        options = session_options()
-        options.optimized_model_filepath = str(Path(folder) / "made.onnx")
-        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        made = onnx.load(options.optimized_model_filepath).graph
-    for node in made.node:
-        if node.domain == BLOCKED and node.op_type == "Conv":
-            seen = next(numpy_helper.to_array(one) for one in made.initializer if one.name == node.input[1])
-            return next((size for size in SIZES if np.array_equal(_reordered(weight, size), seen)), None)
-    return None
-
-
-def _reordered(weight: Weight, size: int) -> Weight:
-    """Return filters (O, I, height, width) for maps in blocks: by blocks of O, blocks of I, place, I within its block, O within its."""
-    filters, channels, *sides = weight.shape
-    apart = weight.reshape(filters // size, size, channels // size, size, *sides)
-    return np.ascontiguousarray(apart.transpose(0, 2, 4, 5, 3, 1)).reshape(weight.shape)
-
-
-def _reordered_apart(weight: Weight, size: int) -> Weight:
-    """Return filters (O, I, height, width) that read channels one by one: by blocks of O, I, place, O within its block."""
-    filters, channels, *sides = weight.shape
-    return np.ascontiguousarray(weight.reshape(filters // size, size, channels, *sides).transpose(0, 2, 3, 4, 1)).reshape(weight.shape)
 
 
 def _uses(graph: GraphProto) -> Counter[str]:
@@ -202,7 +159,7 @@ class _Scope:
         more = -filters % size, 0 if depthwise or colours else -reads % size
         weight = np.pad(weight, ((0, more[0]), (0, more[1]), (0, 0), (0, 0)))
         owner = self._owner(node.input[1])
-        held = owner._keep(f"{node.input[1]}.blocks", (_reordered_apart if depthwise or colours else _reordered)(weight, size))
+        held = owner._keep(f"{node.input[1]}.blocks", (reordered_apart if depthwise or colours else reordered)(weight, size))
         shift = self._keep(f"{node.output[0]}.bias", np.pad(terms[0], (0, more[0])) if terms else np.zeros(len(weight), np.float32))
         said = {"pads": [0, 0, 0, 0], "strides": [1, 1], "dilations": [1, 1]} | said | {"kernel_shape": sides}
         self._add("Conv", [x, held, shift], node.output[0], group=len(weight) if depthwise else 1, **said)
