@@ -70,6 +70,15 @@ def apart(one: Box, other: Box) -> bool:
     )
 
 
+def test_a_page_that_opens_stays_at_its_top_though_the_chosen_test_image_is_below_the_window(browser: Browser, server: str) -> None:
+    page = opened(browser, server, f"{CASCADE}&sample=40", (1280, 240))
+    chosen, strip = box(page, ".pictures [aria-checked=true]"), box(page, ".pictures")
+    assert strip["y"] > 240, "the strip is below the window"
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    assert inside(chosen, strip), "the strip itself is scrolled to the chosen image"
+    page.context.close()
+
+
 @pytest.mark.parametrize("size", [pytest.param(DESKTOPS[0], marks=pytest.mark.long, id="1440"), pytest.param(DESKTOPS[1], id="1280")])
 @pytest.mark.parametrize("run", NODES)
 def test_a_desktop_shows_all_of_it_at_once(browser: Browser, server: str, run: str, size: tuple[int, int]) -> None:

@@ -68,6 +68,16 @@ function tools(data, ask) {
   );
 }
 
+// Scrolls the strip, and never the page around it, until a picture is in view.
+function reveal(pictures, picture) {
+  if (!picture) return;
+  const [frame, held] = [pictures.getBoundingClientRect(), picture.getBoundingClientRect()];
+  pictures.scrollBy(
+    Math.max(0, held.right - frame.right) + Math.min(0, held.left - frame.left),
+    Math.max(0, held.bottom - frame.bottom) + Math.min(0, held.top - frame.top),
+  );
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".samples");
   const active = root.getRootNode().activeElement;
@@ -90,7 +100,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     element("p", { class: "cap", role: "status" }, data.status),
   );
   if (same) pictures.scrollTo(left, top);
-  else root.querySelector("[aria-checked=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  else reveal(pictures, root.querySelector("[aria-checked=true]"));
   const again = at === undefined ? [...root.querySelectorAll("button, select")].find((one) => label && one.getAttribute("aria-label") === label) : root.querySelector(`[data-index="${at}"]`);
   again?.focus({ preventScroll: true });
 }
