@@ -1,5 +1,6 @@
 """A cascade from the Runs page: which runs can be members, what the form says, and the cascade that it starts."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from test_app import MAIN, PATIENCE, page, plainly, texts
 from test_onnx_network import network as onnx_file
 
 from app.progress import DONE
+from core.architectures.model_cascade import ModelCascade
 from core.config import run_config
 from core.store import Run, Store
 from core.store.exchange import export_run, read_header
@@ -153,6 +155,23 @@ def cascade_of(store: Store, *names: str) -> Run:
     dataset = run_config(**runs[0].config).dataset
     given = [member_of_run(store, run, dataset.outline()[1]) for run in runs]
     return create_run(store, compose(given, dataset, training={"epochs": 1}), "exported")
+
+
+def test_controllers_that_few_images_teach_see_them_often_unless_told_how_often(trained: str) -> None:
+    from core.training.cascade import LEAST_STEPS, compose
+    from core.training.members import member_of_run
+
+    store = Store(trained)
+    runs = [store.runs.get(name) for name in ("narrow", "broad")]
+    dataset = run_config(**runs[0].config).dataset
+    given = [member_of_run(store, run, dataset.outline()[1]) for run in runs]
+    composed = compose(given, dataset, training={"batch_size": 32})
+    assert isinstance(composed.config.architecture, ModelCascade)
+    images = round(composed.config.architecture.unseen_fraction * dataset.sizes()[0])
+    epochs = composed.config.training.epochs
+    assert LEAST_STEPS <= epochs * math.ceil(images / 32) < LEAST_STEPS + math.ceil(images / 32)
+    assert f"the controllers see each of them {epochs} times" in composed.sentence
+    assert compose(given, dataset, training={"epochs": 3}).config.training.epochs == 3
 
 
 def test_an_exported_cascade_names_no_folder_and_says_where_its_members_come_from(trained: str, tmp_path: Path) -> None:

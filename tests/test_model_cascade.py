@@ -260,6 +260,7 @@ def test_runs_become_a_cascade_by_one_command(scratch_database: str, tmp_path: P
             "the members bring their own weights",
         ),
         (["reference/lc-cifar10-static", "reference/cascade-digits-static"], "its classes are airplane"),
+        (["reference/cascade-digits-static", "reference/cascade-digits-static"], "are the same network: name it once"),
     ],
 )
 def test_what_cannot_be_a_member_is_refused_in_one_line(words: list[str], says: str, tmp_path: Path) -> None:

@@ -33,16 +33,16 @@ def mlp(hidden: int) -> bytes:
     return program
 
 
-def network(classes: int = 10, channels: int = 1) -> bytes:
-    """Return a small convolutional network, exported by PyTorch, with the number of images left open."""
+def network(classes: int = 10, channels: int = 1, images: int | None = None) -> bytes:
+    """Return a small convolutional network, exported by PyTorch for so many images at a time, any number if None."""
     torch.manual_seed(0)
     part = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, classes)).eval()
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            part, (torch.randn(1, channels, 8, 8),), file, dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "n"}}
-        )
+        axes = {"x": {0: "n"}} if images is None else {}
+        given = torch.randn(images or 1, channels, 8, 8)
+        torch.onnx.export(part, (given,), file, dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes=axes)
     return file.getvalue()
 
 
@@ -55,6 +55,15 @@ def test_outputs_are_recognised() -> None:
     assert recognise_output(mlp(20), (1, 8, 8)) == "probabilities"
     assert recognise_output(network(), (1, 8, 8)) == "logits"
     assert recognise_output(with_last(network(), "LogSoftmax"), (1, 8, 8)) == "log-probabilities"
+
+
+def test_a_file_that_takes_one_image_at_a_time_answers_as_one_that_takes_any_number() -> None:
+    single, any_number = network(images=1), network()
+    assert (read_signature(single).single, read_signature(any_number).single) == (True, False)
+    assert count_macs(single, (1, 8, 8)) == count_macs(any_number, (1, 8, 8))
+    assert recognise_output(single, (1, 8, 8)) == "logits"
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(imported(single)(x), imported(any_number)(x), atol=1e-6)
 
 
 def with_last(program: bytes, operator: str) -> bytes:
@@ -112,17 +121,28 @@ def scores_only(operator: str = "Identity", domain: str = "", inputs: int = 1, k
     return helper.make_model(graph, opset_imports=imports, ir_version=8).SerializeToString()
 
 
+def one_inside() -> bytes:
+    """Return a program that says it takes any number of images, and takes one."""
+    nodes = [helper.make_node("Reshape", ["x", "s"], ["one"]), helper.make_node("MatMul", ["one", "w"], ["y"])]
+    weights = [numpy_helper.from_array(np.array([1, 64]), "s"), numpy_helper.from_array(np.ones((64, 10), np.float32), "w")]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", side]) for name, side in (("x", 64), ("y", 10))]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("program", "says"),
     [
-        (b"not a program", "it is no ONNX file"),
+        (b"not a program", "it is not an ONNX file"),
         (scores_only("Unheard", "nowhere"), "the operator Unheard is none of a plain classifier"),
         (scores_only(inputs=2), "it must take one input of floats"),
         (scores_only("Cast", kind=TensorProto.INT64), "it must take one input of floats"),
         (network(classes=7), "it has 7 classes, but the dataset has 10"),
         (network(channels=2), "it takes images of 2 channels"),
+        (network(images=3), "it takes exactly 3 images at a time: export it with an open batch size"),
+        (one_inside(), "fails on 2 images at once"),
     ],
-    ids=["text", "operator", "inputs", "integers", "classes", "channels"],
+    ids=["text", "operator", "inputs", "integers", "classes", "channels", "three", "one inside"],
 )
 def test_what_is_no_classifier_is_refused_in_one_line(program: bytes, says: str, tmp_path: Path) -> None:
     file = tmp_path / "strange.onnx"
@@ -218,7 +238,7 @@ def expanding(size: int) -> bytes:
 
 def test_a_tensor_whose_size_is_computed_takes_bounded_memory() -> None:
     assert imported(expanding(1000))(torch.zeros(1, 10)).shape == (1, 10)
-    with pytest.raises(OnnxError, match="the ONNX classifier fails on 1 images"):
+    with pytest.raises(OnnxError, match="the ONNX classifier fails on 1 image:"):
         imported(expanding(10**13))(torch.zeros(1, 10))
 
 

@@ -241,7 +241,7 @@ def test_images_and_lam_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match="serves every λ"):
         ready(np.zeros((1, 48, 48), np.uint8))
     (tmp_path / "no.onnx").write_bytes(b"no program")
-    with pytest.raises(ProgramError, match=r"no.onnx: it is no ONNX file"):
+    with pytest.raises(ProgramError, match=r"no.onnx: it is not an ONNX file"):
         Program.read(tmp_path / "no.onnx")
     with pytest.raises(ProgramError, match="cannot be read"):
         Program.read(tmp_path / "none.onnx")

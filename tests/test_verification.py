@@ -93,7 +93,7 @@ def test_export_and_verify_as_a_person_calls_them(tmp_path: Path) -> None:
 def test_files_that_cannot_be_verified_are_refused(tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_text("no program")
     for words, said in (
-        (("verify", tmp_path / "no.onnx"), "it is no ONNX file"),
+        (("verify", tmp_path / "no.onnx"), "it is not an ONNX file"),
         (("verify", tmp_path / "none.onnx"), "cannot be read"),
         (("verify", tmp_path / "none.onnx", "--lams", "2"), "must be numbers from 0 to 1"),
         (("export", "reference/lc-digits", tmp_path / "a.safetensors", "--weights", "int8"), "are for ONNX files"),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from core.cli.options import AsJson, Database, DatasetName, Epochs, Seed, Settings, opened
+from core.cli.options import AsJson, Database, DatasetName, Seed, Settings, opened
 from core.cli.output import console
 from core.cli.settings import settings
 from core.cli.train import train_new
@@ -44,7 +44,9 @@ def cascade(
         Literal["logits", "log-probabilities", "probabilities"] | None,
         typer.Option(help="What the scores of ONNX members are (default: recognised)."),
     ] = None,
-    epochs: Epochs = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the images that teach the controllers (default: 10, more where these are few).")
+    ] = None,
     seed: Seed = 0,
     sets: Settings = None,
     db: Database = None,

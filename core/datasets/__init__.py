@@ -81,10 +81,14 @@ def no_progress(*done: object) -> None:
 
 
 def _difference(classes: Sequence[str], others: Sequence[str]) -> str:
-    """Return the classes that `others` lacks as text, at most MAX_LISTED_CLASSES of them by name."""
-    added = [name for name in classes if name not in others]
-    unlisted = len(added) - MAX_LISTED_CLASSES
-    return ", ".join(added[:MAX_LISTED_CLASSES]) + (f" and {unlisted} more" if unlisted > 0 else "")
+    """Return the classes that `others` lacks as text."""
+    return listed([name for name in classes if name not in others])
+
+
+def listed(classes: Sequence[str]) -> str:
+    """Return classes as text, at most MAX_LISTED_CLASSES of them by name."""
+    unlisted = len(classes) - MAX_LISTED_CLASSES
+    return ", ".join(classes[:MAX_LISTED_CLASSES]) + (f" and {unlisted} more" if unlisted > 0 else "")
 
 
 def interleave_classes(labels: list[int], count: int) -> list[int]:

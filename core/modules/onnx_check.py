@@ -48,7 +48,7 @@ def check_program(program: bytes, *, branches: bool = False) -> None:
     try:
         model = onnx.load_from_string(program)
     except Exception as error:  # of a class of its own
-        raise OnnxError(f"it is no ONNX file: {_line(error)}") from None
+        raise OnnxError(f"it is not an ONNX file: {_line(error)}") from None
     for node in _nodes(model.graph):
         inner = any(one.HasField("g") or one.graphs for one in node.attribute)
         allowed = node.op_type == "If" if inner else node.op_type in ALLOWED

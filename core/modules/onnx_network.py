@@ -37,6 +37,7 @@ class Signature:
     output   the name of its scores, (N, classes)
     classes  the number of classes
     names    the classes' names in the file's metadata, empty if it has none
+    single   whether it takes one image at a time, as files do that were exported with a fixed batch
     """
 
     input: str
@@ -44,6 +45,7 @@ class Signature:
     output: str
     classes: int
     names: tuple[str, ...] = ()
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,16 +134,22 @@ def read_signature(program: bytes) -> Signature:
     if len(scores) != 1 or not isinstance(scores[0].shape[1], int) or scores[0].shape[1] < 2:
         found = ", ".join(f"{one.name} {one.type} {one.shape}" for one in session.get_outputs())
         raise OnnxError(f"it must return one score per class, floats (N, classes), but it returns {found}")
-    shape = tuple(side if isinstance(side, int) else None for side in inputs[0].shape[1:])
-    return Signature(inputs[0].name, shape, scores[0].name, scores[0].shape[1], _names(session, scores[0].shape[1]))
+    images, *sides = (side if isinstance(side, int) else None for side in inputs[0].shape)
+    if images not in (None, 1):
+        raise OnnxError(f"it takes exactly {images} images at a time: export it with an open batch size, or with a batch of 1")
+    names = _names(session, scores[0].shape[1])
+    return Signature(inputs[0].name, tuple(sides), scores[0].name, scores[0].shape[1], names, single=images == 1)
 
 
 def recognise_output(program: bytes, image: tuple[int, int, int]) -> Output:
-    """Recognise from random images whether a classifier returns probabilities, their logarithms, or logits."""
+    """Recognise from random images whether a classifier returns probabilities, their logarithms, or logits.
+
+    Raises OnnxError if it fails on one image or on two at once.
+    """
     signature, session = read_signature(program), start_session(program)
     shape = (math.prod(image),) if len(signature.shape) == 1 else image
-    batch = np.random.default_rng(0).random((PROBES, *shape))
-    scores = np.concatenate([_scores(session, signature, one[None].astype(_dtype(session))) for one in batch]).astype(np.float64)
+    batch = np.random.default_rng(0).random((PROBES, *shape)).astype(_dtype(session))
+    scores = np.concatenate([_scores(session, signature, batch[at : at + 2]) for at in range(0, PROBES, 2)]).astype(np.float64)
     if (scores >= -TOLERANCE).all() and np.allclose(scores.sum(axis=1), 1, atol=TOLERANCE):
         return "probabilities"
     if (scores <= TOLERANCE).all() and np.allclose(np.exp(scores).sum(axis=1), 1, atol=TOLERANCE):
@@ -151,11 +159,16 @@ def recognise_output(program: bytes, image: tuple[int, int, int]) -> Output:
 
 def _scores(session: onnxruntime.InferenceSession, signature: Signature, given: NDArray[Any]) -> NDArray[Any]:
     """Return the scores for some images. Raises OnnxError where they cannot be computed, as where they would take too much memory."""
-    try:
-        outcome: Any = session.run([signature.output], {signature.input: given})
-    except Exception as error:  # of classes that share no base
-        raise OnnxError(f"the ONNX classifier fails on {len(given)} images: {' '.join(str(error).split())[:200]}") from None
-    return np.asarray(outcome[0])
+    found: list[NDArray[Any]] = []
+    for some in np.split(given, len(given)) if signature.single and len(given) else [given]:
+        try:
+            outcome: Any = session.run([signature.output], {signature.input: some})
+        except Exception as error:  # of classes that share no base
+            advice = "" if len(some) < 2 else ". If it was exported for one image at a time, export it with an open batch size"
+            count = "1 image" if len(some) == 1 else f"{len(some)} images at once"
+            raise OnnxError(f"the ONNX classifier fails on {count}: {' '.join(str(error).split())[:200]}{advice}") from None
+        found.append(np.asarray(outcome[0]))
+    return np.concatenate(found)
 
 
 def read_operators(program: bytes) -> list[OnnxOperator]:

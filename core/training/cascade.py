@@ -1,15 +1,22 @@
 """Composes a model cascade of trained members: their order, the images that none was trained on, and the run that trains it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
-from core.config import RunConfig, run_config
-from core.datasets import Dataset
+import torch
+
+from core.config import MAX_EPOCHS, RunConfig, run_config
+from core.datasets import DataError, Dataset
 from core.methods.static import Static
 from core.registry import ConfigError
 from core.store import Run, Store
 from core.training.members import Given, pack_members
+from core.training.tabulation import unseen_size
+
+LEAST_STEPS = 400  # of controllers that see few images: they pass over them more often than others, unless told how often
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,14 @@ def compose(
 ) -> Composition:
     """Compose a cascade of members, from cheap to expensive.
 
-    `architecture`, `method` and `training` are further options of each. Raises ConfigError.
+    `architecture`, `method` and `training` are further options of each. Where these do not say how many epochs and few images teach the
+    controllers, there are enough epochs for LEAST_STEPS steps. Raises ConfigError.
     """
     if training and training.get("init_from"):
         raise ConfigError("training.init_from: the members bring their own weights. Leave it out")
     ordered = _in_order(given)
     unseen = unseen_images(ordered, dataset)
+    _check_different(ordered)
     config = run_config(
         architecture=unseen.options | (architecture or {}) | {"name": "model_cascade", "members": [one.member for one in ordered]},
         dataset=dataset,
@@ -53,7 +62,11 @@ def compose(
         lam=lam,
         training=training or {},
     )
-    return Composition(config, pack_members(ordered), unseen.sentence)
+    sentence = unseen.sentence
+    if "epochs" not in (training or {}) and (epochs := _epochs(config)) > config.training.epochs:
+        config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": epochs})})
+        sentence += f" They are few, so the controllers see each of them {epochs} times."
+    return Composition(config, pack_members(ordered), sentence)
 
 
 def create_run(store: Store, composed: Composition, name: str | None = None) -> Run:
@@ -67,11 +80,37 @@ def create_run(store: Store, composed: Composition, name: str | None = None) -> 
     return run
 
 
+def _epochs(config: RunConfig) -> int:
+    """Return how many epochs of the controllers have LEAST_STEPS steps; 1 where the images are not on this machine."""
+    try:
+        train, val, _ = config.dataset.sizes()
+    except DataError:
+        return 1
+    return min(math.ceil(LEAST_STEPS / math.ceil(unseen_size(config, train, val) / config.training.batch_size)), MAX_EPOCHS)
+
+
 def _in_order(given: Sequence[Given]) -> list[Given]:
     """Return members from cheap to expensive, with titles that differ. Raises ConfigError if there are fewer than two."""
     if len(given) < 2:
         raise ConfigError("a cascade needs at least two members: name two or more runs or files, from cheap to expensive")
     return _with_titles(sorted(given, key=lambda one: one.macs))
+
+
+def _check_different(given: Sequence[Given]) -> None:
+    """Raise ConfigError if a network is among the members twice."""
+    for one, other in combinations(given, 2):
+        if _same(one, other):
+            raise ConfigError(f"members {one.member.title} and {other.member.title} are the same network: name it once")
+
+
+def _same(one: Given, other: Given) -> bool:
+    """Return whether two members compute the same: equal options and equal weights."""
+    alike = {"title", "origin"}
+    return (
+        one.member.model_dump(exclude=alike) == other.member.model_dump(exclude=alike)
+        and one.weights.keys() == other.weights.keys()
+        and all(torch.equal(tensor, other.weights[name]) for name, tensor in one.weights.items())
+    )
 
 
 def unseen_images(given: Sequence[Given], dataset: Dataset) -> Unseen:

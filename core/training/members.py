@@ -18,7 +18,7 @@ from core.architectures.lc_resnet import IMAGENET, LCResNet
 from core.architectures.mobile import Mobile, Stage
 from core.architectures.model_cascade import MAX_SIDE, Member, OnnxFile
 from core.config import RunConfig, run_config
-from core.datasets import Dataset
+from core.datasets import Dataset, listed
 from core.files import read_regular, weights_file
 from core.graph.graph import Graph
 from core.graph.weight_file import CheckpointError, check_all_finite, read_tensors
@@ -117,7 +117,7 @@ def _from_published(file: Path, content: bytes, image: Sequence[int], classes: S
     check_all_finite(tensors)
     architecture, known = recognise(tensors)
     if known != len(classes):
-        raise ConfigError(f"it has {known} classes, but the dataset has {len(classes)}: {', '.join(classes[:8])}")
+        raise ConfigError(f"it has {known} classes, but the dataset has {len(classes)}: {listed(classes)}")
     channels = next(tensor.shape[1] for name, tensor in tensors.items() if name in ("conv1.weight", "features.0.0.weight"))
     side = (size, size) if size else tuple(image[1:])
     member = Member(title=_title(file.stem), image=(channels, *side), architecture=architecture, origin=_origin(file, content))
@@ -135,7 +135,7 @@ def _from_onnx(
 ) -> Given:
     signature = read_signature(content)
     if signature.classes != len(classes):
-        raise ConfigError(f"it has {signature.classes} classes, but the dataset has {len(classes)}: {', '.join(classes[:8])}")
+        raise ConfigError(f"it has {signature.classes} classes, but the dataset has {len(classes)}: {listed(classes)}")
     if signature.names and signature.names != tuple(classes):
         raise ConfigError(f"its classes are {', '.join(signature.names)}, but the dataset's are {', '.join(classes)}")
     taken = _image_of(signature.shape, (image[0], size or image[1], size or image[2]))

@@ -72,8 +72,17 @@ def unseen(config: RunConfig, data: Data) -> Data:
         return data
     if architecture.unseen == "validation":
         return replace(data, train=_every_second(data.val, 0), val=_every_second(data.val, 1))
-    rows = holdout_rows(len(data.train), holdout_size(architecture.unseen_fraction, len(data.train), 1), architecture.unseen_seed)
+    size = unseen_size(config, len(data.train), len(data.val))
+    rows = holdout_rows(len(data.train), size, architecture.unseen_seed)
     return replace(data, train=Split(data.train.images[rows], data.train.labels[rows]))
+
+
+def unseen_size(config: RunConfig, train: int, val: int) -> int:
+    """Return how many of so many training and validation images `unseen` leaves for the training. Raises ConfigError if too few are."""
+    architecture = config.architecture
+    if not isinstance(architecture, ModelCascade):
+        return train
+    return (val + 1) // 2 if architecture.unseen == "validation" else holdout_size(architecture.unseen_fraction, train, 1)
 
 
 def _every_second(split: Split, first: int) -> Split:

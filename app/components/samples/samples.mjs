@@ -69,12 +69,12 @@ function tools(data, ask) {
 }
 
 // Scrolls the strip, and never the page around it, until a picture is in view.
-function reveal(pictures, picture) {
-  if (!picture) return;
-  const [frame, held] = [pictures.getBoundingClientRect(), picture.getBoundingClientRect()];
+function reveal(pictures, chosen) {
+  if (!chosen) return;
+  const [frame, place] = [pictures.getBoundingClientRect(), chosen.getBoundingClientRect()];
   pictures.scrollBy(
-    Math.max(0, held.right - frame.right) + Math.min(0, held.left - frame.left),
-    Math.max(0, held.bottom - frame.bottom) + Math.min(0, held.top - frame.top),
+    Math.max(0, place.right - frame.right) + Math.min(0, place.left - frame.left),
+    Math.max(0, place.bottom - frame.bottom) + Math.min(0, place.top - frame.top),
   );
 }
 
