@@ -19,9 +19,9 @@ from core.store import Store
 from core.store.references import load_references
 
 ASSETS = Path(__file__).parents[2] / "assets"
-WIDTH, HEIGHT = 620, 400
+WIDTH, HEIGHT = 1240, 400  # pixels of a row of charts
 LEGEND = {"orientation": "h", "y": -0.2, "x": 0, "font": {"size": 11}}
-PAGE = "<body style='margin:0;display:grid;grid-template-columns:repeat(2,{0}px);font-family:sans-serif;background:white'>{1}</body>"
+PAGE = "<body style='margin:0;display:grid;grid-template-columns:repeat({0},1fr);font-family:sans-serif;background:white'>{1}</body>"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ SHEETS = {
     ),
     "cifar10": (
         shipped("model-cascade-cifar10", "Model cascade, CIFAR-10", highest=1e8),
-        shipped("lc-wide-cifar10", "LC-Net, CIFAR-10"),
+        shipped("lc-wide-cifar10", "LC-Net, CIFAR-10", highest=7.5e7),
     ),
     "mnist": (
         Panel("High-low, cluttered MNIST, seed 0", "high-low-begun/every/0", ("high-low-static/",)),
@@ -60,14 +60,21 @@ SHEETS = {
 }
 
 
-def drawn(panel: Panel, store: Store, *, first: bool) -> str:
+ACROSS = {"cifar10": 1}  # charts in a row where they are not two: names of published networks take room
+
+
+def drawn(panel: Panel, store: Store, width: float, *, first: bool) -> str:
     """A chart as HTML: a network beside static ones of the same seed and what it has to beat."""
     run = store.runs.get(panel.network)
     statics = [other for other in store.runs.all() if not other.gated and other.seed == run.seed and other.name.startswith(panel.statics)]
     chart = front_chart([Series(run.name, (run,))], statics, list(BASELINES), published_on=run.dataset)
     chart.for_each_trace(lambda trace: trace.update(name=trace.name.removeprefix(f"{run.name}: ").replace(run.name, "its own gates")))
+    for trace in chart.select_traces({"name": "published networks"}):  # a picture answers no pointer, so names stand beside the points
+        names = [about.partition(" (")[0] for about in trace.text]
+        names = [name if name not in names[place + 1 :] else "" for place, name in enumerate(names)]  # of several points, at the last
+        trace.update(mode="markers+text", text=names, textposition="middle right", textfont={"size": 10})
     chart.update_layout(
-        template="plotly_white", width=WIDTH, height=HEIGHT, title=panel.title, margin={"l": 60, "r": 16, "t": 48, "b": 8}, legend=LEGEND
+        template="plotly_white", width=width, height=HEIGHT, title=panel.title, margin={"l": 60, "r": 16, "t": 48, "b": 8}, legend=LEGEND
     )
     seen = [row["accuracy"] for one in (run, *statics) for row in one.figures["test"]]
     seen += [accuracy for trace in chart.data if trace.name == "published networks" for accuracy in trace.y]
@@ -83,13 +90,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(url or f"sqlite:///{folder}/runs.db")
         load_references(store)
-        panels = [drawn(panel, store, first=not number) for number, panel in enumerate(SHEETS[name])]
+        across = ACROSS.get(name, 2)
+        panels = [drawn(panel, store, WIDTH / across, first=not number) for number, panel in enumerate(SHEETS[name])]
         page = Path(folder) / "curves.html"
-        page.write_text(PAGE.format(WIDTH, "".join(panels)), encoding="utf-8")
+        page.write_text(PAGE.format(across, "".join(panels)), encoding="utf-8")
         with sync_playwright() as playwright:
             browser = visited(playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS)))
-            across = min(len(panels), 2)
-            sheet = browser.new_page(viewport={"width": across * WIDTH, "height": HEIGHT * -(-len(panels) // across)})
+            sheet = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT * -(-len(panels) // across)})
             sheet.goto(page.as_uri())
             sheet.wait_for_function(f"document.querySelectorAll('.main-svg .legend').length >= {len(panels)}")
             sheet.screenshot(path=ASSETS / ("curves.png" if name == "curves" else f"curves-{name}.png"))

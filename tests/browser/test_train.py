@@ -92,6 +92,7 @@ def test_three_trainings_wait_for_each_other_and_one_is_cancelled(browser: Brows
         expect(page.get_by_text("Stopped", exact=True)).to_be_visible()
         watch(page, "the first")
         page.get_by_role("button", name="Stop", exact=True).click()
+        expect(page.get_by_role("button", name="Stopping…").or_(page.get_by_text("Stopped", exact=True)).first).to_be_visible()
         watch(page, "the third")
         expect(page.get_by_text("epoch 2.0 of 2")).to_be_visible()
         expect(page.get_by_text("Finished", exact=True)).to_be_visible()
