@@ -17,6 +17,7 @@ from core.config import RunConfig, Training, run_config
 from core.recipes import RECIPES, recipe
 from core.registry import COMPONENT_KINDS, component, names
 from core.store import Run, Store
+from core.training.cluster import Cluster
 from core.training.worker import enqueue, work
 
 MAIN = Path(__file__).parents[1] / "app" / "main.py"
@@ -193,6 +194,33 @@ def test_the_form_starts_a_run(app: AppTest, monkeypatch: pytest.MonkeyPatch, tr
     run = Store(trained).runs.get("from the form")
     assert started == [run.id]
     assert (run.epochs, run.architecture, run.dataset, run.lam) == (3, "cascade", "digits", None)
+    Store(trained).runs.purge(run.id)
+
+
+def test_the_form_sends_runs_to_a_cluster(app: AppTest, monkeypatch: pytest.MonkeyPatch, trained: str) -> None:
+    sent: list[tuple[list[str], Cluster]] = []
+    monkeypatch.setattr("app.run_on.has_ray", lambda: False)
+    page(app, "train")
+    assert not [one for one in app.segmented_control if one.label == "Run on"]
+    monkeypatch.setattr("app.run_on.has_ray", lambda: True)
+    monkeypatch.setattr("core.training.cluster.has_ray", lambda: True)
+    monkeypatch.setattr(
+        "core.training.cluster.start_on_cluster", lambda store, runs, cluster: sent.append(([run.name for run in runs], cluster))
+    )
+    app.run()
+    app.segmented_control(key="form-run-on").set_value("a Ray cluster").run()
+    app.text_input(key="form-ray").set_value("head:6379")
+    app.text_input(key="form-name").set_value("far away")
+    app.button(key="start").click().run()
+    assert "copy-store" in texts(app)
+    assert not [run for run in Store(trained).runs.all() if run.name == "far away"]
+    app.text_input(key="form-ray").set_value("local")
+    app.number_input(key="form-ray-gpus").set_value(0.5)
+    app.button(key="start").click().run()
+    assert not app.exception
+    assert sent == [(["far away"], Cluster("local", 1.0, 0.5))]
+    run = Store(trained).runs.get("far away")
+    assert not run.waiting, "the queue of this computer leaves it alone"
     Store(trained).runs.purge(run.id)
 
 

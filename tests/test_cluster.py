@@ -15,7 +15,7 @@ from core.datasets.digits import Digits
 from core.store import Run, Store
 from core.store.models import now
 from core.training import cluster as clusters
-from core.training.cluster import Cluster, ClusterError, packed_data, standing, sweep_on_cluster, train_run, unpacked_data
+from core.training.cluster import Cluster, ClusterError, packed_data, standing, start_on_cluster, sweep_on_cluster, train_run, unpacked_data
 from core.training.sweep import enlist, planned
 from tests.records import record
 
@@ -93,6 +93,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., StandIn]]:
     def put(**words: Any) -> StandIn:
         stand_in = StandIn(**words)
         monkeypatch.setattr(clusters, "import_module", lambda name: stand_in)
+        monkeypatch.setattr(clusters, "has_ray", lambda: True)
         return stand_in
 
     return put
@@ -214,10 +215,19 @@ def test_a_cluster_that_cannot_train_the_runs_is_a_clear_error(
     for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"):
         with pytest.raises(ClusterError, match=f"no Ray cluster answers at {address}: "):
             next(sweep_on_cluster(store, runs, Cluster(address)))
-    monkeypatch.setattr(clusters, "import_module", raising(ModuleNotFoundError("ray")))
+    monkeypatch.setattr(clusters, "has_ray", lambda: False)
     with pytest.raises(ClusterError, match=r"pip install -r core/training/ray\.txt"):
         next(sweep_on_cluster(store, runs, Cluster("local")))
     assert "name it with --ray" in refused("sweep", "cascade", "--name", "x", "--gpus", "1")
+
+
+def test_a_process_that_finds_no_cluster_says_so_in_its_runs(store: Store) -> None:
+    runs = enlist(store, planned(CONFIG, [0.2, 0.5], [0]), "two")
+    process = start_on_cluster(store, runs, Cluster("head:6379", cpus=0.5, gpus=0.25))
+    assert process.wait(timeout=120) == 1
+    assert [run.state for run in standing(store, runs)] == ["failed"] * 2
+    assert all("copy-store" in str(run.error) for run in standing(store, runs))
+    assert "copy-store" in (store.weights.folder / f"{runs[0].id}.log").read_text(encoding="utf-8")
 
 
 def test_images_are_the_same_after_their_way() -> None:

@@ -9,9 +9,12 @@ from app.gallery import begin, gallery
 from app.own_dataset import own_dataset
 from app.preview import preview
 from app.progress import DONE, NEW, SHOW_NEXT, TRAIN_VIEW, WATCH, WATCHED
+from app.run_on import run_on
 from app.watching import watch
 from app.wording import plain
 from core.errors import UserError
+from core.store import Run, Store
+from core.training.cluster import Cluster, check_cluster, start_on_cluster
 from core.training.sweep import enlist, planned, static_paths
 from core.training.worker import enqueue
 
@@ -70,36 +73,50 @@ def _before(wanted: Plan | None) -> None:
     refusal = "" if wanted is None else preview(wanted)
     ready = wanted is not None and not refusal
     clicked = place.button("Start training", type="primary", disabled=not ready, key="start", icon=":material/play_arrow:")
+    cluster = run_on()
     if clicked and wanted is not None:
-        (_start_sweep if wanted.lams else _start)(wanted, name)
+        (_start_sweep if wanted.lams else _start)(wanted, name, cluster)
 
 
-def _start_sweep(wanted: Plan, name: str) -> None:
+def _start_sweep(wanted: Plan, name: str, cluster: Cluster | None) -> None:
     store = state.store()
     title = name.strip() or f"{wanted.config.architecture.name}-{wanted.config.dataset.name}-sweep"
     try:
+        if cluster is not None:
+            check_cluster(store, cluster)
         plans = planned(wanted.config, wanted.lams, wanted.seeds)
         if wanted.statics:
             plans += static_paths(wanted.config, wanted.seeds)
         runs = enlist(store, plans, title)
-        enqueue(store, [run.id for run in runs if run.state not in ("running", "finished")])
+        _train(store, [run for run in runs if run.state not in ("running", "finished")], cluster)
     except (UserError, OSError) as error:
         refuse(error)
         return
-    _show(runs[0].id, f"{plain(title)} is in the queue: {len(runs)} networks.")
+    place = "in the queue" if cluster is None else "on its way to the cluster"
+    _show(runs[0].id, f"{plain(title)} is {place}: {len(runs)} networks.")
 
 
-def _start(wanted: Plan, name: str) -> None:
+def _start(wanted: Plan, name: str, cluster: Cluster | None) -> None:
     store = state.store()
     try:
+        if cluster is not None:
+            check_cluster(store, cluster)
         run = store.runs.create(wanted.config.record(), name=name.strip() or None)
-        enqueue(store, [run.id])
+        _train(store, [run], cluster)
         waits = store.runs.get(run.id).waiting
     except (UserError, OSError) as error:
         refuse(error)
         return
     st.session_state[WATCHED] = run.id
     _show(run.id, f"{plain(run.name)} {'waits for its turn' if waits else 'has started'}.")
+
+
+def _train(store: Store, runs: list[Run], cluster: Cluster | None) -> None:
+    """Let runs wait for their turn here, or send them to a cluster. Raises StoreError."""
+    if cluster is None:
+        enqueue(store, [run.id for run in runs])
+    elif runs:
+        start_on_cluster(store, runs, cluster)
 
 
 def _show(run_id: int, told: str) -> None:

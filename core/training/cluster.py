@@ -5,9 +5,12 @@ the run in the database, sends heartbeats, saves checkpoints and honours request
 last checkpoint.
 """
 
+import argparse
 import logging
 import os
 import socket
+import subprocess
+import sys
 import time
 import traceback
 import warnings
@@ -15,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +31,7 @@ from core.store import Run, Store, StoreError
 from core.store.models import SILENCE
 from core.store.weights import PLACE
 from core.training.sweep import ENDING_SECONDS, POLL
-from core.training.worker import work
+from core.training.worker import spawn, work
 
 RAY_PACKAGES = "core/training/ray.txt"
 STARTED_HERE = "local"  # the address of a cluster that is started on this machine, and ends with the sweep
@@ -61,6 +65,12 @@ def sweep_on_cluster(store: Store, runs: Sequence[Run], cluster: Cluster) -> Ite
         yield from _Tasks(ray, store, cluster).run(runs)
     finally:
         ray.shutdown()
+
+
+def start_on_cluster(store: Store, runs: Sequence[Run], cluster: Cluster) -> subprocess.Popen[bytes]:
+    """Start a process that trains the runs on a cluster and outlives this one. Raises StoreError."""
+    words = [*(str(run.id) for run in runs), "--ray", cluster.address, "--cpus", str(cluster.cpus), "--gpus", str(cluster.gpus)]
+    return spawn(store, "core.training.cluster", runs[0].id, words)
 
 
 class _Tasks:
@@ -140,8 +150,8 @@ def standing(store: Store, runs: Sequence[Run]) -> list[Run]:
     return [known.get(run.id) or store.runs.get(run.id) for run in runs]
 
 
-def _connected(store: Store, cluster: Cluster) -> Any:
-    """Return Ray, connected to the cluster. Raises ClusterError if the cluster cannot train these runs."""
+def check_cluster(store: Store, cluster: Cluster) -> None:
+    """Raise ClusterError if a cluster cannot train the runs of a store, as far as that can be told without a connection."""
     if cluster.address != STARTED_HERE:
         if store.database.file is not None:
             raise ClusterError(
@@ -150,12 +160,21 @@ def _connected(store: Store, cluster: Cluster) -> Any:
             )
         if not os.environ.get(PLACE):
             raise ClusterError(f"--ray ADDRESS needs {PLACE}: set it to a folder that all machines see, or to an object store")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
-    try:
-        ray: Any = import_module("ray")
-    except ImportError:
-        raise ClusterError(f"--ray needs Ray: python -m pip install -r {RAY_PACKAGES}") from None
+    if not has_ray():
+        raise ClusterError(f"--ray needs Ray: python -m pip install -r {RAY_PACKAGES}")
     _check_answers(cluster.address)
+
+
+def has_ray() -> bool:
+    """Return whether Ray is installed."""
+    return find_spec("ray") is not None
+
+
+def _connected(store: Store, cluster: Cluster) -> Any:
+    """Return Ray, connected to the cluster. Raises ClusterError if the cluster cannot train these runs."""
+    check_cluster(store, cluster)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
+    ray: Any = import_module("ray")
     environment = {PLACE: store.weights.address} | {
         name: value for name, value in os.environ.items() if name.startswith(("AWS_", "FSSPEC_", "MLFLOW_", "WANDB_"))
     }
@@ -223,3 +242,31 @@ def _is_free(store: Store, run_id: int) -> bool:
         time.sleep(POLL)
         run = store.runs.get(run_id)
     return run.state not in ("running", "finished") or (run.state == "running" and run.owned)
+
+
+def main() -> None:
+    """Run `python -m core.training.cluster RUN_ID... --db URL --ray ADDRESS`, the entry of the process that the studio starts."""
+    parser = argparse.ArgumentParser(
+        description="Train runs on a Ray cluster. The app starts this; use `python -m core sweep --ray` by hand."
+    )
+    parser.add_argument("runs", type=int, nargs="+")
+    parser.add_argument("--db", default=None)
+    parser.add_argument("--ray", required=True)
+    parser.add_argument("--cpus", type=float, default=1.0)
+    parser.add_argument("--gpus", type=float, default=0.0)
+    arguments = parser.parse_args()
+    store = Store(arguments.db)
+    try:
+        for _ in sweep_on_cluster(
+            store, [store.runs.get(run) for run in arguments.runs], Cluster(arguments.ray, arguments.cpus, arguments.gpus)
+        ):
+            pass
+    except UserError as error:
+        for run in arguments.runs:
+            with suppress(StoreError):
+                store.lifecycle.note(run, error)
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -136,20 +136,20 @@ def _end(write: Callable[..., None], *arguments: object) -> None:
 
 
 def start(run_id: int, url: str, log: str | None = None) -> subprocess.Popen[bytes]:
-    """Start a process that trains a run and outlives this one. Its output goes to a log file in the weights folder.
+    """Start a process that trains a run and outlives this one. `log`: the tracker that also gets the figures, else the environment's."""
+    return spawn(Store(url), "core.training.worker", run_id, [str(run_id), *(["--log", log] if log else [])])
 
-    `log`: the tracker that also gets the figures; without one, that of the environment.
-    """
-    store = Store(url)
+
+def spawn(store: Store, module: str, run_id: int, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a module with a store, in a process that outlives this one. Its output goes to a run's log file in the weights folder."""
     folder = store.weights.folder
     environment = os.environ | {PLACE: store.weights.address}  # a folder that is named after the current one is another in its process
-    command = [sys.executable, "-m", "core.training.worker", str(run_id), "--db", url, *(["--log", log] if log else [])]
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         output_file = (folder / f"{run_id}.log").open("ab")
     with output_file as output:
         return subprocess.Popen(
-            command,
+            [sys.executable, "-m", module, *words, "--db", store.url],
             cwd=PROJECT_ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ from safetensors.numpy import load
 
 from core.datasets.digits import Digits
 from core.store import Run, Store
-from core.training.cluster import Cluster, ClusterError, sweep_on_cluster
+from core.training.cluster import Cluster, ClusterError, start_on_cluster, sweep_on_cluster
 from core.training.sweep import enlist, planned
 from tests.test_cluster import CONFIG
 
@@ -152,6 +152,16 @@ def test_images_come_from_the_machine_that_began_the_sweep(machines: str, url: s
     with pytest.raises(ClusterError, match="has 1 processors and 2 GPUs"):
         next(sweep_on_cluster(store, runs, Cluster(machines, gpus=2)))
     assert not ray.is_initialized()
+
+
+def test_the_studio_sends_runs_to_a_cluster(machines: str, url: str, place: Path) -> None:
+    store = Store(url)
+    short = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"epochs": 1})})
+    runs = enlist(store, planned(short, [0.2, 0.8], [0]), "tiny")
+    process = start_on_cluster(store, runs, Cluster(machines))
+    assert process.wait(timeout=PATIENCE) == 0
+    assert [run.state for run in of_sweep(store)] == ["finished"] * 2
+    assert process.pid not in {run.pid for run in of_sweep(store)}
 
 
 def test_an_address_without_a_cluster_is_one_line(url: str, place: Path) -> None:
