@@ -1,6 +1,5 @@
 """The queue of trainings: as many at once as there are places, the others in order, whoever looks at it."""
 
-import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -13,17 +12,9 @@ from app import progress
 from core.store import Run, Store, StoreError
 from core.store.models import now
 from core.store.queue import STARTING, places
-from core.training.worker import NICENESS, advance, enqueue
+from core.training.worker import advance, enqueue
 
 ROOT = Path(__file__).parents[1]
-AUTOGROUP = Path("/proc/self/autogroup")  # on Linux, where its kernel compares the sessions' priorities before the processes'
-PRIORITY = """
-import os, pathlib
-from core.training.worker import lower_priority
-lower_priority()
-group = pathlib.Path("/proc/self/autogroup")
-print(os.nice(0), group.read_text().split()[-1] if group.exists() else "")
-"""
 
 
 @pytest.fixture
@@ -161,13 +152,3 @@ def test_a_waiting_run_without_its_time_has_a_turn(scratch_database: str, monkey
 
 def test_a_damaged_run_has_ended() -> None:
     assert "damaged" in progress.DONE
-
-
-@pytest.mark.skipif(not hasattr(os, "nice"), reason="priorities of this system are others")
-@pytest.mark.parametrize("own", [True, False], ids=["own session", "session of others"])
-def test_a_training_leaves_the_processors_to_others(own: bool) -> None:
-    before = AUTOGROUP.read_text().split()[-1] if os.access(AUTOGROUP, os.W_OK) else ""
-    told = subprocess.run([sys.executable, "-c", PRIORITY], start_new_session=own, capture_output=True, text=True, check=True, cwd=ROOT)
-    nice, *group = told.stdout.split()
-    assert int(nice) >= NICENESS
-    assert not before or group == [str(NICENESS) if own else before]

@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import torch
 
@@ -30,7 +29,6 @@ from core.training.tracking import tracked
 from core.training.train import train
 
 BEAT = 3.0  # seconds between heartbeats
-NICENESS = 10  # of a training, so that the app stays responsive beside it
 LOG = 1.0  # seconds between updates of the progress within an epoch
 ENDING = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each attempt to write that a run has ended, for example while the disk is full
 
@@ -209,15 +207,6 @@ class Pulse(threading.Thread):
             raise self._lost
 
 
-def lower_priority() -> None:
-    """Lower the priority of this process, and of its session if no other process began it: Linux may compare sessions first."""
-    if hasattr(os, "nice"):
-        os.nice(max(0, NICENESS - os.nice(0)))  # a worker that another one started is nice already
-    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
-        with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
-
-
 def main() -> None:
     """Run `python -m core.training.worker RUN_ID --db URL`, the entry of the process."""
     parser = argparse.ArgumentParser(description="Train one run. The app starts this; use `python -m core resume` by hand.")
@@ -225,7 +214,8 @@ def main() -> None:
     parser.add_argument("--db", default=None)
     parser.add_argument("--log", default=os.environ.get(TRACKER))
     arguments = parser.parse_args()
-    lower_priority()
+    if hasattr(os, "nice"):
+        os.nice(max(0, 10 - os.nice(0)))  # keeps the app responsive; a worker that another one started is nice already
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a sweep that is interrupted ends its trainings: they count as stopped
     try:
         store = Store(arguments.db)
