@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.training.cluster import STARTED_HERE, Cluster, has_ray
 
-THIS_COMPUTER, RAY_CLUSTER = "this computer", "a Ray cluster"  # what "Run on" offers
+THIS_COMPUTER, RAY_CLUSTER = "This computer", "A Ray cluster"  # what "Run on" offers
 
 
 def run_on() -> Cluster | None:

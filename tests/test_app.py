@@ -208,7 +208,7 @@ def test_the_form_sends_runs_to_a_cluster(app: AppTest, monkeypatch: pytest.Monk
         "core.training.cluster.start_on_cluster", lambda store, runs, cluster: sent.append(([run.name for run in runs], cluster))
     )
     app.run()
-    app.segmented_control(key="form-run-on").set_value("a Ray cluster").run()
+    app.segmented_control(key="form-run-on").set_value("A Ray cluster").run()
     app.text_input(key="form-ray").set_value("head:6379")
     app.text_input(key="form-name").set_value("far away")
     app.button(key="start").click().run()

@@ -15,7 +15,7 @@ for seed in 0 1 2; do
   core cascade "${members[@]}" --dataset cifar10 --set dataset.val=2000 --set training.weights_dtype=float16 --seed "$seed" \
     --name "model-cascade-cifar10-$seed"
 done
-"$PYTHON" -m scripts.cascade_table model-cascade-cifar10-{0,1,2}
+"$PYTHON" -m scripts.cascade_table model-cascade-cifar10-{0,1,2} --macs 11.9,19.3,20.7,25.8,32,41,55
 for seed in 0 1 2; do
   core evaluate "model-cascade-cifar10-$seed" --split test --budgets 0.05,0.1,0.12,0.2
 done
