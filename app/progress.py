@@ -140,9 +140,9 @@ def _first(run_id: int) -> None:
 
 def _buttons(run: Run) -> None:
     """Draw the buttons that fit the run's state."""
-    lost = run.state == "queued" and not run.waiting and now() - (run.heartbeat or run.created) > STARTING  # no process has claimed it
+    lost = run.state == "queued" and not run.pending and now() - (run.heartbeat or run.created) > STARTING  # no process has claimed it
     if run.state in ("queued", "running") and not lost:
-        label = "Cancel" if run.waiting else "Stopping…" if run.stop_requested else "Stop"
+        label = "Cancel" if run.pending else "Stopping…" if run.stop_requested else "Stop"
         with st.container(horizontal=True):
             st.button(label, key=f"stop-{run.id}", icon=":material/stop:", disabled=run.stop_requested, on_click=_stop, args=(run.id,))
             if run.waiting and [one.id for one in state.store().queue.waiting()[:1]] != [run.id]:

@@ -74,7 +74,7 @@ def time_left(runs: Sequence[Run]) -> float | None:
 
 def _moving(runs: Sequence[Run]) -> bool:
     """Return whether a sweep goes on: one of its runs trains or waits in the queue, or has just been added or ended by a command."""
-    if any(run.state == "running" or run.waiting or starting(run) for run in runs):
+    if any(run.state == "running" or run.pending or starting(run) for run in runs):
         return True
     latest = max((sign for run in runs for sign in (run.created, run.started, run.finished) if sign), default=None)
     return latest is not None and any(run.status == "queued" for run in runs) and now() - latest < STARTING

@@ -15,7 +15,17 @@ from core.datasets.digits import Digits
 from core.store import Run, Store
 from core.store.models import now
 from core.training import cluster as clusters
-from core.training.cluster import Cluster, ClusterError, packed_data, standing, start_on_cluster, sweep_on_cluster, train_run, unpacked_data
+from core.training.cluster import (
+    Cluster,
+    ClusterError,
+    check_cluster,
+    packed_data,
+    standing,
+    start_on_cluster,
+    sweep_on_cluster,
+    train_run,
+    unpacked_data,
+)
 from core.training.sweep import enlist, planned
 from tests.records import record
 
@@ -99,7 +109,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., StandIn]]:
     return put
 
 
-def finishing(url: str, run_id: int, packed: Any, log: str | None) -> None:
+def finishing(url: str, run_id: int, packed: Any, log: str | None, queued: bool = False) -> None:
     """Train nothing, and finish the run."""
     store = Store(url)
     store.lifecycle.claim(run_id)
@@ -144,7 +154,7 @@ def test_jobs_bound_how_many_tasks_there_are(store: Store, use: Callable[..., St
 def test_the_tracker_of_a_sweep_is_that_of_its_tasks(store: Store, use: Callable[..., StandIn]) -> None:
     logs = []
 
-    def logging(url: str, run_id: int, packed: Any, log: str | None) -> None:
+    def logging(url: str, run_id: int, packed: Any, log: str | None, queued: bool) -> None:
         logs.append(log)
         finishing(url, run_id, packed, log)
 
@@ -156,7 +166,7 @@ def test_the_tracker_of_a_sweep_is_that_of_its_tasks(store: Store, use: Callable
 def test_a_run_whose_task_is_lost_has_failed_and_one_that_trains_on_has_not(store: Store, use: Callable[..., StandIn]) -> None:
     runs = enlist(store, planned(CONFIG, [0.2, 0.5, 0.8], [0]), "three")
 
-    def lost(url: str, run_id: int, packed: Any, log: str | None) -> None:
+    def lost(url: str, run_id: int, packed: Any, log: str | None, queued: bool) -> None:
         if run_id == runs[1].id:
             return  # before it could claim the run
         Store(url).lifecycle.claim(run_id)
@@ -219,6 +229,37 @@ def test_a_cluster_that_cannot_train_the_runs_is_a_clear_error(
     with pytest.raises(ClusterError, match=r"pip install -r core/training/ray\.txt"):
         next(sweep_on_cluster(store, runs, Cluster("local")))
     assert "name it with --ray" in refused("sweep", "cascade", "--name", "x", "--gpus", "1")
+
+
+def test_a_run_that_is_cancelled_while_the_cluster_has_no_room_is_not_trained(store: Store, use: Callable[..., StandIn]) -> None:
+    def cancelled(url: str, run_id: int, packed: Any, log: str | None, queued: bool) -> None:
+        Store(url).lifecycle.request_stop(run_id)
+        train_run(url, run_id, packed, log, queued)
+
+    use(task=cancelled)
+    runs = enlist(store, planned(CONFIG, [0.2, 0.5], [0]), "two")
+    store.lifecycle.hand_over([run.id for run in runs], "waiting for room on the cluster")
+    assert all(run.pending and not run.waiting for run in standing(store, runs))
+    assert store.queue.take(9) == []
+    *_, last = sweep_on_cluster(store, runs, Cluster("local"))
+    assert [(run.state, run.epoch) for run in last] == [("stopped", 0.0)] * 2
+
+
+@pytest.mark.parametrize(("given", "says"), [({"cpus": 0.0}, "some of either"), ({"gpus": 1.5}, "a fraction of one, or whole ones")])
+def test_what_ray_cannot_reserve_is_refused(given: dict[str, float], says: str, store: Store, use: Callable[..., StandIn]) -> None:
+    use(room={"CPU": 4.0, "GPU": 4.0})
+    with pytest.raises(ClusterError, match=says):
+        check_cluster(store, Cluster("local", **given))
+
+
+def test_an_error_of_rays_own_fails_the_run_that_met_it(store: Store, use: Callable[..., StandIn], monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = use()
+    monkeypatch.setattr(ray, "put", raising(MemoryError("the object store is full")))
+    *_, last = sweep_on_cluster(store, enlist(store, planned(CONFIG, [0.5], [0]), "one"), Cluster("local"))
+    assert [(run.state, run.error) for run in last] == [("failed", "the object store is full")]
+    monkeypatch.setattr(ray, "init", raising(Exception("the node timed out")))
+    with pytest.raises(ClusterError, match="the node timed out"):
+        next(sweep_on_cluster(store, last, Cluster("local")))
 
 
 def test_a_process_that_finds_no_cluster_says_so_in_its_runs(store: Store) -> None:

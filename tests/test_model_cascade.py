@@ -21,7 +21,7 @@ from core.graph.policy import Greedy, Random
 from core.modules.answers import AnswerController, WeightedMean
 from core.registry import ConfigError
 from core.training.batches import Batches
-from core.training.cascade import unseen_images
+from core.training.cascade import _with_titles, unseen_images
 from core.training.members import Given, _title
 from core.training.tabulation import tabulate_data, tabulate_graph, unseen
 from core.training.train import train
@@ -251,6 +251,7 @@ def test_runs_become_a_cascade_by_one_command(scratch_database: str, tmp_path: P
     ("words", "says"),
     [
         (["nowhere", "nothing"], "nowhere is neither a file nor a run"),
+        (["~nobody/x.onnx", "n" * 5000], "is neither a file nor a run"),
         (["{text}", "{text}"], "neither a safetensors file nor weights"),
         (["reference/cascade-digits-static", "reference/cascade-digits"], "decides per image"),
         (["reference/cascade-digits-static", "reference/cascade-digits-static", "--dataset", "digits"], "was trained on Cluttered digits"),
@@ -276,6 +277,13 @@ def test_train_names_the_command_that_makes_cascades() -> None:
 def test_members_of_a_configuration_survive_json() -> None:
     architecture, _ = cascade()
     assert ModelCascade.model_validate(json.loads(architecture.model_dump_json())) == architecture
+
+
+def test_members_of_one_name_get_titles_that_differ_also_from_a_cascades_other_nodes() -> None:
+    architecture = Plain()
+    members = [Member(title=title, image=IMAGE, architecture=architecture) for title in ("m", "m (2)", "m", "m", "Q1", "x", "n" * 100)]
+    titled = [one.member.title for one in _with_titles([Given(member, {}, 1) for member in members])]
+    assert titled == ["m", "m (2)", "m (3)", "m (4)", "Q1 (2)", "x (2)", "n" * 90]
 
 
 @pytest.mark.parametrize("title", ["--db=sqlite:////evil.db", "~", "a\x1b[2J", "a\nb"])

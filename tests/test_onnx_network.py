@@ -121,6 +121,15 @@ def scores_only(operator: str = "Identity", domain: str = "", inputs: int = 1, k
     return helper.make_model(graph, opset_imports=imports, ir_version=8).SerializeToString()
 
 
+def damaged() -> bytes:
+    """Return a network one of whose weights is no number."""
+    model = onnx.load_from_string(network())
+    weights = numpy_helper.to_array(model.graph.initializer[0]).copy()
+    weights.flat[0] = np.nan
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, model.graph.initializer[0].name))
+    return model.SerializeToString()
+
+
 def one_inside() -> bytes:
     """Return a program that says it takes any number of images, and takes one."""
     nodes = [helper.make_node("Reshape", ["x", "s"], ["one"]), helper.make_node("MatMul", ["one", "w"], ["y"])]
@@ -141,13 +150,14 @@ def one_inside() -> bytes:
         (network(channels=2), "it takes images of 2 channels"),
         (network(images=3), "it takes exactly 3 images at a time: export it with an open batch size"),
         (one_inside(), "fails on 2 images at once"),
+        (damaged(), "it returns scores that are not finite numbers"),
     ],
-    ids=["text", "operator", "inputs", "integers", "classes", "channels", "three", "one inside"],
+    ids=["text", "operator", "inputs", "integers", "classes", "channels", "three", "one inside", "damaged"],
 )
 def test_what_is_no_classifier_is_refused_in_one_line(program: bytes, says: str, tmp_path: Path) -> None:
     file = tmp_path / "strange.onnx"
     file.write_bytes(program)
-    error = refused("cascade", file, file, "--dataset", "digits")
+    error = refused("cascade", file, file, "--dataset", "digits", "--output", "logits")
     assert says in error
     assert str(file) in error
 

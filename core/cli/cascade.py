@@ -9,6 +9,7 @@ from core.cli.options import AsJson, Database, DatasetName, Seed, Settings, open
 from core.cli.output import console
 from core.cli.settings import settings
 from core.cli.train import train_new
+from core.config import MAX_EPOCHS
 from core.store import StoreError
 
 MAX_SIDE = 4096  # pixels of an image that a member takes
@@ -45,7 +46,10 @@ def cascade(
         typer.Option(help="What the scores of ONNX members are (default: recognised)."),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the images that teach the controllers (default: 10, more where these are few).")
+        int | None,
+        typer.Option(
+            help=f"Passes over the images that teach the controllers, from 1 to {MAX_EPOCHS} (default: 10, more where these are few)."
+        ),
     ] = None,
     seed: Seed = 0,
     sets: Settings = None,
@@ -90,11 +94,20 @@ def cascade(
 
 def member_file(text: str) -> tuple[Path | None, int | None]:
     """Return the file that FILE or FILE@SIZE names, if there is one, and the size. Raises StoreError for a size that no image has."""
-    if (file := Path(text).expanduser()).is_file():
+    if (file := _file(text)) is not None:
         return file, None
     name, _, size = text.rpartition("@")
-    if not (size.isascii() and size.isdecimal() and (file := Path(name).expanduser()).is_file()):
+    if not (size.isascii() and size.isdecimal() and (file := _file(name)) is not None):
         return None, None
     if len(size) > len(str(MAX_SIDE)) or not 1 <= int(size) <= MAX_SIDE:
         raise StoreError(f"{text}: the size behind @ must be from 1 to {MAX_SIDE} pixels")
     return file, int(size)
+
+
+def _file(text: str) -> Path | None:
+    """Return the file of this name; none where there is none, or none can have it."""
+    try:
+        file = Path(text).expanduser()
+        return file if file.is_file() else None
+    except (OSError, RuntimeError):  # a name that is too long, or the folder of an unknown user
+        return None

@@ -144,12 +144,15 @@ def read_signature(program: bytes) -> Signature:
 def recognise_output(program: bytes, image: tuple[int, int, int]) -> Output:
     """Recognise from random images whether a classifier returns probabilities, their logarithms, or logits.
 
-    Raises OnnxError if it fails on one image or on two at once.
+    Raises OnnxError if it fails on one image or on two at once, or returns scores that are not numbers.
     """
     signature, session = read_signature(program), start_session(program)
     shape = (math.prod(image),) if len(signature.shape) == 1 else image
     batch = np.random.default_rng(0).random((PROBES, *shape)).astype(_dtype(session))
-    scores = np.concatenate([_scores(session, signature, batch[at : at + 2]) for at in range(0, PROBES, 2)]).astype(np.float64)
+    some = [batch[:1], *(batch[at : at + 2] for at in range(1, PROBES, 2))]
+    scores = np.concatenate([_scores(session, signature, images) for images in some]).astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise OnnxError("it returns scores that are not finite numbers: its weights are damaged, or its training diverged")
     if (scores >= -TOLERANCE).all() and np.allclose(scores.sum(axis=1), 1, atol=TOLERANCE):
         return "probabilities"
     if (scores <= TOLERANCE).all() and np.allclose(np.exp(scores).sum(axis=1), 1, atol=TOLERANCE):

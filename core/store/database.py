@@ -19,6 +19,7 @@ from core.store.dialects import make_engine
 from core.store.media import copied, writable
 from core.store.refusals import SQLITE_WORDS, busy, in_words
 
+DATABASE = "GATESCOPE_DB"  # environment variable: the address of the database where none is named
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 BUSY_SECONDS = 10.0  # for which SQLite itself waits
 LOCK_SECONDS = 60.0  # seconds for which a program waits while others keep the database locked
@@ -157,11 +158,12 @@ class Database:
 
 def locate(url: str | None) -> URL:
     """Parse an address and make a file's path absolute. Without one: GATESCOPE_DB, else runs.db. Raises StoreError."""
-    url = url or os.environ.get("GATESCOPE_DB") or f"sqlite:///{PROJECT_ROOT / 'runs.db'}"
+    url = url or os.environ.get(DATABASE) or f"sqlite:///{PROJECT_ROOT / 'runs.db'}"
     try:
         location = make_url(url)
     except (SQLAlchemyError, ValueError):
-        raise StoreError(f"{url!r} is not a database address: write one such as sqlite:////home/me/runs.db") from None
+        shown = re.sub(":[^@/]*@", ":***@", url)
+        raise StoreError(f"{shown!r} is not a database address: write one such as sqlite:////home/me/runs.db") from None
     file = sqlite_file(location)
     return location.set(database=str(file)) if file else location
 

@@ -63,8 +63,15 @@ class Lifecycle:
             run.heartbeat, run.activity = now(), activity and activity[:200]
             return run.stop_requested
 
+    def hand_over(self, run_ids: Sequence[int], activity: str) -> None:
+        """Say of runs that have not begun what they wait for, outside of the queue of this computer."""
+        with self._database.write() as session:
+            for run_id in run_ids:
+                run = find(session, run_id)
+                run.status, run.activity, run.heartbeat, run.stop_requested, run.error = "queued", activity, now(), False, None
+
     def request_stop(self, run_id: int) -> None:
-        """Ask the run's process to stop at its next heartbeat; a run that waits for its turn stops at once.
+        """Ask the run's process to stop at its next heartbeat; a run that waits, for its turn or elsewhere, stops at once.
 
         Raises StoreError if the run is neither queued nor running.
         """
@@ -72,7 +79,7 @@ class Lifecycle:
             run = find(session, run_id)
             if run.status not in ("queued", "running"):
                 raise StoreError(f"run {run.name} is {run.status}: there is nothing to stop")
-            if run.waiting:
+            if run.pending:
                 end(session, run_id, "stopped")
             else:
                 run.stop_requested = True

@@ -144,6 +144,11 @@ class Run(Base):
         return self.status == "queued" and self.activity == WAITING
 
     @property
+    def pending(self) -> bool:
+        """Return whether no process has been started for the run yet: it waits for its turn here, or for room on a cluster."""
+        return self.status == "queued" and self.activity is not None
+
+    @property
     def imported(self) -> bool:
         """Return whether the run was trained elsewhere, so that its configuration is a foreign file's."""
         return not self.reference and self.status == "finished" and self.host is None

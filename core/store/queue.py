@@ -73,7 +73,7 @@ class TrainingQueue:
 
 def starting(run: Run) -> bool:
     """Return whether a process was started for a run within the last minute and has not claimed it yet."""
-    return run.status == "queued" and not run.waiting and run.heartbeat is not None and now() - run.heartbeat < STARTING
+    return run.status == "queued" and not run.pending and run.heartbeat is not None and now() - run.heartbeat < STARTING
 
 
 def _waiting() -> Select[Run]:

@@ -1,9 +1,10 @@
 """Composes a model cascade of trained members: their order, the images that none was trained on, and the run that trains it."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations, count
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from core.store import Run, Store
 from core.training.members import Given, pack_members
 from core.training.tabulation import unseen_size
 
+LETTERS = 90  # letters of a member's title, before the number that tells it from another
+OTHER_NODES = re.compile(r"x|[yQ]\d+")  # names of a cascade's input, outputs and controllers
 LEAST_STEPS = 400  # of controllers that see few images: they pass over them more often than others, unless told how often
 
 
@@ -150,9 +153,10 @@ def _described(dataset: Dataset) -> str:
 
 
 def _with_titles(given: Sequence[Given]) -> list[Given]:
-    """Return the members with titles that differ."""
+    """Return the members with titles that differ from each other and from the names of a cascade's other nodes."""
     titles: list[str] = []
     for one in given:
-        title = one.member.title
-        titles.append(title if title not in titles else f"{title} ({titles.count(title) + 1})")
+        base = one.member.title[:LETTERS]
+        numbered = (f"{base} ({number})" for number in count(2))
+        titles.append(next(title for title in chain([base], numbered) if title not in titles and not OTHER_NODES.fullmatch(title)))
     return [one.titled(title) for one, title in zip(given, titles, strict=True)]

@@ -30,6 +30,7 @@ from core.errors import UserError
 from core.store import Run, Store, StoreError
 from core.store.models import SILENCE
 from core.store.weights import PLACE
+from core.trackers import TRACKER
 from core.training.sweep import ENDING_SECONDS, POLL
 from core.training.worker import spawn, work
 
@@ -37,6 +38,8 @@ RAY_PACKAGES = "core/training/ray.txt"
 STARTED_HERE = "local"  # the address of a cluster that is started on this machine, and ends with the sweep
 RETRIES = 5  # processes after the first that a run may lose
 ANSWER_SECONDS = 10.0  # within which a cluster's first machine takes a connection
+SENT_VARIABLES = ("AWS_", "AZURE_", "FSSPEC_", "GOOGLE_", "HF_", "MLFLOW_", "TRACKIO_", "WANDB_")  # how those that the cluster gets begin
+WITH_CLUSTER = "waiting for room on the cluster"
 PARTS_OF_DATA = ("train", "val", "test")
 
 
@@ -69,6 +72,7 @@ def sweep_on_cluster(store: Store, runs: Sequence[Run], cluster: Cluster) -> Ite
 
 def start_on_cluster(store: Store, runs: Sequence[Run], cluster: Cluster) -> subprocess.Popen[bytes]:
     """Start a process that trains the runs on a cluster and outlives this one. Raises StoreError."""
+    store.lifecycle.hand_over([run.id for run in runs], WITH_CLUSTER)
     words = [*(str(run.id) for run in runs), "--ray", cluster.address, "--cpus", str(cluster.cpus), "--gpus", str(cluster.gpus)]
     return spawn(store, "core.training.cluster", runs[0].id, words)
 
@@ -109,10 +113,10 @@ class _Tasks:
             key = dataset.model_dump_json()
             if key not in self._data:
                 self._data[key] = self._ray.put(packed_data(dataset.read()))
-        except UserError as error:
+        except Exception as error:  # the images cannot be read, or do not fit into the cluster's memory
             self._store.lifecycle.fail(run.id, error)
             return
-        self._working[self._task.remote(self._store.url, run.id, self._data[key], self._log)] = run.id
+        self._working[self._task.remote(self._store.url, run.id, self._data[key], self._log, run.state == "queued")] = run.id
 
     def _collect(self) -> None:
         """Take back the tasks that have ended. A run that its task has left unfinished has failed, once nothing trains it any more."""
@@ -160,6 +164,10 @@ def check_cluster(store: Store, cluster: Cluster) -> None:
             )
         if not os.environ.get(PLACE):
             raise ClusterError(f"--ray ADDRESS needs {PLACE}: set it to a folder that all machines see, or to an object store")
+    if not cluster.cpus and not cluster.gpus:
+        raise ClusterError("a run without processors and GPUs would leave no limit to how many train at once: give it some of either")
+    if cluster.gpus > 1 and cluster.gpus % 1:
+        raise ClusterError(f"{cluster.gpus:g} GPUs are not possible: a fraction of one, or whole ones")
     if not has_ray():
         raise ClusterError(f"--ray needs Ray: python -m pip install -r {RAY_PACKAGES}")
     _check_answers(cluster.address)
@@ -175,13 +183,11 @@ def _connected(store: Store, cluster: Cluster) -> Any:
     check_cluster(store, cluster)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
     ray: Any = import_module("ray")
-    environment = {PLACE: store.weights.address} | {
-        name: value for name, value in os.environ.items() if name.startswith(("AWS_", "FSSPEC_", "MLFLOW_", "WANDB_"))
-    }
+    environment = {PLACE: store.weights.address} | {name: value for name, value in os.environ.items() if name.startswith(SENT_VARIABLES)}
     package = {"py_modules": [str(Path(__file__).parents[1])], "excludes": ["**/__pycache__"], "env_vars": environment}
     try:
         ray.init(cluster.address, runtime_env=package, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # of classes that share no base
         raise ClusterError(f"no Ray cluster answers at {cluster.address}: {' '.join(str(error).split())}") from None
     rooms = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(room.get("CPU", 0) >= cluster.cpus and room.get("GPU", 0) >= cluster.gpus for room in rooms):
@@ -216,11 +222,14 @@ def unpacked_data(packed: Mapping[str, Any]) -> Data:
     return Data(**splits, classes=packed["classes"], fingerprint=packed["fingerprint"], notes=packed["notes"])
 
 
-def train_run(url: str, run_id: int, packed: Mapping[str, Any], log: str | None = None) -> None:
-    """Train a run in this process of a cluster, from its last checkpoint if it has one. Its errors are kept in its row."""
+def train_run(url: str, run_id: int, packed: Mapping[str, Any], log: str | None = None, queued: bool = False) -> None:
+    """Train a run in this process of a cluster, from its last checkpoint if it has one. Its errors are kept in its row.
+
+    `queued`: whether it had not begun when it was sent; if it was stopped since then, it is not trained.
+    """
     store = Store(url)
     try:
-        if _is_free(store, run_id):
+        if not (queued and store.runs.get(run_id).state == "stopped") and _is_free(store, run_id):
             work(store, run_id, data=unpacked_data(packed), log=log)
     except UserError as error:
         with suppress(StoreError):
@@ -258,10 +267,14 @@ def main() -> None:
     store = Store(arguments.db)
     try:
         for _ in sweep_on_cluster(
-            store, [store.runs.get(run) for run in arguments.runs], Cluster(arguments.ray, arguments.cpus, arguments.gpus)
+            store,
+            [store.runs.get(run) for run in arguments.runs],
+            Cluster(arguments.ray, arguments.cpus, arguments.gpus, log=os.environ.get(TRACKER)),
         ):
             pass
-    except UserError as error:
+    except Exception as error:  # of Ray, too: whoever watches the runs should know
+        if not isinstance(error, UserError):
+            traceback.print_exc()
         for run in arguments.runs:
             with suppress(StoreError):
                 store.lifecycle.note(run, error)

@@ -139,12 +139,13 @@ def _from_onnx(
     if signature.names and signature.names != tuple(classes):
         raise ConfigError(f"its classes are {', '.join(signature.names)}, but the dataset's are {', '.join(classes)}")
     taken = _image_of(signature.shape, (image[0], size or image[1], size or image[2]))
+    recognised = recognise_output(content, taken)
     onnx = OnnxFile(
         size=len(content),
         macs=count_macs(content, taken),
         low=values[0],
         high=values[1],
-        output=output or recognise_output(content, taken),
+        output=output or recognised,
     )
     program = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     member = Member(title=_title(file.stem), image=taken, onnx=onnx, origin=_origin(file, content))

@@ -19,7 +19,7 @@ from core.config import run_config
 from core.datasets import Data, Dataset
 from core.errors import UserError
 from core.store import Run, Store, StoreError
-from core.store.database import PROJECT_ROOT, LostDatabaseError
+from core.store.database import DATABASE, PROJECT_ROOT, LostDatabaseError
 from core.store.queue import places
 from core.store.runs import MissingRunError
 from core.store.weights import PLACE, file_errors
@@ -141,13 +141,14 @@ def start(run_id: int, url: str, log: str | None = None) -> subprocess.Popen[byt
 def spawn(store: Store, module: str, run_id: int, words: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a module with a store, in a process that outlives this one. Its output goes to a run's log file in the weights folder."""
     folder = store.weights.folder
-    environment = os.environ | {PLACE: store.weights.address}  # a folder that is named after the current one is another in its process
+    environment = os.environ | {DATABASE: store.url}  # not in the command, which all users of a machine see
+    environment[PLACE] = store.weights.address  # a folder that is named after the current one is another in its process
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         output_file = (folder / f"{run_id}.log").open("ab")
     with output_file as output:
         return subprocess.Popen(
-            [sys.executable, "-m", module, *words, "--db", store.url],
+            [sys.executable, "-m", module, *words],
             cwd=PROJECT_ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
