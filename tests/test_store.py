@@ -337,6 +337,7 @@ def test_the_address_comes_from_the_environment_else_the_project(tmp_path: Path,
     ("url", "said"),
     [
         ("runs.db", "not a database address"),
+        ("postgresql+psycopg://me:secret@server:port/db", r"me:\*\*\*@server:port/db' is not a database address"),
         ("sqlite:////nowhere/at/all/runs.db", "unable to open"),
         ("sqlite:///{}/text.db", "not a database"),
         ("nosuch://host/db", "nosuch"),
