@@ -30,6 +30,17 @@ def added(store: Store, count: int) -> list[int]:
     return [store.runs.create(record()).id for _ in range(count)]
 
 
+def test_what_trains_on_another_machine_takes_no_place(scratch_database: str, started: list[int]) -> None:
+    store = Store(scratch_database)
+    away, *ids = added(store, 4)
+    store.lifecycle.claim(away)
+    with store.database.write() as session:
+        session.get_one(Run, away).host = "another-machine"
+    for run_id in ids:
+        enqueue(store, [run_id])
+    assert started == ids[:2]
+
+
 def test_as_many_trainings_start_as_there_are_places(scratch_database: str, started: list[int]) -> None:
     """Each visitor's page has a store of its own, and so has a server that was started again."""
     ids = added(Store(scratch_database), 6)

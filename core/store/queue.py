@@ -1,6 +1,7 @@
 """The queue of trainings that wait for their turn: which they are, in which order, and how many may train at once."""
 
 import os
+import socket
 from datetime import timedelta
 
 from sqlalchemy import Select, func, select
@@ -58,13 +59,15 @@ class TrainingQueue:
     def take(self, places: int) -> list[int]:
         """Take the next runs out of the queue, as many as places are free, and return their ids: the caller starts their processes.
 
-        A place is taken by a run that trains, and for a minute by one whose process was started and has not claimed it yet.
+        A place of this computer is taken by a run that trains on it, and for a minute by one whose process was started and has not
+        claimed it yet.
         """
         if not self.waiting():
             return []
         with self._database.write(alone=True) as session:
             active = session.scalars(select(Run).where(Run.status.in_(("queued", "running")))).all()
-            free = places - sum(run.state == "running" or starting(run) for run in active)
+            here = socket.gethostname()
+            free = places - sum((run.state == "running" and run.host == here) or starting(run) for run in active)
             taken = list(session.scalars(_waiting().limit(max(free, 0)).with_for_update()))
             for run in taken:
                 run.activity, run.heartbeat = None, now()

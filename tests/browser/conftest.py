@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,18 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a store with two small trained networks for every λ: one of many blocks, "long", and a cascade, "digits"."""
     url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'runs.db'}"
     store = Store(url)
     for name, shape, epochs in (("long", LONG, 1), ("digits", {"name": "cascade"}, 6)):  # the newest is what pages begin with
         config = run_config(architecture=shape, dataset="digits", method="d2nn", training={"epochs": epochs})
         work(store, store.runs.create(config.record(), name=name).id)
-    return url
+    yield url
+    for run in store.runs.all():  # what a test that failed has left behind would slow down all that follows
+        if run.state == "running" and run.pid and not run.owned:
+            with suppress(ProcessLookupError):
+                os.kill(run.pid, signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
