@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.store import Store
+from core.store.folder import WeightsFolder
 from tests.records import measured, record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,6 +181,22 @@ print('survived')
         found = (run.state, run.figures, store.checkpoints.read(1)[1])
         assert found == (("finished", measured(), b"weights") if counts else ("interrupted", {}, b"state")), death
         assert (run.epoch, run.seconds, store.metrics.history(1)) == (2, 5, {"loss": [(2.0, 1.0)]}), death
+
+
+def test_a_file_that_is_gone_as_it_is_opened_counts_as_missing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(url)
+    store.runs.create(record())
+    store.checkpoints.save(1, 1, b"weights")
+
+    def gone(folder: WeightsFolder, name: str) -> bytes:
+        folder.place(name).unlink(missing_ok=True)
+        raise FileNotFoundError(name)
+
+    monkeypatch.setattr(WeightsFolder, "hash", gone)
+    assert store.checkpoints.latest(1) is None
+    store.checkpoints.save(1, 2, b"weights")
+    monkeypatch.setattr(WeightsFolder, "read", gone)
+    assert store.checkpoints.read(1) is None
 
 
 def test_weights_can_be_read_while_another_process_saves(url: str) -> None:

@@ -109,5 +109,5 @@ def _file(text: str) -> Path | None:
     try:
         file = Path(text).expanduser()
         return file if file.is_file() else None
-    except (OSError, RuntimeError):  # a name that is too long, or the folder of an unknown user
+    except RuntimeError:  # the folder of an unknown user
         return None

@@ -77,13 +77,19 @@ class Weights:
         place = files.place(name)
         known = self._hashes.get(str(place))
         if known is None or known[0] != state:  # contents are read again only once the file has changed
-            known = self._hashes[str(place)] = state, files.hash(name)
+            try:
+                known = self._hashes[str(place)] = state, files.hash(name)
+            except FileNotFoundError:  # a process that trains has just replaced it by a newer one
+                return None
         return place if known[1] == sha256 else None
 
     def read(self, file: str, sha256: str, size: int) -> bytes | None:
         """Return the contents of the file, or None if it is missing or they have another hash or number of bytes."""
         found = self._of_size(file, size)
-        tensors = None if found is None else found[0].read(found[1])
+        try:
+            tensors = None if found is None else found[0].read(found[1])
+        except FileNotFoundError:  # a process that trains has just replaced it by a newer one
+            return None
         return tensors if tensors is not None and hashlib.sha256(tensors).hexdigest() == sha256 else None
 
     def _of_size(self, file: object, size: int) -> tuple[WeightsFolder | WeightsBucket, str, tuple[object, ...]] | None:
