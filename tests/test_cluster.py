@@ -12,20 +12,12 @@ from test_cli import refused
 from core.config import run_config
 from core.datasets import Data
 from core.datasets.digits import Digits
-from core.store import Run, Store
+from core.store import Run, Store, StoreError
 from core.store.models import now
 from core.training import cluster as clusters
-from core.training.cluster import (
-    Cluster,
-    ClusterError,
-    check_cluster,
-    packed_data,
-    standing,
-    start_on_cluster,
-    sweep_on_cluster,
-    train_run,
-    unpacked_data,
-)
+from core.training import cluster_task
+from core.training.cluster import Cluster, ClusterError, check_cluster, standing, start_on_cluster, sweep_on_cluster
+from core.training.cluster_task import packed_data, train_run, unpacked_data
 from core.training.sweep import enlist, planned
 from tests.records import record
 
@@ -94,6 +86,7 @@ def store(scratch_database: str) -> Store:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "POLL", 0.01)
+    monkeypatch.setattr(cluster_task, "POLL", 0.01)
 
 
 @pytest.fixture
@@ -271,6 +264,14 @@ def test_a_process_that_finds_no_cluster_says_so_in_its_runs(store: Store) -> No
     assert "copy-store" in (store.weights.folder / f"{runs[0].id}.log").read_text(encoding="utf-8")
 
 
+def test_a_process_that_cannot_be_started_fails_its_runs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = enlist(store, planned(CONFIG, [0.2, 0.5], [0]), "two")
+    monkeypatch.setattr(clusters, "spawn", raising(StoreError("the disk is full")))
+    with pytest.raises(StoreError, match="the disk is full"):
+        start_on_cluster(store, runs, Cluster("local"))
+    assert [(run.state, run.error) for run in standing(store, runs)] == [("failed", "the disk is full")] * 2
+
+
 def test_images_are_the_same_after_their_way() -> None:
     data = CONFIG.dataset.read()
     packed = packed_data(data)
@@ -293,7 +294,7 @@ def test_a_task_trains_with_the_images_that_it_is_given(store: Store, monkeypatc
     train_run(store.url, run.id, packed)
     trained = store.runs.get(run.id)
     assert (trained.state, trained.classes) == ("finished", list("abcdefghij"))
-    monkeypatch.setattr(clusters, "work", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(cluster_task, "work", lambda *_, **__: pytest.fail("trained again"))
     train_run(store.url, run.id, packed)
 
 
@@ -311,5 +312,5 @@ def test_a_run_of_a_silent_process_is_taken_over_and_one_of_a_live_process_is_no
             row.host, row.heartbeat = "another-machine", now() - timedelta(seconds=0 if beats else next(seconds))
 
     elsewhere()
-    monkeypatch.setattr(clusters.time, "sleep", lambda _: elsewhere())
-    assert clusters._is_free(store, run.id) is free
+    monkeypatch.setattr(cluster_task.time, "sleep", lambda _: elsewhere())
+    assert cluster_task._is_free(store, run.id) is free

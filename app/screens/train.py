@@ -108,7 +108,8 @@ def _start(wanted: Plan, name: str, cluster: Cluster | None) -> None:
         refuse(error)
         return
     st.session_state[WATCHED] = run.id
-    _show(run.id, f"{plain(run.name)} {'waits for its turn' if waits else 'has started'}.")
+    begun = "is on its way to the cluster" if cluster is not None else "waits for its turn" if waits else "has started"
+    _show(run.id, f"{plain(run.name)} {begun}.")
 
 
 def _train(store: Store, runs: list[Run], cluster: Cluster | None) -> None:

@@ -13,8 +13,7 @@ import subprocess
 import sys
 import time
 import traceback
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,17 +21,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from core.config import run_config
-from core.datasets import Data, Split
 from core.errors import UserError
 from core.store import Run, Store, StoreError
-from core.store.models import SILENCE
 from core.store.weights import PLACE
 from core.trackers import TRACKER
+from core.training.cluster_task import packed_data, train_run
 from core.training.sweep import ENDING_SECONDS, POLL
-from core.training.worker import spawn, work
+from core.training.worker import spawn
 
 RAY_PACKAGES = "core/training/ray.txt"
 STARTED_HERE = "local"  # the address of a cluster that is started on this machine, and ends with the sweep
@@ -40,7 +36,6 @@ RETRIES = 5  # processes after the first that a run may lose
 ANSWER_SECONDS = 10.0  # within which a cluster's first machine takes a connection
 SENT_VARIABLES = ("AWS_", "AZURE_", "FSSPEC_", "GOOGLE_", "HF_", "MLFLOW_", "TRACKIO_", "WANDB_")  # how those that the cluster gets begin
 WITH_CLUSTER = "waiting for room on the cluster"
-PARTS_OF_DATA = ("train", "val", "test")
 
 
 class ClusterError(UserError):
@@ -74,7 +69,12 @@ def start_on_cluster(store: Store, runs: Sequence[Run], cluster: Cluster) -> sub
     """Start a process that trains the runs on a cluster and outlives this one. Raises StoreError."""
     store.lifecycle.hand_over([run.id for run in runs], WITH_CLUSTER)
     words = [*(str(run.id) for run in runs), "--ray", cluster.address, "--cpus", str(cluster.cpus), "--gpus", str(cluster.gpus)]
-    return spawn(store, "core.training.cluster", runs[0].id, words)
+    try:
+        return spawn(store, "core.training.cluster", runs[0].id, words)
+    except (StoreError, OSError) as error:
+        for run in runs:
+            store.lifecycle.fail(run.id, error)
+        raise
 
 
 class _Tasks:
@@ -206,51 +206,6 @@ def _check_answers(address: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
         except (OSError, OverflowError) as error:
             raise ClusterError(f"no Ray cluster answers at {address}: {error}") from None
-
-
-def packed_data(data: Data) -> dict[str, Any]:
-    """Return images and classes as arrays, which processes of a machine share without a copy of their own."""
-    arrays = {f"{split}_{name}": getattr(getattr(data, split), name).numpy() for split in PARTS_OF_DATA for name in ("images", "labels")}
-    return arrays | {"classes": data.classes, "fingerprint": data.fingerprint, "notes": data.notes}
-
-
-def unpacked_data(packed: Mapping[str, Any]) -> Data:
-    """Return the images of `packed_data`. They are shared with other processes and must not be written."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        splits = {split: Split(*(torch.from_numpy(packed[f"{split}_{name}"]) for name in ("images", "labels"))) for split in PARTS_OF_DATA}
-    return Data(**splits, classes=packed["classes"], fingerprint=packed["fingerprint"], notes=packed["notes"])
-
-
-def train_run(url: str, run_id: int, packed: Mapping[str, Any], log: str | None = None, queued: bool = False) -> None:
-    """Train a run in this process of a cluster, from its last checkpoint if it has one. Its errors are kept in its row.
-
-    `queued`: whether it had not begun when it was sent; if it was stopped since then, it is not trained.
-    """
-    store = Store(url)
-    try:
-        if not (queued and store.runs.get(run_id).state == "stopped") and _is_free(store, run_id):
-            work(store, run_id, data=unpacked_data(packed), log=log)
-    except UserError as error:
-        with suppress(StoreError):
-            store.lifecycle.note(run_id, error)
-    except Exception:  # stored as well: another process would meet it again
-        traceback.print_exc()
-    finally:
-        store.close()
-
-
-def _is_free(store: Store, run_id: int) -> bool:
-    """Return whether a run may be claimed. Wait for that where a process trained it that was killed on another machine.
-
-    Such a process is silent; one whose heartbeats go on trains the run to its end.
-    """
-    run = before = store.runs.get(run_id)
-    deadline = time.monotonic() + 2 * SILENCE.total_seconds()
-    while run.state == "running" and not run.owned and run.heartbeat == before.heartbeat and time.monotonic() < deadline:
-        time.sleep(POLL)
-        run = store.runs.get(run_id)
-    return run.state not in ("running", "finished") or (run.state == "running" and run.owned)
 
 
 def main() -> None:
