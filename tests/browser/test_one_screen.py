@@ -1,8 +1,10 @@
 """Cause beside effect: picture, answer, λ, the whole graph and the inspector are in view together; on a phone they stand in order."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import served
 from playwright.sync_api import Browser, Page, expect
 
 DESKTOPS = ((1440, 900), (1280, 800))
@@ -77,6 +79,19 @@ def test_a_page_that_opens_stays_at_its_top_though_the_chosen_test_image_is_belo
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
     assert inside(chosen, strip), "the strip itself is scrolled to the chosen image"
     page.context.close()
+
+
+def test_nothing_moves_as_the_values_of_lam_are_computed(browser: Browser, database: str, tmp_path: Path) -> None:
+    with served(database, tmp_path) as fresh:  # a server that has computed nothing yet
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.set_default_timeout(90_000)
+        page.goto(f"{fresh}/?run=reference/lc-wide-cifar10")
+        expect(page.get_by_text("values of λ so far")).to_be_visible()
+        before = box(page, ".gate-graph .canvas")
+        expect(page.get_by_text("The same modules run at every λ")).to_be_visible()
+        assert box(page, ".gate-graph .canvas") == before
+        context.close()
 
 
 @pytest.mark.parametrize("size", [pytest.param(DESKTOPS[0], marks=pytest.mark.long, id="1440"), pytest.param(DESKTOPS[1], id="1280")])

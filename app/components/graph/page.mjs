@@ -123,6 +123,7 @@ function show(page) {
   page.root.dataset.shows = data.link ?? "";
   page.root.classList.toggle("ungated", !data.gated);
   page.root.classList.toggle("fixed", data.gated && !data.has_slider);
+  page.root.classList.toggle("scaling", data.drawing.nodes.some((node) => node.decides === "each")); // what changes along λ takes two lines there
   page.actions.hidden = !data.live;
   page.slider.max = String(data.last_step);
   page.slider.disabled = !data.has_slider;
