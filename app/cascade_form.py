@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import state
 from app.comparison import figures_at
+from app.departure import leave
 from app.fields import fields
 from app.forms import draw, refuse
 from app.member_files import member_files, uploaded_member
@@ -72,7 +73,7 @@ def watch() -> None:
 
 def _explore(run: Run) -> None:
     st.session_state.pop(MADE, None)
-    st.switch_page("screens/explore.py", query_params={"run": run.name})
+    leave("explore", {"run": run.name})
 
 
 def _form(runs: Sequence[Run]) -> None:

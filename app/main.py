@@ -11,6 +11,7 @@ import streamlit as st  # noqa: E402
 from streamlit.elements import exception  # noqa: E402
 
 from app import state  # noqa: E402
+from app.departure import leaving  # noqa: E402
 from app.glossary import help_bar  # noqa: E402
 from app.login import admit  # noqa: E402
 from app.wording import plain  # noqa: E402
@@ -41,6 +42,8 @@ def main() -> None:
     ]
     page = st.navigation(pages, position="top")
     help_bar(page.url_path == "")
+    if leaving(page.url_path):
+        return
     try:
         if state.store().database.read_only:
             st.info("The database of the runs is read-only: networks can be explored, but nothing can be saved.", icon=":material/lock:")

@@ -10,6 +10,7 @@ from app import state
 from app.cascade_form import offer
 from app.cautions import advice
 from app.charts.tradeoff import along_lam_chart
+from app.departure import leave
 from app.form_state import prefill_again
 from app.forms import refuse
 from app.progress import DONE, NEW, SHOW_NEXT, follow, warn
@@ -84,7 +85,7 @@ def _again(run: Run) -> None:
         refuse(error)
         return
     st.session_state[SHOW_NEXT] = NEW
-    st.switch_page("screens/train.py")
+    leave("train")
 
 
 def _results(run: Run) -> None:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import state
+from app.departure import leave
 from app.forms import refuse
 from app.own_weights import ONNX_SUFFIX, WEIGHT_SUFFIXES, begin_with, only_weights
 from app.progress import NEW, SHOW_NEXT
@@ -54,4 +55,4 @@ def _train_from(name: str, content: bytes) -> None:
         return
     st.session_state[UPLOADS] += 1
     st.session_state[SHOW_NEXT] = NEW
-    st.switch_page("screens/train.py")
+    leave("train")

@@ -13,6 +13,7 @@ from app.atlas import background_atlas, cost_strips, map_data, module_groups, ro
 from app.charts import atlas as charts
 from app.colours import DARK_PAPER_INK, LIGHT
 from app.components.atlas_map import atlas_map, followed_step, picture_strips
+from app.departure import leave
 from app.samples import Samples, samples_of
 from app.terms import explained
 from app.trained import trained_runs, variety
@@ -154,7 +155,7 @@ def _open(run: Run, atlas: "Atlas", at: int, index: int) -> None:
 def _leave() -> None:
     """Go to Explore if an image was chosen."""
     if query := st.session_state.pop(OPEN_KEY, None):
-        st.switch_page("screens/explore.py", query_params=query)
+        leave("explore", query)
 
 
 def _start(atlas: "Atlas", known: int | None) -> int:

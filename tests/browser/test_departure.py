@@ -1,0 +1,33 @@
+"""From a page that looks at its runs every two seconds to another page, over a connection on which messages take longer than that."""
+
+from pathlib import Path
+
+from conftest import served
+from playwright.sync_api import Page, expect
+
+from core.config import run_config
+from core.store import Store
+
+SLOW = """
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (message) { setTimeout(() => send.call(this, message), window.latency ?? 0); };
+"""
+LATENCY = 3_000  # milliseconds: more than `app.runs.listed.LIVE_SECONDS`
+
+
+def test_requests_of_the_page_that_is_left_do_not_disturb_the_next(page: Page, complaints: list[str], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    config = run_config(architecture="cascade", dataset="digits", method="d2nn", training={"epochs": 7})
+    run = Store(url).runs.create(config.record(), name="queued")  # the list looks again and again at a run that is about to begin
+    page.add_init_script(SLOW)
+    with served(url, tmp_path) as server:
+        page.goto(f"{server}/runs?runs={run.id}")
+        expect(page.get_by_role("button", name="Edit and start again")).to_be_visible()
+        page.evaluate(f"window.latency = {LATENCY}")
+        page.get_by_role("button", name="Edit and start again").click()
+        expect(page.get_by_label("Epochs", exact=True)).to_have_value("7")
+        page.wait_for_timeout(2 * LATENCY)  # what was sent from the former page has arrived
+        expect(page.get_by_label("Epochs", exact=True)).to_have_value("7")
+        assert page.url.split("?")[0] == f"{server}/train"
+        page.goto("about:blank")
+        complaints[:] = [one for one in complaints if "404" not in one]  # Streamlit asks for its health below the page's own path first
