@@ -22,6 +22,7 @@ from core.store import Run
 from core.training.worker import enqueue
 
 if TYPE_CHECKING:
+    from core.training.cascade import Composition
     from core.training.members import Given
 
 FORM = "cascade-of"  # key of the session: the ids of the runs whose form is open
@@ -90,12 +91,12 @@ def _form(runs: Sequence[Run]) -> None:
             *_members([run.id for run in runs], [state.weights(run) for run in runs], dataset, runs),
             *(uploaded_member(upload, dataset) for upload in uploads),
         ]
-        sentence = _unseen(members, dataset) if len(members) > 1 else ""
+        composed = _composed(members, dataset) if len(members) > 1 else None
     except UserError as error:
         refuse(error)
         _cancel()
         return
-    if not sentence:
+    if composed is None:
         st.caption("Add a file with another network, or select more runs above.")
         _cancel()
         return
@@ -113,7 +114,7 @@ def _form(runs: Sequence[Run]) -> None:
         name = st.text_input("Name", placeholder="optional; generated if empty", key="cascade-name")
     with right:
         combine = draw(next(field for field in fields(component("architectures", "model_cascade")) if field.name == "combine"), "cascade")
-    st.caption(plain(sentence))
+    st.caption(plain(composed.sentence))
     try:
         state.samples(runs[0], state.SAMPLES)
     except (UserError, OSError) as error:
@@ -133,11 +134,11 @@ def _cancel() -> None:
 
 
 def _start(members: "Sequence[Given]", dataset: Dataset, combine: str, name: str) -> None:
-    from core.training.cascade import compose, create_run
+    from core.training.cascade import create_run
 
     store = state.store()
     try:
-        run = create_run(store, compose(members, dataset, architecture={"combine": combine}), name.strip() or None)
+        run = create_run(store, _composed(members, dataset, combine), name.strip() or None)
         enqueue(store, [run.id])
     except (UserError, OSError) as error:
         refuse(error)
@@ -156,8 +157,8 @@ def _members(ids: list[int], sha256: list[str | None], _dataset: Dataset, _runs:
     return [member_of_run(state.store(), run, classes) for run in _runs]
 
 
-def _unseen(members: "Sequence[Given]", dataset: Dataset) -> str:
-    """Return which images teach the controllers, in a sentence. Raises UserError where a member was trained on other images."""
-    from core.training.cascade import unseen_images
+def _composed(members: "Sequence[Given]", dataset: Dataset, combine: str | None = None) -> "Composition":
+    """Return the cascade of these members. Raises UserError where they make none."""
+    from core.training.cascade import compose
 
-    return unseen_images(members, dataset).sentence
+    return compose(members, dataset, architecture={} if combine is None else {"combine": combine})

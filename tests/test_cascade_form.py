@@ -61,7 +61,7 @@ def test_selected_runs_become_a_cascade_for_every_lam(app: AppTest, trained: str
     assert not app.exception
     members = next(frame.value for frame in app.dataframe if "Multiply-adds" in frame.value and "Test accuracy" in frame.value)
     assert list(members.iloc[:, 0]) == ["narrow", "broad"]  # from cheap to expensive
-    assert "The 20% of the training images that no member was trained on teach the controllers." in texts(app)
+    assert "The 20% of the training images that no member was trained on teach the controllers. They are few, so the" in texts(app)
     app.text_input(key="cascade-name").set_value("both")
     app.selectbox(key="form-cascade-combine").set_value("mean")
     app.button(key="cascade-start").click().run()
@@ -128,6 +128,15 @@ def test_a_network_in_a_file_joins_one_run(app: AppTest, trained: str, monkeypat
 def test_members_without_a_common_holdout_leave_validation_images(app: AppTest, trained: str) -> None:
     asked(app, trained, "narrow", "greedy")
     assert "The members share no holdout: half of the validation images teach the controllers" in texts(app)
+
+
+def test_the_same_network_twice_is_refused_before_the_start(app: AppTest, trained: str, tmp_path: Path) -> None:
+    store = Store(trained)
+    export_run(store, store.runs.get("narrow").id, tmp_path / "narrow.safetensors")
+    asked(app, trained, "narrow")
+    app.file_uploader(key="cascade-files").upload("narrow.safetensors", (tmp_path / "narrow.safetensors").read_bytes()).run()
+    assert any("are the same network: name it once" in plainly(error.value) for error in app.error)
+    assert not [button for button in app.button if button.key == "cascade-start"]
 
 
 def test_a_name_that_is_taken_is_refused_and_leaves_nothing(app: AppTest, trained: str) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from test_cli import call, refused, told
 from torch import Tensor
 
@@ -268,6 +270,24 @@ def test_what_cannot_be_a_member_is_refused_in_one_line(words: list[str], says: 
     text = tmp_path / "text.safetensors"
     text.write_text("not a file of weights")
     assert says in refused("cascade", *(word.format(text=text) for word in words))
+
+
+def test_a_size_that_a_file_does_not_take_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.safetensors"
+    assert call("export", "reference/cascade-digits-static", file).returncode == 0
+    error = refused("cascade", "reference/lc-digits-static", f"{file}@96")
+    assert "this network takes images of 48×48 pixels and no others. Leave out @96" in error
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.safetensors"
+    assert call("export", "reference/cascade-digits-static", file).returncode == 0
+    with safe_open(file, "pt") as opened:
+        header = opened.metadata()
+    tensors = load_file(file)
+    next(tensor for name, tensor in tensors.items() if name.endswith("weight")).view(-1)[0] = torch.nan
+    save_file(tensors, file, header)
+    assert "holds NaN or infinity" in refused("cascade", "reference/lc-digits-static", file)
 
 
 def test_train_names_the_command_that_makes_cascades() -> None:

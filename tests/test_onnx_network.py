@@ -162,6 +162,12 @@ def test_what_is_no_classifier_is_refused_in_one_line(program: bytes, says: str,
     assert str(file) in error
 
 
+def test_black_and_white_are_two_values(tmp_path: Path) -> None:
+    file = tmp_path / "fine.onnx"
+    file.write_bytes(network())
+    assert "black and white would both be 16" in refused("cascade", file, file, "--dataset", "digits", "--low", "16", "--high", "16")
+
+
 def made(size: list[int], *nodes: onnx.NodeProto, declared: int | None = None) -> bytes:
     """Return a classifier that adds the sum of a tensor of this size, which it makes, to its scores."""
     image, scores = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 10]) for name in "xy")

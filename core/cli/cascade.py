@@ -73,7 +73,11 @@ def cascade(
     for text in members:
         file, own_size = member_file(text)
         if file is not None:
-            given.append(read_member(file, images, size=own_size or size, low=low, high=high, output=output))
+            member = read_member(file, images, size=own_size or size, low=low, high=high, output=output)
+            if own_size and member.member.image[1:] != (own_size, own_size):
+                sides = "×".join(map(str, member.member.image[1:]))
+                raise StoreError(f"{text}: this network takes images of {sides} pixels and no others. Leave out @{own_size}")
+            given.append(member)
             continue
         try:
             run = store.runs.get(text)

@@ -32,10 +32,10 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Composition:
-    """A cascade to train: its configuration, its members' weights as a safetensors file, and which images teach its controllers."""
+    """A cascade to train: its configuration, its members from cheap to expensive, and which images teach its controllers."""
 
     config: RunConfig
-    weights: bytes
+    members: Sequence[Given]
     sentence: str
 
 
@@ -69,14 +69,14 @@ def compose(
     if "epochs" not in (training or {}) and (epochs := _epochs(config)) > config.training.epochs:
         config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": epochs})})
         sentence += f" They are few, so the controllers see each of them {epochs} times."
-    return Composition(config, pack_members(ordered), sentence)
+    return Composition(config, ordered, sentence)
 
 
 def create_run(store: Store, composed: Composition, name: str | None = None) -> Run:
     """Add a cascade that is to be trained to a store, with its members' weights. Raises StoreError."""
     run = store.runs.create(composed.config.record(), name=name)
     try:
-        store.checkpoints.save(run.id, 0, composed.weights)
+        store.checkpoints.save(run.id, 0, pack_members(composed.members))
     except BaseException:
         store.runs.purge(run.id)
         raise

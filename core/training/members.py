@@ -96,7 +96,7 @@ def member_of_run(store: Store, run: Run, classes: Sequence[str]) -> Given:
 
 
 def member_of_export(title: str, header: Header, content: bytes, classes: Sequence[str]) -> Given:
-    """Make a member of a trained run, from what describes it and its weights. Raises ConfigError."""
+    """Make a member of a trained run, from what describes it and its weights. Raises ConfigError or CheckpointError."""
     config = run_config(**header.config)
     if config.gated:
         raise ConfigError(
@@ -114,7 +114,6 @@ def member_of_export(title: str, header: Header, content: bytes, classes: Sequen
 
 def _from_published(file: Path, content: bytes, image: Sequence[int], classes: Sequence[str], size: int | None) -> Given:
     tensors = read_tensors(content).tensors
-    check_all_finite(tensors)
     architecture, known = recognise(tensors)
     if known != len(classes):
         raise ConfigError(f"it has {known} classes, but the dataset has {len(classes)}: {listed(classes)}")
@@ -133,6 +132,8 @@ def _from_onnx(
     values: tuple[float, float],
     output: Output | None,
 ) -> Given:
+    if values[0] == values[1]:
+        raise ConfigError(f"black and white would both be {values[0]:g}, and all images the same: give two values")
     signature = read_signature(content)
     if signature.classes != len(classes):
         raise ConfigError(f"it has {signature.classes} classes, but the dataset has {len(classes)}: {listed(classes)}")
@@ -205,7 +206,10 @@ def _mobilenet(tensors: Mapping[str, Tensor]) -> Mobile:
 
 
 def _checked(member: Member, weights: Mapping[str, Tensor], classes: int, trained: RunConfig | None = None) -> Given:
-    """Return the member with its network's own tensors. Raises ConfigError if the weights lack one of its parameters."""
+    """Return the member with its network's own tensors.
+
+    Raises ConfigError if the weights lack one of its parameters, and CheckpointError if they hold NaN or infinity.
+    """
     built = member.build(classes)
     network = built.network
     assert isinstance(network, Graph)
@@ -216,6 +220,7 @@ def _checked(member: Member, weights: Mapping[str, Tensor], classes: int, traine
         name = (lacking or strange)[0].removeprefix("parts.")
         raise ConfigError(f"it {'lacks' if lacking else 'has another shape of'} the tensor {name} of its architecture")
     kept = {name: weights[name].to(own[name].dtype) for name in own if name in weights and name.startswith("parts.")}
+    check_all_finite(kept)
     return Given(member, kept, built.macs, trained)
 
 
