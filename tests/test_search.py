@@ -151,6 +151,15 @@ def test_a_search_trains_its_trials_and_the_same_search_goes_on(store: Store) ->
     assert [(run.id, run.started) for run in again] == [(run.id, run.started) for run in more]
 
 
+def test_a_trial_is_marked_as_it_is_added_and_names_are_not_given_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = space_of(tiny(), VARIED)
+    *_, runs = TrialSearch(store, tiny(), space, "s", 2).run(jobs=1)
+    store.runs.annotate(runs[1].id, tags=[])  # it is no trial any more, but keeps its name
+    monkeypatch.setattr(store.runs, "annotate", lambda *_, **__: pytest.fail("a trial is marked in a second step"))
+    *_, more = TrialSearch(store, tiny(), space, "s", 2).run(jobs=1)
+    assert [run.name for run in more] == ["s/trial 1", "s/trial 3"]
+
+
 def test_a_search_ends_where_all_values_have_been_tried(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.search.search.ATTEMPTS", 20)
     found = TrialSearch(store, tiny(), space_of(tiny(), ["architecture.trunk[0]=1:2"]), "s", 5)

@@ -68,9 +68,9 @@ class TrialSearch:
             except UserError as error:
                 self.refusal = str(error)
                 continue
-            number = 1 + max((int(end) for run in runs if (end := run.name.rpartition(" ")[2]).isdecimal()), default=0)
-            added = self._store.runs.create(record, name=f"{self.name}/trial {number}", sweep=self.name)
-            return self._store.runs.annotate(added.id, tags=[TRIAL])
+            named = self._store.runs.of_sweeps([self.name])  # also trials whose tag a person took away
+            number = 1 + max((int(end) for run in named if (end := run.name.rpartition(" ")[2]).isdecimal()), default=0)
+            return self._store.runs.create(record, name=f"{self.name}/trial {number}", sweep=self.name, tags=[TRIAL])
         return None
 
     def _reached(self, run: Run) -> Objectives | None:

@@ -29,6 +29,7 @@ class NewRun(NamedTuple):
     name: str | None = None
     sweep: str | None = None
     variant: str | None = None
+    tags: Sequence[str] = ()
 
 
 class Runs:
@@ -38,17 +39,25 @@ class Runs:
         self._database = database
         self._weights = weights
 
-    def create(self, record: RunRecord, *, name: str | None = None, sweep: str | None = None, variant: str | None = None) -> Run:
+    def create(
+        self,
+        record: RunRecord,
+        *,
+        name: str | None = None,
+        sweep: str | None = None,
+        variant: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> Run:
         """Add a run and queue it. Raises StoreError if the name is taken or not allowed."""
-        return self.create_all([NewRun(record, name, sweep, variant)])[0]
+        return self.create_all([NewRun(record, name, sweep, variant, tags)])[0]
 
     def create_all(self, new: Sequence[NewRun]) -> list[Run]:
         """Add several runs and queue them, all or none. Raises StoreError if one of the names is taken or not allowed."""
         created = []
         with self._database.write(alone=True) as session:
-            for record, name, sweep, variant in new:
+            for record, name, sweep, variant, tags in new:
                 own = default_name(session, f"{record.architecture}-{record.dataset}") if name is None else checked_name(session, name)
-                created.append(Run(**record.columns(), name=own, sweep=sweep, variant=variant))
+                created.append(Run(**record.columns(), name=own, sweep=sweep, variant=variant, tags=list(tags)))
                 session.add(created[-1])
                 session.flush()
                 session.refresh(created[-1])
