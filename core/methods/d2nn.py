@@ -2,13 +2,18 @@
 
 It is a contextual bandit: every control node that ran regresses the value of the option taken on a single reward, λA + (1−λ)E of its
 image or, for set-based metrics such as F1, of its mini-bag, Σ Q over the bag (value_loss.py). Options are explored ε-greedily, with ε
-falling from 1 (exploration.py). The modules learn from the cross-entropy of the outputs that ran. A module that a controller observes also
-gets the controller's gradient, times `controller_gradient`.
+falling from 1 (exploration.py). The modules learn from the cross-entropy of the outputs that ran.
 
 Differs from the paper:
 - Without a λ, one network is trained for every λ: two values per option, the accuracy and the cost to come, and a random λ for each
   mini-bag. A control node then learns only from images whose later decisions were greedy: after other decisions, the result does not show
-  what its own choice is worth. The values of a mini-bag are averaged, so that they stay on the scale of a single image's.
+  what its own choice is worth. The values of a mini-bag are averaged, so that they stay on the scale of a single image's. Where a bag is
+  one image, the accuracy is learned by its likelihood and not by squared errors. The least that an
+  option costs is given; only what later control nodes add to it is learned.
+- Without a λ, options are not drawn for each control node alone: a mini-bag explores a whole route at a random rate, up to a random control
+  node, and is greedy behind it. `full_route_fraction`, half of the images by default, run along the full route.
+- A module that a controller observes gets the controller's gradient times `controller_gradient`, which is 0 by default: in the paper both
+  gradients are added with a weight that is set by hand.
 - The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. A network for every λ is calibrated after
   each epoch, so that evenly drawn λ keep every path in use: expensive paths that get no images do not learn, and then get none.
 - The modules do not learn from the holdout, a fraction of the training images; the controllers learn from it alone. On images that the
