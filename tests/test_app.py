@@ -329,6 +329,9 @@ def test_a_preset_fills_the_form(app: AppTest) -> None:
     assert not app.error
     app.button(key="preset-own").click().run()
     assert app.selectbox(key="form-datasets").value == "folder"
+    deadline = time.monotonic() + 60
+    while not app.warning and time.monotonic() < deadline:  # what is to be trained is looked at in the background
+        app.run()
     assert "Set the data folder" in " ".join(plainly(one.value) for one in app.warning)
     assert app.button(key="start").disabled
     assert not app.exception

@@ -195,6 +195,8 @@ def test_edit_and_start_again_opens_the_form_with_the_settings(app: AppTest, sto
     selected(app, run.id)
     app.button(key=f"again-{run.id}").click().run()
     assert not app.exception
+    assert "Opening the next page…" in texts(app)  # tests/browser/test_departure.py sees it open
+    page(app, "train")
     assert app.selectbox(key="form-architectures").value == "plain"
     assert app.text_input(key="form-architectures-plain-widths").value == "4"
     assert app.number_input(key="form-training-seed").value == 3
