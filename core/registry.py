@@ -6,7 +6,7 @@ The file `core/architectures/cascade.py` contains one `Component` whose `name` i
 import importlib
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -59,6 +59,7 @@ class Component(BaseModel):
 
     title: ClassVar[str] = ""  # its name for a person; empty: the technical name in words
     papers: ClassVar[tuple[Paper, ...]] = ()  # the papers that describe it
+    as_published: ClassVar[Mapping[str, Any]] = {}  # options as the first of the papers chose them, where the defaults differ
     by_form: ClassVar[bool] = True  # whether its options can be set one by one; otherwise a command of its own sets them
 
     name: str

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from core.choices import choice, choices, options
+from core.cli.settings import configuration
 from core.config import Training
 from core.recipes import RECIPES
-from core.registry import COMPONENT_KINDS, names
+from core.registry import COMPONENT_KINDS, component, names
 from scripts.cli_reference import TARGET, WIDTH, reference
 from tests.test_cli import call, refused, told, trained
 
@@ -131,3 +132,15 @@ def test_earlier_spellings_of_options_still_work_and_are_hidden(trained: str, tm
     for command, old in (("evaluate", "--targets"), ("predict", "--target"), ("sweep", "--also")):
         assert old not in call(command, "--help").stdout
     assert "No such option" in call("train", "cascade", "--targets", "1").stderr
+
+
+def test_the_papers_choices_are_set_in_one_word_and_can_be_changed() -> None:
+    config = configuration("cascade", "digits", "d2nn", 0.5, None, 0, ["method.exchange_rate=2"], published=True)
+    for kind, part in (("architectures", config.architecture), ("methods", config.method)):
+        stated = component(kind, part.name).as_published  # type: ignore[arg-type]
+        assert stated
+        for option, value in stated.items():
+            assert getattr(part, option) == (2 if option == "exchange_rate" else value) != type(part).model_fields[option].default
+    assert "--published: the papers train one network for each λ" in refused("train", "cascade", "--dataset", "digits", "--published")
+    error = refused("sweep", "cascade", "--dataset", "digits", "--name", "s", "--lams", "0.5,every", "--published")
+    assert "Name values with --lams" in error

@@ -9,7 +9,8 @@ head's answer. "features" is the published form, in which the controller sees th
 Reconstructed: the sizes, which are options. The last stage has a head too.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from torch import nn
@@ -27,6 +28,7 @@ class Cascade(Architecture):
 
     title = "Cascade with early exits"
     papers = (bibliography.D2NN_PAPER,)
+    as_published: ClassVar[Mapping[str, Any]] = {"controller_sees": "features"}
     name: Literal["cascade"] = "cascade"
     trunk: Widths = Field(
         (8, 16, 32, 64), title="Filters of each trunk", description="Filters of each stage's trunk; the first three trunks halve the map"

@@ -11,7 +11,8 @@ projection ("identity").
 Reconstructed: the sizes, which are options.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
@@ -31,6 +32,7 @@ class Chain(Architecture):
 
     title = "Chain of alternative modules"
     papers = (bibliography.D2NN_PAPER,)
+    as_published: ClassVar[Mapping[str, Any]] = {"controller_sees": "features"}
     name: Literal["chain"] = "chain"
     links: Widths = Field(
         (32, 64, 128), title="Filters of each link", description="Filters of each link's output; every link halves the map"

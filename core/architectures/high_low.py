@@ -8,7 +8,8 @@ and picks one of the two paths.
 Reconstructed: the sizes, which are options.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
@@ -25,6 +26,7 @@ class HighLow(Architecture):
 
     title = "High-low capacity"
     papers = (bibliography.D2NN_PAPER,)
+    as_published: ClassVar[Mapping[str, Any]] = {"controller_sees": "features"}
     name: Literal["high_low"] = "high_low"
     stem: int = Field(
         16, ge=1, le=512, title="Filters of the stem", description="Filters of the shared first convolution, which halves the image"

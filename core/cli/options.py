@@ -48,6 +48,10 @@ RecipeName = Annotated[
     str | None,
     typer.Option("--recipe", metavar="NAME", help="Named set of options, applied before --set; `python -m core list recipes` shows them."),
 ]
+Published = Annotated[
+    bool,
+    typer.Option("--published", help="Train as the papers did where the defaults differ (one λ each); applied before --set."),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(help=f"Passes over the training images, from 1 to {MAX_EPOCHS} (default: {Training.model_fields['epochs'].default})."),

@@ -47,16 +47,29 @@ def configuration(
     seed: int,
     pairs: list[str] | None,
     recipe: str | None = None,
+    *,
+    published: bool = False,
 ) -> RunConfig:
-    """Return the configuration that a command's options describe: those of the recipe, then those that were set. Raises ConfigError."""
+    """Return the configuration that a command's options describe. Raises ConfigError.
+
+    First come those of the recipe, then, if `published`, the papers' own choices, and last those that were set.
+    """
     parts = settings(pairs, architecture=architecture, dataset=dataset, method=method)
     parts["training"] = {"seed": seed} | ({} if epochs is None else {"epochs": epochs}) | parts["training"]
+    if published:
+        parts |= {part: dict(component(kind, parts[part]["name"]).as_published) | parts[part] for part, kind in KIND_OF_PART.items()}
     if recipe is not None:
         parts = {part: recipe_named(recipe).part(part) | options for part, options in parts.items()}
     config = run_config(**parts, lam=lam)
     if isinstance(config.method, DistillingMethod) and config.method.teacher and not config.method.distillation_weight:
         raise ConfigError("method.teacher has no effect: set method.distillation_weight above 0 as well, for example to 1")
     return config
+
+
+def check_one_lam(config: RunConfig, lams: Collection[float | None], option: str) -> None:
+    """Raise ConfigError if a network is to be trained for every λ, which no paper does. `option`: the one that names values of λ."""
+    if config.gated and None in lams:
+        raise ConfigError(f"--published: the papers train one network for each λ. Name values with {option}, for example {option} 0.5")
 
 
 def moved_dataset(config: RunConfig, pairs: list[str] | None) -> Dataset:

@@ -7,9 +7,21 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, Log, MethodName, RecipeName, Settings, opened
+from core.cli.options import (
+    ArchitectureName,
+    AsJson,
+    Database,
+    DatasetName,
+    Epochs,
+    Log,
+    MethodName,
+    Published,
+    RecipeName,
+    Settings,
+    opened,
+)
 from core.cli.output import NOTHING, bar, cost_cells, lam_text, print_json, print_table
-from core.cli.settings import configuration, settings, variant
+from core.cli.settings import check_one_lam, configuration, settings, variant
 from core.config import RunConfig
 from core.registry import ConfigError
 from core.store import Run
@@ -46,6 +58,7 @@ def sweep(
     cpus: Annotated[float | None, typer.Option(min=0, max=1024, help="Processors for each run on a cluster (default: 1).")] = None,
     gpus: Annotated[float | None, typer.Option(min=0, max=64, help="GPUs for each run on a cluster, such as 0.5 (default: 0).")] = None,
     recipe: RecipeName = None,
+    published: Published = False,
     sets: Settings = None,
     log: Log = None,
     db: Database = None,
@@ -65,14 +78,16 @@ def sweep(
     parsed_variants = [variant(text) for text in variants or []]
     if any("seed" in settings(pairs)["training"] for pairs in (sets, *(more for _, more in parsed_variants))):
         raise ConfigError("training.seed: give the seeds of a sweep with --seeds")
-    config = configuration(architecture, dataset, method, None, epochs, 0, sets, recipe)
+    config = configuration(architecture, dataset, method, None, epochs, 0, sets, recipe, published=published)
+    if published:
+        check_one_lam(config, read_lams(lams), "--lams")
     plans = planned(config, read_lams(lams), read_seeds(seeds))
     if statics:  # a static network of the most expensive path is one of them
         plans = (plans if config.gated else []) + static_paths(config, read_seeds(seeds))
     varied: dict[str, list[RunConfig]] = {}
     seen = [config]
     for title, more in parsed_variants:
-        other = configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more], recipe)
+        other = configuration(architecture, dataset, method, None, epochs, 0, [*(sets or []), *more], recipe, published=published)
         if other in seen or title in varied:
             raise ConfigError(f"--variant {title}: it is the same as another variant of the sweep")
         seen.append(other)

@@ -7,9 +7,22 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from core.cli.options import ArchitectureName, AsJson, Database, DatasetName, Epochs, Log, MethodName, RecipeName, Seed, Settings, opened
+from core.cli.options import (
+    ArchitectureName,
+    AsJson,
+    Database,
+    DatasetName,
+    Epochs,
+    Log,
+    MethodName,
+    Published,
+    RecipeName,
+    Seed,
+    Settings,
+    opened,
+)
 from core.cli.output import bar, console, cost_cells, epoch_text, lam_text, print_json, print_table, say
-from core.cli.settings import configuration
+from core.cli.settings import check_one_lam, configuration
 from core.datasets import Dataset
 from core.registry import ConfigError
 from core.store import Run, Store, StoreError
@@ -26,6 +39,7 @@ def train(
     epochs: Epochs = None,
     seed: Seed = 0,
     recipe: RecipeName = None,
+    published: Published = False,
     sets: Settings = None,
     name: Annotated[str | None, typer.Option(help="Name of the run (optional; generated if empty).")] = None,
     log: Log = None,
@@ -38,7 +52,9 @@ def train(
     --method NAME beside --help, only what goes with them is listed.
     """
     check_tracker(log)
-    config = configuration(architecture, dataset, method, lam, epochs, seed, sets, recipe)
+    config = configuration(architecture, dataset, method, lam, epochs, seed, sets, recipe, published=published)
+    if published:
+        check_one_lam(config, (lam,), "--lam")
     if not config.architecture.by_form:
         raise ConfigError(f"{architecture} is trained by a command of its own: python -m core {config.architecture.command.split()[0]}")
     store = opened(db)

@@ -29,7 +29,8 @@ Differs from the paper:
 Reconstructed: the schedule of ε, the share of the controllers' gradient, the size of the bags.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import AliasChoices, Field
@@ -61,6 +62,7 @@ class D2NN(DistillingMethod):
 
     title = "Q-learning (D2NN)"
     papers = (bibliography.D2NN_PAPER, bibliography.DISTILLATION)
+    as_published: ClassVar[Mapping[str, Any]] = {"exchange_rate": 1.0, "controller_gradient": 1.0, "controller_holdout": 0.0}
     name: Literal["d2nn"] = "d2nn"
     metric: Metric = Field(
         "accuracy",
