@@ -7,7 +7,8 @@ import streamlit as st
 
 from app.wording import plain
 
-AUTH, STUDIO, USERS = "auth", "studio", "users"  # sections of secrets.toml, and the option of the second
+AUTH, STUDIO = "auth", "studio"  # sections of secrets.toml
+USERS, UNVERIFIED = "users", "unverified"  # options of the second
 
 
 def admit() -> None:
@@ -24,13 +25,15 @@ def admit() -> None:
         st.button("Log in", on_click=st.login, type="primary", key="log-in", icon=":material/login:")
         st.stop()
     email = str(st.user.get("email") or "")
-    verified = st.user.get("email_verified") is not False
-    admitted = not (users := _users()) or (verified and listed(email, users))
+    studio = st.secrets.get(STUDIO, {})
+    verified = st.user.get("email_verified") is True or studio.get(UNVERIFIED) is True
+    admitted = USERS not in studio or (verified and listed(email, [str(user) for user in studio[USERS]]))
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         st.caption(f"Logged in as {plain(email or st.user.get('name') or 'unknown')}", width="content")
         st.button("Log out", on_click=st.logout, key="log-out", icon=":material/logout:")
     if not admitted:
-        st.error("This account may not use the studio. Ask whoever runs it, or log in with another.", icon=":material/lock:")
+        unsure = "" if verified or USERS not in studio else " Its provider does not say that the address was verified."
+        st.error(f"This account may not use the studio.{unsure} Ask whoever runs it, or log in with another.", icon=":material/lock:")
         st.stop()
 
 
@@ -40,8 +43,3 @@ def listed(email: str, users: Sequence[str]) -> bool:
     known = {user.strip().lower() for user in users}
     name, _, domain = address.rpartition("@")
     return bool(name and domain) and (address in known or f"@{domain}" in known)
-
-
-def _users() -> list[str]:
-    """Return the users that secrets.toml lists; empty lets in everybody who can log in."""
-    return [str(user) for user in st.secrets.get(STUDIO, {}).get(USERS, [])]

@@ -314,3 +314,27 @@ def test_a_run_of_a_silent_process_is_taken_over_and_one_of_a_live_process_is_no
     elsewhere()
     monkeypatch.setattr(cluster_task.time, "sleep", lambda _: elsewhere())
     assert cluster_task._is_free(store, run.id) is free
+
+
+def test_a_process_waits_while_the_server_has_no_connection_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = [StoreError("too many clients")] * 2
+
+    def opened(url: str) -> Store:
+        if refusals:
+            raise refusals.pop()
+        return store
+
+    monkeypatch.setattr(cluster_task, "Store", opened)
+    monkeypatch.setattr(cluster_task, "POLL", 0.0)
+    assert cluster_task._opened(store.url) is store
+    assert not refusals
+    refusals.append(StoreError("too many clients"))
+    monkeypatch.setattr(cluster_task, "LOCK_SECONDS", -1.0)
+    with pytest.raises(StoreError, match="too many clients"):
+        cluster_task._opened(store.url)
+
+
+def test_a_sweep_that_no_cluster_can_train_adds_no_runs(scratch_database: str) -> None:
+    error = refused("sweep", "high_low", "--dataset", "digits", "--name", "bad", "--lams", "0.2,0.5", "--ray", "127.0.0.1:1")
+    assert "needs a database that all machines reach" in error
+    assert not [run for run in Store(scratch_database).runs.all() if not run.reference]

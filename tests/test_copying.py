@@ -80,7 +80,7 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_what_cannot_be_copied_is_refused(tmp_path: Path) -> None:
     source, target = filled(f"sqlite:///{tmp_path / 'one.db'}"), Store(f"sqlite:///{tmp_path / 'two.db'}")
-    with pytest.raises(StoreError, match="holds the weights of both"):
+    with pytest.raises(StoreError, match="would hold the weights of both"):
         copy_store(source, Store(source.url))
     source.lifecycle.claim(source.runs.get("new").id)
     with pytest.raises(StoreError, match="run new is being trained: stop it first"):
@@ -93,9 +93,23 @@ def test_what_cannot_be_copied_is_refused(tmp_path: Path) -> None:
     third = Store(f"sqlite:///{tmp_path / 'three.db'}")
     (third.weights.folder / str(source.runs.get("finished").id)).mkdir(parents=True)
     (third.weights.folder / str(source.runs.get("finished").id) / "epoch-0002.safetensors").write_bytes(b"of another database")
-    with pytest.raises(StoreError, match=r"epoch-0002\.safetensors is there already"):
+    with pytest.raises(StoreError, match=r"three\.weights.*epoch-0002\.safetensors is there already, with other contents: delete it"):
         copy_store(source, third)
     assert third.runs.all() == []
+
+
+def test_a_copy_that_was_killed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = filled(f"sqlite:///{tmp_path / 'one.db'}"), Store(f"sqlite:///{tmp_path / 'two.db'}")
+    monkeypatch.setattr(target.weights, "discard", lambda file: None)  # a process that is killed takes nothing back
+    with pytest.raises(KeyboardInterrupt):
+        copy_store(source, target, killed)
+    assert list(target.weights.folder.glob("*/*.safetensors"))
+    copy_store(source, target)
+    assert contents(target) == contents(source)
+
+
+def killed(share: float) -> None:
+    raise KeyboardInterrupt
 
 
 def test_damaged_rows_and_lost_files_are_counted(tmp_path: Path) -> None:

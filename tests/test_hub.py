@@ -17,7 +17,7 @@ from core.cli.options import network_of
 from core.config import RunConfig, run_config
 from core.datasets import normalised
 from core.errors import UserError
-from core.evaluation.hub import export_hub, yaml
+from core.evaluation.hub import export_hub, local_paths, yaml
 from core.explain.model import Model, load
 from core.graph.execution import execute
 from core.graph.policy import Greedy
@@ -72,6 +72,7 @@ def test_the_hubs_own_library_takes_the_metadata(store: Store, folder: Path) -> 
         found = {result.dataset_args["lam"]: result.metric_value for result in results if result.metric_type == kind}
         assert found == {row["lam"]: row[column] for row in rows}
     assert len(card.data.eval_results) == 4 * len(rows)
+    assert len(card.data.to_dict()["model-index"][0]["results"]) == len(rows), "entries that the library cannot tell apart become one"
     assert "https://arxiv.org/abs/1701.00299" in card.text
     assert str(card.data)  # which validates again as it is written
 
@@ -162,3 +163,9 @@ def test_texts_that_yaml_would_read_otherwise_stay_texts(tmp_path: Path) -> None
 def test_the_weights_are_the_exported_file(folder: Path) -> None:
     with safe_open(folder / "model.safetensors", "np") as mine, safe_open(SHIPPED / "high-low-faces.safetensors", "np") as shipped:
         assert set(mine.keys()) == set(shipped.keys())
+
+
+def test_folders_of_this_computer_are_named_before_they_are_published(tmp_path: Path) -> None:
+    config = run_config(architecture="plain", dataset="digits", method="static", training={"init_from": str(tmp_path / "x.pth")})
+    assert local_paths(config.record().config) == [str(tmp_path / "x.pth")]
+    assert local_paths(run_config(architecture="plain", dataset="digits", method="static").record().config) == []

@@ -55,12 +55,13 @@ def test_who_has_logged_in_is_let_in_and_can_log_out(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("user", "expected"),
     [
-        ({"email": "ann@example.com"}, True),
-        ({"email": "Bob@Example.org"}, True),
+        ({"email": "ann@example.com", "email_verified": True}, True),
+        ({"email": "Bob@Example.org", "email_verified": True}, True),
+        ({"email": "ann@example.com"}, False),
         ({"email": "bob@example.org", "email_verified": True}, True),
         ({"email": "bob@example.org", "email_verified": False}, False),
-        ({"email": "eve@example.com"}, False),
-        ({"email": "bob@sub.example.org"}, False),
+        ({"email": "eve@example.com", "email_verified": True}, False),
+        ({"email": "bob@sub.example.org", "email_verified": True}, False),
         ({}, False),
     ],
 )
@@ -69,6 +70,16 @@ def test_only_listed_users_are_let_in(monkeypatch: pytest.MonkeyPatch, user: dic
     app = visit(monkeypatch, secrets, {"is_logged_in": True} | user)
     assert let_in(app) is expected
     assert [button.label for button in app.button] == ["Log out"]
+
+
+@pytest.mark.parametrize(
+    ("studio", "expected"), [({"users": []}, False), ({}, True), ({"users": ["ann@example.com"], "unverified": True}, True)]
+)
+def test_an_empty_list_lets_nobody_in_and_addresses_may_be_unverified_where_that_is_stated(
+    monkeypatch: pytest.MonkeyPatch, studio: dict[str, Any], expected: bool
+) -> None:
+    app = visit(monkeypatch, {"auth": AUTH, "studio": studio}, {"is_logged_in": True, "email": "ann@example.com"})
+    assert let_in(app) is expected
 
 
 def test_a_secrets_file_that_cannot_be_read_lets_nobody_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_the_space_is_within_the_bounds_of_the_registry() -> None:
     assert 0.99 < smoothing.high < 1  # below 1
     seen, optimizer, ema = space_of(config, ["architecture.controller_sees", "training.optimizer=sgd", "training.init_partial"])
     assert (seen.choices, optimizer.choices, ema.choices) == (("features", "answer"), ("sgd",), (False, True))
+    named = space_of(config, ["training.init_partial=true", "training.batch_size=32,64", "training.learning_rate=0.1,0.01"])
+    assert [one.choices for one in named] == [(True,), (32, 64), (0.1, 0.01)]
 
 
 @pytest.mark.parametrize(
@@ -71,9 +73,14 @@ def test_the_space_is_within_the_bounds_of_the_registry() -> None:
         ("training.epochs", "epochs and the seed are the same for all"),
         ("architecture.trunk[9]", "only numbers, choices and lists of integers"),
         ("training.init_from", "only numbers, choices and lists of integers"),
-        ("training.learning_rate=1", "write the range as LOW:HIGH"),
-        ("training.learning_rate=0.1:11", "the range must lie between"),
-        ("training.learning_rate=0.1:0.01", "the range must lie between"),
+        ("training.learning_rate=1:2:3", "write the range as LOW:HIGH"),
+        ("training.learning_rate=much", "write the range as LOW:HIGH"),
+        ("training.learning_rate=0.1:11", "only numbers from 0 to 10 are possible"),
+        ("training.batch_size=1.5,2", "only integers from 2 to 65536 are possible"),
+        ("training.learning_rate=0.1:0.01", "LOW must not exceed HIGH"),
+        ("training.learning_rate[0]", "only a list of integers has items"),
+        ("training.optimizer[0]=sgd", "only a list of integers has items"),
+        ("training.init_partial=nonsense", "nonsense is not one of false, true"),
         ("training.optimizer=adam", "adam is not one of adamw, sgd"),
     ],
 )
@@ -158,6 +165,23 @@ def test_a_trial_is_marked_as_it_is_added_and_names_are_not_given_twice(store: S
     monkeypatch.setattr(store.runs, "annotate", lambda *_, **__: pytest.fail("a trial is marked in a second step"))
     *_, more = TrialSearch(store, tiny(), space, "s", 2).run(jobs=1)
     assert [run.name for run in more] == ["s/trial 1", "s/trial 3"]
+
+
+@pytest.mark.parametrize(
+    ("config", "varied", "says"),
+    [
+        (tiny(), ["architecture.trunk[0]=1:4"], "training.learning_rate"),
+        (tiny(2), VARIED, "training.epochs"),
+        (tiny(weight_decay=0.5), VARIED, "training.weight_decay"),
+        (run_config(architecture=LEAST, dataset="faces", method="d2nn", lam=0.5, training={"epochs": 1}), VARIED, "λ"),
+        (run_config(architecture=LEAST, dataset="digits", method="d2nn", training={"epochs": 1}), VARIED, "dataset"),
+    ],
+)
+def test_a_search_with_other_settings_needs_another_name(store: Store, config: RunConfig, varied: list[str], says: str) -> None:
+    *_, runs = TrialSearch(store, tiny(), space_of(tiny(), VARIED), "s", 1).run(jobs=1)
+    assert len(runs) == 1
+    with pytest.raises(ConfigError, match=f"s is a search with another {says}: choose another name with --name"):
+        TrialSearch(store, config, space_of(config, varied), "s", 2)
 
 
 def test_a_search_ends_where_all_values_have_been_tried(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """`export`: write a trained run to a file."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -63,10 +64,12 @@ def export(
 
 def _export_folder(store: "Store", run: str, folder: Path, licence: str, *, force: bool, as_json: bool) -> None:
     """Write a run as a folder for the Hugging Face Hub and print what is in it."""
-    from core.evaluation.hub import CONFIGURATION, README, export_hub
+    from core.evaluation.hub import CONFIGURATION, README, export_hub, local_paths
     from core.files import FOLDER_WEIGHTS
 
-    export_hub(store, run, folder, licence=licence, force=force)
+    exported = export_hub(store, run, folder, licence=licence, force=force)
+    if paths := local_paths(exported.config):
+        print(f"The files name {', '.join(paths)}: look at them before you publish the folder.", file=sys.stderr)
     if as_json:
         print_json({"folder": str(folder), "files": [FOLDER_WEIGHTS, CONFIGURATION, README]})
         return

@@ -28,6 +28,8 @@ from core.store import Run
 from core.sweep_values import read_lams, read_seeds
 from core.trackers import check_tracker
 
+MAX_BARS = 40  # runs with a progress bar each; more share one, since drawing them all would take a processor
+
 
 def sweep(
     architecture: ArchitectureName,
@@ -68,7 +70,7 @@ def sweep(
 
     `python -m core train --help` lists every option that --set takes.
     """
-    from core.training.cluster import Cluster, sweep_on_cluster
+    from core.training.cluster import Cluster, check_cluster, sweep_on_cluster
     from core.training.sweep import enlist, planned, static_paths
     from core.training.sweep import sweep as train_all
 
@@ -93,16 +95,20 @@ def sweep(
         seen.append(other)
         varied[title] = planned(other, read_lams(lams) if other.gated else (None,), read_seeds(seeds))
     store = opened(db)
+    cluster = None if ray is None else Cluster(ray, 1.0 if cpus is None else cpus, gpus or 0.0, jobs, log)
+    if cluster is not None:
+        check_cluster(store, cluster)
     runs = enlist(store, plans, name, varied)
     with bar() as progress, redirect_stdout(sys.stderr):  # Ray prints which processes it has lost
-        tasks = [progress.add_task(run.name, total=run.epochs) for run in runs]
-        if ray is None:
-            training = train_all(store, runs, jobs or 1, log)
-        else:
-            training = sweep_on_cluster(store, runs, Cluster(ray, 1.0 if cpus is None else cpus, gpus or 0.0, jobs, log))
+        each = len(runs) <= MAX_BARS
+        tasks = [progress.add_task(run.name, total=run.epochs) for run in runs if each]
+        total = progress.add_task(name, total=sum(run.epochs for run in runs), visible=not each)
+        training = train_all(store, runs, jobs or 1, log) if cluster is None else sweep_on_cluster(store, runs, cluster)
         for now in training:
-            for task, run in zip(tasks, now, strict=True):
+            for task, run in zip(tasks, now if each else (), strict=True):
                 progress.update(task, completed=run.epoch, description=f"{run.name} ({run.state})")
+            done = sum(run.state not in ("queued", "running") for run in now)
+            progress.update(total, completed=sum(run.epoch for run in now), description=f"{name} ({done} of {len(now)} runs have ended)")
             runs = now
     if as_json:
         print_json([{"id": run.id, "run": run.name, "state": run.state, "error": run.error, "figures": run.figures} for run in runs])

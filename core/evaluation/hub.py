@@ -6,7 +6,7 @@ wherever an exported file is; `config.json` and `README.md` repeat what is in it
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,12 @@ def export_hub(store: Store, id_or_name: int | str, folder: Path, *, licence: st
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {reason(error)}") from error
     return run
+
+
+def local_paths(config: Mapping[str, Any]) -> list[str]:
+    """Return the absolute paths of this computer that a stored configuration names: of pictures, of initial weights, of a teacher."""
+    texts = (text for part in config.values() if isinstance(part, dict) for text in part.values() if isinstance(text, str))
+    return [text for text in texts if Path(text).is_absolute()]
 
 
 def configuration(header: Header) -> dict[str, Any]:
@@ -135,7 +141,7 @@ def _result(row: Row, config: RunConfig) -> dict[str, Any]:
         "name": f"{title('datasets', config.dataset.name)}{at}",
         "type": config.dataset.hub or config.dataset.name,
         "split": "test",
-        **({} if row.lam is None else {"args": {"lam": row.lam}}),
+        **({} if row.lam is None else {"config": f"lambda-{row.lam:g}", "args": {"lam": row.lam}}),  # the Hub's library tells entries by it
     }
     figures = (
         ("accuracy", "Accuracy", row.accuracy),

@@ -1,7 +1,8 @@
 """A search: trials are runs of the store, trained by the workers of a sweep, and stopped early where others are better."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from core.config import RunConfig, run_config
 from core.errors import UserError
@@ -18,11 +19,23 @@ from core.training.sweep import sweep
 ATTEMPTS = 50  # suggestions in a row that are refused or known already, after which a search ends
 
 
+def _differing(known: Mapping[str, Any], given: Mapping[str, Any], space: Sequence[Dimension]) -> str:
+    """Return the first setting in which two configurations differ that is not varied, as part.option or λ; empty if there is none."""
+    varied = {dimension.name.partition("[")[0] for dimension in space}
+    if known["lam"] != given["lam"]:
+        return "λ"
+    for part in ("architecture", "dataset", "method", "training"):
+        for option in ("name", *sorted(known[part].keys() | given[part].keys())):
+            if f"{part}.{option}" not in varied and known[part].get(option) != given[part].get(option):
+                return part if option == "name" else f"{part}.{option}"
+    return ""
+
+
 class TrialSearch:
     """The trials of one name. The same search made again goes on where it was left.
 
     `config`: what all trials share. `trials`: how many there are to be, with those that are there already. `prunes`: whether trials are
-    stopped early. Raises ConfigError if the name is that of a sweep.
+    stopped early. Raises ConfigError if the name is that of a sweep, or of a search with other settings.
     """
 
     def __init__(self, store: Store, config: RunConfig, space: Sequence[Dimension], name: str, trials: int, *, prunes: bool = True) -> None:
@@ -33,6 +46,9 @@ class TrialSearch:
         self._compared: set[tuple[int, int]] = set()  # trials and epochs at which they were compared with the others
         if not self.runs() and store.runs.of_sweeps([name]):
             raise ConfigError(f"{name} is a sweep and not a search: choose another name with --name")
+        for run in self.runs()[:1]:
+            if differing := _differing(run.config, config.record().config, space):
+                raise ConfigError(f"{name} is a search with another {differing}: choose another name with --name, or the same settings")
 
     def runs(self) -> list[Run]:
         """Return the trials, in their order."""

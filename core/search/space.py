@@ -1,6 +1,8 @@
 """The space of a search: options of a run's configuration, with the bounds that the registry knows."""
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -15,6 +17,7 @@ VARIED_PARTS = ("architecture", "method", "training")
 USUAL = ("training.learning_rate", "training.weight_decay")  # varied besides the architecture's sizes where none are named
 NUMBER_SPREAD = 10.0  # a number is varied from a tenth of its value to ten times it
 INTEGER_SPREAD = 2.0  # an integer from half of its value to twice it
+NEARLY_ZERO = 1e-300  # a lower bound above 0 and below it stands for "above 0"
 LOG_FROM = 10.0  # a range whose ends have this ratio is searched on a log scale
 FIXED = ("training.epochs", "training.seed")  # what all trials share
 
@@ -103,13 +106,15 @@ def _named(config: RunConfig, text: str) -> list[Dimension]:
             f"--vary {text}: name an option of {', '.join(VARIED_PARTS)} as part.option; epochs and the seed are the same for all"
         )
     value, kind = getattr(model, option), info.annotation
+    bounds = _item_bounds(info)
+    if "[" in name and (bounds is None or index is None):
+        raise ConfigError(f"--vary {text}: only a list of integers has items, as in architecture.widths[0]")
     if get_origin(kind) is Literal:
         return [_choices(name, get_args(kind), span, text)]
     if kind is bool:
-        return [Dimension(name, choices=(False, True))]
+        return [_choices(name, (False, True), span, text)]
     if kind in (int, float):
         return [_number(name, value, info.metadata, span if equals else "", text, integer=kind is int)]
-    bounds = _item_bounds(info)
     if bounds is not None and (index is None or index < len(value)):
         items = range(len(value)) if index is None else [index]
         return [_number(f"{part}.{option}[{item}]", value[item], bounds, span if equals else "", text, integer=True) for item in items]
@@ -129,11 +134,19 @@ def _number(name: str, value: float, bounds: Sequence[Any], span: str, text: str
     low, high = _limits(bounds, integer=integer)
     if span:
         try:
-            first, last = (float(word) for word in span.split(":"))
+            first, *more = (float(word) for word in re.split("[:,]", span))
         except ValueError:
-            raise ConfigError(f"--vary {text}: write the range as LOW:HIGH") from None
-        if not low <= first <= last <= high:
-            raise ConfigError(f"--vary {text}: the range must lie between {low:g} and {high:g}")
+            raise ConfigError(f"--vary {text}: write the range as LOW:HIGH, or values as A,B") from None
+        if not all(low <= number <= high and (number.is_integer() or not integer) for number in (first, *more)):
+            kind = "integers" if integer else "numbers"
+            raise ConfigError(f"--vary {text}: only {kind} from {low if low > NEARLY_ZERO else 0:g} to {high:g} are possible")
+        if ":" not in span:
+            return Dimension(name, choices=tuple(int(number) if integer else number for number in dict.fromkeys((first, *more))))
+        if len(more) != 1 or "," in span:
+            raise ConfigError(f"--vary {text}: write the range as LOW:HIGH, or values as A,B")
+        (last,) = more
+        if last < first:
+            raise ConfigError(f"--vary {text}: LOW must not exceed HIGH")
     elif value > 0:
         spread = INTEGER_SPREAD if integer else NUMBER_SPREAD
         first, last = max(low, value / spread), min(high, value * spread)
@@ -147,10 +160,11 @@ def _number(name: str, value: float, bounds: Sequence[Any], span: str, text: str
 
 
 def _choices(name: str, known: Sequence[Value], span: str, text: str) -> Dimension:
-    chosen = [word.strip() for word in span.split(",")] if span else list(known)
-    if unknown := [word for word in chosen if word not in known]:
-        raise ConfigError(f"--vary {text}: {unknown[0]} is not one of {', '.join(map(str, known))}")
-    return Dimension(name, choices=tuple(chosen))
+    spelled = {json.dumps(one).strip('"'): one for one in known}
+    chosen = [word.strip() for word in span.split(",")] if span else list(spelled)
+    if unknown := [word for word in chosen if word not in spelled]:
+        raise ConfigError(f"--vary {text}: {unknown[0]} is not one of {', '.join(spelled)}")
+    return Dimension(name, choices=tuple(spelled[word] for word in chosen))
 
 
 def _limits(bounds: Sequence[Any], *, integer: bool) -> tuple[float, float]:

@@ -35,7 +35,8 @@ def copy_store(source: Store, target: Store, report: Callable[[float], None] = l
     """
     if source.database.location == target.database.location or source.weights.address == target.weights.address:
         raise StoreError(
-            f"{source.weights.address} holds the weights of both: name another database, or set GATESCOPE_WEIGHTS for the new one"
+            f"{source.weights.address} would hold the weights of both: name another database. From server to server, copy to an SQLite "
+            "file first, and from there with another GATESCOPE_WEIGHTS"
         )
     done = Copied()
     written: list[str] = []  # files of weights

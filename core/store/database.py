@@ -23,6 +23,7 @@ DATABASE = "GATESCOPE_DB"  # environment variable: the address of the database w
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 BUSY_SECONDS = 10.0  # for which SQLite itself waits
 LOCK_SECONDS = 60.0  # seconds for which a program waits while others keep the database locked
+SECRETS = ("password", "passwd", "sslpassword")  # parameters of an address that nobody is shown
 MIGRATIONS = Path(__file__).parent / "migrations"
 POSTGRESQL_PACKAGES = "core/store/postgresql.txt"
 ONLY_ROW: Select[str] = select(table("alembic_version", column("version_num", String)).c.version_num)  # the schema's number
@@ -72,7 +73,7 @@ class Database:
     @property
     def name(self) -> str:
         """Return the address without its password."""
-        return self.location.render_as_string()
+        return shown(self.location)
 
     @property
     def url(self) -> str:
@@ -162,10 +163,17 @@ def locate(url: str | None) -> URL:
     try:
         location = make_url(url)
     except (SQLAlchemyError, ValueError):
-        shown = re.sub(":[^@/]*@", ":***@", url)
-        raise StoreError(f"{shown!r} is not a database address: write one such as sqlite:////home/me/runs.db") from None
+        hidden = re.sub("//.*@", "//***@", re.sub(rf"\b({'|'.join(SECRETS)})=[^&]*", r"\1=***", url), flags=re.DOTALL)
+        raise StoreError(f"{hidden!r} is not a database address: write one such as sqlite:////home/me/runs.db") from None
+    if "@" in (location.host or ""):
+        raise StoreError("the host in the database's address holds an @: write each @ of the password as %40, and each / as %2F")
     file = sqlite_file(location)
     return location.set(database=str(file)) if file else location
+
+
+def shown(location: URL) -> str:
+    """Return an address without its password, wherever in it that stands."""
+    return location.difference_update_query(SECRETS).render_as_string()
 
 
 def exists(url: str | None) -> bool:
@@ -189,9 +197,9 @@ def connect(location: URL, *, foreign_keys: bool = True) -> Engine:
     except ModuleNotFoundError as error:
         if location.get_backend_name() == "postgresql" and error.name == "psycopg":
             raise StoreError(f"PostgreSQL needs psycopg: python -m pip install -r {POSTGRESQL_PACKAGES}") from None
-        raise StoreError(f"database {location.render_as_string()}: {one_line(error)}") from None
+        raise StoreError(f"database {shown(location)}: {one_line(error)}") from None
     except (SQLAlchemyError, ImportError) as error:
-        raise StoreError(f"database {location.render_as_string()}: {one_line(error)}") from None
+        raise StoreError(f"database {shown(location)}: {one_line(error)}") from None
 
 
 def revisions() -> list[str]:
@@ -206,13 +214,13 @@ def revision(connection: Connection) -> str | None:
     versioned = tables.has_table("alembic_version")
     found: str | None = connection.scalar(ONLY_ROW) if versioned else None
     if found is None and filled:
-        address = connection.engine.url.render_as_string()
+        address = shown(connection.engine.url)
         raise StoreError(
             f"database {address} has tables but not their schema's number: alembic_version is empty or missing. Restore a copy of the "
             "database, or name another one with --db, or in GATESCOPE_DB"
         )
     if found is not None and found not in revisions():
-        address = connection.engine.url.render_as_string()
+        address = shown(connection.engine.url)
         raise StoreError(f"database {address} was made by a newer version (schema {found}): update the project")
     return found
 

@@ -46,10 +46,13 @@ class Weights:
         return name
 
     def put(self, file: str, tensors: bytes) -> None:
-        """Write a file under the name that it has in another store."""
-        if self._find(file) != (self._files, file) or self._files.exists(file):
-            raise OSError(f"{file} is there already, or is not a name for weights: choose an empty folder in {PLACE}")
-        self._files.write(file, tensors)
+        """Write a file under the name that it has in another store. One with the same contents is what a copy that was killed has left."""
+        if self._find(file) != (self._files, file):
+            raise OSError(f"{file} is not a name for weights: that run cannot be copied")
+        if not self._files.exists(file):
+            self._files.write(file, tensors)
+        elif self._files.hash(file) != hashlib.sha256(tensors).hexdigest():
+            raise OSError(f"{file} is there already, with other contents: delete it, or name another database")
 
     def discard(self, file: str) -> None:
         """Remove a file that `put` has written."""

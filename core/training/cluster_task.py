@@ -1,5 +1,6 @@
 """What a process of a Ray cluster does: it trains one run, with images that it shares with the other processes of its machine."""
 
+import random
 import time
 import traceback
 import warnings
@@ -12,6 +13,7 @@ import torch
 from core.datasets import Data, Split
 from core.errors import UserError
 from core.store import Store, StoreError
+from core.store.database import LOCK_SECONDS
 from core.store.models import SILENCE
 from core.training.sweep import POLL
 from core.training.worker import work
@@ -38,7 +40,7 @@ def train_run(url: str, run_id: int, packed: Mapping[str, Any], log: str | None 
 
     `queued`: whether it had not begun when it was sent; if it was stopped since then, it is not trained.
     """
-    store = Store(url)
+    store = _opened(url)
     try:
         if not (queued and store.runs.get(run_id).state == "stopped") and _is_free(store, run_id):
             work(store, run_id, data=unpacked_data(packed), log=log)
@@ -49,6 +51,18 @@ def train_run(url: str, run_id: int, packed: Mapping[str, Any], log: str | None 
         traceback.print_exc()
     finally:
         store.close()
+
+
+def _opened(url: str) -> Store:
+    """Open the store, whose server may have no connection left for a while. Raises StoreError after LOCK_SECONDS."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return Store(url)
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.5, 1.5) * POLL)
 
 
 def _is_free(store: Store, run_id: int) -> bool:
