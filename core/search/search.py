@@ -47,7 +47,7 @@ class TrialSearch:
         if not self.runs() and store.runs.of_sweeps([name]):
             raise ConfigError(f"{name} is a sweep and not a search: choose another name with --name")
         for run in self.runs()[:1]:
-            if differing := _differing(run.config, config.record().config, space):
+            if differing := _differing(run_config(**run.config).record().config, config.record().config, space):
                 raise ConfigError(f"{name} is a search with another {differing}: choose another name with --name, or the same settings")
 
     def runs(self) -> list[Run]:
