@@ -8,8 +8,8 @@ Differs from the paper:
 - Without a λ, one network is trained for every λ: two values per option, the accuracy and the cost to come, and a random λ for each
   mini-bag. A control node then learns only from images whose later decisions were greedy: after other decisions, the result does not show
   what its own choice is worth. The values of a mini-bag are averaged, so that they stay on the scale of a single image's. Where a bag is
-  one image, the accuracy is learned by its likelihood and not by squared errors. The least that an
-  option costs is given; only what later control nodes add to it is learned.
+  one image, the accuracy is learned by its likelihood and not by squared errors. The least that an option costs is given; only what
+  later control nodes add to it is learned.
 - Without a λ, options are not drawn for each control node alone: a mini-bag explores a whole route at a random rate, up to a random control
   node, and is greedy behind it. `full_route_fraction`, half of the images by default, run along the full route.
 - A module that a controller observes gets the controller's gradient times `controller_gradient`, which is 0 by default: in the paper both
