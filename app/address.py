@@ -1,10 +1,10 @@
 """The address of Explore: it names what is shown. Reloading the page, a link, and the browser's back and forward show what it names."""
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.graph.node import Node
 
@@ -12,32 +12,56 @@ FORCE = "force"  # parameter with the forced nodes, as "N3:off,N5:on"
 FORMER_FORCE = "hold"  # name of that parameter in older links
 LAM, NODE = "lam", "node"  # parameters that the browser and the graph's state decide
 HISTORY = "address"  # key of the session
-LAG_SECONDS = 0.3  # within which the browser may still send the address before the present one
 
 
 @dataclass
 class History:
-    """The address that was written last, the one before it, when that was, and how often another address has been arrived at."""
+    """The addresses that the browser may still send: the one it sent last, and those written since. And how often one was arrived at."""
 
-    written: dict[str, str] = field(default_factory=dict)
-    before: dict[str, str] = field(default_factory=dict)
-    at: float = 0.0
+    written: list[dict[str, str]] = field(default_factory=list)
     visits: int = 0
 
 
 def arrived() -> bool:
     """Return whether the address is not the one that was written last: by a link, or by the browser's back and forward.
 
-    To be asked once as the page begins. An address that names no run is no place to arrive at.
+    To be asked once as the page begins. An address that names no run is no place to arrive at. A browser that has not yet received the
+    address written last sends an earlier one: then the last one takes its place.
     """
     history = _history()
     asked = _without_lam(st.query_params.to_dict())
-    lags = asked == history.before and time.monotonic() - history.at < LAG_SECONDS
-    if not history.written or "run" not in asked or asked == history.written or lags:
+    if not history.written:  # the first page shows what the address names in any case
+        history.written = [asked]
+        return False
+    if "run" not in asked or asked == history.written[-1]:
+        _received(asked)
+        return False
+    if asked in history.written and not _walked():
+        _received(asked)
+        _write(history.written[-1])
         return False
     history.visits += 1
-    history.written, history.before = asked, {}
+    history.written = [asked]
     return True
+
+
+def left() -> None:
+    """Note that another page is drawn: each address that comes from there is a link that was followed."""
+    history = _history()
+    history.written = history.written[-1:]
+
+
+def _received(sent: Mapping[str, str]) -> None:
+    """Forget the addresses before one that the browser has sent: it sends them in the order in which it received them."""
+    history = _history()
+    if sent in history.written:
+        history.written = history.written[history.written.index(dict(sent)) :]
+
+
+def _walked() -> bool:
+    """Return whether the browser's back or forward has led here."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def visits() -> int:
@@ -95,8 +119,12 @@ def show(view: Mapping[str, str], selected: str | None = None) -> None:
     """Write a view and its selected node into the address. λ stays as the browser set it."""
     wanted = {**view, **({} if selected is None else {NODE: selected})}
     history = _history()
-    if wanted != history.written:
-        history.written, history.before, history.at = wanted, history.written, time.monotonic()
+    if [wanted] != history.written[-1:]:
+        history.written.append(wanted)
+    _write(wanted)
+
+
+def _write(parameters: Mapping[str, str]) -> None:
     lam = {} if start_lam() is None else {LAM: st.query_params[LAM]}
-    if st.query_params.to_dict() != {**wanted, **lam}:
-        st.query_params.from_dict({**wanted, **lam})
+    if st.query_params.to_dict() != {**parameters, **lam}:
+        st.query_params.from_dict({**parameters, **lam})

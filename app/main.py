@@ -10,7 +10,7 @@ if ROOT not in sys.path:  # `streamlit run` adds only this file's own folder
 import streamlit as st  # noqa: E402
 from streamlit.elements import exception  # noqa: E402
 
-from app import state  # noqa: E402
+from app import address, state  # noqa: E402
 from app.departure import leaving  # noqa: E402
 from app.glossary import help_bar  # noqa: E402
 from app.login import admit  # noqa: E402
@@ -42,6 +42,8 @@ def main() -> None:
     ]
     page = st.navigation(pages, position="top")
     help_bar(page.url_path == "")
+    if page.url_path:
+        address.left()
     if leaving(page.url_path):
         return
     try:

@@ -1,5 +1,7 @@
 """The address of Explore: what it names, and when a person has gone to another one."""
 
+from types import SimpleNamespace
+
 import pytest
 import streamlit as st
 
@@ -21,7 +23,6 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     parameters = Parameters()
     monkeypatch.setattr(st, "query_params", parameters)
     monkeypatch.setattr(st, "session_state", {})
-    monkeypatch.setattr(address, "LAG_SECONDS", 0.0)
     return parameters
 
 
@@ -33,15 +34,13 @@ def test_what_is_shown_is_written_with_the_browser_s_lam(browser: dict[str, str]
     assert browser == {"run": "a", "sample": "1", "lam": "0.30"}
 
 
-def test_only_another_address_than_the_one_that_was_written_is_arrived_at(browser: dict[str, str]) -> None:
+def test_only_another_address_than_those_that_were_written_is_arrived_at(browser: dict[str, str]) -> None:
     browser["run"] = "a"
     assert not address.arrived()  # nothing has been written: the first page shows what the address names in any case
     address.show({"run": "a", "sample": "1"})
     browser["lam"] = "0.70"  # moved in the browser
     assert not address.arrived()
-    address.show({"run": "a", "sample": "2"})
-    browser.pop("lam")
-    browser["sample"] = "1"  # back
+    browser["sample"] = "2"  # a link
     assert address.arrived()
     assert address.visits() == 1
     assert not address.arrived()  # the same once more
@@ -51,11 +50,50 @@ def test_an_address_that_names_no_run_changes_nothing(browser: dict[str, str]) -
     address.show({"run": "a", "sample": "1"})
     browser.clear()  # from another page
     assert not address.arrived()
+    assert browser == {}
 
 
-def test_an_address_that_the_browser_still_sends_is_not_arrived_at(browser: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "LAG_SECONDS", 60.0)
+def test_the_first_link_is_followed_where_nothing_could_be_shown(browser: dict[str, str]) -> None:
+    assert not address.arrived()
+    browser["run"] = "a"
+    assert address.arrived()
+
+
+def sent(browser: dict[str, str], **parameters: str) -> bool:
+    """Return whether the page counts what a browser sends as arrived at."""
+    browser.clear()
+    browser.update(parameters)
+    return address.arrived()
+
+
+def test_an_address_that_the_browser_still_sends_gives_way_to_the_last(browser: dict[str, str]) -> None:
+    for sample in "123":
+        address.show({"run": "a", "sample": sample})
+    for sample in "112":
+        assert not sent(browser, run="a", sample=sample, lam="0.40")
+        assert browser == {"run": "a", "sample": "3", "lam": "0.40"}
+    assert sent(browser, run="a", sample="1"), "it has had a later one since: a link"
+
+
+def test_once_the_browser_has_sent_the_last_address_each_earlier_one_is_a_link(browser: dict[str, str]) -> None:
+    address.show({"run": "a", "sample": "1"})
+    address.show({"run": "b", "sample": "2"})
+    assert not sent(browser, run="b", sample="2")
+    assert sent(browser, run="a", sample="1")
+
+
+def test_from_another_page_each_address_is_a_link(browser: dict[str, str]) -> None:
     address.show({"run": "a", "sample": "1"})
     address.show({"run": "a", "sample": "2"})
-    browser["sample"] = "1"  # sent before the browser had the second
-    assert not address.arrived()
+    address.left()
+    assert sent(browser, run="a", sample="1")
+    assert address.visits() == 1
+
+
+def test_back_and_forward_lead_to_an_address_however_new_it_is(browser: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    address.show({"run": "a", "sample": "1"})
+    address.show({"run": "a", "sample": "2"})
+    monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=True))
+    assert sent(browser, run="a", sample="1")
+    assert not sent(browser, run="a", sample="1")
+    assert sent(browser, run="a", sample="2")

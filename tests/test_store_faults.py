@@ -220,6 +220,21 @@ def test_the_name_of_a_run_that_was_never_claimed_is_free_again(
     assert new(store).name == "it"
 
 
+def test_a_run_that_is_interrupted_as_it_is_claimed_is_no_longer_claimed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, claim = new(store), store.lifecycle.claim
+
+    def claimed(*words: Any) -> Run:
+        claim(*words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store.lifecycle, "claim", claimed)
+    with pytest.raises(KeyboardInterrupt):
+        work(store, run.id)
+    assert store.runs.get(run.id).state == "queued"
+    monkeypatch.undo()
+    assert store.lifecycle.claim(run.id).state == "running"
+
+
 def test_lost_weights_are_called_lost(store: Store) -> None:
     run = new(store)
     with pytest.raises(StoreError, match="no weights yet"):

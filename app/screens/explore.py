@@ -51,7 +51,7 @@ def page() -> None:
         return
     left, right = st.columns([0.2, 0.8], gap="small")
     with left:
-        run = _chosen_run(runs)
+        run = _chosen_run(runs, arrived)
         try:
             sha256, model = state.network(run)
         except UserError as error:
@@ -71,13 +71,13 @@ def page() -> None:
             cheapest_over_images(run, sha256, model)
 
 
-def _chosen_run(runs: list[Run]) -> Run:
-    """Draw the choice of run; return the one in the address, or else a reference run, or else any run: the most varied."""
+def _chosen_run(runs: list[Run], arrived: bool) -> Run:
+    """Draw the choice of run; return the chosen one. At first, or if `arrived`, that of the address, or else the most varied run."""
     names = [run.name for run in runs]
     asked = st.query_params.get("run")
     if asked is not None and asked not in names:
         st.warning(f"There is no trained run called “{plain(asked)}”. Another run is shown instead.", icon=":material/search_off:")
-    if asked in names:
+    if asked in names and (arrived or "run" not in st.session_state):
         st.session_state["run"] = asked
     elif st.session_state.get("run") not in names:
         st.session_state["run"] = max(runs, key=variety).name
@@ -88,9 +88,10 @@ def _chosen_run(runs: list[Run]) -> Run:
         format_func=lambda name: titles[name],
         key="run",
         label_visibility="collapsed",
-        on_change=lambda: address.show({"run": st.session_state["run"]}),
         persist_state="session",
     )
+    if asked is not None and asked != name:
+        address.show({"run": name})
     return runs[names.index(name)]
 
 

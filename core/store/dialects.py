@@ -17,14 +17,15 @@ MORE_CONNECTIONS = 15  # that it opens for as long as threads need them
 def make_engine(location: URL, *, foreign_keys: bool, busy_seconds: float, lock_seconds: float) -> Engine:
     """Create an engine whose transactions have the options above. May raise SQLAlchemyError or ImportError.
 
-    `busy_seconds`: for which SQLite itself waits for a lock; `lock_seconds`: for which its write-ahead log is waited for.
+    `busy_seconds`: for which SQLite itself waits for a lock; `lock_seconds`: for which its write-ahead log, or a row of a server, is waited
+    for.
     """
     if location.get_backend_name() == "sqlite":
         engine = create_engine(location)
         _prepare_sqlite(engine, foreign_keys, busy_seconds, lock_seconds)
     else:
         engine = create_engine(location, pool_size=CONNECTIONS, max_overflow=MORE_CONNECTIONS)
-        _prepare_server(engine)
+        _prepare_server(engine, lock_seconds)
     return engine
 
 
@@ -46,8 +47,16 @@ def _prepare_sqlite(engine: Engine, foreign_keys: bool, busy_seconds: float, loc
         connection.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
 
 
-def _prepare_server(engine: Engine) -> None:
-    """Let transactions that read see one state, and those that need not be durable wait for no disk. Others lock rows as they need them."""
+def _prepare_server(engine: Engine, lock_seconds: float) -> None:
+    """Let transactions that read see one state, and those that need not be durable wait for no disk. Others lock rows as they need them.
+
+    No transaction waits for a row longer than `lock_seconds`, not even if the program that has locked it hangs.
+    """
+
+    @event.listens_for(engine, "connect")
+    def configure(driver: Any, _record: Any) -> None:
+        driver.execute(f"SET lock_timeout = {lock_seconds * 1000:.0f}")
+        driver.commit()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -138,7 +138,7 @@ class _Tasks:
 
     def _end(self) -> None:
         """Stop the runs whose tasks have not ended, each at its next heartbeat."""
-        for task in self._working:
+        for task in reversed(self._working):  # those that wait first: none begins in the place of one that ends
             self._ray.cancel(task)
         with suppress(Exception):
             self._ray.wait(list(self._working), num_returns=len(self._working), timeout=ENDING_SECONDS) if self._working else None

@@ -51,9 +51,12 @@ def work(
     """
     malloc.keep_freed_memory()
     before = store.runs.get(run_id)
-    run = store.lifecycle.claim(run_id, machine())
+    try:
+        run = store.lifecycle.claim(run_id, machine())
+    except KeyboardInterrupt:  # it may have been claimed by then
+        _end(store.lifecycle.put_back, before)
+        raise
     pulse = Pulse(store, run_id)
-    pulse.start()
     began = False
 
     def report(what: str, share: float) -> None:
@@ -64,6 +67,7 @@ def work(
         listen(what, share)
 
     try:
+        pulse.start()
         config = run_config(**run.config)
         if dataset is not None:
             config = config.model_copy(update={"dataset": dataset})
@@ -105,7 +109,8 @@ def work(
         raise error from error.__cause__
     finally:
         pulse.over.set()
-        pulse.join()
+        if pulse.is_alive():
+            pulse.join()
     return store.runs.get(run_id)
 
 

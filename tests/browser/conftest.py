@@ -28,6 +28,10 @@ ARGUMENTS = (
 )
 CROPPED = "What the network sees"  # caption of a picture that is shown beside the original
 LONG = {"name": "resnet_cascade", "n": 6, "width": 2, "exits": [8, 13], "scout": [2, 4]}
+SLOW = """  // as over a connection on which each message takes `latency` milliseconds
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (message) { setTimeout(() => send.call(this, message), window.latency ?? 0); };
+"""
 TOUR_SEEN = "try { localStorage.setItem('gatescopeTour', 'seen'); } catch { /* about:blank has no storage */ }"
 expect.set_options(timeout=PATIENCE * 1000)
 
@@ -125,6 +129,18 @@ def visited(browser: Browser) -> Browser:
 def first_visit(browser: Browser, **options: Any) -> BrowserContext:
     """Return a context in which the studio has not been visited."""
     return Browser.new_context(browser, **options)
+
+
+IDLE = """() => {
+    const app = document.querySelector("[data-testid=stApp]");
+    return app?.dataset.testScriptState === "notRunning" && !document.querySelector("[data-stale=true]")
+        && document.getAnimations().every((one) => one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity);
+}"""
+
+
+def idle(page: Page) -> None:
+    """Wait until nothing of the page is being computed anew, for which time Streamlit fades it."""
+    page.wait_for_function(IDLE)
 
 
 def fill(page: Page, label: str, value: str) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from conftest import idle
 from playwright.sync_api import Browser, Page, expect
 from test_explore import lit, open_explore, settled
 
@@ -11,7 +12,8 @@ SERIOUS = ("serious", "critical")
 
 
 def faults(page: Page) -> list[str]:
-    """What axe-core holds against the page as it is now, with the elements that it is about."""
+    """What axe-core holds against the page once it is idle, with the elements that it is about."""
+    idle(page)
     found = Axe().run(page).response["violations"]
     return [f"{one['id']}: {node['html'][:120]}" for one in found if one["impact"] in SERIOUS for node in one["nodes"]]
 

@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-from conftest import served
+from conftest import SLOW, served
 from playwright.sync_api import Page, expect
 
 from core.config import run_config
 from core.store import Store
 
-SLOW = """
-const send = WebSocket.prototype.send;
-WebSocket.prototype.send = function (message) { setTimeout(() => send.call(this, message), window.latency ?? 0); };
-"""
 LATENCY = 3_000  # milliseconds: more than `app.runs.listed.LIVE_SECONDS`
 
 

@@ -106,6 +106,19 @@ def test_a_server_that_does_not_answer_is_one_clear_line(postgresql: str, url: s
     assert store.runs.get(1).error == "an error with a NUL"
 
 
+def test_a_row_that_another_program_keeps_locked_is_not_waited_for_without_end(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.5)
+    store = Store(url)
+    run = store.runs.create(record())
+    with create_engine(url).begin() as other:
+        other.execute(text("SELECT id FROM runs FOR UPDATE"))
+        with pytest.raises(StoreError, match="is busy: other programs have kept it locked"):
+            store.runs.annotate(run.id, notes="changed")
+    store.runs.annotate(run.id, notes="changed")
+    assert store.runs.get(run.id).notes == "changed"
+    store.close()
+
+
 def test_a_reader_sees_one_state(store: Store) -> None:
     run = store.runs.create(record())
     with store.database.read() as session:
