@@ -17,7 +17,9 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Exits, distillation and a teacher": (*("early_exit_weight", "self_distillation", "distillation_weight", "label_weight", "teacher"),),
     "Optimiser": ("optimizer", "warmup", "weight_decay", "ema_decay", "bn_recalibration_batches", "freeze_bn"),
-    "What happens to the images": (*("border", "cutout", "cutout_probability", "mixup", "mixup_batches", "mixup_end", "label_smoothing"),),
+    "What happens to the images": (
+        *("border", "cutout", "cutout_probability", "corrupted", "mixup", "mixup_batches", "mixup_end", "label_smoothing"),
+    ),
     WEIGHTS_GROUP: ("init_from", "init_nodes", "init_partial", "precision", "weights_dtype"),
 }
 

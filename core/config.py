@@ -68,6 +68,14 @@ class Training(BaseModel):
     cutout_probability: float = Field(
         0.7, ge=0, le=1, title="Cutout probability", description="Probability with which an image has such a square"
     )
+    corrupted: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="Corrupted images (fraction)",
+        description="Fraction of the images of a batch that get noise, a blur, weather or another corruption, so that gates also learn "
+        "from harder images (0: none)",
+    )
     mixup: float = Field(
         0.0,
         ge=0,

@@ -21,7 +21,12 @@ from core.cli.output import counted, epoch_text
 from core.cli.report import _print
 from core.cli.settings import configuration
 from core.config import run_config
+from core.datasets import Split
+from core.datasets.faces import Faces
+from core.datasets.sources.corruption import Corruption, corrupted
+from core.evaluation.evaluate import evaluate
 from core.evaluation.report import Report
+from core.explain.model import load_model
 from core.store import Store, TrainedRecord
 
 ROOT = Path(__file__).parents[1]
@@ -217,6 +222,20 @@ def test_evaluate_gives_one_object_per_lam_and_the_same_twice(trained: str) -> N
     assert isinstance(random, list)
     assert isinstance(opened, list)
     assert random[0]["macs_mean"] == opened[0]["macs_mean"]
+
+
+def test_evaluate_reports_accuracy_and_cost_on_corrupted_images(trained: str) -> None:
+    words = ("evaluate", "faces", "--lam", 0.5, "--db", trained, "--corrupt", "gaussian_noise:5", "--corrupt", "contrast:5")
+    rows = told(*words)
+    assert isinstance(rows, list)
+    assert [row["corruption"] for row in rows] == [None, "gaussian_noise:5", "contrast:5"]
+    assert told("evaluate", "faces", "--lam", 0.5, "--db", trained) == [{name: rows[0][name] for name in EVALUATION}]
+    model, images = load_model(Store(trained), "faces"), Faces().read().val
+    noisy = Split(corrupted(images.images, Corruption("gaussian_noise", 5)), images.labels)
+    measured = json.loads(json.dumps(evaluate(model.graph, noisy, lam=0.5).to_json()))
+    assert measured == {name: rows[1][name] for name in EVALUATION}
+    assert all(said in call(*words).stdout for said in ("as they are", "contrast:5"))
+    assert "'mist' is no corruption: choose one of gaussian_noise, " in refused(*words, "--corrupt", "mist:3")
 
 
 def test_random_gates_of_a_network_whose_gates_scale_are_left_to_the_report() -> None:

@@ -13,8 +13,8 @@ from torch import Generator, Tensor
 
 from core.cli.settings import configuration
 from core.config import RunConfig, Training, run_config
-from core.datasets import Data, normalised
-from core.datasets.sources.augmentation import cutout, random_shift
+from core.datasets import Data, Split, normalised
+from core.datasets.sources.augmentation import cutout, random_corruption, random_shift
 from core.graph.checkpoint import unpack
 from core.graph.execution import execute
 from core.graph.policy import Greedy, Open
@@ -32,7 +32,7 @@ from tests.test_cli import call, refused, told
 
 CPU = torch.device("cpu")
 DOCUMENT = Path(__file__).parents[1] / "docs" / "training.md"
-EVERYTHING = {"cutout": 3, "mixup": 0.4, "label_smoothing": 0.1, "ema_decay": 0.9, "border": "reflected", "warmup": 0.05}
+EVERYTHING = {"cutout": 3, "corrupted": 0.3, "mixup": 0.4, "label_smoothing": 0.1, "ema_decay": 0.9, "border": "reflected", "warmup": 0.05}
 
 
 def digits(method: dict[str, Any] | str = "static", architecture: Any = "plain", **training: Any) -> RunConfig:
@@ -330,3 +330,26 @@ def test_images_without_options_are_as_the_dataset_augments_them(data: Data) -> 
 
     assert torch.equal(first(), first(ema_decay=0.9, warmup=0.05, border="reflected"))
     assert not torch.equal(first(), first(cutout=3))
+    assert not torch.equal(first(), first(corrupted=0.5))
+
+
+def test_a_batch_has_one_corruption_of_a_part_of_its_images() -> None:
+    images = torch.randint(256, (400, 1, 8, 8), generator=Generator().manual_seed(0)).to(torch.uint8)
+    assert torch.equal(random_corruption(images, 0.0, Generator().manual_seed(0)), images)
+    before, seen = images.clone(), set()
+    for seed in range(40):
+        changed, again = (random_corruption(images, 0.3, Generator().manual_seed(seed)) for _ in range(2))
+        assert torch.equal(changed, again)
+        share = float((changed != images).flatten(1).any(1).double().mean())
+        assert share < 0.4
+        seen.add(share > 0.2)
+    assert True in seen
+    assert torch.equal(images, before)
+
+
+def test_images_are_corrupted_only_while_the_modules_learn_and_never_as_rows_of_a_table(data: Data) -> None:
+    clean, also_clean = (batches_of(digits(**options), few(data, 200), None)[0].images for options in ({}, {"corrupted": 1.0}))
+    assert torch.equal(clean, also_clean)
+    table = Split(torch.rand(20, 4, 1, 1), torch.zeros(20, dtype=torch.int64))
+    with pytest.raises(ConfigError, match=r"\(training\.corrupted\) to 0"):
+        Batches(digits(corrupted=0.5), Data(table, table, table, ("a", "b")), torch.device("cpu"))

@@ -16,6 +16,9 @@ from core.registry import ConfigError
 from core.scale import TENTHS
 
 if TYPE_CHECKING:
+    from core.datasets import Split
+    from core.datasets.sources.corruption import Corruption
+    from core.evaluation.evaluate import CountCallback
     from core.explain.model import Model
     from core.graph.policy import Policy
     from core.store import Run
@@ -41,6 +44,14 @@ def evaluate(
     ] = "greedy",
     rate: Annotated[float, typer.Option(min=0, max=1, help="With --policy random: probability of the more expensive option.")] = 0.5,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="With --policy random: seed of the gates.")] = 0,
+    corrupt: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:SEVERITY",
+            help="Measure also on images with a corruption of a severity from 1 to 5, as gaussian_noise:3, or all:3 for each kind; "
+            "may be repeated.",
+        ),
+    ] = None,
     sets: MovedData = None,
     changed_data: Annotated[bool, typer.Option("--changed-data", help="Also where files were added, removed or changed since.")] = False,
     db: Database = None,
@@ -50,13 +61,14 @@ def evaluate(
 
     A run that serves every λ is measured at 11 values of λ unless an option chooses others.
     """
-    from core.evaluation.evaluate import evaluations
+    from core.datasets.sources.corruption import corruptions
     from core.explain.model import load_model
 
     store = opened(db, run)
     model = load_model(store, run)
     _check(model, {"--grid": grid, "--lam": lam, "--budgets": budgets}, policy)
     shares = [] if budgets is None else _budgets(budgets)
+    changes = [None, *(one for words in corrupt or [] for one in corruptions(words))]
     dataset = moved_dataset(model.config, sets)
     lams = _lams(model, store.runs.get(run), lam, grid, shares)
     with bar() as progress:
@@ -66,17 +78,40 @@ def evaluate(
             progress.console.print(note)
         data.check(model.image, model.classes, None if changed_data else store.runs.get(run).fingerprint)
         part = data.val if split == "val" else data.test
-        progress.update(task, description="evaluating", total=len(part) * len(lams), completed=0)
+        progress.update(task, description="evaluating", total=len(part) * len(lams) * len(changes), completed=0)
         settings = [(at, _policy(policy, rate, seed)) for at in lams]
-        rows: list[dict[str, Any]] = [
-            one.to_json() for one in evaluations(model.graph, part, settings, lambda done: progress.advance(task, done))
+        rows = [
+            row | ({"corruption": change and str(change)} if corrupt else {})
+            for change in changes
+            for row in _rows(model, _changed(part, change), settings, shares, lambda done: progress.advance(task, done))
         ]
-    for row, share in zip(rows, shares, strict=False):
-        row["budget"] = share
     if as_json:
         print_json(rows)
         return
     _print_rows(rows, f"{model.run}: {split} split, {len(part)} images")
+
+
+def _rows(
+    model: "Model",
+    part: "Split",
+    settings: "list[tuple[float | None, Policy]]",
+    shares: list[float],
+    report: "CountCallback",
+) -> list[dict[str, Any]]:
+    """Return the figures at each setting, with the budget where budgets were given."""
+    from core.evaluation.evaluate import evaluations
+
+    rows: list[dict[str, Any]] = [one.to_json() for one in evaluations(model.graph, part, settings, report)]
+    for row, share in zip(rows, shares, strict=False):
+        row["budget"] = share
+    return rows
+
+
+def _changed(part: "Split", change: "Corruption | None") -> "Split":
+    from core.datasets import Split
+    from core.datasets.sources.corruption import corrupted
+
+    return part if change is None else Split(corrupted(part.images, change), part.labels)
 
 
 def _check(model: "Model", given: dict[str, Any], policy: PolicyName) -> None:
@@ -133,11 +168,13 @@ def _budget(word: str) -> float:
 def _print_rows(rows: list[dict[str, Any]], title: str) -> None:
     budgets = any("budget" in row for row in rows)
     headings = ("λ", "accuracy", "F1", "precision", "recall", "multiply-adds", "share of static")
-    table = Table(*headings, *(["budget"] if budgets else []), "routes", title=title)
+    changes = any("corruption" in row for row in rows)
+    more = [name for name, there in (("budget", budgets), ("images", changes)) if there]
+    table = Table(*headings, *more, "routes", title=title)
     letters = _letters(rows)
     for row, cells in zip(rows, cost_cells(rows), strict=True):
-        budget = [f"{row['budget']:.1%}"] if budgets else []
-        table.add_row(lam_text(row["lam"]), *(f"{row[name]:.4f}" for name in SCORES), *cells, *budget, _routes(row, letters))
+        added = [f"{row['budget']:.1%}"] * budgets + [row.get("corruption") or "as they are"] * changes
+        table.add_row(lam_text(row["lam"]), *(f"{row[name]:.4f}" for name in SCORES), *cells, *added, _routes(row, letters))
     print_table(table)
     _print_letters(letters)
 

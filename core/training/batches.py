@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from core.config import RunConfig
 from core.datasets import Data, Split, normalised
-from core.datasets.sources.augmentation import cutout
+from core.datasets.sources.augmentation import cutout, random_corruption
 from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Greedy
@@ -31,7 +31,7 @@ class Batches:
     """
 
     def __init__(self, config: RunConfig, data: Data, device: torch.device) -> None:
-        """Raises ConfigError if the holdout leaves too few images, or a square of cutout does not fit into an image."""
+        """Raises ConfigError if the holdout leaves too few images, or images cannot be cut out or corrupted as they should."""
         self.config, self.data, self.device = config, data, device
         self.count = max(round(len(data.train) / config.training.batch_size), 1)
         frozen = bool(config.architecture.frozen)  # only the controllers are trained
@@ -41,14 +41,18 @@ class Batches:
         height, width = data.train.images.shape[-2:]
         if not self.tabulated and config.training.cutout > min(height, width):
             raise ConfigError(f"cutout size (training.cutout) must be at most {min(height, width)} for images of {height}×{width} pixels")
+        if self.tabulated and config.training.corrupted:
+            raise ConfigError(
+                "the members of a model cascade answer each image once, as it is: set “Corrupted images” (training.corrupted) to 0"
+            )
         self.images = data.train.images.to(device) if _fits(data.train.images, device) else data.train.images
         self.labels = data.train.labels.to(device)
 
     def epoch(self, generator: Generator, teacher: Graph | None, number: int | None = None) -> Iterator[Batch]:
         """Yield all training images in random order, augmented. In each batch, the images of the holdout come last.
 
-        `number`: the epoch, from 0, in which the modules learn from these batches. Without it, images are neither cut out nor mixed, as
-        none is when a network is evaluated.
+        `number`: the epoch, from 0, in which the modules learn from these batches. Without it, images are neither corrupted, cut out nor
+        mixed, as none is when a network is evaluated.
         """
         for batch, (rows, reserved) in enumerate(self._rows(generator)):
             progress = None if number is None else (number + batch / self.count) / self.config.training.epochs
@@ -84,7 +88,10 @@ class Batches:
         labels = self.labels[rows.to(self.device, non_blocking=True)]
         probabilities = class_probabilities(labels, len(self.data.classes), training.label_smoothing) if training.label_smoothing else None
         if not self.tabulated:
-            images = normalised(self.config.dataset.augment(images, generator, training.border))
+            images = self.config.dataset.augment(images, generator, training.border)
+            if progress is not None and training.corrupted:
+                images = random_corruption(images, training.corrupted, generator)
+            images = normalised(images)
             if progress is not None and training.cutout:
                 images = cutout(images, training.cutout, training.cutout_probability, generator)
             if progress is not None and training.mixup:

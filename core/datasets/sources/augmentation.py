@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from core.datasets import Border
+from core.datasets.sources.corruption import CORRUPTIONS, SEVERITIES, Corruption, corrupted
 
 
 def random_shift(images: Tensor, max_shift: int, generator: Generator, border: Border = "black") -> Tensor:
@@ -41,6 +42,17 @@ def random_flip(images: Tensor, generator: Generator) -> Tensor:
     drawn = torch.rand((len(images), 1), generator=generator, device=generator.device)
     chosen = drawn.to(images.device, non_blocking=True) < 0.5
     return torch.where(chosen[:, :, None, None], images.flip(3), images)
+
+
+def random_corruption(images: Tensor, probability: float, generator: Generator) -> Tensor:
+    """Return images (B, C, H, W) uint8 of which each has, with this probability, a corruption: one kind and severity for the batch."""
+    chosen = torch.rand(len(images), generator=generator) < probability
+    kind, severity, seed = (int(torch.randint(high, (), generator=generator)) for high in (len(CORRUPTIONS), SEVERITIES, 2**31))
+    if bool(chosen.any()):
+        images = images.clone()
+        rows = chosen.to(images.device)
+        images[rows] = corrupted(images[rows].cpu(), Corruption(list(CORRUPTIONS)[kind], 1 + severity), seed).to(images.device)
+    return images
 
 
 def cutout(images: Tensor, side: int, probability: float, generator: Generator) -> Tensor:
