@@ -8,7 +8,7 @@ COMMON = ("epochs", "batch_size", "learning_rate", "seed")  # training options t
 MORE, WEIGHTS_GROUP = "More options", "Weights and precision"
 OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "What is rewarded": (
-        *("metric", "efficiency", "bag_size", "exchange_rate", "calibrate", "lam_scale"),
+        *("metric", "efficiency", "bag_size", "credit", "exchange_rate", "calibrate", "lam_scale"),
         *("min_budget", "budget_weight", "budget_groups", "budget_warmup", "sandwich_weight"),
     ),
     "How the controllers learn": (

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from core.graph.tradeoff import KAPPAS, ODDS, reward
 from core.methods import Batch
 from core.methods.d2nn import D2NN
 from core.methods.losses import TEMPERATURE, classification, distillation_from_final_exit, distillation_from_teacher
-from core.methods.metrics import bag_metric
+from core.methods.metrics import Metric, bag_metric, marginal_metric
 from core.methods.static import Static
 from core.modules.controller import Controller
 from core.registry import ConfigError
@@ -189,6 +190,62 @@ def test_mini_bags_learn_for_f1_what_single_images_cannot() -> None:
     assert rewards["bag"] > rewards["image"] + 0.1
 
 
+SCARCE, APART, BAG = 0.02, 2.4, 50  # the share of positive images, by how much their context is higher, and the size of the bags
+HIT, SPARED = 0.95, 0.98  # the shares of positive and of negative images on which the dear path is right
+
+
+def scarce(count: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Images of three channels: a context, which is higher for positive images, never, and what the dear path says."""
+    positive = torch.rand(count, generator=generator) < SCARCE
+    context = torch.randn(count, generator=generator) + APART * positive
+    right = torch.rand(count, generator=generator) < torch.where(positive, HIT, SPARED)
+    said = (right == positive) * 2.0 - 1
+    return torch.stack([context, -torch.ones(count), said], dim=1)[:, :, None, None], positive.long()
+
+
+class FirstChannel(nn.Module):
+    """Returns the context of an image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :1]
+
+
+def two_paths_by_context(every_lam: bool = False) -> Graph:
+    """A cheap path that always says no, and a dear one; the controller sees the context alone."""
+
+    def add(g: Builder) -> None:
+        no, yes = g.control("Q", g.add("context", FirstChannel(), g.input), options=("no", "look"))
+        g.output("no", Path(3, 1, 4), g.input, when=no)
+        g.output("look", Path(3, 2, 4000), g.input, when=yes)
+
+    return built(every_lam, add, 3)
+
+
+def attained(images: Tensor, labels: Tensor, looked: Tensor, lam: float, rate: float) -> float:
+    """The mean reward of bags if these images take the dear path."""
+    predicted = looked & (images[:, 2, 0, 0] > 0)
+    f1 = bag_metric("f1", predicted.long().view(-1, BAG), labels.view(-1, BAG), 2)
+    return float(reward(f1, looked.float().view(-1, BAG).mean(dim=1), lam, rate).mean())
+
+
+ATTAINABLE = {0.3: 0.225, 0.5: 0.399, 0.7: 0.578, 0.9: 0.762}  # the mean reward of the best threshold on the context, at κ = 0.5
+
+
+@pytest.mark.parametrize("lams", [*([lam] for lam in ATTAINABLE), [*ATTAINABLE]], ids=str)
+def test_mini_bags_of_few_positives_learn_the_best_threshold(lams: list[float]) -> None:
+    """Networks for one λ each, and one for every λ."""
+    rate, every = 0.5, len(lams) > 1
+    images, labels = scarce(BAG * 4000, Generator().manual_seed(1))
+    method = D2NN(metric="f1", bag_size=BAG, controller_holdout=ALL, exchange_rate=rate, calibrate=False)
+    graph = trained(two_paths_by_context(every), method, scarce, None if every else lams[0], steps=500, batch=20 * BAG)
+    for lam in lams:
+        best = max(attained(images, labels, images[:, 0, 0, 0] > threshold, lam, rate) for threshold in np.linspace(0, 4, 41))
+        assert best == pytest.approx(ATTAINABLE[lam], abs=0.01)
+        with torch.no_grad():
+            looked = execute(graph, images, Greedy(), lam=lam).ran["look"]
+        assert attained(images, labels, looked, lam, rate) >= best - 0.01
+
+
 bags = st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(2, 5), st.integers(0, 9999))
 
 
@@ -206,6 +263,24 @@ def test_bag_metrics_are_those_of_scikit_learn(drawn: tuple[int, int, int, int])
         assert bag_metric(metric, predicted, labels, classes).tolist() == pytest.approx(expected, abs=1e-6), metric
     accuracies = [accuracy_score(true, said) for true, said in pairs]
     assert bag_metric("accuracy", predicted, labels, classes).tolist() == pytest.approx(accuracies, abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(bags, st.sampled_from(["f1", "precision", "recall"]))
+def test_an_image_adds_what_its_bag_would_lack_without_it(drawn: tuple[int, int, int, int], metric: Metric) -> None:
+    count, size, classes, seed = drawn
+    generator = Generator().manual_seed(seed)
+    predicted, labels = (
+        torch.randint(-1, classes, (count, size + 1), generator=generator),
+        torch.randint(classes, (count, size + 1), generator=generator),
+    )
+    added = marginal_metric(metric, predicted, labels, classes)
+    whole = bag_metric(metric, predicted, labels, classes)
+    for image in range(size + 1):
+        others = [other for other in range(size + 1) if other != image]
+        lacks = bag_metric(metric, predicted[:, others], labels[:, others], classes)
+        torch.testing.assert_close(added[:, image], (size + 1) * (whole - lacks))
+    assert torch.equal(marginal_metric("accuracy", predicted, labels, classes), (predicted == labels).float())
 
 
 def test_classification_is_the_mean_of_each_output_that_was_produced() -> None:
@@ -363,11 +438,12 @@ def test_the_rate_is_calibrated_after_an_epoch_only_where_that_is_wanted() -> No
 
 
 @pytest.mark.parametrize(("bag", "holdout"), [(1, 0), (3, 0), (1, 2), (3, 3)])
-def test_a_step_by_hand(bag: int, holdout: int) -> None:
+@pytest.mark.parametrize("credit", ["bag", "image"])
+def test_a_step_by_hand(bag: int, holdout: int, credit: Literal["bag", "image"]) -> None:
     """All explored at random: the value of the option taken against the reward of its bag, of the holdout alone where there is one."""
     graph = D2NN(exchange_rate=0.5).prepare(three_paths(), 0.4)
     images, labels = marked(6, Generator().manual_seed(4))
-    method = D2NN(exchange_rate=0.5, bag_size=bag, controller_holdout=holdout / 6)
+    method = D2NN(exchange_rate=0.5, bag_size=bag, controller_holdout=holdout / 6, credit=credit)
     step = method.step(graph, batch_of(images, labels, holdout), 0.4, 0.0, Generator().manual_seed(7))
     generator = Generator().manual_seed(7)
     torch.rand(6, 1, generator=generator)
@@ -375,6 +451,7 @@ def test_a_step_by_hand(bag: int, holdout: int) -> None:
     shares = shares_of_ways(graph, images, 3)
     right = [float(images[row, way, 0, 0] > 0) for row, way in enumerate(taken)]
     values = graph.parts["Q"](images, weight=None)
+    bag = bag if credit == "bag" else 1  # for accuracy, what an image adds is whether its own answer is right
     bags = [range(first, first + bag) for first in range(0, 6, bag)]
     learnt = bags[-holdout // bag :] if holdout else bags
     loss = 0.0

@@ -90,7 +90,7 @@ def _chosen_run(runs: list[Run], arrived: bool) -> Run:
         label_visibility="collapsed",
         persist_state="session",
     )
-    if asked is not None and asked != name:
+    if asked in names and asked != name:
         address.show({"run": name})
     return runs[names.index(name)]
 

@@ -1,17 +1,21 @@
 """D2NN: controllers trained by Q-learning together with the modules they control (Liu & Deng, AAAI 2018, section 4).
 
 It is a contextual bandit: every control node that ran regresses the value of the option taken on a single reward, λA + (1−λ)E of its
-image or, for set-based metrics such as F1, of its mini-bag, Σ Q over the bag (value_loss.py). Options are explored ε-greedily, with ε
+image or, for set-based metrics such as F1, of its mini-bag (value_loss.py). Options are explored ε-greedily, with ε
 falling from 1 (exploration.py). The modules learn from the cross-entropy of the outputs that ran.
 
 Differs from the paper:
 - Without a λ, one network is trained for every λ: two values per option, the accuracy and the cost to come, and a random λ for each
   mini-bag. A control node then learns only from images whose later decisions were greedy: after other decisions, the result does not show
-  what its own choice is worth. The values of a mini-bag are averaged, so that they stay on the scale of a single image's. Where a bag is
-  one image, the accuracy is learned by its likelihood and not by squared errors. The least that an option costs is given; only what
-  later control nodes add to it is learned.
-- Without a λ, options are not drawn for each control node alone: a mini-bag explores a whole route at a random rate, up to a random control
-  node, and is greedy behind it. `full_route_fraction`, half of the images by default, run along the full route.
+  what its own choice is worth. Whether an answer is right is learned by its likelihood and not by squared errors. The least that an option
+  costs is given; only what later control nodes add to it is learned.
+- An image of a mini-bag regresses what it adds to the metric itself: the bag's metric with and without it, times the size of the bag. In
+  the paper all of the bag's images regress its reward together (`credit` = bag, averaged over the bag without a λ): what the others do is
+  noise to each of them. Such differences leave the best option as it is (Wolpert and Tumer, "Optimal Payoff Functions for Members of
+  Collectives", 2001, https://doi.org/10.1142/S0219525901000188).
+- Without a λ, options are not drawn for each control node alone: an image, or a mini-bag that has one reward, explores a whole route at a
+  random rate, up to a random control node, and is greedy behind it. `full_route_fraction`, half of the images by default, run along the
+  full route.
 - A module that a controller observes gets the controller's gradient times `controller_gradient`, which is 0 by default: in the paper both
   gradients are added with a weight that is set by hand.
 - The exchange rate κ (1 in the paper) makes the static network's whole cost worth κ of accuracy. A network for every λ is calibrated after
@@ -48,7 +52,7 @@ from core.methods import Batch, DistillingMethod, StepResult
 from core.methods.exploration import Exploration
 from core.methods.holdout import holdout_size
 from core.methods.losses import classification, distillation_from_final_exit, distillation_from_teacher
-from core.methods.metrics import Metric, bag_metric
+from core.methods.metrics import Metric, bag_metric, marginal_metric
 from core.methods.refit import fit_controllers
 from core.methods.value_loss import value_loss
 from core.modules.controller import Controller
@@ -62,7 +66,12 @@ class D2NN(DistillingMethod):
 
     title = "Q-learning (D2NN)"
     papers = (bibliography.D2NN_PAPER, bibliography.DISTILLATION)
-    as_published: ClassVar[Mapping[str, Any]] = {"exchange_rate": 1.0, "controller_gradient": 1.0, "controller_holdout": 0.0}
+    as_published: ClassVar[Mapping[str, Any]] = {
+        "exchange_rate": 1.0,
+        "controller_gradient": 1.0,
+        "controller_holdout": 0.0,
+        "credit": "bag",
+    }
     name: Literal["d2nn"] = "d2nn"
     metric: Metric = Field(
         "accuracy",
@@ -84,6 +93,13 @@ class D2NN(DistillingMethod):
         le=1024,
         title="Mini-bag size (images)",
         description="Images per mini-bag; set-based metrics need several, for example 16",
+    )
+    credit: Literal["image", "bag"] = Field(
+        "image",
+        title="Credit within a mini-bag",
+        json_schema_extra={"labels": {"image": "Each image's own share", "bag": "The bag's reward (as published)"}},
+        description="What the images of a mini-bag learn from: each from what it adds to the metric itself (image), or all from the reward "
+        "of the bag (bag, as published)",
     )
     exchange_rate: float = Field(
         0.1,
@@ -190,6 +206,11 @@ class D2NN(DistillingMethod):
         return not self.controller_holdout
 
     @property
+    def _shares_metric(self) -> bool:
+        """Whether an image is credited with its own part of a set-based metric. With every λ, half of that is what its values predict."""
+        return self.credit == "image" and self.metric != "accuracy"
+
+    @property
     def exploration(self) -> Exploration:
         """The exploration schedule."""
         return Exploration(
@@ -204,8 +225,9 @@ class D2NN(DistillingMethod):
         if lam is not None:
             graph.tradeoff = FixedLam(lam, self.exchange_rate)
         elif isinstance(graph.tradeoff, ExchangeRate):
+            rate = self.exchange_rate / (2 * self.bag_size) if self._shares_metric else self.exchange_rate
             scale = {
-                "reward": ExchangeRate(self.exchange_rate, adjustable=self.calibrate),
+                "reward": ExchangeRate(rate, adjustable=self.calibrate),
                 "budget": WeightCurve(adjustable=self.calibrate),
             }
             graph.tradeoff = scale[self.lam_scale]
@@ -232,15 +254,21 @@ class D2NN(DistillingMethod):
             raise ConfigError(f"a mini-bag of {self.bag_size} needs batches of at least as many images: raise training.batch_size")
         lams = torch.rand(bags, generator=generator) if lam is None else torch.full((bags,), lam)
         lams = lams.to(images.device, non_blocking=True)  # (bags,)
-        policy = self.exploration.policy(graph, batch.holdout, self.bag_size, progress, generator)
+        together = self.bag_size if self.credit == "bag" else 1
+        policy = self.exploration.policy(graph, batch.holdout, together, progress, generator)
         execution = execute(graph, images, policy, lam=lams.repeat_interleave(self.bag_size))
         share = reward_cost(graph, execution).float()  # (B,)
         predicted, classes = execution.predicted, execution.output.shape[1]
-        accuracy = bag_metric(self.metric, predicted.view(bags, -1), labels.view(bags, -1), classes)  # (bags,)
-        for_controllers = torch.ones_like(accuracy, dtype=torch.bool)  # (bags,) the bags that controllers learn from
+        measure = bag_metric if self.credit == "bag" else marginal_metric
+        accuracy = measure(self.metric, predicted.view(bags, -1), labels.view(bags, -1), classes).flatten()  # one for each reward
+        if self._shares_metric and lam is None:
+            accuracy = 0.5 + accuracy / (2 * self.bag_size)  # from [−m, m] to [0, 1], which an expected accuracy lies in
+        per_reward = len(predicted) // len(accuracy)  # images
+        for_controllers = torch.ones_like(accuracy, dtype=torch.bool)  # the rewards that controllers learn from
         if self.controller_holdout:
-            for_controllers = batch.holdout.view(bags, -1).any(dim=1)
-        binary = self.metric == "accuracy" and self.bag_size == 1
+            for_controllers = batch.holdout.view(-1, per_reward).any(dim=1)
+        binary = self.metric == "accuracy" and per_reward == 1
+        lams = lams.repeat_interleave(len(accuracy) // bags)
         values = value_loss(graph, execution, share, accuracy, lams, for_controllers, binary=binary)
         figures = {"accuracy": (predicted == labels).float().mean(), "cost share": share.mean()}
         labelled = classification(execution, batch.targets, batch.holdout, self.early_exit_weight)

@@ -3,7 +3,7 @@
 source "$(dirname "$0")/common.sh"
 
 data=(--dataset faces --epochs 100 --seeds 0,1,2 --set training.batch_size=32)
-gated=(--set method.metric=f1 --set method.bag_size=8 --set method.controller_holdout=0)
+gated=(--set method.metric=f1 --set method.bag_size=8 --set method.credit=bag --set method.controller_holdout=0)
 high_low=(--set 'architecture.low=[24,40,40,40]' --set 'architecture.high=[32,32,32,64,64,64]')
 
 core sweep high_low --name high-low-faces "${data[@]}" "${gated[@]}" "${high_low[@]}"
