@@ -173,7 +173,8 @@ def _print_rows(rows: list[dict[str, Any]], title: str) -> None:
     table = Table(*headings, *more, "routes", title=title)
     letters = _letters(rows)
     for row, cells in zip(rows, cost_cells(rows), strict=True):
-        added = [f"{row['budget']:.1%}"] * budgets + [row.get("corruption") or "as they are"] * changes
+        added = [f"{row['budget']:.1%}"] if budgets else []
+        added += [row["corruption"] or "as they are"] if changes else []
         table.add_row(lam_text(row["lam"]), *(f"{row[name]:.4f}" for name in SCORES), *cells, *added, _routes(row, letters))
     print_table(table)
     _print_letters(letters)
