@@ -41,8 +41,15 @@ def arrived() -> bool:
         _write(history.written[-1])
         return False
     history.visits += 1
-    history.written = [asked]
+    history.written = [*history.written, asked] if _walked() else [asked]  # others may still be on their way to the browser
     return True
+
+
+def redrawn() -> None:
+    """Note which address the browser has, as a part of the page is drawn again on its own."""
+    context = get_script_run_ctx()
+    if context is not None and context.fragment_ids_this_run:
+        _received(_without_lam(st.query_params.to_dict()))
 
 
 def left() -> None:

@@ -96,4 +96,14 @@ def test_back_and_forward_lead_to_an_address_however_new_it_is(browser: dict[str
     monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=True))
     assert sent(browser, run="a", sample="1")
     assert not sent(browser, run="a", sample="1")
-    assert sent(browser, run="a", sample="2")
+    monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=False))
+    assert not sent(browser, run="a", sample="2"), "it was on its way to the browser as the person went back"
+    assert browser["sample"] == "1"
+
+
+def test_a_part_that_is_drawn_again_tells_which_address_the_browser_has(browser: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for node in (None, "N1", "N2"):
+        address.show({"run": "a", "sample": "1"}, node)
+    monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=False, fragment_ids_this_run=["f"]))
+    address.redrawn()
+    assert sent(browser, run="a", sample="1", node="N1")

@@ -238,6 +238,7 @@ def test_mini_bags_of_few_positives_learn_the_best_threshold(lams: list[float]) 
     images, labels = scarce(BAG * 4000, Generator().manual_seed(1))
     method = D2NN(metric="f1", bag_size=BAG, controller_holdout=ALL, exchange_rate=rate, calibrate=False)
     graph = trained(two_paths_by_context(every), method, scarce, None if every else lams[0], steps=500, batch=20 * BAG)
+    assert graph.tradeoff.kappa == pytest.approx(rate)
     for lam in lams:
         best = max(attained(images, labels, images[:, 0, 0, 0] > threshold, lam, rate) for threshold in np.linspace(0, 4, 41))
         assert best == pytest.approx(ATTAINABLE[lam], abs=0.01)

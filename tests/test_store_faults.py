@@ -220,8 +220,11 @@ def test_the_name_of_a_run_that_was_never_claimed_is_free_again(
     assert new(store).name == "it"
 
 
-def test_a_run_that_is_interrupted_as_it_is_claimed_is_no_longer_claimed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("state", ["queued", "failed"])
+def test_a_run_that_is_interrupted_as_it_is_claimed_is_no_longer_claimed(store: Store, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     run, claim = new(store), store.lifecycle.claim
+    if state == "failed":
+        store.lifecycle.fail(run.id, "broken")
 
     def claimed(*words: Any) -> Run:
         claim(*words)
@@ -230,7 +233,8 @@ def test_a_run_that_is_interrupted_as_it_is_claimed_is_no_longer_claimed(store: 
     monkeypatch.setattr(store.lifecycle, "claim", claimed)
     with pytest.raises(KeyboardInterrupt):
         work(store, run.id)
-    assert store.runs.get(run.id).state == "queued"
+    after = store.runs.get(run.id)
+    assert (after.state, after.error) == (("stopped", None) if state == "queued" else ("failed", "broken"))
     monkeypatch.undo()
     assert store.lifecycle.claim(run.id).state == "running"
 

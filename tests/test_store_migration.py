@@ -130,6 +130,37 @@ def test_the_migration_can_be_undone(file: Path) -> None:
     assert "gated" not in [column[1] for column in rows(file, "PRAGMA table_info(runs)")]
 
 
+def test_earlier_runs_with_mini_bags_say_that_they_shared_a_reward(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    store = Store(f"sqlite:///{file}")
+    for name, size in (("bags", 8), ("single", 1), ("damaged", 8)):
+        config = run_config(architecture="cascade", dataset="faces", method={"name": "d2nn", "metric": "f1", "bag_size": size})
+        store.runs.create(config.record(), name=name)
+    with store.database.engine.begin() as connection:
+        config_ = Config()
+        config_.set_main_option("script_location", str(database.MIGRATIONS))
+        config_.attributes["connection"] = connection
+        command.downgrade(config_, "0006")
+        connection.exec_driver_sql("UPDATE runs SET config = '{broken' WHERE name = 'damaged'")
+    stored = [json.loads(config)["method"] for (config,) in rows(file, "SELECT config FROM runs WHERE name != 'damaged'")]
+    assert all("credit" not in method for method in stored)
+    again = Store(f"sqlite:///{file}")
+    assert again.runs.get("bags").config["method"]["credit"] == "bag"
+    assert "credit" not in again.runs.get("single").config["method"]
+    assert again.runs.get("damaged").state == "damaged"
+
+
+def test_earlier_files_with_mini_bags_say_that_they_shared_a_reward() -> None:
+    methods = [
+        {"name": "d2nn", "bag_size": 8},
+        {"name": "d2nn", "bag": 8},
+        {"name": "d2nn", "bag_size": 8, "credit": "image"},
+        {"name": "d2nn"},
+    ]
+    current = [renamed.with_current_names({"method": "d2nn", "config": {"method": method}})["config"]["method"] for method in methods]
+    assert [method.get("credit") for method in current] == ["bag", "bag", "image", None]
+
+
 def earlier_names(options: type[BaseModel]) -> dict[str, str]:
     """Return the current name of each earlier name that the options still accept."""
     aliases = {name: field.validation_alias for name, field in options.model_fields.items()}

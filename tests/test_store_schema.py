@@ -21,7 +21,7 @@ MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0007", "0006"
+revision, down_revision = "0008", "0007"
 
 def upgrade():
     {}
@@ -43,7 +43,7 @@ def another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def install(code: str) -> None:
         copy = tmp_path / "100% migrations"
         shutil.copytree(database.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / "versions" / "0007_another.py").write_text(MIGRATION.format(code))
+        (copy / "versions" / "0008_another.py").write_text(MIGRATION.format(code))
         monkeypatch.setattr(database, "MIGRATIONS", copy)
 
     return install
@@ -123,7 +123,7 @@ def test_a_failed_migration_leaves_no_trace(file: Path, another: Any, fault: str
     with pytest.raises((StoreError, RuntimeError), match=r"nonsense|has other tables"):
         opened(file)
     assert schema(file) == before
-    assert empty or version(file) == "0006"
+    assert empty or version(file) == "0007"
 
 
 def test_a_later_migration_keeps_what_refers_to_a_changed_table(file: Path, another: Any) -> None:
@@ -131,7 +131,7 @@ def test_a_later_migration_keeps_what_refers_to_a_changed_table(file: Path, anot
     another("\n    with op.batch_alter_table('runs', recreate='always') as runs: runs.add_column(sa.Column('colour', sa.Text))")
     store = opened(file)
     assert "colour" in schema(file)["runs"]
-    assert version(file) == "0007"
+    assert version(file) == "0008"
     assert store.metrics.history(run) == {"loss": [(1.0, 0.5)]}
 
 

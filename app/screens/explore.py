@@ -106,6 +106,7 @@ def _cautions(run: Run, controllers: int) -> None:
 @st.fragment
 def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     """Draw the lit graph with the inspector of the selected node, and what can be saved."""
+    address.redrawn()
     graph, image = model.graph, chosen.image
     forced = state.forced(run, [node.name for node in graph.nodes if node.gates])
     before = graph_state(GRAPH)

@@ -79,12 +79,11 @@ def evaluate(
         data.check(model.image, model.classes, None if changed_data else store.runs.get(run).fingerprint)
         part = data.val if split == "val" else data.test
         progress.update(task, description="evaluating", total=len(part) * len(lams) * len(changes), completed=0)
-        settings = [(at, _policy(policy, rate, seed)) for at in lams]
-        rows = [
-            row | ({"corruption": change and str(change)} if corrupt else {})
-            for change in changes
-            for row in _rows(model, _changed(part, change), settings, shares, lambda done: progress.advance(task, done))
-        ]
+        rows: list[dict[str, Any]] = []
+        for change in changes:
+            settings = [(at, _policy(policy, rate, seed)) for at in lams]
+            measured = _rows(model, _changed(part, change), settings, shares, lambda done: progress.advance(task, done))
+            rows += [row | ({"corruption": change and str(change)} if corrupt else {}) for row in measured]
     if as_json:
         print_json(rows)
         return

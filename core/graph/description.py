@@ -54,7 +54,7 @@ def describe(graph: Graph) -> dict[str, Any]:
         "macs_static": static,
         "controllers_share": cost_share(controllers, static),
         "every_lam": graph.tradeoff.every_lam,
-        "exchange_rate": None if graph.tradeoff.exchange_rate is None else float(graph.tradeoff.exchange_rate),
+        "exchange_rate": graph.tradeoff.kappa,
         "tradeoff": graph.tradeoff.description,
         "not_counted": list(NOT_COUNTED),
     }

@@ -50,16 +50,23 @@ class Tradeoff(nn.Module):
 
     every_lam      whether the graph serves every λ, which must then be given to execute it
     adjustable     whether calibration chooses its numbers
-    exchange_rate  κ, a scalar; None if there is no exchange rate
+    exchange_rate  κ in units of what control nodes predict, a scalar; None if there is no exchange rate
+    unit           the accuracy that a predicted value of 1 stands for
     """
 
     every_lam: ClassVar[bool] = False
     adjustable: bool = False
+    unit: float = 1.0
     exchange_rate: Tensor | None
 
     def __init__(self, exchange_rate: float | None = None) -> None:
         super().__init__()
         self.register_buffer("exchange_rate", None if exchange_rate is None else torch.tensor(float(exchange_rate)))
+
+    @property
+    def kappa(self) -> float | None:
+        """κ: the accuracy that the static network's whole cost is worth; None if there is no exchange rate."""
+        return None if self.exchange_rate is None else float(self.exchange_rate) * self.unit
 
     def condition(self, lam: Tensor) -> Tensor | None:
         """Return the input of control nodes for λ (B,): numbers in [0, 1], (B,), or None if they are not given λ."""
@@ -83,9 +90,9 @@ class Tradeoff(nn.Module):
     @property
     def description(self) -> str:
         """A sentence on the scale of λ, for the model card, `describe` and the studio; empty if there is none."""
-        if self.exchange_rate is None:
+        if self.kappa is None:
             return ""
-        return f"Exchange rate κ: {float(self.exchange_rate):.3g}, the accuracy that the static network's whole cost is worth"
+        return f"Exchange rate κ: {self.kappa:.3g}, the accuracy that the static network's whole cost is worth"
 
 
 class FixedLam(Tradeoff):
@@ -106,9 +113,9 @@ class ExchangeRate(Tradeoff):
     every_lam: ClassVar[bool] = True
     exchange_rate: Tensor
 
-    def __init__(self, exchange_rate: float = 1.0, *, adjustable: bool = True) -> None:
-        super().__init__(exchange_rate)
-        self.adjustable = adjustable
+    def __init__(self, kappa: float = 1.0, *, adjustable: bool = True, unit: float = 1.0) -> None:
+        super().__init__(kappa / unit)
+        self.adjustable, self.unit = adjustable, unit
 
     def condition(self, lam: Tensor) -> Tensor:
         """Return the weight of accuracy against the plain cost share, λ / (λ + (1−λ)κ), (B,)."""
@@ -144,11 +151,11 @@ class ExchangeRate(Tradeoff):
         costs = measure(ODDS / (1 + ODDS)).costs.cpu()
         lams = torch.linspace(0, 1, 11)
         steps = []
-        for rate in KAPPAS:
+        for rate in KAPPAS / self.unit:
             odds = (lams / (1 - lams) / rate).clamp(float(ODDS[0]), float(ODDS[-1]))
             between = np.interp(odds.log(), ODDS.log(), costs)  # (lams,)
             steps.append(abs(np.diff(between)).max())
-        self.exchange_rate.fill_(float(KAPPAS[int(np.argmin(steps))]))
+        self.exchange_rate.fill_(float(KAPPAS[int(np.argmin(steps))]) / self.unit)
 
 
 class BudgetCurve(Tradeoff):
@@ -192,9 +199,9 @@ class WeightCurve(BudgetCurve):
     A control node returns two values per option, as for ExchangeRate, whose condition at κ = 1 is w itself.
     """
 
-    def __init__(self, *, adjustable: bool = True) -> None:
+    def __init__(self, *, adjustable: bool = True, unit: float = 1.0) -> None:
         super().__init__()
-        self.adjustable = adjustable
+        self.adjustable, self.unit = adjustable, unit
 
     def score(self, values: Tensor, lam: Tensor | None) -> Tensor:
         """Return the expected reward of each option, (B, K), from values (B, K, 2). Values (B, K) are returned as scores."""
@@ -218,7 +225,7 @@ class WeightCurve(BudgetCurve):
     def calibrate(self, measure: Measure) -> None:
         """Choose the curve along which the mean cost rises evenly, from w = 0 to the weight at which κ would be LOWEST_RATE."""
         self.curve.copy_(torch.linspace(0, 1, len(self.curve)))
-        odds = torch.cat([torch.zeros(1), torch.logspace(np.log10(float(ODDS[0])), -np.log10(LOWEST_RATE), len(ODDS))])
+        odds = torch.cat([torch.zeros(1), torch.logspace(np.log10(float(ODDS[0])), np.log10(self.unit / LOWEST_RATE), len(ODDS))])
         costs = measure(odds / (1 + odds)).costs.tolist()
         first = max(int(np.searchsorted(np.maximum.accumulate(costs), costs[0], side="right")) - 1, 1)  # the cost rises behind it
         odds = torch.cat([odds[:1], torch.logspace(float(odds[first].log10()), float(odds[-1].log10()), CURVE_STEPS)])

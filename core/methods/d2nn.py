@@ -225,10 +225,10 @@ class D2NN(DistillingMethod):
         if lam is not None:
             graph.tradeoff = FixedLam(lam, self.exchange_rate)
         elif isinstance(graph.tradeoff, ExchangeRate):
-            rate = self.exchange_rate / (2 * self.bag_size) if self._shares_metric else self.exchange_rate
+            unit = 2.0 * self.bag_size if self._shares_metric else 1.0  # of the bag's metric, times its size, that a value of 1 stands for
             scale = {
-                "reward": ExchangeRate(rate, adjustable=self.calibrate),
-                "budget": WeightCurve(adjustable=self.calibrate),
+                "reward": ExchangeRate(self.exchange_rate, adjustable=self.calibrate, unit=unit),
+                "budget": WeightCurve(adjustable=self.calibrate, unit=unit),
             }
             graph.tradeoff = scale[self.lam_scale]
         for control in graph.controls:

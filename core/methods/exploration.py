@@ -1,7 +1,7 @@
 """Exploration in Q-learning: an ε-greedy schedule, random routes and full routes (Liu & Deng, section 4).
 
 Differs from the paper: a network for every λ explores whole routes up to a random control node, and sends a fraction of the images along
-the full route.
+the full route. While others of its mini-bag explore, an image that has a reward of its own learns beside them what it adds to the metric.
 Reconstructed: the schedule of ε.
 """
 
@@ -41,8 +41,8 @@ class Exploration:
     def policy(self, graph: Graph, holdout: Tensor, bag_size: int, progress: float, generator: Generator) -> Policy:
         """Return the policy for one batch, whose images are on the holdout where `holdout` (B,) bool is true.
 
-        A network for every λ explores in whole mini-bags: one greedy bag teaches the controllers more than many bags with a random choice
-        in each.
+        A network for every λ explores in groups of `bag_size` images. Where they share one reward, one greedy bag teaches the controllers
+        more than many bags with a random choice in each.
         """
         if not graph.tradeoff.every_lam:
             return EpsilonGreedy(self.epsilon(progress), generator)

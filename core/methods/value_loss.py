@@ -1,7 +1,7 @@
 """The regression losses of Q-learning: each control node's value of the option taken against the reward of its mini-bag.
 
 With two values per option, the accuracy is regressed on the accuracy of the bag, and the cost to come on the cost of the nodes behind the
-control node. Only bags whose later decisions were greedy count.
+control node. Only bags whose later decisions were greedy count. An image with a reward of its own is a bag of one.
 """
 
 import torch

@@ -66,4 +66,4 @@ class Controller(nn.Module):
         condition = weight[:, None] if self.has_successors else torch.zeros_like(features[:, :1])  # (B, 1)
         accuracy, later = self.head(F.relu(self.hidden(torch.cat([features, condition], dim=1)))).chunk(2, dim=1)  # (B, K) each
         to_come = self.min_remaining_cost + F.softplus(later) if self.has_successors else self.min_remaining_cost.expand_as(accuracy)
-        return torch.stack([accuracy.sigmoid(), -to_come], dim=2)  # (B, K, 2)
+        return torch.stack([accuracy.float().sigmoid(), -to_come.float()], dim=2)  # (B, K, 2)

@@ -4,6 +4,7 @@ Transactions have two execution options. `reading`: it sees one state of the dat
 once it is committed. Without it, the last transactions before a power cut may be lost, and none of them in part.
 """
 
+import contextlib
 import sqlite3
 import time
 from typing import Any
@@ -50,12 +51,13 @@ def _prepare_sqlite(engine: Engine, foreign_keys: bool, busy_seconds: float, loc
 def _prepare_server(engine: Engine, lock_seconds: float) -> None:
     """Let transactions that read see one state, and those that need not be durable wait for no disk. Others lock rows as they need them.
 
-    No transaction waits for a row longer than `lock_seconds`, not even if the program that has locked it hangs.
+    No lock is waited for longer than `lock_seconds`, not even if the program that holds it hangs.
     """
 
     @event.listens_for(engine, "connect")
     def configure(driver: Any, _record: Any) -> None:
-        driver.execute(f"SET lock_timeout = {lock_seconds * 1000:.0f}")
+        with contextlib.closing(driver.cursor()) as cursor:
+            cursor.execute(f"SET lock_timeout = {lock_seconds * 1000:.0f}")
         driver.commit()
 
     @event.listens_for(engine, "begin")

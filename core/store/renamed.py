@@ -1,4 +1,4 @@
-"""The current names of options and metrics in files that were exported under earlier names."""
+"""The current names of options and metrics in files that were exported under earlier names, and options that they do not have."""
 
 from typing import Any
 
@@ -53,4 +53,6 @@ def _options(part: str, chosen: Any) -> Any:
     if not isinstance(chosen, dict) or not isinstance(chosen.get("name"), str | None):
         return chosen
     names = OPTIONS.get((part, chosen.get("name")), {})
-    return {names.get(option, option): value for option, value in chosen.items()}
+    current = {names.get(option, option): value for option, value in chosen.items()}
+    shared = chosen.get("name") == "d2nn" and current.get("bag_size", 1) != 1  # a reward, before images could have their own
+    return {"credit": "bag"} | current if part == "method" and shared else current

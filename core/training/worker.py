@@ -51,11 +51,6 @@ def work(
     """
     malloc.keep_freed_memory()
     before = store.runs.get(run_id)
-    try:
-        run = store.lifecycle.claim(run_id, machine())
-    except KeyboardInterrupt:  # it may have been claimed by then
-        _end(store.lifecycle.put_back, before)
-        raise
     pulse = Pulse(store, run_id)
     began = False
 
@@ -66,6 +61,11 @@ def work(
         pulse.activity = None if what == "training" else f"{what}, {share:.0%}"
         listen(what, share)
 
+    try:
+        run = store.lifecycle.claim(run_id, machine())
+    except KeyboardInterrupt:
+        _end(_release, store, before)
+        raise
     try:
         pulse.start()
         config = run_config(**run.config)
@@ -136,6 +136,16 @@ def _end(write: Callable[..., None], *arguments: object) -> None:
         except StoreError:
             continue
         return
+
+
+def _release(store: Store, before: Run) -> None:
+    """End a run that an interrupt met while it was being claimed, if it was claimed by then."""
+    run = store.runs.get(before.id)
+    if run.status == "running" and run.owned:
+        if before.status == "queued":
+            store.lifecycle.stop(before.id)
+        else:
+            store.lifecycle.put_back(before)
 
 
 def start(run_id: int, url: str, log: str | None = None) -> subprocess.Popen[bytes]:

@@ -2,8 +2,9 @@
 
 Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations" (ICLR 2019),
 https://arxiv.org/abs/1903.12261. The severities are those of CIFAR-10-C for images of up to 64 pixels, of ImageNet-C for larger ones.
-Frost, glass blur and spatter are left out. Fog is a sum of octaves of noise in place of a diamond-square fractal, and blurs reflect the
-border, so that single images differ from the published files.
+Differs from it: frost, glass blur and spatter are left out; fog is a sum of octaves of noise in place of a diamond-square fractal; motion
+blurs are sums of shifted images; the lengths of an elastic deformation are shares of the height; values are rounded, not cut off; random
+numbers are others. Grey images have no saturation and stay as they are under `saturate`.
 """
 
 import io
@@ -81,8 +82,9 @@ def _speckle_noise(images: Tensor, draw: Draw, deviation: float) -> Tensor:
 
 
 def _gaussian_blur(images: Tensor, _draw: Draw, sigma: float) -> Tensor:
-    bell = _bell(sigma, math.ceil(4 * sigma))
-    return _filtered(_filtered(images, bell[:, None]), bell[None])
+    """Blur with repeated borders, as scikit-image does."""
+    down, right = (_blur(size, sigma, 4.0, reflected=False) for size in images.shape[2:])
+    return down @ images @ right.T
 
 
 def _defocus_blur(images: Tensor, _draw: Draw, radius: float, softness: float) -> Tensor:
@@ -102,19 +104,12 @@ def _motion_blur(images: Tensor, draw: Draw, radius: int, sigma: float) -> Tenso
 
 def _zoom_blur(images: Tensor, _draw: Draw, largest: float, step: float) -> Tensor:
     """Take the mean of an image and of ever larger versions of its middle."""
-    height, width = images.shape[2:]
     factors = np.arange(1, largest, step)
-    total = images.clone()
-    for factor in factors:
-        tall, wide = math.ceil(height / factor), math.ceil(width / factor)
-        top, left = (height - tall) // 2, (width - wide) // 2
-        middle = images[:, :, top : top + tall, left : left + wide]
-        total += F.interpolate(middle, (height, width), mode="bilinear", align_corners=True)
-    return total / (len(factors) + 1)
+    return torch.stack([images, *(_zoomed(images, factor) for factor in factors)]).mean(dim=0)
 
 
 def _fog(images: Tensor, draw: Draw, thickness: float, decay: float) -> Tensor:
-    """Add a cloud, whose finer parts are weaker by the square of `decay` from octave to octave, and keep the brightest value."""
+    """Add a cloud, each octave weaker by the square of `decay`, and darken all so that no value exceeds what was the brightest."""
     count, _, height, width = images.shape
     cloud, cells, weight = torch.zeros(count, 1, height, width), 2, 1.0
     while cells <= 2 * max(height, width):
@@ -122,7 +117,7 @@ def _fog(images: Tensor, draw: Draw, thickness: float, decay: float) -> Tensor:
         cloud += weight * F.interpolate(grid, (height, width), mode="bilinear", align_corners=True)
         cells, weight = 2 * cells, weight / decay**2
     cloud -= cloud.amin((1, 2, 3), keepdim=True)
-    cloud /= cloud.amax((1, 2, 3), keepdim=True)
+    cloud /= cloud.amax((1, 2, 3), keepdim=True).clamp(min=1e-6)
     brightest = images.amax((1, 2, 3), keepdim=True)
     return (images + thickness * cloud) * brightest / (brightest + thickness)
 
@@ -133,8 +128,7 @@ def _snow(
     """Let flakes fall, each `size` pixels wide and drawn out by its fall, and whiten the rest."""
     count, _, height, width = images.shape
     flakes = mean + deviation * _normal((count, 1, height, width), draw)
-    middle = flakes[:, :, : math.ceil(height / size), : math.ceil(width / size)]
-    flakes = F.interpolate(middle, (height, width), mode="bilinear", align_corners=True)
+    flakes = _zoomed(flakes, size)
     flakes = torch.where(flakes < threshold, 0.0, flakes).clamp(0, 1)
     angles = draw.uniform(-3 * math.pi / 4, -math.pi / 4, count)
     fallen = _moved(flakes, angles, radius, sigma)
@@ -178,7 +172,7 @@ def _pixelate(images: Tensor, _draw: Draw, share: float) -> Tensor:
 def _elastic_transform(images: Tensor, draw: Draw, strength: float, smoothness: float, tilt: float) -> Tensor:
     """Move three points at random by an affine map, then every pixel by a smooth field. All lengths are shares of the height."""
     count, _, height, width = images.shape
-    third, middle = min(height, width) // 3, np.array([width // 2, height // 2])
+    third, middle = max(min(height, width) // 3, 1), np.array([width // 2, height // 2])
     before = middle + np.array([[third, third], [third, -third], [-third, -third]])
     after = before + draw.uniform(-tilt * height, tilt * height, (count, 3, 2))
     inverse = np.linalg.solve(np.concatenate([after, np.ones((count, 3, 1))], axis=2), np.broadcast_to(before, (count, 3, 2)))
@@ -186,8 +180,10 @@ def _elastic_transform(images: Tensor, draw: Draw, strength: float, smoothness: 
     places = torch.stack([columns, rows, torch.ones_like(rows)], dim=-1).double().reshape(-1, 3)
     source = (places @ torch.from_numpy(inverse)).float()  # (N, H · W, 2)
     shifts = torch.from_numpy(draw.uniform(-1, 1, (count, 2, height, width)).astype(np.float32))
-    sigma = smoothness * height
-    shifts = strength * height * (_gaussian_blur(shifts, draw, sigma) if sigma else shifts)
+    if smoothness:
+        down, right = (_blur(size, smoothness * height, 3.0, reflected=True) for size in (height, width))
+        shifts = down @ shifts @ right.T
+    shifts = strength * height * shifts
     source = source.reshape(count, height, width, 2) + shifts.permute(0, 2, 3, 1)
     sides = torch.tensor([max(width - 1, 1), max(height - 1, 1)])
     return F.grid_sample(images, 2 * source / sides - 1, padding_mode="reflection", align_corners=True)
@@ -206,10 +202,36 @@ def _bell(sigma: float, reach: int) -> Tensor:
 
 def _filtered(images: Tensor, kernel: Tensor) -> Tensor:
     """Return images filtered by a kernel of odd sides. The border is reflected, or repeated where the kernel is wider than the image."""
-    down, right = kernel.shape[0] // 2, kernel.shape[1] // 2
-    mode = "reflect" if down < images.shape[2] and right < images.shape[3] else "replicate"
+    reach = len(kernel) // 2
+    mode = "reflect" if reach < min(images.shape[2:]) else "replicate"
     channels = images.shape[1]
-    return F.conv2d(F.pad(images, (right, right, down, down), mode=mode), kernel.expand(channels, 1, -1, -1), groups=channels)
+    return F.conv2d(F.pad(images, (reach,) * 4, mode=mode), kernel.expand(channels, 1, -1, -1), groups=channels)
+
+
+def _blur(size: int, sigma: float, cut: float, *, reflected: bool) -> Tensor:
+    """Return the matrix (size, size) of a Gaussian blur along one side, cut off at `cut` deviations.
+
+    Beyond the border the outermost pixel is repeated, or the image is `reflected` as often as it takes, with that pixel twice.
+    """
+    reach = int(cut * sigma + 0.5)
+    source = torch.arange(size)[:, None] + torch.arange(-reach, reach + 1)  # (size, 2 · reach + 1)
+    if reflected:
+        source = source % (2 * size)
+        source = torch.minimum(source, 2 * size - 1 - source)
+    source = source.clamp(0, size - 1)
+    return torch.zeros(size, size).scatter_add_(1, source, _bell(sigma, reach).expand(size, -1).contiguous())
+
+
+def _zoomed(images: Tensor, factor: float) -> Tensor:
+    """Return the middle of images (N, C, H, W), larger by a factor of at least 1."""
+    height, width = images.shape[2:]
+    tall, wide = math.ceil(height / factor), math.ceil(width / factor)
+    top, left = (height - tall) // 2, (width - wide) // 2
+    middle = images[:, :, top : top + tall, left : left + wide]
+    size = max(round(tall * factor), height), max(round(wide * factor), width)
+    larger = F.interpolate(middle, size, mode="bilinear", align_corners=True)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    return larger[:, :, top : top + height, left : left + width]
 
 
 def _moved(images: Tensor, angles: np.ndarray, radius: int, sigma: float) -> Tensor:
