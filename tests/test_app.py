@@ -177,6 +177,14 @@ def test_explore_warns_beside_the_name_of_a_run_whose_gates_gain_nothing(app: Ap
     assert "Q2 always opens N5, whatever the image." in texts(app)
 
 
+def warned(app: AppTest) -> str:
+    """Return the warnings of the form, once there are any: what is to be trained is looked at in the background."""
+    deadline = time.monotonic() + PATIENCE
+    while not app.warning and time.monotonic() < deadline:
+        app.run()
+    return " ".join(plainly(one.value) for one in app.warning)
+
+
 def page(app: AppTest, name: str) -> AppTest:
     app.run()
     return app.switch_page(f"screens/{name}.py").run()
@@ -231,10 +239,7 @@ def test_a_recipe_fills_in_the_options_of_the_form(app: AppTest, monkeypatch: py
     app.selectbox(key="form-recipe").select("strong").run()
     assert "On the command line: `--recipe strong`." in texts(app)
     assert app.number_input(key="form-training-learning_rate").value == 0.4
-    deadline = time.monotonic() + 60
-    while not app.warning and time.monotonic() < deadline:  # the network is built in the background
-        app.run()
-    assert "cutout size (training.cutout) must be at most 8" in " ".join(plainly(one.value) for one in app.warning)
+    assert "cutout size (training.cutout) must be at most 8" in warned(app)
     monkeypatch.setattr("app.preview.preview", lambda wanted: "")  # what is found out in the background is not what is tested from here on
     app.number_input(key="form-training-cutout").set_value(4).run()
     app.text_input(key="form-name").set_value("by recipe")
@@ -329,10 +334,7 @@ def test_a_preset_fills_the_form(app: AppTest) -> None:
     assert not app.error
     app.button(key="preset-own").click().run()
     assert app.selectbox(key="form-datasets").value == "folder"
-    deadline = time.monotonic() + 60
-    while not app.warning and time.monotonic() < deadline:  # what is to be trained is looked at in the background
-        app.run()
-    assert "Set the data folder" in " ".join(plainly(one.value) for one in app.warning)
+    assert "Set the data folder" in warned(app)
     assert app.button(key="start").disabled
     assert not app.exception
 

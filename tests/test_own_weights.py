@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
-from test_app import MAIN, PATIENCE, page, plainly
+from test_app import MAIN, PATIENCE, page, plainly, warned
 from test_initialisation import pth, published
 
 from app.own_weights import INIT_FROM, keep_weights, only_weights
@@ -87,8 +87,7 @@ def test_uploaded_weights_that_do_not_fit_are_refused_before_the_start(app: AppT
     page(app, "train")
     app.file_uploader(key="own-weights").upload("resnet8.pth", pth({"state_dict": published()}), "application/octet-stream").run()
     assert app.text_input(key=INIT_FROM).value
-    said = " ".join(plainly(one.value) for one in app.warning)
-    assert "“Initialise from (file)”" in said
+    assert "“Initialise from (file)”" in warned(app)
     assert app.button(key="start").disabled
     app.file_uploader(key="own-weights").upload("notes.pth", b"text", "application/octet-stream").run()
     assert "notes.pth: this is neither a safetensors file nor weights" in " ".join(plainly(one.value) for one in app.error)
