@@ -1,5 +1,6 @@
 """`search`: find options that are accurate and cheap."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,9 +76,9 @@ def search(
         notices.print(f"varied: {dimension}", highlight=False, markup=False)
     found = TrialSearch(opened(db), config, space, name or f"{architecture}-{dataset}-search", trials, prunes=not no_prune)
     runs = found.runs()
-    with bar() as progress:
+    with bar() as progress, closing(found.run(jobs, log)) as trained:
         task = progress.add_task(found.name, total=trials * config.training.epochs)
-        for runs in found.run(jobs, log):
+        for runs in trained:
             training = ", ".join(run.name.rpartition("/")[2] for run in runs if run.state == "running")
             done = sum(run.epochs if run.state in ("finished", "stopped", "failed") else run.epoch for run in runs)
             progress.update(task, completed=done, description=f"{found.name} ({training or 'no trial'})")

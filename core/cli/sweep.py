@@ -1,7 +1,7 @@
 """`sweep`: train several networks, over λ, seeds and variants."""
 
 import sys
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from typing import Annotated
 
 import typer
@@ -103,13 +103,15 @@ def sweep(
         each = len(runs) <= MAX_BARS
         tasks = [progress.add_task(run.name, total=run.epochs) for run in runs if each]
         total = progress.add_task(name, total=sum(run.epochs for run in runs), visible=not each)
-        training = train_all(store, runs, jobs or 1, log) if cluster is None else sweep_on_cluster(store, runs, cluster)
-        for now in training:
-            for task, run in zip(tasks, now if each else (), strict=True):
-                progress.update(task, completed=run.epoch, description=f"{run.name} ({run.state})")
-            done = sum(run.state not in ("queued", "running") for run in now)
-            progress.update(total, completed=sum(run.epoch for run in now), description=f"{name} ({done} of {len(now)} runs have ended)")
-            runs = now
+        with closing(train_all(store, runs, jobs or 1, log) if cluster is None else sweep_on_cluster(store, runs, cluster)) as training:
+            for now in training:
+                for task, run in zip(tasks, now if each else (), strict=True):
+                    progress.update(task, completed=run.epoch, description=f"{run.name} ({run.state})")
+                done = sum(run.state not in ("queued", "running") for run in now)
+                progress.update(
+                    total, completed=sum(run.epoch for run in now), description=f"{name} ({done} of {len(now)} runs have ended)"
+                )
+                runs = now
     if as_json:
         print_json([{"id": run.id, "run": run.name, "state": run.state, "error": run.error, "figures": run.figures} for run in runs])
     else:

@@ -1,7 +1,7 @@
 """A search: trials are runs of the store, trained by the workers of a sweep, and stopped early where others are better."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
 from core.config import RunConfig, run_config
@@ -55,14 +55,15 @@ class TrialSearch:
         found = [run for run in self._store.runs.of_sweeps([self.name]) if TRIAL in run.tags]
         return sorted(found, key=lambda run: run.id)
 
-    def run(self, jobs: int, log: str | None = None) -> Iterator[list[Run]]:
+    def run(self, jobs: int, log: str | None = None) -> Generator[list[Run]]:
         """Train `jobs` trials at a time until there are enough, and yield all trials about every second."""
         unfinished = [run for run in self.runs() if run.status != "finished" and not pruned(run)]
-        for _ in sweep(self._store, unfinished, jobs, log, more=self._next):
-            runs = self.runs()
-            if self._prunes:
-                self._stop_worse(runs)
-            yield runs
+        with closing(sweep(self._store, unfinished, jobs, log, more=self._next)) as training:
+            for _ in training:
+                runs = self.runs()
+                if self._prunes:
+                    self._stop_worse(runs)
+                yield runs
 
     def _next(self) -> Run | None:
         """Add the next trial; None if there are enough, or if every suggestion is refused or known already."""

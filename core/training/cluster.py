@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -56,8 +56,11 @@ class Cluster:
     log: str | None = None
 
 
-def sweep_on_cluster(store: Store, runs: Sequence[Run], cluster: Cluster) -> Iterator[list[Run]]:
-    """Train the unfinished runs on a cluster and yield all runs every second. The trainings end with the caller. Raises ClusterError."""
+def sweep_on_cluster(store: Store, runs: Sequence[Run], cluster: Cluster) -> Generator[list[Run]]:
+    """Train the unfinished runs on a cluster and yield all runs every second. Raises ClusterError.
+
+    The trainings end once the generator is closed: at the exit of Python, Ray would be started anew to end them.
+    """
     ray = _connected(store, cluster)
     try:
         yield from _Tasks(ray, store, cluster).run(runs)

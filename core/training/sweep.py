@@ -1,7 +1,7 @@
 """Sweeps: several λ and several seeds, each trained in its own process."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from subprocess import Popen, TimeoutExpired
 from types import MappingProxyType
@@ -94,8 +94,8 @@ def _kind(config: RunConfig) -> str:
 
 def sweep(
     store: Store, runs: Sequence[Run], jobs: int, log: str | None = None, *, more: Callable[[], Run | None] = lambda: None
-) -> Iterator[list[Run]]:
-    """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end with the caller.
+) -> Generator[list[Run]]:
+    """Train the unfinished runs, `jobs` at a time, and yield all runs every second. The trainings end once the generator is closed.
 
     `log`: the tracker that also gets their figures. `more`: returns one more run to train where a place is free and no run waits, or None.
     """
