@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from core.store import Store
 from tests.cluster.postgresql import server
 
 _numbers = itertools.count()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, as would every process that it starts
 
 
 @pytest.fixture(scope="session")
