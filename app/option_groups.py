@@ -12,7 +12,7 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
         *("min_budget", "budget_weight", "budget_groups", "budget_warmup", "sandwich_weight"),
     ),
     "How the controllers learn": (
-        *("controller_holdout", "controller_gradient", "refit_controllers", "control_rate", "gates"),
+        *("controller_holdout", "controller_gradient", "outcomes", "refit_controllers", "control_rate", "gates"),
         *("exploration_fraction", "epsilon_decay_end", "final_epsilon", "random_route_fraction", "full_route_fraction"),
     ),
     "Exits, distillation and a teacher": (*("early_exit_weight", "self_distillation", "distillation_weight", "label_weight", "teacher"),),

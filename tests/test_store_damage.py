@@ -162,6 +162,8 @@ IMPOSSIBLE = {
     "a baseline with NaN": put("baselines", value={"test": {"random gates": [{"cost": math.nan, "accuracy": 0.5}]}}),
     "an unknown field of a collapsed controller": put("collapsed", value=[{"control": "Q", "rates": {}, "routes": [], "x": 1}]),
     "a collapsed controller without routes": put("collapsed", value=[{"control": "Q", "rates": {}}]),
+    "a budget's row without λ": put("budget", value=[{"lam": None, "n": 1, "macs_mean": 1.0, "macs_static": 2}]),
+    "a budget's row with a negative cost": put("budget", value=[{"lam": 0.0, "n": 1, "macs_mean": -1.0, "macs_static": 2}]),
     "dependence NaN": put("test", 0, "dependence", value=math.nan),
 }
 

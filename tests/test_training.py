@@ -156,6 +156,18 @@ def test_final_figures_hold_every_lam_of_the_grid_or_the_one_trained_for() -> No
             assert list(fronts) == ["full path", "random gates", "fixed routes", "confidence"]
 
 
+def test_the_cost_at_every_step_of_the_slider_is_kept_for_budgets() -> None:
+    """On validation images and the holdout; without a holdout it is the cost on validation images."""
+    method = {"name": "d2nn", "controller_holdout": 0.0}
+    last = [list(train(config, config.dataset.read()))[-1].final for config in (small(), small(method=method), small(lam=0.7))]
+    both, alone, of_one_lam = (figures or {} for figures in last)
+    assert [row["lam"] for row in both["budget"]] == [step / 100 for step in range(101)]
+    assert both["budget"][0]["n"] > both["val"][0]["n"] == alone["budget"][0]["n"]
+    costs = {row["lam"]: row["macs_mean"] for row in alone["budget"]}
+    assert [costs[row["lam"]] for row in alone["val"]] == pytest.approx([row["macs_mean"] for row in alone["val"]])
+    assert "budget" not in of_one_lam
+
+
 def test_the_evaluation_at_the_end_tells_how_far_it_is() -> None:
     told: list[tuple[str, float]] = []
     config = small()

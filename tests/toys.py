@@ -96,3 +96,58 @@ def agreement(graph: Graph, lam: float, rate: float) -> float:
     best = (lam * right - (1 - lam) * rate * shares).argmax(dim=1)
     assert best.unique().numel() == {0.15: 1, 0.4: 2, 0.7: 3}[lam]
     return float((taken == best).float().mean())
+
+
+UNSURE_WIDTHS = (200, 1000, 4000)  # of the exits of a cascade whose answers are right by chance
+
+
+class Context(nn.Module):
+    """Returns the two numbers on which it depends how likely each exit is right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :2]
+
+
+def unsure_stages(every_lam: bool = False) -> Graph:
+    """Two controllers, one after the other, which see the context alone; what each exit says is written into the image."""
+
+    def add(g: Builder) -> None:
+        context = g.add("context", Context(), g.input)
+        g.output("y0", Path(5, 2, UNSURE_WIDTHS[0]), g.input)
+        seen, on = context, ()
+        for stage in (1, 2):
+            _, on = g.control(f"Q{stage}", seen, options=("stop", "go on"))
+            seen = g.add(f"N{stage}", nn.Identity(), seen, when=on)
+            g.output(f"y{stage}", Path(5, 2 + stage, UNSURE_WIDTHS[stage]), g.input, when=on)
+
+    return built(every_lam, add, 5)
+
+
+def likely_right(context: Tensor) -> Tensor:
+    """How likely each exit is right, (N, exits), from contexts (N, 2)."""
+    first, second = context.unbind(1)
+    return torch.stack([(1.5 * first + 0.3).sigmoid(), (1.5 * second + 0.7 * first + 1).sigmoid(), torch.full_like(first, 0.95)], dim=1)
+
+
+def unsure(count: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Images of class 1: a context, and what each exit says of it."""
+    context = torch.randn(count, 2, generator=generator)
+    right = torch.rand(count, 3, generator=generator) < likely_right(context)
+    return torch.cat([context, right * 2.0 - 1], dim=1)[:, :, None, None], torch.ones(count, dtype=torch.long)
+
+
+def agreement_and_regret(graph: Graph, lam: float, rate: float) -> tuple[float, float]:
+    """The share of fresh unsure images that leave at the exit with the highest expected reward, and the mean reward that is lost."""
+    images, _ = unsure(20_000, Generator().manual_seed(1))
+    with torch.no_grad():
+        execution = execute(graph, images, Greedy(), lam=lam)
+    taken = torch.stack([execution.ran["y1"], execution.ran["y2"]]).sum(dim=0)  # (N,)
+    macs = graph.macs
+    before = torch.tensor([0, macs["Q1"] + macs["y0"], macs["Q2"] + macs["y1"], macs["y2"]]).cumsum(0)[1:]  # (exits,)
+    shares = before / macs["y2"]
+    assert torch.allclose(cost(graph, execution).share.float(), shares[taken], atol=1e-6)
+    rewards = lam * likely_right(images[:, :2, 0, 0]) - (1 - lam) * rate * shares  # (N, exits)
+    best = rewards.max(dim=1)
+    assert best.indices.unique().numel() >= 2
+    lost = best.values - rewards.gather(1, taken[:, None]).squeeze(1)
+    return float((taken == best.indices).float().mean()), float(lost.mean())

@@ -60,7 +60,7 @@ class Execution:
         if not node.gates:
             ran = next(iter(self.ran.values()))
             return torch.ones(len(ran), device=ran.device)
-        return _opening(node, self.gates)
+        return opening_of(node, self.gates)
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def execute(
     every = torch.ones(batch, dtype=torch.bool, device=x.device)  # itself in `ran` where the graph's structure lets a node run for all rows
     done = Execution({}, {graph.input.name: every}, {}, {}, {})
     for node in graph.nodes[1:]:
-        present = _inputs_present(node, done.ran)
-        opening = _opening(node, done.gates) if node.gates else None
+        present = inputs_present(node, done.ran)
+        opening = opening_of(node, done.gates) if node.gates else None
         done.ran[node.name] = present if opening is None else present & (opening > 0)
         inputs = [_input(outputs[edge.source], edge.default, done.ran[edge.source]) for edge in node.inputs]
         if node.kind == "control":
@@ -162,7 +162,7 @@ def _execute_static(graph: Graph, x: Tensor) -> Execution:
     return Execution(outputs, {node.name: every for node in graph.nodes}, {}, {}, {})
 
 
-def _inputs_present(node: Node, ran: Mapping[str, Tensor]) -> Tensor:
+def inputs_present(node: Node, ran: Mapping[str, Tensor]) -> Tensor:
     """Return the rows for which no input of a node is null, (B,) bool: the very rows of the input node where none ever is."""
     every = next(iter(ran.values()))
     needed = [ran[edge.source] for edge in node.inputs if edge.default is None and ran[edge.source] is not every]
@@ -171,7 +171,7 @@ def _inputs_present(node: Node, ran: Mapping[str, Tensor]) -> Tensor:
     return needed[0] if len(needed) == 1 else torch.stack(needed).all(dim=0)
 
 
-def _opening(node: Node, gates: Mapping[str, Tensor]) -> Tensor:
+def opening_of(node: Node, gates: Mapping[str, Tensor]) -> Tensor:
     """Return the largest of a node's gates, (B,); if they are 0 or 1, whether any of them is open."""
     return torch.stack([gates[gate.control][:, gate.column] for gate in node.gates]).amax(dim=0)
 

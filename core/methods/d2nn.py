@@ -9,6 +9,8 @@ Differs from the paper:
   mini-bag. A control node then learns only from images whose later decisions were greedy: after other decisions, the result does not show
   what its own choice is worth. Whether an answer is right is learned by its likelihood and not by squared errors. The least that an option
   costs is given; only what later control nodes add to it is learned.
+- With `outcomes` = computed, without a λ and with a reward for each image, a control node learns the value of every option whose outcome is
+  known: all that it and the greedy decisions behind it need was computed, as in a cascade that went on to its last exit (hindsight.py).
 - An image of a mini-bag regresses what it adds to the metric itself: the bag's metric with and without it, times the size of the bag. In
   the paper all of the bag's images regress its reward together (`credit` = bag, averaged over the bag without a λ): what the others do is
   noise to each of them. Such differences leave the best option as it is (Wolpert and Tumer, "Optimal Payoff Functions for Members of
@@ -27,8 +29,8 @@ Differs from the paper:
   what to expect of real images; without a holdout they would be rewarded for the class of a mixed image, and mixup is refused.
 - With `self_distillation`, earlier outputs also learn from the last one. With `distillation_weight`, all outputs learn from a teacher: the
   static network in `training.init_from`, or an exported run.
-- With every λ, the controllers are refitted after training, to the outcome of each of their options on the holdout (refit.py). The result
-  is kept if it gives a better Pareto front on validation images.
+- With every λ, the controllers are refitted after training, to the outcome of each of their options on the holdout (refit.py). What is
+  kept lies where the Pareto front on validation images is best, on the way from the weights before to the refitted ones.
 
 Reconstructed: the schedule of ε, the share of the controllers' gradient, the size of the bags.
 """
@@ -54,7 +56,7 @@ from core.methods.holdout import holdout_size
 from core.methods.losses import classification, distillation_from_final_exit, distillation_from_teacher
 from core.methods.metrics import Metric, bag_metric, marginal_metric
 from core.methods.refit import fit_controllers
-from core.methods.value_loss import value_loss
+from core.methods.value_loss import hindsight_loss, value_loss
 from core.modules.controller import Controller
 from core.registry import ConfigError
 
@@ -100,6 +102,13 @@ class D2NN(DistillingMethod):
         json_schema_extra={"labels": {"image": "Each image's own share", "bag": "The bag's reward (as published)"}},
         description="What the images of a mini-bag learn from: each from what it adds to the metric itself (image), or all from the reward "
         "of the bag (bag, as published)",
+    )
+    outcomes: Literal["taken", "computed"] = Field(
+        "taken",
+        title="Outcomes that controllers learn from",
+        json_schema_extra={"labels": {"taken": "Of the option taken (as published)", "computed": "Of every option that was computed"}},
+        description="One network for every λ, with accuracy as the metric: learn the value of the option taken (taken, as published), or "
+        "of every option whose outcome is known because what it needs was computed (computed)",
     )
     exchange_rate: float = Field(
         0.1,
@@ -269,7 +278,10 @@ class D2NN(DistillingMethod):
             for_controllers = batch.holdout.view(-1, per_reward).any(dim=1)
         binary = self.metric == "accuracy" and per_reward == 1
         lams = lams.repeat_interleave(len(accuracy) // bags)
-        values = value_loss(graph, execution, share, accuracy, lams, for_controllers, binary=binary)
+        if self.outcomes == "computed" and binary and graph.tradeoff.every_lam:
+            values = hindsight_loss(graph, execution, labels, for_controllers)
+        else:
+            values = value_loss(graph, execution, share, accuracy, lams, for_controllers, binary=binary)
         figures = {"accuracy": (predicted == labels).float().mean(), "cost share": share.mean()}
         labelled = classification(execution, batch.targets, batch.holdout, self.early_exit_weight)
         losses = {"classification": self.label_weight * labelled, "values": values}

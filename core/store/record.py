@@ -74,6 +74,17 @@ class StoredRoute(BaseModel):
     lam: Lam | None = None
 
 
+class Spending(BaseModel):
+    """The mean cost of some images at one λ. Other entries are left out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lam: Lam
+    n: int = Field(ge=1)
+    macs_mean: Cost
+    macs_static: int = Field(ge=1, lt=2**63)
+
+
 class Row(BaseModel):
     """The figures of one split at one λ. Other entries are left out."""
 
@@ -125,15 +136,15 @@ class Figures(BaseModel):
 
     val: list[Row] = Field(min_length=1)
     test: list[Row] = Field(min_length=1)
-    budget: list[Row] = []  # of validation images and the controllers' holdout together: the λ for a budget
+    budget: list[Spending] = []  # of validation images and the controllers' holdout together: the λ for a budget
     baselines: dict[str, dict[str, list[Point]]] = {}  # of each split, the points of each baseline's front
     collapsed: list[CollapsedControl] = []  # control nodes that take the same option for every image
 
     @model_validator(mode="after")
     def _alike(self) -> Self:
-        rows = [*self.val, *self.test, *self.budget]
+        rows = [*self.val, *self.test]
         lams = [row.lam for row in self.val]
-        if any([row.lam for row in split] != lams for split in (self.test, self.budget) if split):
+        if [row.lam for row in self.test] != lams:
             raise ValueError("every split must have figures at the same λ")
         if len(lams) > 1 and None in lams:
             raise ValueError("every row of several must have its λ")

@@ -1,5 +1,6 @@
 """What a configuration would train, told before it starts: its graph, its size, and the time that it will take, from a measured step."""
 
+import math
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ import torch
 from core.config import RunConfig
 from core.datasets import Data, Split
 from core.evaluation.baselines import passes
-from core.evaluation.evaluate import evaluations
+from core.evaluation.evaluate import POLICIES_PER_PASS, evaluations
 from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers, static_macs
 from core.registry import ConfigError
+from core.scale import SLIDER_STEPS
 from core.training.assembly import assemble, check_initial_weights, load_teacher
 from core.training.batches import Batches
 from core.training.figures import EpochFigures
@@ -64,7 +66,9 @@ class Pace:
         train, val, test = sizes
         steps = max(round(train / config.training.batch_size), 1)
         lams, final = (len(GRID), len(FINAL_GRID)) if config.lam is None and config.gated else (1, 1)
-        evaluated = val * lams * config.training.epochs + (2 * val + test + HOLDOUT * train) * final + (val + test) * self.passes
+        evaluated: float = val * lams * config.training.epochs + (val + test) * (final + self.passes)
+        if final > 1 and config.method.decides == "one":  # a pass serves many steps of the slider, at about the price of one over GRID
+            evaluated += (val + HOLDOUT * train) * len(GRID) * math.ceil(SLIDER_STEPS / POLICIES_PER_PASS)
         return self.step * steps * config.training.epochs + self.image * evaluated
 
 

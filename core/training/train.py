@@ -16,13 +16,14 @@ from core.datasets import Data, ProgressCallback, Split, no_progress
 from core.evaluation.baselines import baselines, passes
 from core.evaluation.collapse import collapsed
 from core.evaluation.evaluate import evaluations
+from core.evaluation.spending import spending
 from core.graph.calibration import calibrate
 from core.graph.checkpoint import pack, round_weights, trained_weights, unpack
 from core.graph.graph import Graph
 from core.graph.initialisation import initialise_from
 from core.graph.policy import Greedy
 from core.graph.static import initialise_controllers
-from core.scale import TENTHS
+from core.scale import SLIDER_STEPS, TENTHS
 from core.training.assembly import assemble, initialise, initialise_nodes, load_teacher
 from core.training.batch_norm import BatchNorm
 from core.training.batches import Batches
@@ -143,15 +144,16 @@ def final_figures(
     """Evaluate a trained network on validation and test images, at its λ, or at each of FINAL_GRID if it serves every λ.
 
     Returns {"val": [an object per λ], "test": [...]} and, for a network with control nodes, {"baselines": {"val": {name: [points]},
-    "test": ...}, "collapsed": [the control nodes whose gates do not depend on the image]}. With a `holdout`, a network for every λ also has
-    {"budget": [an object per λ]}, measured on the validation images and the holdout together: more images tell a budget's λ more exactly.
+    "test": ...}, "collapsed": [the control nodes whose gates do not depend on the image]}. A network for every λ whose control nodes
+    pick one option also has {"budget": [its mean cost at each step of the slider]}, measured on the validation images and the `holdout`
+    together: more images, and more λ, tell a budget's λ more exactly.
     """
     lams: tuple[float | None, ...] = FINAL_GRID if graph.tradeoff.every_lam else (config.lam,)
     parts = {"val": data.val, "test": data.test}
-    if graph.tradeoff.every_lam and holdout is not None and len(holdout):
-        both = (torch.cat([getattr(data.val, name), getattr(holdout, name)]) for name in ("images", "labels"))
-        parts["budget"] = Split(*both)
+    spends = graph.tradeoff.every_lam and not any(control.decides == "each" for control in graph.controls)
+    unseen_images = _joined(data.val, holdout) if spends and holdout is not None else data.val
     images = len(lams) * sum(map(len, parts.values())) + (passes(graph) if graph.controls else 0) * (len(data.val) + len(data.test))
+    images += SLIDER_STEPS * len(unseen_images) if spends else 0
     done = 0
 
     def count(executed: int) -> None:
@@ -161,6 +163,8 @@ def final_figures(
 
     evaluated = {part: evaluations(graph, split, [(lam, Greedy()) for lam in lams], count) for part, split in parts.items()}
     figures: dict[str, Any] = {part: [row.to_json() for row in rows] for part, rows in evaluated.items()}
+    if spends:
+        figures["budget"] = spending(graph, unseen_images, count)
     if graph.controls:
         fronts = {part: baselines(graph, parts[part], count) for part in ("val", "test")}
         figures["baselines"] = {
@@ -168,6 +172,10 @@ def final_figures(
         }
         figures["collapsed"] = [asdict(control) for control in collapsed(graph, evaluated["val"])]
     return figures
+
+
+def _joined(one: Split, other: Split) -> Split:
+    return Split(torch.cat([one.images, other.images]), torch.cat([one.labels, other.labels]))
 
 
 def _on_device(graph: Graph, device: torch.device) -> Graph:
