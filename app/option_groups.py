@@ -10,10 +10,12 @@ OPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "What is rewarded": (
         *("metric", "efficiency", "bag_size", "credit", "exchange_rate", "calibrate", "lam_scale"),
         *("min_budget", "budget_weight", "budget_groups", "budget_warmup", "sandwich_weight"),
+        *("min_rate", "rate_weight", "rate_of", "rate_groups"),
     ),
     "How the controllers learn": (
         *("controller_holdout", "controller_gradient", "outcomes", "refit_controllers", "control_rate", "gates"),
         *("exploration_fraction", "epsilon_decay_end", "final_epsilon", "random_route_fraction", "full_route_fraction"),
+        *("pretraining", "joint_from", "alpha", "temperature", "policy_weight"),
     ),
     "Exits, distillation and a teacher": (*("early_exit_weight", "self_distillation", "distillation_weight", "label_weight", "teacher"),),
     "Optimiser": ("optimizer", "warmup", "weight_decay", "ema_decay", "bn_recalibration_batches", "freeze_bn"),

@@ -24,6 +24,26 @@ D2NN_PAPER = Paper(
     "https://arxiv.org/abs/1701.00299",
 )
 LCNET = Paper("Fully Dynamic Inference with Deep Neural Networks", "Xia et al.", "IEEE TETC 2021", "https://arxiv.org/abs/2007.15151")
+ADAPTIVE_GRAPHS = Paper(
+    "Convolutional Networks with Adaptive Inference Graphs", "Veit and Belongie", "ECCV 2018", "https://arxiv.org/abs/1711.11503"
+)
+GUMBEL_SOFTMAX = Paper("Categorical Reparameterization with Gumbel-Softmax", "Jang et al.", "ICLR 2017", "https://arxiv.org/abs/1611.01144")
+BLOCKDROP = Paper("BlockDrop: Dynamic Inference Paths in Residual Networks", "Wu et al.", "CVPR 2018", "https://arxiv.org/abs/1711.08393")
+REINFORCE = Paper(
+    "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning",
+    "Williams",
+    "Machine Learning 1992",
+    "https://doi.org/10.1007/BF00992696",
+)
+SELF_CRITICAL = Paper(
+    "Self-Critical Sequence Training for Image Captioning", "Rennie et al.", "CVPR 2017", "https://arxiv.org/abs/1612.00563"
+)
+COMPOSER = Paper(
+    "Changing Model Behavior at Test-Time Using Reinforcement Learning",
+    "Odena et al.",
+    "ICLR 2017 workshop",
+    "https://arxiv.org/abs/1702.07780",
+)
 RESNET = Paper("Deep Residual Learning for Image Recognition", "He et al.", "CVPR 2016", "https://arxiv.org/abs/1512.03385")
 MOBILENET = Paper(
     "MobileNetV2: Inverted Residuals and Linear Bottlenecks", "Sandler et al.", "CVPR 2018", "https://arxiv.org/abs/1801.04381"

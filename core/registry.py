@@ -38,6 +38,7 @@ REASONS = {  # by pydantic's kind of fault, with its figures
     **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
 }
 Decides = Literal["one", "each"] | None  # control nodes pick one of several options, or open each gate independently
+Trains = Decides | Literal["any"]  # the control nodes that a method trains, or "any" of them
 
 
 class ConfigError(UserError):

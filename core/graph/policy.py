@@ -16,6 +16,8 @@ from core.graph.node import GraphError, Node
 if TYPE_CHECKING:
     from core.graph.execution import Execution
 
+NOISE_MARGIN = 1e-6  # distance of random numbers from 0 and 1 before their logarithm is taken
+
 
 class Policy(Protocol):
     """Turns the scores (B, K) of a control node into gates (B, K) ≥ 0: zero is closed, another number opens and scales."""
@@ -100,6 +102,64 @@ class StraightThrough:
         hard = Greedy()(control, scores)
         soft = scores.sigmoid() if control.decides == "each" else scores.softmax(dim=1)
         return hard.detach() + (soft - soft.detach())  # the bracket is exactly zero
+
+
+@dataclass(frozen=True)
+class GumbelStraightThrough:
+    """Random gates of 0 and 1, with the gradient of a soft gate at a temperature (Jang et al., ICLR 2017, arXiv 1611.01144).
+
+    Options are drawn by the softmax of the scores, independent gates by their sigmoid: Gumbel noise is added to each score, and its
+    difference, which is logistic, to the score of an independent gate. The gradient is that of the softmax or sigmoid of the noisy scores.
+    """
+
+    temperature: float
+    generator: Generator
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        uniform = torch.rand(scores.shape, generator=self.generator).clamp(NOISE_MARGIN, 1 - NOISE_MARGIN)
+        noise = uniform.logit() if control.decides == "each" else -(-uniform.log()).log()
+        noisy = scores.float() + noise.to(scores.device, non_blocking=True)
+        if control.decides == "each":
+            hard, soft = (noisy > 0).float(), (noisy / self.temperature).sigmoid()
+        else:
+            hard, soft = one_hot(noisy.argmax(dim=1), noisy), (noisy / self.temperature).softmax(dim=1)
+        return (hard + (soft - soft.detach())).to(scores.dtype)  # the bracket is exactly zero
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Random gates of 0 and 1: options drawn by a softmax of the scores, independent gates by a sigmoid, without a gradient.
+
+    The scores are divided by `temperature`. With probability `epsilon` an option, or the state of a gate, is drawn uniformly instead.
+    """
+
+    generator: Generator
+    epsilon: float = 0.0
+    temperature: float = 1.0
+
+    def probabilities(self, control: Node, scores: Tensor) -> Tensor:
+        """Return the probability of each option, or of each independent gate to open, (B, K) float, with a gradient."""
+        logits = scores.float() / self.temperature
+        if control.decides == "each":
+            return (1 - self.epsilon) * logits.sigmoid() + self.epsilon / 2
+        return (1 - self.epsilon) * logits.softmax(dim=1) + self.epsilon / scores.shape[1]
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        likely = self.probabilities(control, scores.detach())
+        if control.decides == "each":
+            uniform = torch.rand(scores.shape, generator=self.generator).to(scores.device, non_blocking=True)
+            return (uniform < likely).to(scores.dtype)
+        uniform = torch.rand(len(scores), 1, generator=self.generator).to(scores.device, non_blocking=True)
+        below = (likely.cumsum(dim=1)[:, :-1] <= uniform).sum(dim=1)  # (B,) how many options lie below the number drawn
+        return one_hot(below, torch.zeros_like(scores))
+
+
+@dataclass(frozen=True)
+class Unscaled:
+    """Opens what Greedy opens, without scaling."""
+
+    def __call__(self, control: Node, scores: Tensor) -> Tensor:
+        return (Greedy()(control, scores) > 0).to(scores.dtype)
 
 
 @dataclass(frozen=True)

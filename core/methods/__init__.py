@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AliasChoices, Field
 
-from core.registry import Component, Decides
+from core.registry import Component, Trains
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -96,8 +96,8 @@ class Method(Component):
     )
 
     @property
-    def decides(self) -> Decides:
-        """The control nodes that the method trains: "one" picks one option, "each" opens each gate independently. None: no gates."""
+    def decides(self) -> Trains:
+        """The control nodes that the method trains: "one" picks one option, "each" opens each gate, "any": both. None: no gates."""
         return "one"
 
     @property

@@ -32,10 +32,9 @@ from core.graph.tradeoff import BudgetCurve, FixedLam
 from core.methods import Batch, DistillingMethod, StepResult
 from core.methods.expected_cost import expected_share
 from core.methods.losses import classification, distillation_loss
+from core.methods.spread import spread_lams
 from core.methods.static_gates import TABLE_ROWS, fit_tables, gate_networks
 from core.registry import ConfigError, Decides
-
-ENDPOINT_FRACTION = 0.05  # approximate fraction of a batch with λ = 0 exactly, and also of that with λ = 1
 
 
 class LCNet(DistillingMethod):
@@ -133,7 +132,7 @@ class LCNet(DistillingMethod):
 
     def step(self, graph: Graph, batch: Batch, lam: float | None, progress: float, generator: Generator) -> StepResult:
         images, labels, targets = batch.images, batch.labels, batch.targets
-        lams = (_draw_lams(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(
+        lams = (spread_lams(len(labels), generator) if lam is None else torch.full((len(labels),), lam)).to(
             images.device, non_blocking=True
         )  # (B,)
         execution = execute(graph, images, StraightThrough(), lam=lams, dense=True)
@@ -151,9 +150,3 @@ class LCNet(DistillingMethod):
             losses["distillation"] = self.distillation_weight * distillation_loss(execution.output, batch.teacher)
         accuracy = (execution.predicted == labels).float().mean()
         return StepResult(losses, {"accuracy": accuracy, "cost share": shares.detach().mean()})
-
-
-def _draw_lams(count: int, generator: Generator) -> Tensor:
-    """Draw a λ for each image of a batch, (count,), ascending and evenly spread, with several at exactly 0 and 1."""
-    even = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    return ((1 + 2 * ENDPOINT_FRACTION) * even - ENDPOINT_FRACTION).clamp(0, 1)

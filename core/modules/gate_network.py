@@ -5,8 +5,8 @@ a scale that all channels of a block share, so the scores of gates that are alwa
 therefore be clamped to a range around one. The gate of a block scales its whole output, so block gates can have a lower learning rate.
 Differs from the paper: one network serves every λ if λ is an input; L-Net and C-Net of a block share their hidden layer.
 Beyond the paper: a gate network can see the answer of an earlier network in place of feature maps, and scores can be nested, so that a
-group of channels is open only if all groups before it are. Two baselines ignore the image: a blind gate network learns one score per gate
-and λ, and a table holds fixed scores.
+group of channels is open only if all groups before it are. Methods can draw the gates at random in training, with scores that are
+log-odds. Two baselines ignore the image: a blind gate network learns one score per gate and λ, and a table holds fixed scores.
 Reconstructed: normalised pooled means, one hidden layer; all gates start open.
 """
 
@@ -30,6 +30,8 @@ class GateNetwork(nn.Module):
     least    (gates,) the smallest scale of an open gate; the largest is 2 − least, and 0 means no clamping. None: no gate is clamped
     rates    (gates,) the factor of each gate's gradient, a learning-rate multiplier. None: 1 for every gate
     nested   the slices of the gates of which each is open only if all before it are
+    drawn    whether a policy draws the gates in training: scores are then log-odds, and are clamped in evaluation alone
+    detached whether the gradient stops at what is observed, so that the scores train the gate network alone
     table    (steps, gates) fixed scores for conditions in even steps from 0 to 1. Without rows, scores are computed
     """
 
@@ -47,6 +49,7 @@ class GateNetwork(nn.Module):
         """`shapes`: the shapes of the inputs for one image, (C, H, W) or (classes,)."""
         super().__init__()
         self.every_lam, self.blind, self.nested = every_lam, False, tuple(nested)
+        self.drawn = self.detached = False
         self.least: Tensor | None
         self.rates: Tensor | None
         self.register_buffer("least", least, persistent=False)
@@ -63,8 +66,10 @@ class GateNetwork(nn.Module):
     def forward(self, *seen: Tensor, weight: Tensor | None) -> Tensor:
         if len(self.table):
             return self._from_table(len(seen[0]), weight)
-        raw = self.raw_scores(self.observed(*seen), weight)
-        return clamp_open(scale_gradient(nest_scores(raw, self.nested), self.rates), self.least)  # (B, gates)
+        means = self.observed(*seen)
+        raw = self.raw_scores(means.detach() if self.detached else means, weight)
+        scores = scale_gradient(nest_scores(raw, self.nested), self.rates)  # (B, gates)
+        return scores if self.drawn and self.training else clamp_open(scores, self.least)
 
     def observed(self, *seen: Tensor) -> Tensor:
         """Return the means of the feature maps and the sorted log-probabilities of the answers, (B, C)."""
