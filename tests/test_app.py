@@ -299,6 +299,9 @@ def test_the_form_is_filled_with_the_configuration_of_a_run(app: AppTest, monkey
 
 def test_only_methods_that_can_train_an_architecture_are_offered(app: AppTest) -> None:
     page(app, "train")
+    exits = ["Exit policies (Bolukbasi et al.)", "Entropy exits (BranchyNet)", "Margin exits (decision gates)"]
+    assert set(app.selectbox(key="form-methods").options) == {"Q-learning (D2NN)", "Static network", *exits}
+    app.selectbox(key="form-architectures").select("chain").run()
     assert app.selectbox(key="form-methods").options == ["Q-learning (D2NN)", "Static network"]
     app.selectbox(key="form-architectures").select("lc_resnet").run()
     assert app.selectbox(key="form-methods").value == "lcnet"
