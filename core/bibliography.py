@@ -53,6 +53,21 @@ SLIMMABLE = Paper(
 )
 SLIMMABLE_GATES = Paper("Dynamic Slimmable Network", "Li et al.", "CVPR 2021", "https://arxiv.org/abs/2103.13258")
 DISTILLATION = Paper("Distilling the Knowledge in a Neural Network", "Hinton et al.", "2015", "https://arxiv.org/abs/1503.02531")
+BRANCHYNET = Paper(
+    "BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks",
+    "Teerapittayanon et al.",
+    "ICPR 2016",
+    "https://arxiv.org/abs/1709.01686",
+)
+DECISION_GATES = Paper(
+    "Dynamic Representations Toward Efficient Inference on Deep Neural Networks by Decision Gates",
+    "Shafiee et al.",
+    "2018",
+    "https://arxiv.org/abs/1811.01476",
+)
+EXIT_POLICIES = Paper(
+    "Adaptive Neural Networks for Efficient Inference", "Bolukbasi et al.", "ICML 2017", "https://arxiv.org/abs/1702.07811"
+)
 CLUTTERED_MNIST = Paper("Recurrent Models of Visual Attention", "Mnih et al.", "NIPS 2014", "https://arxiv.org/abs/1406.6247")
 CIFAR10 = Paper(
     "Learning Multiple Layers of Features from Tiny Images",

@@ -234,6 +234,12 @@ def unsuitable(architecture: Architecture, method: Method) -> str:
             f"the control nodes of {_named(architecture)} {how[present or trained]}, and {_named(method)} trains control nodes that "
             f"{how[trained]}: choose another architecture or another method"
         )
+    if method.needs_early_exits and not architecture.early_exits:
+        return (
+            f"{_named(method)} needs early exits, whose control nodes see an answer and decide whether it stands, and "
+            f"{_named(architecture)} as chosen has none: choose the architecture resnet_cascade, or cascade with controllers that see the "
+            "answer (architecture.controller_sees=answer)"
+        )
     return ""
 
 

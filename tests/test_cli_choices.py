@@ -70,12 +70,19 @@ def test_the_help_of_an_architecture_names_its_options_and_no_other_ones(words: 
     assert "architecture.trunk" in shown
     assert "architecture.links" not in shown
     assert all(f"Dataset {name}:" in shown for name in names("datasets"))
-    assert [name for name in names("methods") if f"Method {name}:" in shown] == ["d2nn", "odena", "static"]
+    assert [name for name in names("methods") if f"Method {name}:" in shown] == [
+        *("bolukbasi", "branchynet", "d2nn", "decision_gates", "odena", "static"),
+    ]
     assert shown.index("Training:") < shown.index("Architecture cascade:")
 
 
 @pytest.mark.parametrize(
-    ("architecture", "methods"), [("plain", ["static"]), ("lc_resnet", ["aig", "blockdrop", "lcnet", "odena", "slimmable", "static"])]
+    ("architecture", "methods"),
+    [
+        ("plain", ["static"]),
+        ("lc_resnet", ["aig", "blockdrop", "lcnet", "odena", "slimmable", "static"]),
+        ("chain", ["d2nn", "odena", "static"]),
+    ],
 )
 def test_the_help_of_an_architecture_leaves_out_methods_that_it_refuses(architecture: str, methods: list[str]) -> None:
     shown = call("train", architecture, "--help").stdout

@@ -27,7 +27,9 @@ from core.training.assembly import assemble
 
 SQL = Path(__file__).parent / "data" / "schema_0003.sql"
 MIGRATION = importlib.import_module("core.store.migrations.versions.0004_names")
-LATER = {("method", "slimmable")}  # it came after the names had changed, and shares options with methods that came before
+LATER = {  # they came after the names had changed, and share options with methods that came before
+    ("method", name) for name in ("slimmable", "branchynet", "decision_gates", "bolukbasi")
+}
 OLD = {
     "taught loss": "self-distillation loss",
     "distilled loss": "distillation loss",

@@ -27,6 +27,11 @@ class Architecture(Component):
         return "one"
 
     @property
+    def early_exits(self) -> bool:
+        """Whether each control node sees an answer and decides whether it stands; otherwise the next nodes run."""
+        return False
+
+    @property
     def frozen(self) -> tuple[str, ...]:
         """The nodes that are never trained; they see the image alone, so their answers to each image are computed once."""
         return ()

@@ -52,6 +52,10 @@ class Cascade(Architecture):
             raise ValueError(f"trunk has {len(self.trunk)} stages and head has {len(self.head)}: give both the same number")
         return self
 
+    @property
+    def early_exits(self) -> bool:
+        return self.controller_sees == "answer"
+
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)
         before, channels = g.input, image[0]

@@ -48,6 +48,10 @@ class HighLow(Architecture):
         description="What the controller sees: shared features, to pick a path (as published); or the low path's answer",
     )
 
+    @property
+    def early_exits(self) -> bool:
+        return self.controller_sees == "answer"
+
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)
         stem = g.add("stem", conv(image[0], self.stem, stride=2), g.input)

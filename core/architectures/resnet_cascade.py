@@ -54,6 +54,10 @@ class ResNetCascade(Architecture):
             raise ValueError(f"exits must be in ascending order and before the last of the {3 * self.n} blocks, not {list(self.exits)}")
         return self
 
+    @property
+    def early_exits(self) -> bool:
+        return True
+
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)
         groups = [self.width * times for times in GROUPS]

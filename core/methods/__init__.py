@@ -101,6 +101,11 @@ class Method(Component):
         return "one"
 
     @property
+    def needs_early_exits(self) -> bool:
+        """Whether each control node must see an answer and decide whether it stands."""
+        return False
+
+    @property
     def continues(self) -> bool:
         """Whether the method requires the weights of a trained network (training.init_from)."""
         return False

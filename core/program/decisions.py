@@ -12,6 +12,7 @@ from core.graph.node import Node
 from core.graph.tradeoff import BudgetCurve, ExchangeRate, Tradeoff, WeightCurve
 from core.modules.answers import AnswerController
 from core.modules.controller import MIN_LOG_PROBABILITY, Controller
+from core.modules.exits import DistanceRule, EntropyRule, ExitRule, PolicyRule
 from core.modules.gate_network import FIRST_OPEN, GateNetwork
 from core.program.modules import Shape, write
 from core.program.operators import NotWrittenError, Operators
@@ -50,6 +51,8 @@ def write_values(part: nn.Module, to: Operators, inputs: Sequence[str], shapes: 
         return [_gate_network(part, to, [_summary(to, *seen) for seen in zip(inputs, shapes, strict=True)], condition)]
     if type(part) is AnswerController:
         return _controller(part, to, _answers(part, to, inputs), condition)
+    if isinstance(part, ExitRule):
+        return [_exit_rule(part, to, inputs[0], condition)]
     if type(part) is Controller:
         features = [_summary(to, *seen) for seen in zip(inputs, shapes, strict=True)]
         return _controller(part, to, features, condition)
@@ -75,8 +78,7 @@ def _gate_network(part: GateNetwork, to: Operators, observed: Sequence[str], con
         table = to.constant(part.table)
         if condition is None:
             return to.add("Gather", table, to.integers(0), axis=0)
-        row = to.add("Round", to.add("Mul", condition, to.number(len(part.table) - 1)))
-        return to.add("Gather", table, to.add("Cast", to.add("Reshape", row, to.integers(-1)), to=TensorProto.INT64), axis=0)
+        return to.add("Gather", table, _nearest_row(to, condition, len(part.table)), axis=0)
     norm, seen = part.norm, part.norm.num_features
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -98,6 +100,35 @@ def _gate_network(part: GateNetwork, to: Operators, observed: Sequence[str], con
     most = torch.where(part.least > 0, 2 - part.least, torch.inf)
     held = to.add("Min", to.add("Max", scores, to.constant(part.least[None])), to.constant(most[None]))
     return to.add("Where", to.add("Greater", scores, to.number(0)), held, scores)
+
+
+def _nearest_row(to: Operators, condition: str, rows: int) -> str:
+    """Write the row of a table nearest to each image's condition, (images,)."""
+    row = to.add("Round", to.add("Mul", condition, to.number(rows - 1)))
+    return to.add("Cast", to.add("Reshape", row, to.integers(-1)), to=TensorProto.INT64)
+
+
+def _exit_rule(part: ExitRule, to: Operators, answer: str, condition: str | None) -> str:
+    """Write the threshold and the doubt of an exit rule, (images, 2), from an answer's logits. Raises NotWrittenError."""
+    row = to.integers(0) if condition is None else _nearest_row(to, condition, len(part.thresholds))
+    if type(part) is EntropyRule:
+        doubt = _entropy(to, to.add("LogSoftmax", answer, axis=1))
+    elif type(part) is DistanceRule:
+        doubt = to.add("Neg", to.add("ReduceMax", to.add("Div", answer, to.constant(part.norms)), axes=[1]))
+    elif type(part) is PolicyRule:
+        logs = to.add("LogSoftmax", answer, axis=1)
+        observed = _together(to, [to.add("TopK", _clamped(to, logs), to.integers(part.likeliest), axis=1), _entropy(to, logs)])
+        weights = to.add("Unsqueeze", to.add("Gather", to.constant(part.weights), row, axis=0), to.integers(2))
+        product = to.add("MatMul", to.add("Unsqueeze", observed, to.integers(1)), weights)  # (images, 1, 1)
+        doubt = to.add("Reshape", product, to.integers(-1, 1))
+    else:
+        raise NotWrittenError(f"{type(part).__name__}: this exit rule has no form in ONNX operators")
+    threshold = to.add("Gather", to.constant(part.thresholds[:, None]), row, axis=0)  # (images, 1), or (1, 1)
+    return to.add("Concat", to.add("Add", threshold, to.add("Mul", doubt, to.number(0))), doubt, axis=1)
+
+
+def _entropy(to: Operators, logs: str) -> str:
+    return to.add("Neg", to.add("ReduceSum", to.add("Mul", to.add("Exp", logs), logs), to.integers(1)))
 
 
 def _nested(part: GateNetwork, to: Operators, scores: str) -> str:
