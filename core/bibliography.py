@@ -52,6 +52,13 @@ SLIMMABLE = Paper(
     "Universally Slimmable Networks and Improved Training Techniques", "Yu and Huang", "ICCV 2019", "https://arxiv.org/abs/1903.05134"
 )
 SLIMMABLE_GATES = Paper("Dynamic Slimmable Network", "Li et al.", "CVPR 2021", "https://arxiv.org/abs/2103.13258")
+DYNAMIC_CAPACITY = Paper("Dynamic Capacity Networks", "Almahairi et al.", "ICML 2016", "https://arxiv.org/abs/1511.07838")
+MSDNET = Paper(
+    "Multi-Scale Dense Networks for Resource Efficient Image Classification",
+    "Huang et al.",
+    "ICLR 2018",
+    "https://arxiv.org/abs/1703.09844",
+)
 DISTILLATION = Paper("Distilling the Knowledge in a Neural Network", "Hinton et al.", "2015", "https://arxiv.org/abs/1503.02531")
 BRANCHYNET = Paper(
     "BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks",

@@ -119,11 +119,11 @@ def bottleneck() -> Graph:
         *(lc_net(**options) for options in ({}, {"gates_of": "group"}, {"layers": False}, {"channels": False})),
         lc_net(width=16, channel_order="nested", granule=8),
         lc_net(width=16, channel_order="nested", granule=8, gates_see="answer", scout_exit=True, layers=False),
-        *(d2nn(name) for name in ("cascade", "chain", "hierarchy", "high_low", "resnet_cascade")),
+        *(d2nn(name) for name in ("cascade", "chain", "dcn", "hierarchy", "high_low", "msdnet", "resnet_cascade")),
         bottleneck(),
         static_network(d2nn("chain")),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_every_architecture_is_one_program(graph: Graph) -> None:
     session, shape = runs(graph), graph.shapes[graph.input.name]

@@ -73,7 +73,7 @@ def test_lc_nets_answer_as_the_executor_does_whoever_decides(options: dict[str, 
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-@pytest.mark.parametrize("name", ["cascade", "chain", "hierarchy", "high_low", "resnet_cascade"])
+@pytest.mark.parametrize("name", ["cascade", "chain", "dcn", "hierarchy", "high_low", "msdnet", "resnet_cascade"])
 def test_d2nns_answer_as_the_executor_does_whoever_decides(name: str, policy: Callable[[Graph], Policy]) -> None:
     graph = d2nn(name)
     for lam in (0.1, 0.9):

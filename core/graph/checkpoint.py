@@ -36,7 +36,7 @@ def round_weights(graph: Graph) -> None:
 
 def _rounded(graph: Graph) -> dict[str, Parameter]:
     """Return the weights that `round_weights` rounds, by name."""
-    return {name: parameter for name, parameter in graph.named_parameters() if parameter.dim() > 1}
+    return {name: parameter for name, parameter in graph.named_parameters(remove_duplicate=False) if parameter.dim() > 1}
 
 
 def pack(
@@ -45,7 +45,7 @@ def pack(
     """Return a checkpoint: the weights of a graph and, for resuming, the state of the optimiser and the number of steps done.
 
     `half`: store the weights that `round_weights` rounded as float16. `trained`: the weights that the optimiser trains, by name, where the
-    graph holds their average.
+    graph holds their average. Weights that several nodes share are stored for each of them.
     """
     halved = _rounded(graph) if half else {}
     tensors: dict[str, Tensor] = {
@@ -56,7 +56,7 @@ def pack(
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         tensors["step"] = torch.tensor(step)
         tensors |= {f"trained.{name}": tensor for name, tensor in (trained or {}).items()}
-    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    return save({name: tensor.detach().clone(memory_format=torch.contiguous_format).cpu() for name, tensor in tensors.items()})
 
 
 def current_name(name: str) -> str:

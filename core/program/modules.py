@@ -15,6 +15,7 @@ from core.architectures.hierarchy import SideBySide
 from core.architectures.model_cascade import MemberNetwork, fit_image
 from core.graph.graph import Graph
 from core.modules.answers import WeightedMean
+from core.modules.dense import DenseScale
 from core.modules.inverted_residual import ConvNorm, InvertedResidual
 from core.modules.layers import Add, Constant, Join, Norm, Refined, Residual, Shortcut, Stem
 from core.modules.residual import Branch, folded
@@ -154,6 +155,19 @@ def _mean(part: nn.AdaptiveAvgPool2d, to: Operators, inputs: Sequence[str], shap
     return to.add("GlobalAveragePool", *inputs)
 
 
+@writes(nn.AdaptiveMaxPool2d)
+def _maximum(part: nn.AdaptiveMaxPool2d, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
+    if part.output_size not in (1, (1, 1)):
+        raise NotWrittenError(f"node {to.module!r}: a maximum over parts of a map has no form here: use AdaptiveMaxPool2d(1)")
+    return to.add("GlobalMaxPool", *inputs)
+
+
+@writes(nn.ZeroPad2d)
+def _pad(part: nn.ZeroPad2d, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
+    left, right, top, bottom = part.padding
+    return to.add("Pad", *inputs, to.integers(0, 0, top, left, 0, 0, bottom, right))
+
+
 @writes(nn.Flatten)
 def _flatten(part: nn.Flatten, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
     if (part.start_dim, part.end_dim) != (1, -1):
@@ -212,6 +226,18 @@ def _inverted(part: InvertedResidual, to: Operators, inputs: Sequence[str], shap
 def _refined(part: Refined, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
     features, earlier = inputs
     return to.add("Add", write(part.classifier, to, [features], shapes[:1]), earlier)
+
+
+@writes(DenseScale)
+def _dense_scale(part: DenseScale, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
+    features, *finer = inputs
+    for number, same in enumerate(part.same):
+        added = [write(same, to, [features], [()])]
+        for one in finer:
+            visible = to.add("Slice", one, to.integers(0), to.integers(part.visible[number]), to.integers(1))
+            added.insert(0, write(part.down[number], to, [visible], [()]))
+        features = to.add("Concat", features, *added, axis=1)
+    return features
 
 
 @writes(SideBySide)

@@ -14,6 +14,7 @@ from core.graph.graph import Graph
 from core.graph.node import Edge, Gate, Node
 from core.modules.nested import Nested
 from core.modules.residual import Branch
+from core.program import patches as patches  # its functions write modules
 from core.program.blocks import GatedBlock
 from core.program.conditions import Conditions, branch_of, conditions, implied
 from core.program.decisions import write_condition, write_gates, write_values

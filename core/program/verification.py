@@ -22,7 +22,7 @@ from core.program.operators import UNCOUNTED, module_of
 from core.program.precision import graphs
 from core.program.session import Outcome, Pixels, Program, ProgramError
 
-PRODUCTS = ("Conv", "ConvInteger", "Gemm", "MatMul", "MatMulInteger")
+PRODUCTS = ("Conv", "ConvInteger", "ConvTranspose", "Gemm", "MatMul", "MatMulInteger")
 SUFFIX = "_kernel_time"  # of an operator's name in a profile
 MACS_TOLERANCE = 0.5  # multiply-adds
 RUNS_PER_PROFILE = 50  # a profile holds a million events at most
@@ -100,6 +100,7 @@ class _Profiled:
             some = images[start : start + RUNS_PER_PROFILE]
             options = bounded_options(1)
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.add_session_config_entry("session.disable_prepacking", "1")  # the profile leaves out the shapes of packed weights
             options.enable_profiling, options.profile_file_prefix = True, str(self.folder / "profile")
             program = Program.read(self.file, options)
             outcomes = [program(pixels, lam) for pixels in some]
@@ -129,6 +130,8 @@ def _macs(told: dict[str, Any]) -> float:
         return 0
     taken = [next(iter(one.values())) for one in told["input_type_shape"]]
     result = next(iter(told["output_type_shape"][0].values()))
+    if told["op_name"] == "ConvTranspose":  # each number that it takes is multiplied by the weights that spread it
+        result = taken[0]
     each = math.prod(taken[1][1:]) if told["op_name"].startswith("Conv") else taken[0][-1]
     return float(math.prod(result) * each)
 
