@@ -53,12 +53,15 @@ def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
 def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Graph:
     """Return the network of one route, by default the reference path, as a graph without gates, with copies of the modules.
 
+    Copies share weights where the originals do.
+
     A data edge whose source is not on the route carries its default. It is dropped from a sum if the default is 0; otherwise a dummy node
     sends it.
     """
     kept = static_nodes(graph, graph.reference if choices is None else choices)
     nodes: list[Node] = []
     parts: dict[str, nn.Module] = {}
+    copied: dict[int, object] = {}  # by the identity of the original
     for node in (graph.by_name[name] for name in kept):
         constants = _constants(graph, node, kept)
         for edge, name in constants.items():
@@ -68,7 +71,7 @@ def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Gr
         inputs = (Edge(constants.get(edge, edge.source)) for edge in node.inputs if edge in constants or edge.source in kept)
         nodes.append(Node(node.name, node.kind, tuple(inputs)))
         if node.kind != "input":
-            parts[node.name] = copy.deepcopy(graph.parts[node.name])
+            parts[node.name] = copy.deepcopy(graph.parts[node.name], copied)
     return Graph(nodes, parts, graph.shapes[graph.input.name])
 
 
