@@ -17,7 +17,7 @@ from core.recipes import RECIPES, recipe
 from core.registry import ComponentKind, OptionError, component, names, title
 from core.sweep_values import read_lams, read_seeds
 
-FIRST: dict[ComponentKind, str] = {"architectures": "cascade", "datasets": "digits", "methods": "d2nn"}
+FIRST: dict[ComponentKind, tuple[str, ...]] = {"architectures": ("cascade",), "datasets": ("digits",), "methods": ("d2nn", "lcnet")}
 TITLES: dict[ComponentKind, str] = {"architectures": "Architecture", "datasets": "Dataset", "methods": "Method"}
 KEEP_IN_SESSION: Literal["session"] = "session"  # a value stays when the page is left
 
@@ -195,7 +195,7 @@ def _choose(kind: ComponentKind) -> str:
     known = [name for name in names(kind) if component(kind, name).by_form]
     if kind == "methods":
         known = suitable(st.session_state["form-architectures"], known)
-    first = FIRST[kind] if FIRST[kind] in known else known[0]
+    first = next(name for name in (*FIRST[kind], *known) if name in known)
     if st.session_state.setdefault(f"form-{kind}", first) not in known:
         st.session_state[f"form-{kind}"] = first
     name = st.selectbox(

@@ -32,6 +32,9 @@ SLIMMABLE = Paper(
     "Universally Slimmable Networks and Improved Training Techniques", "Yu and Huang", "ICCV 2019", "https://arxiv.org/abs/1903.05134"
 )
 SLIMMABLE_GATES = Paper("Dynamic Slimmable Network", "Li et al.", "CVPR 2021", "https://arxiv.org/abs/2103.13258")
+FBS_PAPER = Paper(
+    "Dynamic Channel Pruning: Feature Boosting and Suppression", "Gao et al.", "ICLR 2019", "https://arxiv.org/abs/1810.05331"
+)
 DISTILLATION = Paper("Distilling the Knowledge in a Neural Network", "Hinton et al.", "2015", "https://arxiv.org/abs/1503.02531")
 CLUTTERED_MNIST = Paper("Recurrent Models of Visual Attention", "Mnih et al.", "NIPS 2014", "https://arxiv.org/abs/1406.6247")
 CIFAR10 = Paper(

@@ -74,7 +74,7 @@ def test_the_help_of_an_architecture_names_its_options_and_no_other_ones(words: 
     assert shown.index("Training:") < shown.index("Architecture cascade:")
 
 
-@pytest.mark.parametrize(("architecture", "methods"), [("plain", ["static"]), ("lc_resnet", ["lcnet", "slimmable", "static"])])
+@pytest.mark.parametrize(("architecture", "methods"), [("plain", ["static"]), ("lc_resnet", ["fbs", "lcnet", "slimmable", "static"])])
 def test_the_help_of_an_architecture_leaves_out_methods_that_it_refuses(architecture: str, methods: list[str]) -> None:
     shown = call("train", architecture, "--help").stdout
     assert [name for name in names("methods") if f"Method {name}:" in shown] == methods
