@@ -59,6 +59,9 @@ MSDNET = Paper(
     "ICLR 2018",
     "https://arxiv.org/abs/1703.09844",
 )
+FBS_PAPER = Paper(
+    "Dynamic Channel Pruning: Feature Boosting and Suppression", "Gao et al.", "ICLR 2019", "https://arxiv.org/abs/1810.05331"
+)
 DISTILLATION = Paper("Distilling the Knowledge in a Neural Network", "Hinton et al.", "2015", "https://arxiv.org/abs/1503.02531")
 BRANCHYNET = Paper(
     "BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks",

@@ -80,7 +80,7 @@ def test_the_help_of_an_architecture_names_its_options_and_no_other_ones(words: 
     ("architecture", "methods"),
     [
         ("plain", ["static"]),
-        ("lc_resnet", ["aig", "blockdrop", "lcnet", "odena", "slimmable", "static"]),
+        ("lc_resnet", ["aig", "blockdrop", "fbs", "lcnet", "odena", "slimmable", "static"]),
         ("chain", ["d2nn", "odena", "static"]),
     ],
 )

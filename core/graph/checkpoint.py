@@ -1,6 +1,7 @@
 """Checkpoints: the weights, the optimiser's moments and the number of steps, as the bytes of one safetensors file.
 
-Where the weights are averaged, the graph's are the average, and those that the optimiser trains stand beside them.
+A tensor that several modules share is stored once. Where the weights are averaged, the graph's are the average, and those that the
+optimiser trains stand beside them.
 
 Nothing is pickled. `initialisation.py` reads the weights of other networks.
 """
@@ -36,7 +37,7 @@ def round_weights(graph: Graph) -> None:
 
 def _rounded(graph: Graph) -> dict[str, Parameter]:
     """Return the weights that `round_weights` rounds, by name."""
-    return {name: parameter for name, parameter in graph.named_parameters(remove_duplicate=False) if parameter.dim() > 1}
+    return {name: parameter for name, parameter in graph.named_parameters() if parameter.dim() > 1}
 
 
 def pack(
@@ -45,18 +46,24 @@ def pack(
     """Return a checkpoint: the weights of a graph and, for resuming, the state of the optimiser and the number of steps done.
 
     `half`: store the weights that `round_weights` rounded as float16. `trained`: the weights that the optimiser trains, by name, where the
-    graph holds their average. Weights that several nodes share are stored for each of them.
+    graph holds their average.
     """
-    halved = _rounded(graph) if half else {}
+    halved, first = _rounded(graph) if half else {}, first_names(graph)
     tensors: dict[str, Tensor] = {
-        f"graph.{name}": tensor.half() if name in halved else tensor for name, tensor in graph.state_dict().items()
+        f"graph.{name}": tensor.half() if name in halved else tensor for name, tensor in graph.state_dict().items() if first[name] == name
     }
     if optimizer is not None:
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         tensors["step"] = torch.tensor(step)
         tensors |= {f"trained.{name}": tensor for name, tensor in (trained or {}).items()}
-    return save({name: tensor.detach().clone(memory_format=torch.contiguous_format).cpu() for name, tensor in tensors.items()})
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def first_names(graph: Graph) -> dict[str, str]:
+    """Return the name under which each tensor of a graph is stored, by its names: the first one where modules share it."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(tensor), name) for name, tensor in graph.state_dict(keep_vars=True).items()}
 
 
 def current_name(name: str) -> str:
@@ -72,7 +79,8 @@ def _weights(tensors: Mapping[str, Tensor], graph: Graph) -> dict[str, Tensor]:
     for name in FORMERLY_IN_EVERY_GRAPH:
         if name not in own and name not in stored:
             weights.pop(name, None)
-    return {name: own[name] for name in ADDED if name in own} | weights
+    shared = {name: weights[first] for name, first in first_names(graph).items() if first in weights}
+    return {name: own[name] for name in ADDED if name in own} | shared | weights
 
 
 def _read(state: bytes) -> dict[str, Tensor]:

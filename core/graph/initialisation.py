@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from core.graph.checkpoint import current_name
+from core.graph.checkpoint import current_name, first_names
 from core.graph.graph import Graph
 from core.graph.weight_file import OWN_PREFIX, SAVE_AGAIN, CheckpointError, check_all_finite, read_tensors
 from core.modules.nested import Nested
@@ -83,13 +83,14 @@ def initialise_from(state: bytes, graph: Graph, own_weights: OwnWeights = dict, 
             "Choose the network that they belong to, or use what fits with training.init_partial"
         )
     graph.load_state_dict(fitting, strict=False)
+    first = first_names(graph)
     parameters = {
         f"parts.{node}.{name}": node
         for node, part in graph.parts.items()
         for name, _ in part.named_parameters()
         if not (isinstance(part, Nested) and part.derives(name))
     }
-    new = list(dict.fromkeys(node for name, node in parameters.items() if name not in fitting))
+    new = list(dict.fromkeys(node for name, node in parameters.items() if first[name] not in fitting))
     dropped = tuple(names.get(id(tensor), name) for name, tensor in unused.items())
     return Initialisation(frozenset(parameters.values()) - frozenset(new), tuple(new), dropped, file.found, head)
 

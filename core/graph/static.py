@@ -59,7 +59,7 @@ def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Gr
     kept = static_nodes(graph, graph.reference if choices is None else choices)
     nodes: list[Node] = []
     parts: dict[str, nn.Module] = {}
-    copied: dict[int, object] = {}
+    copied: dict[int, object] = {}  # by the identity of the original
     for node in (graph.by_name[name] for name in kept):
         constants = _constants(graph, node, kept)
         for edge, name in constants.items():

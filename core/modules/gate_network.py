@@ -67,16 +67,14 @@ class GateNetwork(nn.Module):
         if len(self.table):
             return self._from_table(len(seen[0]), weight)
         means = self.observed(*seen)
-        raw = self.raw_scores(means.detach() if self.detached else means, weight)
-        scores = scale_gradient(nest_scores(raw, self.nested), self.rates)  # (B, gates)
-        return scores if self.drawn and self.training else clamp_open(scores, self.least)
+        return self.decided(self.raw_scores(means.detach() if self.detached else means, weight), weight)
 
     def observed(self, *seen: Tensor) -> Tensor:
         """Return the means of the feature maps and the sorted log-probabilities of the answers, (B, C)."""
         return torch.cat([_pooled(one) if one.dim() == 4 else summary(one.float()) for one in seen], dim=1)
 
     def raw_scores(self, means: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the scores (B, gates) before they are clamped, from the means (B, C) of the feature maps and λ's condition (B,)."""
+        """Return the scores (B, gates) before they decide, from the means (B, C) of the feature maps and λ's condition (B,)."""
         features = self.norm(means)  # (B, C)
         features = torch.zeros_like(features) if self.blind else features
         if self.every_lam:
@@ -84,6 +82,11 @@ class GateNetwork(nn.Module):
             features = torch.cat([features, weight[:, None].to(features)], dim=1)  # (B, C + 1)
         scores: Tensor = self.head(F.relu(self.hidden(features)))
         return scores
+
+    def decided(self, raw: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the scores that decide, (B, gates), from raw scores (B, gates) and λ's condition (B,)."""
+        scores = scale_gradient(nest_scores(raw, self.nested), self.rates)
+        return scores if self.drawn and self.training else clamp_open(scores, self.least)
 
     def _from_table(self, batch: int, weight: Tensor | None) -> Tensor:
         """Return the row of the table nearest to each image's condition, (B, gates)."""

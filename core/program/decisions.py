@@ -14,6 +14,7 @@ from core.modules.answers import AnswerController
 from core.modules.controller import MIN_LOG_PROBABILITY, Controller
 from core.modules.exits import DistanceRule, EntropyRule, ExitRule, PolicyRule
 from core.modules.gate_network import FIRST_OPEN, GateNetwork
+from core.modules.saliency import COUNT_TOLERANCE, MIN_SALIENCY, SaliencyNetwork
 from core.program.modules import Shape, write
 from core.program.operators import NotWrittenError, Operators
 
@@ -47,7 +48,8 @@ def write_condition(tradeoff: Tradeoff, to: Operators) -> tuple[str | None, tupl
 
 def write_values(part: nn.Module, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape], condition: str | None) -> list[str]:
     """Write the module of a control node. Returns its values, (1, options): one list, or the accuracies and the negative cost shares."""
-    if type(part) is GateNetwork:
+    if type(part) in (GateNetwork, SaliencyNetwork):
+        assert isinstance(part, GateNetwork)
         return [_gate_network(part, to, [_summary(to, *seen) for seen in zip(inputs, shapes, strict=True)], condition)]
     if type(part) is AnswerController:
         return _controller(part, to, _answers(part, to, inputs), condition)
@@ -94,7 +96,10 @@ def _gate_network(part: GateNetwork, to: Operators, observed: Sequence[str], con
         assert condition is not None
         features.append(condition)
     hidden = to.add("Relu", to.add("Gemm", _together(to, features), to.constant(matrix), to.constant(bias), transB=1))
-    scores = _nested(part, to, to.add("Gemm", hidden, to.constant(part.head.weight), to.constant(part.head.bias), transB=1))
+    raw = to.add("Gemm", hidden, to.constant(part.head.weight), to.constant(part.head.bias), transB=1)
+    if isinstance(part, SaliencyNetwork):
+        return _winners(part, to, raw, condition)
+    scores = _nested(part, to, raw)
     if part.least is None:
         return scores
     most = torch.where(part.least > 0, 2 - part.least, torch.inf)
@@ -144,6 +149,27 @@ def _nested(part: GateNetwork, to: Operators, scores: str) -> str:
     closed = to.add("Cast", to.add("LessOrEqual", own, to.number(0)), to=TensorProto.FLOAT)
     behind = to.add("MatMul", closed, to.constant(before.triu()), counted=False)
     return to.add("Where", to.add("Greater", behind, to.number(0)), to.number(0), own)
+
+
+def _winners(part: SaliencyNetwork, to: Operators, raw: str, condition: str | None) -> str:
+    """Write scores (images, gates) of which the winners alone are above zero, as `SaliencyNetwork.decided` returns them."""
+    density = to.constant(np.full((1, 1), part.min_density, dtype=np.float32))
+    if condition is not None:
+        density = to.add("Add", density, to.add("Mul", to.number(1 - part.min_density), condition))  # (1 or images, 1)
+    won = []
+    for columns, rivals in zip(part.competing, _split(to, raw, part.competing), strict=True):
+        channels = columns.stop - columns.start
+        _, order = to.add_all("TopK", 2, rivals, to.integers(channels), axis=1)
+        _, ranks = to.add_all("TopK", 2, order, to.integers(channels), axis=1, largest=0)
+        count = to.add("Ceil", to.add("Sub", to.add("Mul", density, to.number(channels)), to.number(COUNT_TOLERANCE)))
+        won.append(to.add("Less", to.add("Cast", ranks, to=TensorProto.FLOAT), to.add("Max", count, to.number(1))))
+    losers = to.add("Neg", to.add("Relu", raw))
+    return to.add("Where", _together(to, won), to.add("Max", raw, to.number(MIN_SALIENCY)), losers)
+
+
+def _split(to: Operators, scores: str, columns: Sequence[slice]) -> list[str]:
+    """Write scores (images, gates) in parts, the slices of consecutive columns."""
+    return to.add_all("Split", len(columns), scores, to.integers(*(one.stop - one.start for one in columns)), axis=1)
 
 
 def _controller(part: Controller, to: Operators, features: Sequence[str], condition: str | None) -> list[str]:
