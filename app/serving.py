@@ -10,9 +10,10 @@ from pathlib import Path
 
 from streamlit.config import get_config_files
 
+from core.hosts import LOCAL_HOSTS, leads_here
+
 PORT = 8501  # the first port that is tried
 TRIED = 100  # ports that are tried
-LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this computer reaches, and the hosts that name it
 
 
 def options(given: Sequence[str]) -> list[str]:
@@ -24,10 +25,10 @@ def options(given: Sequence[str]) -> list[str]:
     added = [] if _is_set("browser.gatherUsageStats", given) else ["--browser.gatherUsageStats", "false"]
     address = _value("server.address", given)
     if address is None:
-        address = LOCAL[0]
+        address = LOCAL_HOSTS[0]
         added += ["--server.address", address]
-    if address in LOCAL and not _is_set("server.allowedHosts", given):
-        added += [word for host in LOCAL for word in ("--server.allowedHosts", host)]
+    if leads_here(address) and not _is_set("server.allowedHosts", given):
+        added += [word for host in dict.fromkeys((*LOCAL_HOSTS, address.lower())) for word in ("--server.allowedHosts", host)]
     if not _is_set("server.port", given):
         port = free_port(address)
         if port != PORT:

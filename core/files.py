@@ -15,6 +15,7 @@ ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 MAX_PATH = 4096  # bytes
 FOLDER_WEIGHTS = "model.safetensors"  # the file of a folder that holds its weights, as on the Hugging Face Hub
 MAX_WEIGHTS_BYTES = 4 * 1024**3  # of a file with weights
+MAX_HEADER_BYTES = 16_000_000  # of the header of a safetensors file, of which reading takes many times the memory
 
 
 class PathError(UserError):
@@ -66,6 +67,11 @@ def whole_path(text: str) -> str:
 def weights_file(path: Path) -> Path:
     """Return the file with the weights that a path names: the file itself, or that of a folder as the Hugging Face Hub has them."""
     return path / FOLDER_WEIGHTS if os.path.lexists(path / FOLDER_WEIGHTS) else path
+
+
+def has_long_header(content: bytes) -> bool:
+    """Return whether the contents of a safetensors file have a header of more than MAX_HEADER_BYTES."""
+    return content[8:9] == b"{" and int.from_bytes(content[:8], "little") > MAX_HEADER_BYTES
 
 
 def read_regular(file: Path, most: int = MAX_WEIGHTS_BYTES) -> bytes:

@@ -133,6 +133,11 @@ def test_tables_texts_and_json_give_a_terminal_no_orders(capsys: pytest.CaptureF
     assert json.loads(said[said.index("{") :]) == {order: ["\u202e", "λ"]}
 
 
+def test_json_holds_no_numbers_that_it_has_not(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": [float("nan"), 0.5, (float("-inf"),)], "b": {"c": float("inf")}, "d": "NaN"})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"a": [None, 0.5, [None]], "b": {"c": None}, "d": "NaN"}
+
+
 def test_answers_give_a_terminal_no_orders(capsys: pytest.CaptureFixture[str]) -> None:
     escape = "\x1b[2J"
     answer = {"image": f"a{escape}.png", "label": escape, "probabilities": {escape: 1.0}, "lam": None, "macs": 1, "macs_static": 1}

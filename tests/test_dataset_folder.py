@@ -12,6 +12,7 @@ from PIL import Image
 
 from core.datasets import DataError
 from core.datasets.folder import Folder
+from core.datasets.sources.class_folders import list_folder
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 128, 0), "red": (255, 0, 0)}
 
@@ -212,6 +213,29 @@ def test_the_fingerprint_is_of_the_images_and_not_of_the_place(pictures: Path, t
     Image.new("RGB", (20, 40), (0, 0, 254)).save(moved / "blue" / "0.png")
     with pytest.raises(DataError, match="files were added, removed or changed"):
         Folder(path=str(moved)).read().check(first.image, first.classes, first.fingerprint)
+
+
+def test_what_the_fingerprint_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 64 images, any content that differs in its first 64 KB; beyond, the sampled ones'. Names and sizes, always."""
+    sampled, most = 8, 10  # in place of the 64 images and the 64 KB
+    monkeypatch.setattr("core.datasets.sources.class_folders.SAMPLED_FILES", sampled)
+    monkeypatch.setattr("core.datasets.sources.class_folders.SAMPLED_BYTES", most)
+    for count in (sampled, 3 * sampled):
+        root = tmp_path / str(count)
+        for number in range(count):
+            file = root / f"class {number % 2}" / f"{number:03d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(bytes(most + 1))
+        first = list_folder(root).fingerprint()
+        noticed = []
+        for file in sorted(root.rglob("*.png")):
+            for changed in (b"x" + bytes(most), bytes(most) + b"x", bytes(most + 2)):
+                file.write_bytes(changed)
+                noticed.append(list_folder(root).fingerprint() != first)
+            file.write_bytes(bytes(most + 1))
+        assert noticed == [value for index in range(count) for value in (index % (count // sampled) == 0, False, True)]
+        file.rename(file.with_name("other.png"))
+        assert list_folder(root).fingerprint() != first
 
 
 def test_paths_are_stored_whole(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,11 +22,13 @@ from core.errors import UserError
 from core.evaluation.model_card import card
 from core.explain.model import load as load_network
 from core.files import MAX_WEIGHTS_BYTES
+from core.graph.weight_file import read_tensors
 from core.store import Run, RunRecord, Store, StoreError
-from core.store.exchange import export_run, import_run, read_exported, read_header
+from core.store.exchange import export_run, import_run, is_exported, read_exported, read_header
 from core.store.record import Point
 from core.store.references import SHIPPED, load_references
 from core.training.worker import machine, work
+from tests.reproductions.imports import HEADERS
 
 CONFIG = {"architecture": "high_low", "dataset": "digits", "method": "d2nn", "training": {"epochs": 1, "batch_size": 256}}
 
@@ -375,6 +377,9 @@ def test_a_description_that_contradicts_its_configuration_is_refused(file: Path,
         lambda header: header.update({"classes": ["a" * 10_000] * 10}),
         lambda header: header["curve"].update({"loss": [[1.0, 0.5], [1.0, 0.25]]}),
         lambda header: header["curve"].update({"loss": [[math.nan, 0.5]]}),
+        lambda header: header["curve"].update({"loss": [[1.0, math.nan]]}),
+        lambda header: header["config"]["training"].update({"learning_rate": math.inf}),
+        lambda header: header.update({"unknown": -math.inf}),
         lambda header: header["config"]["method"].update({"name": []}),
         lambda header: [row["execution_rates"].update({"stem2": 0.5}) for split in ("val", "test") for row in header["figures"][split]],
         lambda header: header.update({"config": json.loads("[" * 90 + "]" * 90)}),
@@ -385,6 +390,27 @@ def test_a_description_that_no_page_can_show_is_refused(file: Path, other: Store
     status, said = call("import", file, "--db", other.url)
     assert (status, said.count("\n"), "the description of the run is invalid" in said) == (2, 1, True)
     assert empty(other)
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_hostile_headers_of_weights_are_refused_in_a_line(tmp_path: Path, name: str) -> None:
+    file = HEADERS[name](tmp_path / "it.safetensors")
+    initial = ("train", "plain", "--dataset", "digits", "--method", "static", "--set", f"training.init_from={file}")
+    for words in (("import", file), ("predict", file, file), ("describe", file), initial):
+        status, said = call(*words, "--db", f"sqlite:///{tmp_path / 'runs.db'}")
+        assert (status, len(said.split("error: "))) == (2, 2), (words[0], said[-300:])
+        assert "Traceback" not in said
+
+
+def test_a_header_of_many_tensors_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a header takes many times its memory."""
+    file = HEADERS["a million tensors"](tmp_path / "it.safetensors")
+    monkeypatch.setattr("core.store.exchange.deserialize", lambda content: pytest.fail("it was read"))
+    monkeypatch.setattr("core.graph.weight_file.load", lambda content: pytest.fail("it was read"))
+    for read in (lambda: read_header(file), lambda: read_tensors(file.read_bytes())):
+        with pytest.raises(UserError, match=r"header .*is longer than 16 MB"):
+            read()
+    assert not is_exported(file.read_bytes())
 
 
 def test_every_shipped_file_is_described_as_its_configuration_says() -> None:

@@ -49,7 +49,7 @@ def breaches(folder: str, forbidden: tuple[str, ...]) -> list[str]:
 
 ROOMS = (  # from low to high: a room imports from those on lines above it
     ("core.errors",),
-    ("core.files", "core.bibliography", "core.published", "core.scale", "core.pareto", "core.machine"),
+    ("core.files", "core.hosts", "core.bibliography", "core.published", "core.scale", "core.pareto", "core.machine"),
     ("core.registry",),
     ("core.modules",),
     ("core.graph",),

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 import torch
 from PIL import Image
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from core.cli.main import app as commands
@@ -183,6 +184,35 @@ def test_a_connection_that_sends_no_headers_is_closed(predictor: Predictor, firs
         assert (b"200 OK" in received) == first.endswith(b"GET")
 
 
+@pytest.mark.parametrize("path", ["/predict", "/health", "/nowhere"])
+def test_a_body_that_is_sent_too_slowly_takes_no_place_for_ever(predictor: Predictor, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("core.serving.server.HEADER_SECONDS", "core.serving.body.LINGER"):
+        monkeypatch.setattr(name, 0.3)
+    with serving(predictor, ServingLimits(requests=1, seconds=0.5)) as own:
+        with socket.create_connection(("localhost", own), timeout=20) as opened:
+            opened.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n".encode())
+            ended = threading.Event()
+            thread = threading.Thread(target=drip, args=(opened, ended))
+            thread.start()
+            received = b""
+            with suppress(ConnectionError):
+                while part := opened.recv(1000):
+                    received += part
+            ended.set()
+            thread.join()
+        assert received.startswith(b"HTTP/1.1 408" if path == "/predict" else b"HTTP/1.1 40")
+        assert ask(own, "/predict", picture())[0] == 200, "its place is free"
+
+
+def drip(opened: socket.socket, ended: threading.Event) -> None:
+    """Send a byte every 20 ms until the connection is closed, for 10 seconds at most."""
+    with suppress(OSError):
+        for _ in range(500):
+            opened.sendall(b"x")
+            if ended.wait(0.02):
+                return
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_of_30_megabytes_gets_413(port: int, chunked: bool) -> None:
     body = bytes(30_000_000)
@@ -203,6 +233,30 @@ def test_another_host_or_page_is_refused(port: int) -> None:
         assert ask(port, "/health", None, headers, "GET")[0] == 403
     for headers in ({"Host": f"localhost:{port}"}, {"Host": "[::1]:80"}, {"Origin": "http://localhost:1"}):
         assert ask(port, "/health", None, headers, "GET")[::2] == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST", "127.0.0.2", "127.1", "::ffff:127.0.0.1"])
+def test_any_address_of_this_computer_is_served_to_it_alone(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `serve --host` is given them; the headers that a browser then sends are answered, and no others."""
+    made: list[Any] = []
+    monkeypatch.setattr("core.cli.serve.network_of", lambda db, run: (SimpleNamespace(run=NAME), None))
+    monkeypatch.setattr("core.serving.server.server", lambda app: made.append(app) or SimpleNamespace(run=lambda sockets: None))
+    assert CliRunner().invoke(commands, ["serve", NAME, "--host", host, "--port", "0"]).exit_code == 0
+    client = TestClient(made[0])
+    named = f"[{host}]" if ":" in host else host
+    for header in (f"{named}:80", named.lower(), "localhost", "127.0.0.1:80", "127.0.0.2", "[::1]"):
+        assert client.get("/health", headers={"Host": header}).status_code == 200, header
+    for header in ("evil.test", "127.0.0.1.evil.test", "10.0.0.1", "0.0.0.0"):
+        assert client.get("/health", headers={"Host": header}).status_code == 403, header
+    assert client.get("/health", headers={"Host": "localhost", "Origin": "http://evil.test"}).status_code == 403
+
+
+def test_all_addresses_are_served_to_any_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr("core.cli.serve.network_of", lambda db, run: (SimpleNamespace(run=NAME), None))
+    monkeypatch.setattr("core.serving.server.server", lambda app: made.append(app) or SimpleNamespace(run=lambda sockets: None))
+    assert CliRunner().invoke(commands, ["serve", NAME, "--host", "0.0.0.0", "--port", "0"]).exit_code == 0
+    assert TestClient(made[0]).get("/health", headers={"Host": "my.server.test"}).status_code == 200
 
 
 def test_the_server_describes_itself(port: int, predictor: Predictor) -> None:

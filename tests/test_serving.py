@@ -7,7 +7,8 @@ import pytest
 from streamlit.config import get_option
 from streamlit.web.server.starlette import starlette_websocket
 
-from app.serving import LOCAL, PORT, free_port, options
+from app.serving import PORT, free_port, options
+from core.hosts import LOCAL_HOSTS, is_loopback, leads_here
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def test_the_studio_is_served_to_this_computer_alone() -> None:
     found = options(["--server.port", "9000"])
     assert found[-2:] == ["--server.port", "9000"]
     assert found[found.index("--server.address") + 1] == "localhost"
-    assert [found[index + 1] for index, word in enumerate(found) if word == "--server.allowedHosts"] == list(LOCAL)
+    assert [found[index + 1] for index, word in enumerate(found) if word == "--server.allowedHosts"] == list(LOCAL_HOSTS)
     assert found[found.index("--browser.gatherUsageStats") + 1] == "false"
 
 
@@ -43,6 +44,21 @@ def test_settings_of_the_environment_and_of_files_are_kept(tmp_path: Path, monke
     assert "--server.allowedHosts" in options([])
 
 
+@pytest.mark.parametrize("address", ["LOCALHOST", "127.0.0.2", "127.1"])
+def test_any_address_of_this_computer_is_named_by_allowed_hosts_alone(address: str) -> None:
+    found = options(["--server.port", "9000", "--server.address", address])
+    allowed = [found[index + 1] for index, word in enumerate(found) if word == "--server.allowedHosts"]
+    assert set(allowed) == {*LOCAL_HOSTS, address.lower()}
+
+
+def test_which_addresses_lead_to_this_computer_alone() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.3", "::1%lo")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1", "localhost.evil.test", "")))
+    assert leads_here("LocalHost")
+    assert not leads_here("0.0.0.0")
+    assert not leads_here("a" * 300)
+
+
 def test_a_port_that_is_taken_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -57,7 +73,7 @@ def test_a_port_that_is_taken_is_said(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_streamlit_refuses_connections_that_name_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page gets comes over a connection that checks the host, so that another name for this computer leads to nothing."""
     known = get_option
-    hosts = lambda name: list(LOCAL) if name == "server.allowedHosts" else known(name)  # noqa: E731
+    hosts = lambda name: list(LOCAL_HOSTS) if name == "server.allowedHosts" else known(name)  # noqa: E731
     monkeypatch.setattr(starlette_websocket.config, "get_option", hosts)
     for host in ("localhost:8501", "127.0.0.1:8501", "[::1]:8501"):
         assert starlette_websocket._is_origin_allowed(f"http://{host}", host)

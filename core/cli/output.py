@@ -41,8 +41,13 @@ def print_table(table: Table) -> None:
 
 
 def print_json(result: object) -> None:
-    """Print a result as JSON on standard output. Letters that a terminal may obey are escaped as JSON escapes them."""
-    text = json.dumps(result, ensure_ascii=False, indent=2)
+    """Print a result as JSON on standard output. Numbers that JSON cannot hold are null.
+
+    Letters that a terminal may obey are escaped as JSON escapes them.
+    """
+    from core.store.models import plain
+
+    text = json.dumps(plain(result), ensure_ascii=False, indent=2)
     print("".join(letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text))
 
 

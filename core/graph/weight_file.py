@@ -16,6 +16,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from core.errors import UserError
+from core.files import MAX_HEADER_BYTES, has_long_header
 
 AVERAGE_KEYS = ("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "model_state_dict_ema", "ema_model", "ema")
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights", "module")
@@ -46,6 +47,8 @@ def read_tensors(state: bytes) -> WeightFile:
 
     Averaged weights are preferred to those that the optimiser trained. Raises CheckpointError, also for quantised and nested tensors.
     """
+    if has_long_header(state):
+        raise CheckpointError(f"the header of this safetensors file is longer than {MAX_HEADER_BYTES // 1_000_000} MB: {SAVE_AGAIN}")
     try:
         tensors, found = load(state), ""
     except SafetensorError:

@@ -22,6 +22,7 @@ from core.serving.body import FORM_BYTES, BodyTooLargeError, Refusal, posted_pic
 from core.serving.hosts import HostCheck
 from core.serving.metrics import ServingMetrics
 from core.serving.predictor import PictureAnswer, PictureRequest, Predictor
+from core.store.models import plain
 
 SERVER_LOG = logging.getLogger("uvicorn.error")
 RETRY_AFTER = 1  # seconds
@@ -42,8 +43,8 @@ class ServingLimits:
     wait: float = 0.004
 
 
-def application(predictor: Predictor, limits: ServingLimits, *, local: bool = True) -> FastAPI:
-    """Return the application. `local`: whether requests that name another host than this computer are refused."""
+def application(predictor: Predictor, limits: ServingLimits, *, host: str | None = "localhost") -> FastAPI:
+    """Return the application. `host`: the name of this computer; requests that name another are refused. None: any is answered."""
     metrics = ServingMetrics()
     batcher: Batcher[PictureRequest, PictureAnswer] = Batcher(
         predictor.answer, size=limits.batch, wait=limits.wait, places=limits.requests, on_batch=metrics.batches.add
@@ -60,8 +61,8 @@ def application(predictor: Predictor, limits: ServingLimits, *, local: bool = Tr
         readers.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(title="Gatescope", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
-    if local:
-        app.add_middleware(HostCheck)
+    if host is not None:
+        app.add_middleware(HostCheck, host=host)
 
     @app.get("/")
     async def describe() -> dict[str, Any]:
@@ -91,10 +92,12 @@ def application(predictor: Predictor, limits: ServingLimits, *, local: bool = Tr
         return response
 
     async def _predicted(request: Request) -> Response:
+        body: bytes | None = None
         try:
             async with asyncio.timeout(limits.seconds):
                 with batcher.arrival():
-                    posted = await posted_picture(request, await read_body(request, limits.picture_bytes + FORM_BYTES))
+                    body = await read_body(request, limits.picture_bytes + FORM_BYTES)
+                    posted = await posted_picture(request, body)
                     if len(posted.data) > limits.picture_bytes:
                         raise BodyTooLargeError
                     asked = await asyncio.get_running_loop().run_in_executor(
@@ -109,6 +112,8 @@ def application(predictor: Predictor, limits: ServingLimits, *, local: bool = Tr
         except UserError as error:
             return Refusal(422, str(error))
         except TimeoutError:
+            if body is None:
+                return Refusal(408, f"the picture did not arrive within {limits.seconds:g} seconds; send it at a smaller size")
             return Refusal(504, f"no answer within {limits.seconds:g} seconds; try again, or send a smaller picture")
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
@@ -116,6 +121,6 @@ def application(predictor: Predictor, limits: ServingLimits, *, local: bool = Tr
             SERVER_LOG.exception("a request to /predict failed")
             return Refusal(500, "the server failed on this request; its log says why")
         metrics.cost(answer.cost_share)
-        return Response(json.dumps(answer.content, ensure_ascii=False), media_type="application/json")
+        return Response(json.dumps(plain(answer.content), ensure_ascii=False), media_type="application/json")
 
     return app

@@ -4,16 +4,16 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.hosts import LOCAL_HOSTS, is_loopback
 from core.serving.body import Refusal
-
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")  # addresses that only this computer reaches, and the hosts that name it
 
 
 class HostCheck:
-    """An application behind a check of the headers Host and, where a page sends it, Origin."""
+    """An application behind a check of the headers Host and, where a page sends it, Origin. `host`: the name under which it is served."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, host: str) -> None:
         self.app = app
+        self._names = {*LOCAL_HOSTS, host.lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it with status 403."""
@@ -21,15 +21,15 @@ class HostCheck:
             headers = dict(scope["headers"])
             host = headers.get(b"host", b"").decode("latin-1")
             origin = headers.get(b"origin")
-            if not is_local(f"//{host}") or (origin is not None and not is_local(origin.decode("latin-1"))):
+            if not self._is_named(f"//{host}") or (origin is not None and not self._is_named(origin.decode("latin-1"))):
                 await Refusal(403, "this server answers this computer only, under the name localhost")(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-
-def is_local(address: str) -> bool:
-    """Return whether an address, "//host:port" or a URL, names this computer."""
-    try:
-        return urlsplit(address).hostname in LOCAL_HOSTS
-    except ValueError:
-        return False
+    def _is_named(self, address: str) -> bool:
+        """Return whether an address, "//host:port" or a URL, names this computer."""
+        try:
+            name = urlsplit(address).hostname or ""
+        except ValueError:
+            return False
+        return name in self._names or is_loopback(name)

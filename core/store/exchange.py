@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import load, save
 
-from core.files import read_regular, weights_file
+from core.files import MAX_HEADER_BYTES, has_long_header, read_regular, weights_file
 from core.store.database import StoreError, one_line
 from core.store.folder import write_all
 from core.store.models import Run
@@ -169,6 +169,10 @@ def header_in(content: bytes, file: Path) -> Header:
         found = json.loads(metadata[HEADER])
     except (KeyError, ValueError, RecursionError) as error:
         raise StoreError(f"{file}: holds weights but no run: export it with `python -m core export`") from error
+    try:
+        json.dumps(found, allow_nan=False)
+    except (ValueError, RecursionError):
+        raise StoreError(f"{file}: the description of the run is invalid: it holds NaN or infinity, which JSON has not") from None
     return checked({"exchange_rate": next(iter(rates), None)} | with_current_names(found) if isinstance(found, dict) else found, str(file))
 
 
@@ -193,6 +197,8 @@ def _content(file: Path) -> bytes:
 
 def _entries(content: bytes) -> tuple[dict[str, str], list[str]]:
     """Return the metadata of a safetensors file and the names of its tensors. Raises SafetensorError."""
+    if has_long_header(content):
+        raise SafetensorError(f"its header is longer than {MAX_HEADER_BYTES // 1_000_000} MB")
     names = [name for name, _ in deserialize(content)]  # type: ignore[no-untyped-call]  # also checks the header
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     return header.get("__metadata__") or {}, names
