@@ -229,7 +229,7 @@ def unsuitable(architecture: Architecture, method: Method) -> str:
     if trained and not present:
         return f"{_named(architecture)} has no control nodes to train: choose the method Static network (static)"
     if trained and present != trained:
-        how = {"one": "pick one of several options", "each": "open each gate on its own"}
+        how = {"one": "pick one of several options", "each": "open each gate on its own", "halt": "add up halting scores"}
         return (
             f"the control nodes of {_named(architecture)} {how[present or trained]}, and {_named(method)} trains control nodes that "
             f"{how[trained]}: choose another architecture or another method"

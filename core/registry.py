@@ -37,7 +37,8 @@ REASONS = {  # by pydantic's kind of fault, with its figures
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
 }
-Decides = Literal["one", "each"] | None  # control nodes pick one of several options, or open each gate independently
+# Control nodes pick one of several options, open each gate independently, or stop when halting scores add up to enough.
+Decides = Literal["one", "each", "halt"] | None
 
 
 class ConfigError(UserError):

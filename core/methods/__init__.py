@@ -97,7 +97,9 @@ class Method(Component):
 
     @property
     def decides(self) -> Decides:
-        """The control nodes that the method trains: "one" picks one option, "each" opens each gate independently. None: no gates."""
+        """The control nodes that the method trains: "one" picks one option, "each" opens each gate independently, "halt" stops
+        when the halting scores add up to enough. None: no gates.
+        """
         return "one"
 
     @property
