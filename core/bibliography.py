@@ -62,6 +62,13 @@ MSDNET = Paper(
 FBS_PAPER = Paper(
     "Dynamic Channel Pruning: Feature Boosting and Suppression", "Gao et al.", "ICLR 2019", "https://arxiv.org/abs/1810.05331"
 )
+IAMNN = Paper(
+    "IamNN: Iterative and Adaptive Mobile Neural Network for Efficient Image Classification",
+    "Leroux et al.",
+    "ICLR Workshop 2018",
+    "https://arxiv.org/abs/1804.10123",
+)
+ACT_PAPER = Paper("Adaptive Computation Time for Recurrent Neural Networks", "Graves", "2016", "https://arxiv.org/abs/1603.08983")
 DISTILLATION = Paper("Distilling the Knowledge in a Neural Network", "Hinton et al.", "2015", "https://arxiv.org/abs/1503.02531")
 BRANCHYNET = Paper(
     "BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks",

@@ -228,8 +228,13 @@ def unsuitable(architecture: Architecture, method: Method) -> str:
     present, trained = architecture.decides, method.decides
     if trained and not present:
         return f"{_named(architecture)} has no control nodes to train: choose the method Static network (static)"
-    if trained and trained not in ("any", present):
-        how = {"one": "pick one of several options", "each": "open each gate on its own"}
+    if trained and trained != present and (trained, present) not in (("any", "one"), ("any", "each")):
+        how = {
+            "one": "pick one of several options",
+            "each": "open each gate on its own",
+            "any": "pick one of several options or open each gate on its own",
+            "halt": "add up halting scores",
+        }
         return (
             f"the control nodes of {_named(architecture)} {how[present or trained]}, and {_named(method)} trains control nodes that "
             f"{how[trained]}: choose another architecture or another method"

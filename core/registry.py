@@ -37,8 +37,9 @@ REASONS = {  # by pydantic's kind of fault, with its figures
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
 }
-Decides = Literal["one", "each"] | None  # control nodes pick one of several options, or open each gate independently
-Trains = Decides | Literal["any"]  # the control nodes that a method trains, or "any" of them
+# Control nodes pick one of several options, open each gate independently, or stop when halting scores add up to enough.
+Decides = Literal["one", "each", "halt"] | None
+Trains = Decides | Literal["any"]  # the control nodes that a method trains; "any": one option, or each gate
 
 
 class ConfigError(UserError):

@@ -23,7 +23,9 @@ class Architecture(Component):
 
     @property
     def decides(self) -> Decides:
-        """How its control nodes decide: "one" picks one option (D2NN), "each" opens each gate by its score (LC-Net). None: no gates."""
+        """How its control nodes decide: "one" picks one option (D2NN), "each" opens each gate by its score (LC-Net), "halt" stops when the
+        halting scores add up to enough (ACT). None: no gates.
+        """
         return "one"
 
     @property

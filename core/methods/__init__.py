@@ -97,7 +97,9 @@ class Method(Component):
 
     @property
     def decides(self) -> Trains:
-        """The control nodes that the method trains: "one" picks one option, "each" opens each gate, "any": both. None: no gates."""
+        """The control nodes that the method trains: "one" picks one option, "each" opens each gate, "any": both, "halt" stops when the
+        halting scores add up to enough. None: no gates.
+        """
         return "one"
 
     @property

@@ -4,6 +4,7 @@ Batch norm is folded into the convolution before it. Additions and activations f
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from core.architectures.model_cascade import MemberNetwork, fit_image
 from core.graph.graph import Graph
 from core.modules.answers import WeightedMean
 from core.modules.dense import DenseScale
+from core.modules.halting import Halt, HaltedMean, HaltingSum
 from core.modules.inverted_residual import ConvNorm, InvertedResidual
 from core.modules.layers import Add, Constant, Join, Norm, Refined, Residual, Shortcut, Stem
 from core.modules.residual import Branch, folded
@@ -284,3 +286,31 @@ def _fitted(image: Sequence[int], to: Operators, x: str, shape: Shape) -> str:
         by_column = fit_image(torch.eye(columns)[None, None], (1, columns, width))[0, 0]  # (columns, width)
         x = to.add("MatMul", x, to.constant(by_column), counted=False)
     return x
+
+
+@writes(HaltingSum)
+def _halting_sum(part: HaltingSum, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
+    state, *earlier = inputs
+    means = to.add("Flatten", to.add("GlobalAveragePool", state))
+    score = to.add("Sigmoid", to.add("Gemm", means, to.constant(part.score.weight), to.constant(part.score.bias), transB=1))
+    total = to.add("Add", score, *earlier) if earlier else score
+    return to.add("Where", to.add("GreaterOrEqual", total, to.number(part.threshold)), to.number(1), total)
+
+
+@writes(Halt)
+def _halt(part: Halt, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
+    (total,) = inputs
+    threshold = to.add("Add", to.add("Mul", total, to.number(0)), to.number(part.threshold))
+    return to.add("Concat", total, threshold, axis=1)
+
+
+@writes(HaltedMean)
+def _halted_mean(part: HaltedMean, to: Operators, inputs: Sequence[str], shapes: Sequence[Shape]) -> str:
+    count = len(inputs) // 2 + 1
+    ends = [to.number(0), *inputs[count:], to.number(1)]
+    weighted = ""
+    for state, (before, after) in zip(inputs[:count], pairwise(ends), strict=True):
+        weight = to.add("Reshape", to.add("Sub", after, before), to.integers(-1, 1, 1, 1))
+        product = to.add("Mul", state, weight)
+        weighted = to.add("Add", weighted, product) if weighted else product
+    return weighted
