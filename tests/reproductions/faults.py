@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.reproductions.inputs import folder, picture
 from tests.reproductions.reproduction import NotThereError, Reproduction
-from tests.reproductions.studio import NETWORK, NOBODY, PLAIN, Studio
+from tests.reproductions.studio import NETWORK, PLAIN, Studio
 
 LONG = (*PLAIN, "--set", "architecture.widths=[4,4]")
 AT_THE_NEXT_HEARTBEAT = 30.0  # seconds
@@ -66,29 +66,12 @@ def _delete(studio: Studio) -> None:
             file.unlink()
 
 
-def _other(studio: Studio) -> Path:
-    """Return the file of another database."""
+def _replace(studio: Studio) -> None:
     other = Studio(studio.tree, studio.folder / "other")
     other.folder.mkdir()
     other.works("runs")
-    connection = sqlite3.connect(other.database)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return other.database
-
-
-def _replace(studio: Studio) -> None:
-    other = _other(studio)
     _delete(studio)
-    other.rename(studio.database)
-
-
-def _overwrite(studio: Studio) -> None:
-    """Copy another database over the file itself, and remove its log, as `cp` and an editor of databases do."""
-    content = _other(studio).read_bytes()
-    with studio.database.open("r+b") as opened:
-        opened.write(content)
-        opened.truncate()
+    other.database.rename(studio.database)
 
 
 def a_read_only_medium(studio: Studio) -> None:
@@ -97,25 +80,19 @@ def a_read_only_medium(studio: Studio) -> None:
     connection = sqlite3.connect(studio.database)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-    others = studio.folder / ".others"
-    others.mkdir(mode=0o777)
-    others.chmod(0o777)
-    user = NOBODY if os.geteuid() == 0 else None
-    for file in [studio.folder.parent, studio.folder, _weights(studio), *_weights(studio).rglob("*")]:
+    elsewhere = studio.folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    studio.extra["HOME"] = studio.extra["TMPDIR"] = str(elsewhere)
+    media = [studio.folder, _weights(studio), *_weights(studio).rglob("*"), *studio.folder.glob("runs.db*")]
+    for file in media:
         file.chmod(0o555 if file.is_dir() else 0o444)
-    for file in studio.folder.glob("runs.db*"):
-        if file.is_file():
-            file.chmod(0o444)
-    studio.extra["HOME"] = studio.extra["TMPDIR"] = str(others)
     try:
-        assert "it" in studio.works("runs", user=user, here=others).out
-        studio.works("predict", NETWORK, plain, user=user, here=others)
-        told = studio.refused(*PLAIN, "--epochs", 1, user=user, here=others)
-        assert "read-only" in told, told
+        assert "it" in studio.works("runs", as_user=True, here=elsewhere).out
+        studio.works("predict", NETWORK, plain, as_user=True, here=elsewhere)
+        studio.refused(*PLAIN, "--epochs", 1, as_user=True, here=elsewhere, told="read-only")
     finally:
-        for file in (studio.folder.parent, studio.folder, *_weights(studio).rglob("*"), _weights(studio)):
-            if file.is_dir():
-                file.chmod(0o755)
+        for file in media:
+            file.chmod(0o755)
 
 
 def an_emptied_schema_number(studio: Studio) -> None:
@@ -220,7 +197,6 @@ REPRODUCTIONS = (
     Reproduction("4", "the disk is full while a network trains", a_full_disk),
     Reproduction("7", "the database is deleted while a network trains", _while_training(_delete, ("deleted or replaced",))),
     Reproduction("7", "the database is replaced while a network trains", _while_training(_replace, ("deleted or replaced",))),
-    Reproduction("7", "the database is overwritten in place while a network trains", _while_training(_overwrite, ("replaced", "damaged"))),
     Reproduction("7", "a read-only medium", a_read_only_medium),
     Reproduction("7", "an emptied alembic_version", an_emptied_schema_number, quick=True),
     Reproduction("9", "lost weights of a finished run", lost_weights),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 TEXTS = ("caption", "markdown", "info", "error", "warning", "success", "title", "header", "subheader")
+PATIENCE = 290  # seconds of one drawing
 SECRET = "/home/someone/secret"
 
 
@@ -17,7 +18,7 @@ def main(tree: Path, steps: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Return the errors, the texts that are read as Markdown, the charts, and the errors' tracebacks."""
     from streamlit.testing.v1 import AppTest
 
-    app = AppTest.from_file(str(tree / "app/main.py"), default_timeout=110)
+    app = AppTest.from_file(str(tree / "app/main.py"), default_timeout=PATIENCE)
     shown: dict[str, list[str]] = {"errors": [], "texts": [], "charts": [], "tracebacks": []}
     for step in steps:
         if step.get("break"):

@@ -22,7 +22,7 @@ EXPORTED = "assets/reference/cascade-digits.safetensors"
 NETWORK = "reference/cascade-digits"
 PLAIN = ("train", "plain", "--dataset", "digits", "--method", "static", "--set", "architecture.widths=[4]")
 MAX_MEMORY = 12 << 30  # bytes of address space of a process
-NOBODY = 65534  # a user without rights
+DROP_CAPABILITY, OVERRIDE_MODES = 24, 1  # of Linux: prctl's number, and the right to write what no one may
 UNKNOWN = ("No such command", "No such option", "No module named core.")
 
 
@@ -67,15 +67,14 @@ class Studio:
         own |= {"GATESCOPE_CACHE": str(self.folder / "cache"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         return os.environ | own | self.extra
 
-    def start(self, words: Sequence[str], *, here: Path | None = None, user: int | None = None, **files: Any) -> subprocess.Popen[bytes]:
-        """Start Python with these words, in a group of its own."""
+    def start(self, words: Sequence[str], *, here: Path | None = None, as_user: bool = False, **files: Any) -> subprocess.Popen[bytes]:
+        """Start Python with these words, in a group of its own. `as_user`: bound by the modes of files, as root is not."""
         return subprocess.Popen(
             [sys.executable, *words],
             cwd=here or self.folder,
             env=self.environment(),
             process_group=0,
-            user=user,
-            preexec_fn=_limit_memory,  # no thread of this process holds a lock
+            preexec_fn=_limit_user if as_user else _limit_memory,  # no thread of this process holds a lock
             **files,
         )
 
@@ -101,7 +100,7 @@ class Studio:
         limit: float = PATIENCE,
         given: bytes = b"",
         here: Path | None = None,
-        user: int | None = None,
+        as_user: bool = False,
         during: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
     ) -> Ended:
         """Run Python with these words. `given`: its standard input; `during` gets the process, and `limit` counts from its return."""
@@ -109,7 +108,7 @@ class Studio:
         names[0].write_bytes(given)
         began = time.monotonic()
         with names[0].open("rb") as taken, names[1].open("wb") as out, names[2].open("wb") as err:
-            process = self.start(words, here=here, user=user, stdin=taken, stdout=out, stderr=err)
+            process = self.start(words, here=here, as_user=as_user, stdin=taken, stdout=out, stderr=err)
             try:
                 during(process)
             except BaseException:
@@ -181,7 +180,7 @@ class Studio:
         """Train a small network for one epoch."""
         self.works(*PLAIN, "--epochs", 1, "--name", name, *more)
 
-    def until(self, met: Callable[[], object], limit: float = 60.0, what: str = "what was waited for did not happen") -> None:
+    def until(self, met: Callable[[], object], limit: float = PATIENCE, what: str = "what was waited for did not happen") -> None:
         """Wait until something is true. Raises AssertionError."""
         deadline = time.monotonic() + limit
         while not met():
@@ -229,3 +228,11 @@ def _limit_memory() -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+
+
+def _limit_user() -> None:
+    import ctypes
+
+    _limit_memory()
+    if os.geteuid() == 0:
+        ctypes.CDLL(None).prctl(DROP_CAPABILITY, OVERRIDE_MODES, 0, 0, 0)
