@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Hierarchy of two levels on CIFAR-10, seed 0: docs/results/cifar10.md.
+# Hierarchy of two levels on CIFAR-10, seed 0.
 source "$(dirname "$0")/common.sh"
 
 shared=(--dataset cifar10 --set 'architecture.coarse=[[3,5],[4,7],[2,6],[0,8],[1,9]]' --set 'architecture.root=[32,64,64]')
