@@ -241,9 +241,9 @@ def unsuitable(architecture: Architecture, method: Method) -> str:
         )
     if method.needs_early_exits and not architecture.early_exits:
         return (
-            f"{_named(method)} needs early exits, whose control nodes see an answer and decide whether it stands, and "
-            f"{_named(architecture)} as chosen has none: choose the architecture resnet_cascade, or cascade with controllers that see the "
-            "answer (architecture.controller_sees=answer)"
+            f"{_named(method)} needs control nodes that see an answer and decide whether it stands, unlike those of {_named(architecture)} "
+            "as chosen: choose the architecture resnet_cascade, or cascade with controllers that see the answer "
+            "(architecture.controller_sees=answer)"
         )
     return ""
 
