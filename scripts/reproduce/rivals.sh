@@ -20,8 +20,9 @@ core train "${resnet[@]}" --name rivals-lcnet --method lcnet "${begun[@]}"
 core train "${resnet[@]}" --name rivals-fbs --method fbs "${begun[@]}" --set architecture.layers=false
 for method in aig blockdrop odena; do core train "${resnet[@]}" --name "rivals-$method" --method "$method" "${blocks[@]}"; done
 
-# The same ResNet with early exits.
-exits=(resnet_cascade "${data[@]}" --set "architecture.n=$(((depth - 2) / 6))")
+# The same ResNet with early exits behind its first two groups.
+n=$(((depth - 2) / 6))
+exits=(resnet_cascade "${data[@]}" --set "architecture.n=$n" --set "architecture.exits=[$n,$((2 * n))]")
 core train "${exits[@]}" --name rivals-exits-static --method static --epochs "$epochs"
 core export rivals-exits-static "$start/exits.safetensors" --force
 for method in d2nn branchynet decision_gates bolukbasi; do

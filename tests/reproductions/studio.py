@@ -80,8 +80,9 @@ class Studio:
 
     def ended(self, process: subprocess.Popen[bytes], began: float, deadline: float) -> tuple[float, float, int, bool]:
         """Wait for a process; return its seconds, those of the processor, its peak in MB, and whether it was too slow and was ended."""
-        late = False
+        late, peak = False, 0
         while True:
+            peak = max(peak, _memory(process.pid))
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
@@ -90,7 +91,6 @@ class Studio:
                 os.killpg(process.pid, signal.SIGKILL)
             time.sleep(0.02)
         process.returncode = os.waitstatus_to_exitcode(status)
-        peak = usage.ru_maxrss // 1024
         self.peak = max(self.peak, peak)
         return time.monotonic() - began, usage.ru_utime + usage.ru_stime, peak, late
 
@@ -236,3 +236,17 @@ def _limit_user() -> None:
     _limit_memory()
     if os.geteuid() == 0:
         ctypes.CDLL(None).prctl(DROP_CAPABILITY, OVERRIDE_MODES, 0, 0, 0)
+
+
+def _memory(process: int) -> int:
+    """Return the MB that a process, or the largest that it started, has held at most so far; 0 once it is gone.
+
+    What `wait4` says of it counts the process that started it as well, up to the point at which Python was loaded.
+    """
+    folder = Path(f"/proc/{process}")
+    try:
+        (highest,) = [line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM")]
+        started = [int(child) for tasks in folder.glob("task/*/children") for child in tasks.read_text().split()]
+    except (OSError, ValueError):
+        return 0
+    return max(int(highest.split()[1]) // 1024, *(_memory(child) for child in started), 0)
