@@ -20,7 +20,7 @@ def test_all_rivals_train_and_are_compared(tmp_path: Path, scratch_database: str
     short = {"DATASET": "digits", "DEPTH": "8", "EPOCHS": "2", "TMPDIR": str(tmp_path), "PYTHON": sys.executable}
     done = subprocess.run(["bash", SCRIPT], cwd=tmp_path, env=os.environ | short, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    runs = {run.name.removeprefix("rivals-"): run for run in Store(scratch_database).runs.all()}
+    runs = {run.name.removeprefix("rivals-"): run for run in Store(scratch_database).runs.all() if run.name.startswith("rivals-")}
     assert runs.keys() == {*ON_BLOCKS_AND_CHANNELS, *ON_EXITS}
     assert {run.state for run in runs.values()} == {"finished"}
     costs = {name: {row["macs_static"] for row in run.figures["test"]} for name, run in runs.items()}
