@@ -32,7 +32,7 @@ class ACT(DistillingMethod):
     papers = (bibliography.ACT_PAPER, bibliography.IAMNN, bibliography.DISTILLATION)
     name: Literal["act"] = "act"
     ponder_weight: float = Field(
-        0.02,
+        0.1,
         ge=0,
         le=10,
         title="Price of an iteration",
