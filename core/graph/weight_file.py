@@ -5,6 +5,7 @@ The weights often lie in a dictionary beside an optimiser's state, and their nam
 
 import io
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ def _saved_by_torch(state: bytes) -> tuple[dict[str, Tensor], str]:
     if state.startswith(ARCHIVE):
         _check_archive(state)
     try:
-        loaded = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of kinds of tensors that are refused below
+            loaded = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes raise almost any exception
         raise CheckpointError(_refusal(error)) from error
     found = _find(loaded, (), set()) if isinstance(loaded, dict) else None

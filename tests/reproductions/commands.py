@@ -12,6 +12,7 @@ from tests.reproductions.studio import NETWORK, PLAIN, Studio
 
 DEEP = "[" * 10_000
 RESNET = ("train", "lc_resnet", "--method", "static", "--epochs", "1", "--set", "architecture.depth=8", "--set", "dataset.size=32")
+RESNET += ("--set", "architecture.layers=false", "--set", "architecture.channels=false")
 REFUSED = (
     ("describe", "cascade", "--set", f"architecture.trunk={DEEP}"),
     ("describe", "cascade", "--set", "architecture.trunk=" + '{"a":' * 10_000),
@@ -65,11 +66,12 @@ def labels_in_parquet_files(studio: Studio) -> None:
         assert ".parquet" in told, told
     _refused_data(studio, parquet(studio.folder / "twice", [0, 1], twice=True))
     broken = parquet(studio.folder / "broken", [0, 1], pictures=lambda row: png() if row != 7 else b"no picture")
-    assert "7" in _refused_data(studio, broken)
+    assert "row 7" in _refused_data(studio, broken)
 
 
 def _refused_data(studio: Studio, root: Path) -> str:
-    words = ("train", "plain", "--method", "static", "--dataset", "mnist", "--epochs", 1, "--set", f"dataset.path={root}")
+    words = ("train", "plain", "--method", "static", "--dataset", "mnist", "--epochs", 1, "--set", "dataset.val=6")
+    words += ("--set", f"dataset.path={root}")
     return studio.refused(*words, told=str(root))
 
 
