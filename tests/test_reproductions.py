@@ -17,13 +17,6 @@ def test_quick_reproductions_hold(one: Reproduction) -> None:
     assert result.verdict == "held", line(one, result)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("one", REPRODUCTIONS, ids=[f"{index}" for index in range(len(REPRODUCTIONS))])
-def test_all_reproductions_hold(one: Reproduction) -> None:
-    result = reproduced(one, ROOT)
-    assert result.verdict != "failed", line(one, result)
-
-
 def test_every_fault_has_a_reproduction() -> None:
     assert {one.number for one in REPRODUCTIONS} == {*map(str, range(1, 11)), "own files"}
     assert len({one.tried for one in REPRODUCTIONS}) == len(REPRODUCTIONS)
