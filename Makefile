@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
-TRAINING := $(addprefix tests/test_,assembly.py baselines.py lc_resnet.py lcnet.py learning.py refit.py sweep.py training.py)
+TRAINING := $(addprefix tests/test_,assembly.py baselines.py lc_resnet.py lcnet.py learning.py refit.py sweep.py training.py hindsight.py exits.py \
+	block_rivals.py fbs.py iamnn.py dcn.py msdnet.py)
 
 .PHONY: run test torture audit test-long test-cluster test-portable lint check format docs pictures browser
 
