@@ -182,8 +182,8 @@ class RunConfig(BaseModel):
             )
         if self.training.mixup and self.method.rewards_trained_images:
             raise ValueError(
-                "a mixed image has no right answer to reward: set “Mixup α” (training.mixup) to 0, or choose a method whose controllers "
-                "learn from images of their own, such as d2nn with “Images reserved for controllers” (method.controller_holdout) above 0"
+                "a mixed image has no right answer to reward: set “Images reserved for controllers” (method.controller_holdout) above 0, "
+                "or “Mixup α” (training.mixup) to 0"
             )
         if self.lam is not None and not self.gated:
             raise ValueError(f"{_named(self.method)} trains no gates and has no λ: leave λ out, or choose one network for every λ")

@@ -214,7 +214,7 @@ def test_the_curriculum_lets_one_more_of_the_last_blocks_be_dropped_at_a_time() 
         assert method.droppable(6, progress) == count
         assert [name for name in order if not method.held(graph, progress)[name]] == order[6 - count :]
     sampled, images = Sampled(seeded(), epsilon=1.0), IMAGES.repeat(8, 1, 1, 1)
-    rollout = roll_out(graph, images, torch.full((128,), 0.5), sampled, lambda done: torch.zeros(128), method.held(graph, 0.31))
+    rollout = roll_out(graph, images, torch.full((128,), 0.5), sampled, lambda done: torch.zeros(128), held=method.held(graph, 0.31))
     dropped = [name for name in order if bool((rollout.execution.gates[name] == 0).any())]
     assert dropped == order[-2:]
     assert BlockDrop(pretraining=0.0, joint_from=0.0).droppable(6, 0.0) == 6
@@ -373,5 +373,26 @@ def test_graphs_without_block_gates_are_refused_before_they_are_built(method: st
 
 @pytest.mark.parametrize("method", ["blockdrop", "odena"])
 def test_mixed_images_have_no_right_answer_to_reward(method: str) -> None:
-    with pytest.raises(ConfigError, match=r"set “Mixup α” \(training\.mixup\) to 0"):
-        run_config(architecture=SHAPE, dataset="digits", method=method, training={"mixup": 0.2})
+    """A holdout is never mixed."""
+    choices: dict[str, Any] = {"architecture": SHAPE, "dataset": "digits", "training": {"mixup": 0.2}}
+    with pytest.raises(ConfigError, match=r"method\.controller_holdout\) above 0"):
+        run_config(method=method, **choices)
+    reserved = run_config(method={"name": method, "controller_holdout": 0.1}, **choices).method
+    assert reserved.holdout(1000, 10) == 100
+
+
+@pytest.mark.parametrize(
+    "method", [BlockDrop(pretraining=0.0, joint_from=0.0, controller_holdout=0.5), Odena(controller_holdout=0.5)], ids=lambda one: one.name
+)
+def test_the_holdout_teaches_the_policy_and_the_others_the_modules(method: Method) -> None:
+    """Other labels of the first half change the loss of the modules alone, and those of the second half, the holdout, the policy's."""
+    labels, holdout = torch.arange(16) % 10, torch.arange(16) >= 8
+    found = []
+    for moved in (torch.zeros(16), ~holdout, holdout):
+        given = Batch(IMAGES, (labels + 5 * moved.long()) % 10, holdout)
+        losses = method.step(network(method.name), given, 0.5, 0.9, seeded()).losses
+        found.append((losses["classification"].item(), losses["policy"].item()))
+    same, of_others, of_holdout = found
+    assert of_others[0] != same[0]
+    assert of_others[1] == same[1]
+    assert of_holdout[0] == same[0]

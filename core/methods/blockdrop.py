@@ -17,6 +17,8 @@ Differs from the paper:
   training; 0 is for weights that are trained already (`training.init_from`).
 - During the curriculum the modules' weights are frozen, and their batch norm follows the images that reach them.
 - In the joint stage, the policy's loss does not reach the modules that gate networks observe, as in the paper, where it sees the image.
+- With `controller_holdout`, only answers to images that the modules do not learn from are rewarded: to the others, a fitted network's
+  answers stay right with fewer blocks.
 - No reward for the entropy of the policy, which the authors' code has.
 
 Reconstructed: the length of the stages; the curriculum gives each number of blocks the same time. The reward, the bound α = 0.8 and the
@@ -37,6 +39,7 @@ from core.graph.policy import Open, Sampled
 from core.graph.tradeoff import BudgetCurve, FixedLam
 from core.methods import Batch, Method, StepResult
 from core.methods.block_gates import block_gates, draw_block_gates
+from core.methods.holdout import holdout_size
 from core.methods.losses import classification
 from core.methods.policy_gradient import Held, roll_out
 from core.registry import Decides
@@ -74,6 +77,14 @@ class BlockDrop(Method):
         description="A block runs in training with probability 1 − α at least and α at most (1: no bounds)",
     )
     policy_weight: float = Field(1.0, gt=0, le=100, description="Weight of the policy's loss in the joint training, beside the labels")
+    controller_holdout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        title="Images reserved for controllers (fraction)",
+        description="Fraction of the training images whose answers alone are rewarded, and from which the modules do not learn (0: all "
+        "images are rewarded, and train the modules, as published)",
+    )
     bn_recalibration_batches: int = Field(
         16,
         ge=0,
@@ -88,7 +99,10 @@ class BlockDrop(Method):
 
     @property
     def rewards_trained_images(self) -> bool:
-        return True
+        return not self.controller_holdout
+
+    def holdout(self, count: int, batches: int) -> int:
+        return holdout_size(self.controller_holdout, count, batches)
 
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
         draw_block_gates(graph, KEEPS_MOST, detached=True)
@@ -116,14 +130,22 @@ class BlockDrop(Method):
         lams = lams.to(images.device, non_blocking=True)  # (B,)
         if progress < self.pretraining:
             execution = execute(graph, images, Open(), lam=lams)
-            losses = {"classification": classification(execution, batch.targets)}
+            losses = {"classification": classification(execution, batch.targets, batch.holdout)}
             return StepResult(losses, _figures(graph, execution, labels))
         sampled = Sampled(generator, epsilon=2 * (1 - self.alpha))
-        rollout = roll_out(graph, images, lams, sampled, lambda done: reward(graph, done, labels, lams), self.held(graph, progress))
+        rollout = roll_out(
+            graph,
+            images,
+            lams,
+            sampled,
+            lambda done: reward(graph, done, labels, lams),
+            held=self.held(graph, progress),
+            counted=batch.holdout if self.controller_holdout else None,
+        )
         losses = {"policy": rollout.loss}
         if progress >= self.joint_from:
             losses = {
-                "classification": classification(rollout.execution, batch.targets),
+                "classification": classification(rollout.execution, batch.targets, batch.holdout),
                 "policy": self.policy_weight * rollout.loss,
             }
         return StepResult(losses, _figures(graph, rollout.execution, labels) | {"reward": rollout.reward})

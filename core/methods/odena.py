@@ -12,6 +12,8 @@ Differs from the paper:
 - After training, κ, or what gate networks are given at each λ, is calibrated on validation images, so that λ acts along its whole range.
 - A trained control node takes its best option; nothing is drawn.
 - With a λ, a network is trained for this preference alone.
+- With `controller_holdout`, only answers to images that the modules do not learn from are rewarded: to the others, a fitted network's
+  answers stay right at less cost.
 - No preference for evenly used modules, the paper's second kind.
 
 Reconstructed: the reward and its baseline, that of the most likely options; that options are drawn uniformly at first, and always at a
@@ -34,6 +36,7 @@ from core.graph.tradeoff import reward as weigh
 from core.methods import Batch, Method, StepResult
 from core.methods.block_gates import draw_block_gates
 from core.methods.exploration import Exploration
+from core.methods.holdout import holdout_size
 from core.methods.losses import classification
 from core.methods.policy_gradient import roll_out
 from core.modules.gate_network import OPEN
@@ -77,6 +80,14 @@ class Odena(Method):
     )
     final_epsilon: float = Field(0.1, ge=0, le=1, title="Final ε", description="Final value of ε")
     policy_weight: float = Field(1.0, gt=0, le=100, description="Weight of the control nodes' loss, beside the labels")
+    controller_holdout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        title="Images reserved for controllers (fraction)",
+        description="Fraction of the training images whose answers alone are rewarded, and from which the modules do not learn (0: all "
+        "images are rewarded, and train the modules, as published)",
+    )
     bn_recalibration_batches: int = Field(
         16,
         ge=0,
@@ -91,7 +102,10 @@ class Odena(Method):
 
     @property
     def rewards_trained_images(self) -> bool:
-        return True
+        return not self.controller_holdout
+
+    def holdout(self, count: int, batches: int) -> int:
+        return holdout_size(self.controller_holdout, count, batches)
 
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
         """Return the graph itself, with its trade-off. That of block gates for every λ, a budget, stays."""
@@ -112,9 +126,10 @@ class Odena(Method):
 
         epsilon = Exploration(self.exploration_fraction, self.epsilon_decay_end, self.final_epsilon, 0, 0).epsilon(progress)
         temperature = self.temperature if isinstance(graph.tradeoff, ExchangeRate) else 1.0
-        rollout = roll_out(graph, images, lams, Sampled(generator, epsilon, temperature), rewards)
+        counted = batch.holdout if self.controller_holdout else None
+        rollout = roll_out(graph, images, lams, Sampled(generator, epsilon, temperature), rewards, counted=counted)
         losses = {
-            "classification": classification(rollout.execution, batch.targets),
+            "classification": classification(rollout.execution, batch.targets, batch.holdout),
             "policy": self.policy_weight * rollout.loss,
         }
         figures = {

@@ -31,16 +31,28 @@ class Rollout:
 
 
 def roll_out(
-    graph: Graph, images: Tensor, lams: Tensor, sampled: Sampled, reward: Callable[[Execution], Tensor], held: Held | None = None
+    graph: Graph,
+    images: Tensor,
+    lams: Tensor,
+    sampled: Sampled,
+    reward: Callable[[Execution], Tensor],
+    *,
+    held: Held | None = None,
+    counted: Tensor | None = None,
 ) -> Rollout:
-    """Execute images (B, C, H, W) at λ (B,) with drawn options, and compare their rewards (B,) with those of the most likely ones."""
+    """Execute images (B, C, H, W) at λ (B,) with drawn options, and compare their rewards (B,) with those of the most likely ones.
+
+    `counted`: the images that the control nodes learn from, (B,) bool; by default all of them.
+    """
     held = held or {}
+    weights = torch.ones_like(lams) if counted is None else counted.to(lams)  # (B,)
     with torch.no_grad():
         baseline = reward(execute(graph, images, Forced(held, Unscaled()), lam=lams))  # (B,)
     execution = execute(graph, images, Forced(held, sampled), lam=lams)
     rewards = reward(execution).detach()  # (B,)
-    loss = -((rewards - baseline) * log_likelihood(graph, execution, sampled, held)).mean()
-    return Rollout(execution, loss, rewards.mean())
+    losses = -(rewards - baseline) * log_likelihood(graph, execution, sampled, held)  # (B,)
+    loss, mean = ((weights * figure).sum() / weights.sum().clamp(min=1) for figure in (losses, rewards))
+    return Rollout(execution, loss, mean)
 
 
 def log_likelihood(graph: Graph, execution: Execution, sampled: Sampled, held: Held) -> Tensor:
