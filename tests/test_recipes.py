@@ -216,7 +216,7 @@ def test_images_of_the_holdout_are_never_mixed(bag: int, data: Data) -> None:
 
 
 def test_mixup_is_refused_where_controllers_are_rewarded_for_trained_images() -> None:
-    with pytest.raises(ConfigError, match=r"“Mixup α” \(training\.mixup\) to 0, or .*method\.controller_holdout\) above 0"):
+    with pytest.raises(ConfigError, match=r"method\.controller_holdout\) above 0, or “Mixup α” \(training\.mixup\) to 0"):
         digits({"name": "d2nn", "controller_holdout": 0.0}, "high_low", mixup=0.4)
     assert digits({"name": "d2nn", "controller_holdout": 0.0}, "high_low").training.mixup == 0
 
