@@ -20,6 +20,7 @@ from core.training.worker import advance  # noqa: E402
 
 APP = Path(__file__).resolve().parent
 PAGES = APP / "screens"  # Streamlit would serve a folder called "pages" without this file
+FOLLOWING = (APP / "components" / "following.js").read_text(encoding="utf-8")
 UNEXPECTED = "Something went wrong that the studio did not expect. Reload the page to try again. The log of the server has the details."
 
 
@@ -30,6 +31,7 @@ def main() -> None:
     st.set_page_config(page_title="Gatescope", page_icon=str(APP / "icon.svg"), layout="wide")
     st.logo(str(APP / "icon.svg"), size="large")
     st.html(APP / "style.css")
+    st.html(f"<script>{FOLLOWING}</script>", unsafe_allow_javascript=True)
     admit()
     pages = [
         st.Page(PAGES / "explore.py", title="Explore", icon=":material/travel_explore:", default=True),

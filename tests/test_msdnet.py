@@ -19,7 +19,7 @@ from core.graph.policy import Forced, Open
 from core.graph.static import running_nodes, static_macs
 from core.modules.dense import DenseScale, ScaleWidth
 from core.registry import ConfigError, choose
-from core.training.train import train
+from tests.trainings import trained
 
 SMALL = MSDNet(layers=(1, 2), scales=2, growth=2, stem=3, exit=5)
 IMAGE = (3, 8, 8)
@@ -139,19 +139,7 @@ def test_it_trains(method: str) -> None:
         method=method,
         training={"epochs": 2, "batch_size": 64},
     )
-    data = config.dataset.read()
-    first, *_, last = (progress for progress in train(config, data) if progress.state is not None)
-    graph = config.method.prepare(config.architecture.build(data.image, len(data.classes), every_lam=method == "d2nn"), None)
-    unpack(first.state or b"", graph)
-    before = {name: parameter.detach().clone() for name, parameter in graph.named_parameters()}
-    unpack(last.state or b"", graph)
-    for node in ("stem 1", "stem 2", "block 1 scale 2", "y"):
-        learnt = [name for name in before if name.startswith(f"parts.{node}.")]
-        assert all(not torch.equal(graph.get_parameter(name), before[name]) for name in learnt)
-        assert learnt
-    assert last.final is not None
-    for row in last.final["test"]:
-        assert row["macs_mean"] == pytest.approx(sum(rate * graph.macs[node] for node, rate in row["execution_rates"].items()))
+    graph, data = trained(config, ("stem 1", "stem 2", "block 1 scale 2", "y"))
     if method == "d2nn":
         points = confidence_front(graph, data.test)
         assert points[0].cost < points[-1].cost <= 1.5

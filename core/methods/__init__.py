@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AliasChoices, Field
 
@@ -83,17 +83,22 @@ class Teacher:
     option: str
 
 
-class Method(Component):
-    """Base class of training methods. The training loop reads what this class defines, and no other option of a method."""
-
-    bn_recalibration_batches: int = Field(
-        0,
+def bn_recalibration(default: int) -> Any:
+    """Return the option of the batches that batch norm is recalibrated on, with this default."""
+    return Field(
+        default,
         validation_alias=AliasChoices("bn_recalibration_batches", "refreshed"),
         ge=0,
         le=10_000,
         title="Batch-norm recalibration (batches)",
         description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
     )
+
+
+class Method(Component):
+    """Base class of training methods. The training loop reads what this class defines, and no other option of a method."""
+
+    bn_recalibration_batches: int = bn_recalibration(0)
 
     @property
     def decides(self) -> Trains:

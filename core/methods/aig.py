@@ -30,7 +30,7 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import GumbelStraightThrough
 from core.graph.tradeoff import BudgetCurve, FixedLam
-from core.methods import Batch, Method, StepResult
+from core.methods import Batch, Method, StepResult, bn_recalibration
 from core.methods.block_gates import block_gates, draw_block_gates
 from core.methods.losses import classification
 from core.methods.spread import spread_lams
@@ -75,13 +75,7 @@ class AIG(Method):
         title="Temperature of the relaxed gates",
         description="Temperature of the sigmoid whose gradient a drawn gate has",
     )
-    bn_recalibration_batches: int = Field(
-        16,
-        ge=0,
-        le=10_000,
-        title="Batch-norm recalibration (batches)",
-        description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
-    )
+    bn_recalibration_batches: int = bn_recalibration(16)
 
     @property
     def decides(self) -> Decides:

@@ -37,17 +37,16 @@ from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.policy import Open, Sampled
 from core.graph.tradeoff import BudgetCurve, FixedLam
-from core.methods import Batch, Method, StepResult
+from core.methods import Batch, StepResult
 from core.methods.block_gates import block_gates, draw_block_gates
-from core.methods.holdout import holdout_size
 from core.methods.losses import classification
-from core.methods.policy_gradient import Held, roll_out
+from core.methods.policy_gradient import Held, PolicyGradientMethod, roll_out
 from core.registry import Decides
 
 KEEPS_MOST = 2.0  # initial log-odds of an open gate: 88%
 
 
-class BlockDrop(Method):
+class BlockDrop(PolicyGradientMethod):
     """A policy learns by reinforcement which blocks to drop, the last ones first; then the network learns with it."""
 
     title = "Dropped blocks (BlockDrop)"
@@ -76,33 +75,10 @@ class BlockDrop(Method):
         title="Bound of probabilities (α)",
         description="A block runs in training with probability 1 − α at least and α at most (1: no bounds)",
     )
-    policy_weight: float = Field(1.0, gt=0, le=100, description="Weight of the policy's loss in the joint training, beside the labels")
-    controller_holdout: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        title="Images reserved for controllers (fraction)",
-        description="Fraction of the training images whose answers alone are rewarded, and from which the modules do not learn (0: all "
-        "images are rewarded, and train the modules, as published)",
-    )
-    bn_recalibration_batches: int = Field(
-        16,
-        ge=0,
-        le=10_000,
-        title="Batch-norm recalibration (batches)",
-        description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
-    )
 
     @property
     def decides(self) -> Decides:
         return "each"
-
-    @property
-    def rewards_trained_images(self) -> bool:
-        return not self.controller_holdout
-
-    def holdout(self, count: int, batches: int) -> int:
-        return holdout_size(self.controller_holdout, count, batches)
 
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
         draw_block_gates(graph, KEEPS_MOST, detached=True)

@@ -31,7 +31,7 @@ from core.graph.graph import Graph
 from core.graph.node import Node
 from core.graph.policy import Greedy
 from core.graph.tradeoff import BudgetCurve, FixedLam
-from core.methods import Batch, DistillingMethod, StepResult
+from core.methods import Batch, DistillingMethod, StepResult, bn_recalibration
 from core.methods.losses import classification, distillation_loss
 from core.methods.static_gates import gate_networks
 from core.modules.residual import Branch
@@ -62,13 +62,7 @@ class FBS(DistillingMethod):
     sparsity_weight: float = Field(
         1e-8, ge=0, le=1, title="Weight of the L1 penalty", description="Weight of the L1 penalty on the saliencies of all channels"
     )
-    bn_recalibration_batches: int = Field(
-        16,
-        ge=0,
-        le=10_000,
-        title="Batch-norm recalibration (batches)",
-        description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
-    )
+    bn_recalibration_batches: int = bn_recalibration(16)
 
     @property
     def decides(self) -> Decides:

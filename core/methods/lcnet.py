@@ -29,7 +29,7 @@ from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.policy import Open, StraightThrough
 from core.graph.tradeoff import BudgetCurve, FixedLam
-from core.methods import Batch, DistillingMethod, StepResult
+from core.methods import Batch, DistillingMethod, StepResult, bn_recalibration
 from core.methods.expected_cost import expected_share
 from core.methods.losses import classification, distillation_loss
 from core.methods.spread import spread_lams
@@ -81,14 +81,7 @@ class LCNet(DistillingMethod):
         le=10,
         description="Weight of training the all-open network alongside, and of distilling its answers into the gated network (0: none)",
     )
-    bn_recalibration_batches: int = Field(
-        16,
-        validation_alias=AliasChoices("bn_recalibration_batches", "refreshed"),
-        ge=0,
-        le=10_000,
-        title="Batch-norm recalibration (batches)",
-        description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
-    )
+    bn_recalibration_batches: int = bn_recalibration(16)
     gates: Literal["image", "constant", "fixed"] = Field(
         "image",
         title="What gates depend on",

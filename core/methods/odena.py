@@ -33,17 +33,16 @@ from core.graph.graph import Graph
 from core.graph.policy import Sampled
 from core.graph.tradeoff import ExchangeRate, FixedLam
 from core.graph.tradeoff import reward as weigh
-from core.methods import Batch, Method, StepResult
+from core.methods import Batch, StepResult
 from core.methods.block_gates import draw_block_gates
 from core.methods.exploration import Exploration
-from core.methods.holdout import holdout_size
 from core.methods.losses import classification
-from core.methods.policy_gradient import roll_out
+from core.methods.policy_gradient import PolicyGradientMethod, roll_out
 from core.modules.gate_network import OPEN
 from core.registry import Trains
 
 
-class Odena(Method):
+class Odena(PolicyGradientMethod):
     """Control nodes learn by reinforcement which modules an image runs, at a price of computation that they are given."""
 
     title = "Policy gradient (Composer)"
@@ -79,33 +78,10 @@ class Odena(Method):
         description="Fraction of the training after which ε has reached its final value",
     )
     final_epsilon: float = Field(0.1, ge=0, le=1, title="Final ε", description="Final value of ε")
-    policy_weight: float = Field(1.0, gt=0, le=100, description="Weight of the control nodes' loss, beside the labels")
-    controller_holdout: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        title="Images reserved for controllers (fraction)",
-        description="Fraction of the training images whose answers alone are rewarded, and from which the modules do not learn (0: all "
-        "images are rewarded, and train the modules, as published)",
-    )
-    bn_recalibration_batches: int = Field(
-        16,
-        ge=0,
-        le=10_000,
-        title="Batch-norm recalibration (batches)",
-        description="Batches used to re-estimate batch-norm statistics after each epoch (0: keep the running averages)",
-    )
 
     @property
     def decides(self) -> Trains:
         return "any"
-
-    @property
-    def rewards_trained_images(self) -> bool:
-        return not self.controller_holdout
-
-    def holdout(self, count: int, batches: int) -> int:
-        return holdout_size(self.controller_holdout, count, batches)
 
     def prepare(self, graph: Graph, lam: float | None) -> Graph:
         """Return the graph itself, with its trade-off. That of block gates for every λ, a budget, stays."""

@@ -8,13 +8,40 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from core.graph.execution import Execution, execute
 from core.graph.graph import Graph
 from core.graph.policy import Forced, Sampled, Unscaled
+from core.methods import Method, bn_recalibration
+from core.methods.holdout import holdout_size
 
 Held = Mapping[str, Mapping[int, bool]]  # columns of control nodes that are not drawn, as `Forced` has them
+
+
+class PolicyGradientMethod(Method):
+    """Base class of methods whose control nodes learn from the rewards of options drawn at random."""
+
+    policy_weight: float = Field(
+        1.0, gt=0, le=100, description="Weight of the control nodes' loss where the modules learn too, beside the labels"
+    )
+    controller_holdout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        title="Images reserved for controllers (fraction)",
+        description="Fraction of the training images whose answers alone are rewarded, and from which the modules do not learn (0: all "
+        "images are rewarded, and train the modules, as published)",
+    )
+    bn_recalibration_batches: int = bn_recalibration(16)
+
+    @property
+    def rewards_trained_images(self) -> bool:
+        return not self.controller_holdout
+
+    def holdout(self, count: int, batches: int) -> int:
+        return holdout_size(self.controller_holdout, count, batches)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ rule for every λ has a threshold for each of several evenly spaced conditions, 
 and have no parameters to train.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +15,7 @@ from core.modules.controller import summary
 MAX_OBSERVED = 5  # classes whose log-probabilities a linear policy observes, the likeliest ones
 
 
-class ExitRule(nn.Module):
+class ExitRule(nn.Module, ABC):
     """Returns the threshold and the doubt, (B, 2), as the scores of stopping and of going on, from an answer's logits (B, classes).
 
     thresholds  (steps,) for conditions in even steps from 0 to 1; one for a network of one λ
@@ -34,9 +36,9 @@ class ExitRule(nn.Module):
             return torch.zeros(len(answer), dtype=torch.int64, device=answer.device)
         return (weight * (len(self.thresholds) - 1)).round().long()
 
+    @abstractmethod
     def observe(self, answer: Tensor) -> Tensor:
         """Return what the rule observes of logits (B, classes): features (B, F)."""
-        raise NotImplementedError
 
     def doubt(self, observed: Tensor, row: Tensor) -> Tensor:
         """Return the doubt about each answer, (B,), from features (B, F) at the steps `row` (B,)."""

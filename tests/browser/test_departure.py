@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
-from conftest import SLOW, served
+from conftest import SLOW, idle, served
 from playwright.sync_api import Page, expect
+from test_explore import open_explore
 
 from core.config import run_config
 from core.store import Store
 
+TOGETHER = """  // as where the network delivers several messages at once
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (message) { window.held ? held.push(() => send.call(this, message)) : send.call(this, message); };
+"""
 LATENCY = 3_000  # milliseconds: more than `app.runs.listed.LIVE_SECONDS`
 
 
@@ -27,3 +32,23 @@ def test_requests_of_the_page_that_is_left_do_not_disturb_the_next(page: Page, c
         assert page.url.split("?")[0] == f"{server}/train"
         page.goto("about:blank")
         complaints[:] = [one for one in complaints if "404" not in one]  # Streamlit asks for its health below the page's own path first
+
+
+def test_what_the_graph_still_asks_for_does_not_undo_a_click_on_another_page(page: Page, server: str) -> None:
+    page.add_init_script(TOGETHER)
+    open_explore(page, server)
+    idle(page)
+    page.evaluate("window.held = []")
+    page.get_by_role("link", name="Glossary", exact=True).evaluate(
+        """(link) => {
+            link.click();
+            const graph = [...document.querySelectorAll("*")].map((one) => one.shadowRoot?.querySelector(".gate-graph")).find(Boolean);
+            graph.querySelector(".node.gated, .node").dispatchEvent(new MouseEvent("click", { bubbles: true }));
+        }"""
+    )
+    page.wait_for_timeout(500)
+    page.evaluate("held.splice(0).forEach((send) => send()); window.held = null")
+    expect(page).to_have_url(f"{server}/glossary")
+    page.wait_for_timeout(1500)
+    expect(page).to_have_url(f"{server}/glossary")
+    expect(page.get_by_role("heading", name="Glossary")).to_be_visible()

@@ -16,7 +16,7 @@ FIRST = "graph.parts.N1.0.0.weight"
 
 
 def _brought(studio: Studio, run: Callable[[dict[str, Any]], None]) -> None:
-    """Import a run whose description is changed: whatever becomes of it, pages and lists go on, and then it has to be refused."""
+    """Import a run with a changed description. It has to be refused, and until that is checked, pages and lists must still work."""
     file = exported(studio.tree / EXPORTED, studio.folder / "it.safetensors", run=run)
     studio.trained("own")
     done = studio.command("import", file, "--name", "it")

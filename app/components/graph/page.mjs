@@ -163,7 +163,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   const page = pages.get(root) ?? mount(root);
   pages.set(root, page);
   page.data = data;
-  page.send = setStateValue;
+  page.send = (name, value) => window.followingLink?.() || setStateValue(name, value); // see following.js
   page.compare = (wanted) => setTriggerValue("compare", wanted);
   page.force = (wanted) => setTriggerValue("force", wanted);
   const first = !page.shown;
@@ -182,7 +182,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   if (data.live && (named || lacks(data, page.step))) sendSelection(page);
   if (data.live && data.pending !== null && data.pending !== page.awaited) {
     page.awaited = data.pending; // the server goes on as long as this is what the browser waits for
-    setStateValue("awaited", data.pending);
+    page.send("awaited", data.pending);
   }
   return () => {
     page.watcher.disconnect();
