@@ -31,7 +31,7 @@ def main() -> None:
     st.set_page_config(page_title="Gatescope", page_icon=str(APP / "icon.svg"), layout="wide")
     st.logo(str(APP / "icon.svg"), size="large")
     st.html(APP / "style.css")
-    st.html(f"<script>{FOLLOWING}</script>", unsafe_allow_javascript=True)
+    st.container(key="following").html(f"<script>{FOLLOWING}</script>", unsafe_allow_javascript=True)
     admit()
     pages = [
         st.Page(PAGES / "explore.py", title="Explore", icon=":material/travel_explore:", default=True),

@@ -8,6 +8,7 @@ from graphs import answers, every_choice, graphs, images
 from hypothesis import HealthCheck, assume, given, settings
 from torch import Tensor, nn
 
+from core.config import run_config
 from core.graph.builder import Builder
 from core.graph.execution import execute
 from core.graph.graph import Graph
@@ -76,6 +77,19 @@ def test_no_node_of_a_static_network_could_be_left_out(graph: Graph) -> None:
         read = {edge.source for name in kept for edge in graph.by_name[name].inputs}
         assert all(name in read for name in kept[:-1] if name != "x")
         assert graph.by_name[kept[-1]].kind == "output"
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_the_weights_of_a_static_network_are_copies_unless_they_are_shared(shares: bool) -> None:
+    graph = run_config(architecture="cascade", dataset="digits", method="d2nn").architecture.build((1, 8, 8), 10, every_lam=True)
+    static, x = static_network(graph, shares_weights=shares), torch.randn(3, 1, 8, 8)
+    before = execute(static, x, Open()).output
+    own = {one.data_ptr() for one in graph.parameters()}
+    assert {one.data_ptr() in own for one in static.parameters()} == {shares}
+    with torch.no_grad():
+        for one in graph.parameters():
+            one.zero_()
+    assert torch.equal(execute(static, x, Open()).output, before) == (not shares)
 
 
 def two_sums() -> Graph:

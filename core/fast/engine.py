@@ -29,12 +29,14 @@ from core.program.operators import NotWrittenError
 
 
 class Engine:
-    """A graph compiled to its fastest equivalent. It copies the weights, so later changes to the graph have no effect."""
+    """A graph compiled to its fastest equivalent."""
 
     def __init__(self, graph: Graph, *, segmented: bool = True) -> None:
-        """`segmented`: whether it is written as programs, which hold several further copies of the weights; otherwise it is executed."""
+        """`segmented`: whether it is written as programs, which hold several copies of the weights, so that later changes to the graph
+        have no effect. Otherwise the graph itself is executed, which must be in evaluation mode.
+        """
         self.segmented = segmented
-        self.graph = copy.deepcopy(graph).eval().requires_grad_(False)
+        self.graph = copy.deepcopy(graph).eval().requires_grad_(False) if segmented else graph
         self._parts = BatchSplitter(self._run)
         self._every_lam = graph.tradeoff.every_lam
         self._image = torch.Size(self.graph.shapes[self.graph.input.name])

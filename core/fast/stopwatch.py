@@ -20,7 +20,7 @@ from core.scale import SLIDER_STEPS, lam_at
 
 TIMED_INTERVALS = 11  # intervals of λ that are timed
 TURNS_PER_INTERVAL = 5  # of each interval
-HEAVY = 16 << 20  # bytes of weights from which a network is compiled without segments, and not kept compiled: its copies would fill memory
+HEAVY = 16 << 20  # bytes of weights from which a network is executed as it is: copies of them would fill memory
 _compiled: WeakKeyDictionary[Graph, tuple[Engine, Engine]] = WeakKeyDictionary()
 
 
@@ -48,7 +48,7 @@ class Seconds:
 def compiled(graph: Graph) -> tuple[Engine, Engine]:
     """Return a network and its static network in their fastest form, compiled once for each graph unless its weights are heavy."""
     if heavy(graph):
-        return Engine(graph, segmented=False), Engine(static_network(graph), segmented=False)
+        return Engine(graph, segmented=False), Engine(static_network(graph, shares_weights=True), segmented=False)
     if graph not in _compiled:
         _compiled[graph] = (Engine(graph), Engine(static_network(graph)))
     return _compiled[graph]

@@ -50,16 +50,17 @@ def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(node.name for node in graph.nodes if node.name in needed)
 
 
-def static_network(graph: Graph, choices: Mapping[str, int] | None = None) -> Graph:
-    """Return the network of one route, by default the reference path, as a graph without gates, with copies of the modules.
+def static_network(graph: Graph, choices: Mapping[str, int] | None = None, *, shares_weights: bool = False) -> Graph:
+    """Return the network of one route, by default the reference path, as a graph without gates.
 
-    A data edge whose source is not on the route carries its default. It is dropped from a sum if the default is 0; otherwise a dummy node
+    It has copies of the modules; `shares_weights`: these have the very weights of the graph. A data edge whose source is not on the route carries its default. It is dropped from a sum if the default is 0; otherwise a dummy node
     sends it. Layers that several nodes share stay shared.
     """
     kept = static_nodes(graph, graph.reference if choices is None else choices)
     nodes: list[Node] = []
     parts: dict[str, nn.Module] = {}
-    copied: dict[int, object] = {}  # by the identity of the original
+    shared = [*graph.parameters(), *graph.buffers()] if shares_weights else []
+    copied: dict[int, object] = {id(one): one for one in shared}  # by the identity of the original
     for node in (graph.by_name[name] for name in kept):
         constants = _constants(graph, node, kept)
         for edge, name in constants.items():
