@@ -53,8 +53,9 @@ def static_nodes(graph: Graph, choices: Mapping[str, int]) -> tuple[str, ...]:
 def static_network(graph: Graph, choices: Mapping[str, int] | None = None, *, shares_weights: bool = False) -> Graph:
     """Return the network of one route, by default the reference path, as a graph without gates.
 
-    It has copies of the modules; `shares_weights`: these have the very weights of the graph. A data edge whose source is not on the route carries its default. It is dropped from a sum if the default is 0; otherwise a dummy node
-    sends it. Layers that several nodes share stay shared.
+    It has copies of the modules; `shares_weights`: these have the very weights of the graph. A data edge whose source is not on the route
+    carries its default. It is dropped from a sum if the default is 0; otherwise a dummy node sends it. Layers that several nodes share stay
+    shared.
     """
     kept = static_nodes(graph, graph.reference if choices is None else choices)
     nodes: list[Node] = []
