@@ -70,6 +70,9 @@ IAMNN = Paper(
 )
 ACT_PAPER = Paper("Adaptive Computation Time for Recurrent Neural Networks", "Graves", "2016", "https://arxiv.org/abs/1603.08983")
 DISTILLATION = Paper("Distilling the Knowledge in a Neural Network", "Hinton et al.", "2015", "https://arxiv.org/abs/1503.02531")
+WEIGHTED_EXITS = Paper(
+    "Learning to Weight Samples for Dynamic Early-exiting Networks", "Han et al.", "ECCV 2022", "https://arxiv.org/abs/2209.08310"
+)
 BRANCHYNET = Paper(
     "BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks",
     "Teerapittayanon et al.",

@@ -299,7 +299,7 @@ def test_the_form_is_filled_with_the_configuration_of_a_run(app: AppTest, monkey
 
 def test_only_methods_that_can_train_an_architecture_are_offered(app: AppTest) -> None:
     page(app, "train")
-    exits = ["Exit policies (Bolukbasi et al.)", "Entropy exits (BranchyNet)", "Margin exits (decision gates)"]
+    exits = ["Exit policies (Bolukbasi et al.)", "Entropy exits (BranchyNet)", "Margin exits (decision gates)", "Weighted exits (L2W-DEN)"]
     anywhere = {"Q-learning (D2NN)", "Policy gradient (Composer)", "Static network"}
     assert set(app.selectbox(key="form-methods").options) == {*anywhere, *exits}
     app.selectbox(key="form-architectures").select("chain").run()

@@ -71,7 +71,7 @@ def test_the_help_of_an_architecture_names_its_options_and_no_other_ones(words: 
     assert "architecture.links" not in shown
     assert all(f"Dataset {name}:" in shown for name in names("datasets"))
     assert [name for name in names("methods") if f"Method {name}:" in shown] == [
-        *("bolukbasi", "branchynet", "d2nn", "decision_gates", "odena", "static"),
+        *("bolukbasi", "branchynet", "d2nn", "decision_gates", "l2w", "odena", "static"),
     ]
     assert shown.index("Training:") < shown.index("Architecture cascade:")
 

@@ -28,13 +28,14 @@ from core.methods.decision_gates import DecisionGates, hinge_loss, linear_classi
 from core.methods.exit_policies import fit_policies, fit_weighted, gain_of_going_on
 from core.methods.exit_thresholds import tabulate_thresholds
 from core.methods.exits import ExitMethod, ExitOutcomes, early_exits, exit_costs, exit_outcomes, exit_rules
-from core.modules.exits import DistanceRule, EntropyRule, PolicyRule
+from core.methods.l2w import L2W
+from core.modules.exits import ConfidenceRule, DistanceRule, EntropyRule, PolicyRule
 from core.registry import ConfigError
 from core.training.assembly import assemble
 from core.training.train import train
 
-METHODS = ("branchynet", "decision_gates", "bolukbasi")
-TRAINED: tuple[ExitMethod, ...] = (BranchyNet(), DecisionGates(), Bolukbasi())
+METHODS = ("branchynet", "decision_gates", "bolukbasi", "l2w")
+TRAINED: tuple[ExitMethod, ...] = (BranchyNet(), DecisionGates(), Bolukbasi(), L2W())
 CLASSES = 3
 
 
@@ -277,6 +278,8 @@ def shaken(graph: Graph, seed: int = 0) -> Graph:
     generator = Generator().manual_seed(seed)
     for number, rule in enumerate(exit_rules(graph)):
         rule.thresholds.copy_(0.3 + 0.4 * torch.rand(rule.thresholds.shape, generator=generator))
+        if isinstance(rule, ConfidenceRule):
+            rule.thresholds.mul_(0.3)  # doubts are below 1 here, and mostly small
         if isinstance(rule, PolicyRule):
             rule.weights.copy_(0.05 * torch.randn(rule.weights.shape, generator=generator))
             rule.weights[:, -1] += 1  # of the entropy
@@ -302,6 +305,8 @@ def test_an_image_stops_where_its_answers_say(method: ExitMethod, lam: float | N
         thresholds[number] = rule.thresholds[row]
         if isinstance(rule, EntropyRule):
             doubts[:, number] = entropy
+        elif isinstance(rule, ConfidenceRule):
+            doubts[:, number] = 1 - logs.exp().max(dim=1).values
         elif isinstance(rule, DistanceRule):
             doubts[:, number] = -(logits[:, number] / rule.norms).max(dim=1).values
         elif isinstance(rule, PolicyRule):
@@ -376,7 +381,7 @@ def test_every_exit_learns_from_every_image_and_the_holdout_from_none(method: Ex
     losses = taught.step(graph, Batch(images, labels, holdout, teacher), 0.5, 0.0, Generator()).losses
     fewer = taught.step(graph, Batch(images[:15], labels[:15], holdout[:15], teacher[:15]), 0.5, 0.0, Generator()).losses
     assert {name: loss.item() for name, loss in losses.items()} == {name: loss.item() for name, loss in fewer.items()}
-    assert set(losses) == {"classification", "distillation"}
+    assert set(losses) == {"classification", "distillation", *(["weights"] if isinstance(method, L2W) else [])}
     losses["classification"].backward()
     assert all(bool(linear_classifier(graph, f"answer {number}").weight.grad.abs().sum() > 0) for number in range(3))
 
@@ -414,10 +419,15 @@ def test_control_nodes_that_are_no_early_exits_are_named() -> None:
 
 def test_architectures_with_early_exits_have_them_in_their_graphs() -> None:
     found = {}
-    for name in ("cascade", "high_low", "resnet_cascade"):
+    for name in ("cascade", "high_low", "resnet_cascade", "msdnet"):
         architecture = run_config(architecture=name, dataset="digits", method="branchynet").architecture
         found[name] = [one.control for one in early_exits(architecture.build((1, 16, 16), 10))]
-    assert found == {"cascade": ["Q1", "Q2", "Q3"], "high_low": ["Q"], "resnet_cascade": ["Q1", "Q2", "Q3"]}
+    assert found == {
+        "cascade": ["Q1", "Q2", "Q3"],
+        "high_low": ["Q"],
+        "resnet_cascade": ["Q1", "Q2", "Q3"],
+        "msdnet": ["Q1", "Q2", "Q3", "Q4"],
+    }
 
 
 def test_a_rule_sees_the_answer_alone_and_its_policy_is_counted() -> None:

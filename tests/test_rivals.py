@@ -12,7 +12,7 @@ from core.store import Store
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "reproduce" / "rivals.sh"
 ON_BLOCKS_AND_CHANNELS = ("static", "static-on", "lcnet", "fbs", "aig", "blockdrop", "odena")
-ON_EXITS = ("exits-static", "d2nn", "branchynet", "decision_gates", "bolukbasi")
+ON_EXITS = ("exits-static", "d2nn", "branchynet", "decision_gates", "bolukbasi", "l2w")
 
 
 @pytest.mark.long

@@ -28,7 +28,8 @@ from core.training.assembly import assemble
 SQL = Path(__file__).parent / "data" / "schema_0003.sql"
 MIGRATION = importlib.import_module("core.store.migrations.versions.0004_names")
 LATER = {  # they came after the names had changed, and share options with methods that came before
-    ("method", name) for name in ("slimmable", "branchynet", "decision_gates", "bolukbasi", "aig", "blockdrop", "odena", "fbs", "act")
+    ("method", name)
+    for name in ("slimmable", "branchynet", "decision_gates", "bolukbasi", "l2w", "aig", "blockdrop", "odena", "fbs", "act")
 }
 OLD = {
     "taught loss": "self-distillation loss",

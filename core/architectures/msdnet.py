@@ -51,6 +51,10 @@ class MSDNet(Architecture):
             raise ValueError(f"layers must name at least {self.scales} blocks, one for each of the scales, not {len(self.layers)}")
         return self
 
+    @property
+    def early_exits(self) -> bool:
+        return True
+
     def build(self, image: tuple[int, int, int], classes: int, *, every_lam: bool = False) -> Graph:
         g = Builder(image, every_lam=every_lam)
         finest, unit = 0, self.stem  # the finest scale that is left, and the channels of a scale per unit of its factor

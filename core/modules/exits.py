@@ -52,6 +52,13 @@ class EntropyRule(ExitRule):
         return entropy(answer)
 
 
+class ConfidenceRule(ExitRule):
+    """Doubts an answer by how far the probability of its likeliest class is from 1."""
+
+    def observe(self, answer: Tensor) -> Tensor:
+        return 1 - answer.softmax(dim=1).amax(dim=1, keepdim=True)
+
+
 class DistanceRule(ExitRule):
     """Doubts an answer by how far its features lie outside of every class, or, below 0, inside one.
 

@@ -12,7 +12,7 @@ from core.graph.node import Node
 from core.graph.tradeoff import BudgetCurve, ExchangeRate, Tradeoff, WeightCurve
 from core.modules.answers import AnswerController
 from core.modules.controller import MIN_LOG_PROBABILITY, Controller
-from core.modules.exits import DistanceRule, EntropyRule, ExitRule, PolicyRule
+from core.modules.exits import ConfidenceRule, DistanceRule, EntropyRule, ExitRule, PolicyRule
 from core.modules.gate_network import FIRST_OPEN, GateNetwork
 from core.modules.saliency import COUNT_TOLERANCE, MIN_SALIENCY, SaliencyNetwork
 from core.program.modules import Shape, write
@@ -118,6 +118,8 @@ def _exit_rule(part: ExitRule, to: Operators, answer: str, condition: str | None
     row = to.integers(0) if condition is None else _nearest_row(to, condition, len(part.thresholds))
     if type(part) is EntropyRule:
         doubt = _entropy(to, to.add("LogSoftmax", answer, axis=1))
+    elif type(part) is ConfidenceRule:
+        doubt = to.add("Sub", to.number(1), to.add("ReduceMax", to.add("Softmax", answer, axis=1), axes=[1]))
     elif type(part) is DistanceRule:
         doubt = to.add("Neg", to.add("ReduceMax", to.add("Div", answer, to.constant(part.norms)), axes=[1]))
     elif type(part) is PolicyRule:

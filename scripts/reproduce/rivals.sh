@@ -25,10 +25,10 @@ n=$(((depth - 2) / 6))
 exits=(resnet_cascade "${data[@]}" --set "architecture.n=$n" --set "architecture.exits=[$n,$((2 * n))]")
 core train "${exits[@]}" --name rivals-exits-static --method static --epochs "$epochs"
 core export rivals-exits-static "$start/exits.safetensors" --force
-for method in d2nn branchynet decision_gates bolukbasi; do
+for method in d2nn branchynet decision_gates bolukbasi l2w; do
   core train "${exits[@]}" --name "rivals-$method" --method "$method" --epochs "$epochs" --set "training.init_from=$start/exits.safetensors"
 done
 
 against=()
-for rival in static-on fbs aig blockdrop odena d2nn branchynet decision_gates bolukbasi; do against+=(--against "rivals-$rival"); done
+for rival in static-on fbs aig blockdrop odena d2nn branchynet decision_gates bolukbasi l2w; do against+=(--against "rivals-$rival"); done
 core report rivals-lcnet "${against[@]}"
