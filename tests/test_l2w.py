@@ -85,7 +85,7 @@ def test_the_network_learns_from_weighted_losses() -> None:
     losses = exit_losses(answers, images.labels).detach()
     weights = graph.get_submodule(WEIGHTING)(losses).detach()
     each = [float((weights[:, number] * losses[:, number]).mean()) for number in range(3)]
-    assert float(found) == pytest.approx(0.5 * each[0] + 0.5 * each[1] + each[2], rel=1e-5)
+    assert float(found.detach()) == pytest.approx(0.5 * each[0] + 0.5 * each[1] + each[2], rel=1e-5)
 
 
 @given(st.integers(2, 40), st.integers(2, 6), st.integers(0, 100))

@@ -131,16 +131,20 @@ def first_visit(browser: Browser, **options: Any) -> BrowserContext:
     return Browser.new_context(browser, **options)
 
 
-IDLE = """() => {
+REST = 1_000  # milliseconds: a page that goes on by itself, as Explore does, pauses for less
+IDLE = """(rest) => {
     const app = document.querySelector("[data-testid=stApp]");
-    return app?.dataset.testScriptState === "notRunning" && !document.querySelector("[data-stale=true]")
+    const still = app?.dataset.testScriptState === "notRunning" && !document.querySelector("[data-stale=true]")
         && document.getAnimations().every((one) => one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity);
+    window.stillSince = still ? window.stillSince ?? performance.now() : null;
+    return still && performance.now() - window.stillSince >= rest;
 }"""
 
 
 def idle(page: Page) -> None:
-    """Wait until nothing of the page is being computed anew, for which time Streamlit fades it."""
-    page.wait_for_function(IDLE)
+    """Wait until nothing of the page is being computed anew, for which time Streamlit fades it, and nothing begins to be."""
+    page.evaluate("window.stillSince = null")
+    page.wait_for_function(IDLE, arg=REST)
 
 
 def fill(page: Page, label: str, value: str) -> None:
