@@ -7,7 +7,7 @@ are convolved from all features of that scale so far, and from those of the next
 coarsest scale, sees features of the whole image. The blocks are divided into as many parts as there are scales: each part but the first
 drops the finest scale of the part before it, and halves the channels of the others by 1×1 convolutions.
 Differs from the paper: a controller that sees an exit's features and answer decides whether to continue, where the paper compares the
-exit's confidence with a threshold (which is measured as a baseline here). Scales are dropped between blocks, so that the finest one left
+exit's confidence with a threshold (as `l2w` does, and a baseline). Scales are dropped between blocks, so that the finest one left
 sees itself alone from its first layer on. An exit averages over the whole map.
 Reconstructed: the filters of the exits, and the factors of the bottlenecks, which are those of the authors' code.
 """

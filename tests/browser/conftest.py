@@ -131,7 +131,7 @@ def first_visit(browser: Browser, **options: Any) -> BrowserContext:
     return Browser.new_context(browser, **options)
 
 
-REST = 1_000  # milliseconds: a page that goes on by itself, as Explore does, pauses for less
+REST = 1_000  # milliseconds: Explore pauses for less between two of its steps
 IDLE = """(rest) => {
     const app = document.querySelector("[data-testid=stApp]");
     const still = app?.dataset.testScriptState === "notRunning" && !document.querySelector("[data-stale=true]")
