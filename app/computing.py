@@ -6,6 +6,7 @@ nobody waits for any more is dropped. Computing one at a time bounds memory, and
 
 import atexit
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 ANSWER, SWEEP, TIMES, SURVEY = range(4)  # urgency: a first answer comes before any sweep along λ, and what nobody waits for comes last
 PATIENCE_SLICE = 0.05  # seconds between looks at whether a page that waits is to stop
 CLOSING = 10.0  # seconds that the end of the process waits for a step
+SURVEYS_REST = 1.0  # seconds after an answer in which surveys rest: a browser draws it meanwhile, perhaps on this computer
 IDLE = 2.0  # seconds without work after which freed memory is returned
 
 
@@ -61,6 +63,7 @@ class Queue:
         self._waiting: list[Computation[Any]] = []
         self._changed = threading.Condition()
         self._turns = 0
+        self._answered = -SURVEYS_REST  # when the last answer was there
         self._thread: threading.Thread | None = None
         self._closed, self._resting = threading.Event(), threading.Event()
 
@@ -94,6 +97,8 @@ class Queue:
                 self._resting.set()
                 return
             if computation.advance():
+                if computation.urgency == ANSWER:
+                    self._answered = time.monotonic()
                 with self._changed:
                     self._waiting.remove(computation)
                 computation.ended.set()
@@ -105,12 +110,15 @@ class Queue:
             while True:
                 self._waiting = [one for one in self._waiting if not one.dropped]
                 if self._waiting:
-                    break
-                if not self._changed.wait(None if idle else IDLE):
+                    computation = min(self._waiting, key=lambda one: (one.urgency, one.turn))
+                    rest = self._answered + SURVEYS_REST - time.monotonic() if computation.urgency == SURVEY else 0.0
+                    if rest <= 0:
+                        break
+                    self._changed.wait(rest)
+                elif not self._changed.wait(None if idle else IDLE):
                     idle = True
                     return_freed_memory()
             self._turns += 1
-            computation = min(self._waiting, key=lambda one: (one.urgency, one.turn))
             computation.turn = self._turns
             return computation
 

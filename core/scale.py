@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ def cost_share(macs: float | Tensor, macs_static: float) -> float | Tensor:
 def mean_cost_share(figures: Mapping[str, Any]) -> float:
     """Return the mean cost of an evaluation, stored as plain data, as a share of its static network's."""
     return float(cost_share(figures["macs_mean"], figures["macs_static"]))
+
+
+def nearest_from(steps: Sequence[int]) -> list[int]:
+    """Return for each of these ascending steps of the slider the first one to which it is the nearest."""
+    return [0, *((before + after) // 2 + 1 for before, after in pairwise(steps))]
 
 
 def lam_at(step: int) -> float:

@@ -1,12 +1,13 @@
 """What sessions share: caches of bounded size, and one computation at a time, the most urgent first."""
 
 import threading
+import time
 from collections.abc import Generator
 
 import pytest
 
 from app.cache import SizedCache
-from app.computing import ANSWER, SWEEP, TIMES, Computation, Queue, computed
+from app.computing import ANSWER, SURVEY, SURVEYS_REST, SWEEP, TIMES, Computation, Queue, computed
 
 
 def test_a_cache_drops_what_was_not_used_for_longest() -> None:
@@ -78,6 +79,23 @@ def test_answers_come_before_sweeps_and_equals_take_turns() -> None:
     assert seen == ["answer", "answer", "sweep 1", "sweep 2", "sweep 1", "sweep 2", "times", "times"]
     assert some[0].result() == "TIMES"
     assert not queue.busy
+
+
+def test_surveys_rest_while_a_browser_draws_an_answer_and_nothing_else_does() -> None:
+    queue, began = Queue("test"), dict[str, float]()
+
+    def note(name: str) -> Generator[None, None, None]:
+        began[name] = time.monotonic()
+        yield
+
+    answer = queue.add(Computation(lambda: note("answer"), ANSWER))
+    assert answer.ended.wait(10)
+    survey = queue.add(Computation(lambda: note("survey"), SURVEY))
+    sweep = queue.add(Computation(lambda: note("sweep"), SWEEP))
+    assert survey.ended.wait(10)
+    assert sweep.ended.is_set()
+    assert began["sweep"] < began["survey"]
+    assert began["survey"] - began["answer"] >= SURVEYS_REST
 
 
 def test_what_nobody_waits_for_is_dropped_and_errors_reach_who_waits() -> None:

@@ -168,7 +168,7 @@ def test_the_gates_of_a_node_are_where_its_scores_are(options: dict[str, object]
     assert set(view["gates"]) == set(gated)
     for name, where in view["gates"].items():
         for start, trace in zip(view["starts"], sweep.traces, strict=True):
-            row = view["scores"][where["control"]][start]
+            row = view["scores"][where["control"]][view["scored"].index(start)]
             assert row is not None
             block = 1.0 if where["block"] is None else max(row[where["block"]], 0)
             own = [max(score, 0) * block for score in row[where["first"] :][: where["channels"]]] or block
@@ -217,6 +217,7 @@ def test_before_all_values_of_lam_and_times_are_known_the_view_says_so(monkeypat
     view = view_of(nodes, shown, costs(shown, model.graph.macs), sweep, None, model.lam, True, {}, Subject(), ViewOptions(pending="so far"))
     assert (view["computed"], view["pending"], view["thresholds"]) == ([50], "so far", [])
     assert view["along"] == "1 of 101 values of λ so far; in between, the nearest of them is shown"
+    assert (view["scored"], {len(rows) for rows in view["scores"].values()}) == ([0], {1})
     assert {(one["time"], one["time_range"], one["time_comparison"]) for one in view["intervals"]} == {("", "", "")}
     assert view["timing_note"] == ""
     known = facts(nodes, {node.name for node in nodes}, model.graph.shapes, {}, model.graph.macs, [], sweep)

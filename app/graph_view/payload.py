@@ -181,7 +181,8 @@ class Seen(TypedDict):
     lam                 the only λ of a network that has no slider
     forced              the nodes forced "on" or "off"; "some" for a folded node whose blocks differ
     starts              the step of the slider at which each of the `intervals` begins
-    scores              each controller's scores at every step, none where it did not run
+    scored              the step of the slider at which each row of `scores` begins
+    scores              each controller's scores, row by row, none where it did not run
     """
 
     name: str
@@ -195,6 +196,7 @@ class Seen(TypedDict):
     forced: dict[str, ForcedState]
     starts: list[int]
     intervals: list[Interval]
+    scored: list[int]
     scores: dict[str, list[list[float] | None]]
 
 

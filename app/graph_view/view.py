@@ -14,7 +14,7 @@ from app.headline import Circumstances, along_lam, answered, claim, correct, dou
 from app.terms import key_terms
 from app.wording import Forced, clock, counted, percent, scaled, time_comparison, time_range, time_with_range, timing_note
 from core.graph.node import Node
-from core.scale import SLIDER_STEPS
+from core.scale import SLIDER_STEPS, nearest_from
 
 if TYPE_CHECKING:
     from core.explain.predict import LamSweep, Trace
@@ -127,6 +127,8 @@ def seen(
     static, reference = sweep.reference.macs_static, sweep.reference
     scaling = [node.name for node in shown if not isinstance(node, Folded) and node.name in reference.scales]
     most_accurate = sweep.traces[-1] if has_slider and sweep.computed is None else None
+    steps = range(SLIDER_STEPS if has_slider else 1) if sweep.computed is None else sweep.computed
+    scored = nearest_from(steps)
     intervals: list[Interval] = []
     for trace, previous, taken in zip(sweep.traces, [None, *sweep.traces[:-1]], _spreads(sweep, times), strict=True):
         circumstances = Circumstances(forced, previous, most_accurate, subject.true_label)
@@ -163,7 +165,8 @@ def seen(
         "forced": _forced(shown, forced_nodes),
         "starts": sweep.starts,
         "intervals": intervals,
-        "scores": {node.name: [_rounded(row) for row in sweep.scores[node.name]] for node in shown if node.kind == "control"},
+        "scored": scored,
+        "scores": {node.name: [_rounded(sweep.scores[node.name][step]) for step in scored] for node in shown if node.kind == "control"},
     }
 
 

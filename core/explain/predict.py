@@ -17,7 +17,7 @@ from core.graph.graph import Graph
 from core.graph.node import GraphError, Node
 from core.graph.policy import Forced, Greedy, Open, Policy
 from core.graph.validation import find_choices
-from core.scale import SLIDER_STEPS, cost_share, lam_at
+from core.scale import SLIDER_STEPS, cost_share, lam_at, nearest_from
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def sweep_of(
     """
     every = model.graph.tradeoff.every_lam
     traces = _traces(model, execution, [lam_at(step) for step in steps] if every else [model.lam])
-    begins = [0, *((before + after) // 2 + 1 for before, after in pairwise(steps))]  # where each executed step is the nearest
+    begins = nearest_from(steps)
     kept = [row for row, trace in enumerate(traces) if row == 0 or not _same_route(trace, traces[row - 1])]
     lengths = [after - before for before, after in pairwise([*begins, SLIDER_STEPS if every else 1])]
     scores = {

@@ -106,32 +106,35 @@ def in_chunks(model: Model, images: Tensor) -> Iterator[tuple[Execution | None, 
     """Execute images (N, C, H, W) uint8 at each surveyed λ, in chunks of about STEP_SECONDS.
 
     Yield the execution of a chunk, whose row r is image r mod n of its n images, with these images and the seconds that all chunks took
-    together. Where executing a single image at every λ takes longer, yield no execution after each part, so that others have their turn.
+    together. Where a single image at every λ takes longer, yield no execution after each part of it, so that others have their turn.
     """
     graph, lams = model.graph, surveyed_lams(model)
     most = max(1, CHUNK_PIXELS // (images[:1].numel() * len(lams)))
     begin, spent, chunk = 0, 0.0, min(most, FIRST_CHUNK, max(1, copies_at_once(graph) // len(lams)))
+    pace = STEP_SECONDS  # seconds of an image at one λ, as a guess until the first was executed
     while begin < len(images):
         rows = slice(begin, min(begin + chunk, len(images)))
-        x, parts, elapsed = normalised(images[rows]), list[Execution](), 0.0
-        each = execute_in_parts(graph, x, Greedy(), torch.tensor(lams), whole=True) if graph.tradeoff.every_lam else _once(graph, x)
-        while True:
+        x, parts, done, elapsed, step = normalised(images[rows]), list[Execution](), 0, 0.0, 0.0
+        while done < len(lams):
             started = time.monotonic()
-            part = next(each, None)
-            elapsed += time.monotonic() - started
-            if part is None:
-                break
-            if parts:
+            parts.append(_part(graph, x, lams[done:], max(1, int((STEP_SECONDS - step) / (pace * len(x))))))
+            took, executed = time.monotonic() - started, len(parts[-1].output)
+            pace = max(took / executed, 1e-6)
+            done, elapsed, step = done + executed // len(x), elapsed + took, step + took
+            if done < len(lams) and step + pace * len(x) > STEP_SECONDS:
                 yield None, rows, spent + elapsed
-            parts.append(part)
+                step = 0.0
         spent += elapsed
         yield concatenated(parts), rows, spent
         chunk = min(most, max(1, int(len(x) * STEP_SECONDS / max(elapsed, 1e-3))))
         begin = rows.stop
 
 
-def _once(graph: Graph, x: Tensor) -> Iterator[Execution]:
-    yield execute(graph, x, Greedy(), whole=True)
+def _part(graph: Graph, x: Tensor, lams: Sequence[float | None], most: int) -> Execution:
+    """Execute images (N, C, H, W) at the first of these values of λ, at most so many; a network without a choice of λ just once."""
+    if not graph.tradeoff.every_lam:
+        return execute(graph, x, Greedy(), whole=True)
+    return next(execute_in_parts(graph, x, Greedy(), torch.tensor(lams), whole=True, most=most))
 
 
 def _surveyed(model: Model, execution: Execution, labels: Sequence[str | None], lams: tuple[float | None, ...]) -> tuple[Surveyed, ...]:

@@ -27,12 +27,15 @@ def copies_at_once(graph: Graph, images: int = 1) -> int:
     return max(min(BYTES_AT_ONCE // (largest * images), int(MACS_AT_ONCE // (macs * images))), 1)
 
 
-def execute_in_parts(graph: Graph, x: Tensor, policy: Policy, lams: Tensor, *, whole: bool = False) -> Iterator[Execution]:
+def execute_in_parts(
+    graph: Graph, x: Tensor, policy: Policy, lams: Tensor, *, whole: bool = False, most: int | None = None
+) -> Iterator[Execution]:
     """Yield the executions of images x (N, C, H, W) at the given values of λ, (copies,), a few values at a time, in order.
 
-    The rows of each are those of `execute` with as many copies, and `whole` is that of `execute`.
+    The rows of each are those of `execute` with as many copies, and `whole` is that of `execute`. No part has more than `most` values.
     """
-    for some in torch.split(lams, copies_at_once(graph, len(x))):
+    fit = copies_at_once(graph, len(x))
+    for some in torch.split(lams, fit if most is None else min(fit, most)):
         yield execute(graph, x, policy, lam=some.repeat_interleave(len(x)), copies=len(some), whole=whole)
 
 

@@ -4,16 +4,16 @@ import { test } from "node:test";
 
 import { channelsText, gateText, gatesAt } from "../../app/components/graph/gates.mjs";
 
-const scores = { Q: [[0.9, -0.2, 0.5, 1.4], null] };
+const row = [0.9, -0.2, 0.5, 1.4];
 
 test("a node has the columns of its own gate and of its channels, and a gate is closed where its score is not above zero", () => {
-  assert.deepEqual(gatesAt({ control: "Q", block: 0, first: 1, channels: 3 }, scores, 0), { block: 0.9, channels: [0, 0.5, 1.4] });
-  assert.deepEqual(gatesAt({ control: "Q", block: null, first: 2, channels: 2 }, scores, 0), { block: null, channels: [0.5, 1.4] });
-  assert.deepEqual(gatesAt({ control: "Q", block: 3, first: 0, channels: 0 }, scores, 0), { block: 1.4, channels: null });
+  assert.deepEqual(gatesAt({ block: 0, first: 1, channels: 3 }, row), { block: 0.9, channels: [0, 0.5, 1.4] });
+  assert.deepEqual(gatesAt({ block: null, first: 2, channels: 2 }, row), { block: null, channels: [0.5, 1.4] });
+  assert.deepEqual(gatesAt({ block: 3, first: 0, channels: 0 }, row), { block: 1.4, channels: null });
 });
 
 test("where the controller did not run, nothing is decided", () => {
-  assert.deepEqual(gatesAt({ control: "Q", block: 0, first: 1, channels: 3 }, scores, 1), { block: null, channels: null });
+  assert.deepEqual(gatesAt({ block: 0, first: 1, channels: 3 }, null), { block: null, channels: null });
 });
 
 test("a gate is closed or a factor", () => {

@@ -2,13 +2,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { intervalAt, lacks, lamAt } from "../../app/components/graph/lam.mjs";
+import { intervalAt, lacks, lamAt, scoresAt } from "../../app/components/graph/lam.mjs";
 import { decimals } from "../../app/components/graph/lighting.mjs";
 import { valuesAt } from "../../app/components/graph/plot.mjs";
 
 test("an interval holds from its first step to the step before the next", () => {
   const data = { starts: [0, 30, 31], intervals: ["a", "b", "c"] };
   assert.deepEqual([0, 29, 30, 31, 100].map((step) => intervalAt(data, step)), ["a", "a", "b", "c", "c"]);
+});
+
+test("scores hold from the step at which their row begins, and a controller that did not run has none", () => {
+  const data = { scored: [0, 11, 31], scores: { Q: [[1], null, [3]] } };
+  assert.deepEqual([0, 10, 11, 30, 31, 100].map((step) => scoresAt(data, "Q", step)), [[1], [1], null, null, [3], [3]]);
+  assert.equal(scoresAt(data, "another", 0), null);
 });
 
 test("a step is lacking only while the server has not computed it", () => {

@@ -18,6 +18,7 @@ export function viewOf(view, recipe, picture, description, known, thresholds) {
   return {
     ...view, picture, description, starts,
     intervals: traces.map((trace, index) => interval(recipe, trace, traces[index - 1] ?? null, last && sameRoute(last, trace) ? trace : last)),
+    scored: begins(steps),
     scores: scoresOf(recipe, steps, known),
     along: !view.has_slider ? "" : whole ? along(recipe, traces, starts, thresholds) : `${steps.length} of ${recipe.last_step + 1} values of λ so far; in between, the nearest of them is shown`,
     computed: whole ? null : steps,
@@ -37,12 +38,10 @@ function intervalsOf(steps, known) {
   return { traces: kept.map((index) => known.get(steps[index])), starts: kept.map((index) => from[index]) };
 }
 
-// The gates of controllers whose gates open independently, at every step; where one option is chosen, the program returns no scores.
-function scoresOf({ nodes, last_step: lastStep }, steps, known) {
-  const from = begins(steps);
-  const nearest = Array.from({ length: lastStep + 1 }, (_, step) => known.get(steps[from.findLastIndex((start) => start <= step)]));
+// The gates of controllers whose gates open independently, at each known step; where one option is chosen, the program returns no scores.
+function scoresOf({ nodes }, steps, known) {
   const each = nodes.filter(({ kind, decides }) => kind === "control" && decides === "each");
-  return Object.fromEntries(each.map(({ name }) => [name, nearest.map(({ own, executed }) => (executed.includes(name) ? own.get(name) : null))]));
+  return Object.fromEntries(each.map(({ name }) => [name, steps.map((step) => known.get(step)).map(({ own, executed }) => (executed.includes(name) ? own.get(name) : null))]));
 }
 
 function interval(recipe, trace, previous, last) {

@@ -1,15 +1,15 @@
 // The gates of the selected node at the slider’s λ: the gate of its block, and those of all its channels as a strip and as a table.
 
 import { caption, element } from "./dom.mjs";
+import { scoresAt } from "./lam.mjs";
 
 const WIDEST = 2; // the scale from which a cell has the full colour
 
 // A gate’s value in words.
 export const gateText = (value) => (value <= 0 ? "closed" : value < 0.005 ? "under ×0.01" : `×${value.toFixed(2)}`);
 
-// The gates of a node at a step, {block, channels}: numbers, 0 where closed; null where its controller did not run or it has no such gate.
-export function gatesAt({ control, block, first, channels }, scores, step) {
-  const row = scores[control]?.[step];
+// The gates of a node by its controller’s scores, {block, channels}: numbers, 0 where closed; null where there are no scores or it has no such gate.
+export function gatesAt({ block, first, channels }, row) {
   if (!row) return { block: null, channels: null };
   const open = (score) => Math.max(score, 0);
   return { block: block === null ? null : open(row[block]), channels: channels ? row.slice(first, first + channels).map(open) : null };
@@ -57,7 +57,7 @@ function strip(page, name, where) {
   strips.addEventListener("pointerleave", () => point(null));
   point(null);
   const at = (step) => {
-    const found = gatesAt(where, page.data.scores, step);
+    const found = gatesAt(where, scoresAt(page.data, where.control, step));
     const forced = page.data.forced[name];
     const held = forced === "off" ? "closed, forced" : forced === "on" && !(found.block > 0) ? "×1.00, forced" : null;
     own.textContent = held ?? (found.block === null ? "not decided: its controller did not run" : gateText(found.block));

@@ -6,7 +6,7 @@ import { forceChoice, forceNode, forceRoute } from "./forcing.mjs";
 import { gateStrips } from "./gates.mjs";
 import { hint } from "./hint.mjs";
 import { insideOf } from "./inside.mjs";
-import { lamAt, sendSelection } from "./lam.mjs";
+import { lamAt, scoresAt, sendSelection } from "./lam.mjs";
 import { light } from "./lighting.mjs";
 import { outputPlot, plot } from "./plot.mjs";
 
@@ -152,10 +152,9 @@ function ratesPlot(page, rates) {
 // A controller's scores along λ; none where every gate opens by its own score.
 function scoresPlot(page, name) {
   const node = nodeOf(page, name);
-  const rows = page.data.scores[name];
-  if (node.decides !== "one" || !rows || rows.length < 2 || node.options.length > LINE_STYLES) return null;
-  const points = rows.map((row, step) => [lamAt(page.data, step), row]);
-  const values = rows.filter(Boolean).flat();
+  if (node.decides !== "one" || !page.data.has_slider || node.options.length > LINE_STYLES) return null;
+  const points = Array.from({ length: page.data.last_step + 1 }, (_, step) => [lamAt(page.data, step), scoresAt(page.data, name, step)]);
+  const values = points.flatMap(([, row]) => row ?? []);
   if (!values.length) return null;
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = Math.max(0.05 * (high - low), 0.005);

@@ -42,6 +42,9 @@ export function sendSelection(page) {
   page.send("inspected", { selected: page.selected, step: page.step, option: page.option, method: page.method });
 }
 
+// The scores of a controller at a step, none where it did not run.
+export const scoresAt = (data, control, step) => data.scores[control]?.[data.scored.findLastIndex((first) => first <= step)] ?? null;
+
 export function intervalAt(data, step) {
   let index = 0;
   while (index + 1 < data.starts.length && data.starts[index + 1] <= step) index += 1;

@@ -2,7 +2,7 @@
 
 import { showAnswer } from "./answer.mjs";
 import { describe } from "./compared.mjs";
-import { intervalAt, lamAt, stepOf } from "./lam.mjs";
+import { intervalAt, lamAt, scoresAt, stepOf } from "./lam.mjs";
 
 function showHeadline(page, interval) {
   const { claim, correct, headline } = interval;
@@ -86,7 +86,7 @@ function lightSheet(page, sheet, ran, differs) {
     group.classList.toggle("default", edge.default !== null && !opened && arrives);
   }
   for (const { control, columns, options, label, text } of sheet.choices) {
-    const row = data.scores[control]?.[step];
+    const row = scoresAt(data, control, step);
     text.textContent = row && columns.length === 1 ? `${label} ${row[columns[0]].toFixed(decimals(sheet.nodes.get(control).node, row))}` : label;
     text.classList.toggle("on", options.some((option) => interval.chosen[control].includes(option)));
   }

@@ -158,6 +158,12 @@ function show(page) {
   if (data.forcing.problem) notify(page, data.forcing.problem);
 }
 
+// Calls a function once what was changed is on the screen, or at once where the page is not seen.
+function painted(then) {
+  if (document.hidden) then();
+  else requestAnimationFrame(() => setTimeout(then));
+}
+
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".gate-graph");
   const page = pages.get(root) ?? mount(root);
@@ -182,7 +188,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   if (data.live && (named || lacks(data, page.step))) sendSelection(page);
   if (data.live && data.pending !== null && data.pending !== page.awaited) {
     page.awaited = data.pending; // the server goes on as long as this is what the browser waits for
-    page.send("awaited", data.pending);
+    painted(() => root.isConnected && data.pending === page.awaited && page.send("awaited", data.pending));
   }
   return () => {
     page.watcher.disconnect();
