@@ -82,7 +82,7 @@ def read_regular(file: Path, most: int = MAX_WEIGHTS_BYTES) -> bytes:
             raise OSError(errno.EINVAL, "not a regular file")
         if status.st_size > most:
             raise OSError(errno.EFBIG, f"larger than {most / 1e9:.0f} GB")
-        return opened.read(most)
+        return opened.read(status.st_size + 1)[:most]  # as much memory as the file takes: `read(most)` would reserve all of it
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -1,6 +1,7 @@
 """Paths as people paste them."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,14 @@ def test_a_path_that_exists_is_taken_as_it_is(tmp_path: Path) -> None:
     for name in ("می\u200cخواهم.png", "👨\u200d👩\u200d👧.png"):
         (tmp_path / name).touch()
         assert pasted_path(f" {tmp_path / name} ") == tmp_path / name
+
+
+def test_reading_a_file_takes_as_much_memory_as_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "some"
+    file.write_bytes(b"x" * 1000)
+    tracemalloc.start()
+    try:
+        assert read_regular(file) == b"x" * 1000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

@@ -20,6 +20,12 @@ def test_random_trials_hold(name: str, tmp_path: Path) -> None:
         assert attempt(kind, seed, folder) is None, f"python -m tests.torture --kind '{name}' --seed {seed}"
 
 
+@pytest.mark.parametrize("seed", [682, 890, 14685])
+def test_damaged_statistics_of_parquet_columns_do_not_end_the_process(seed: int, tmp_path: Path) -> None:
+    """PyArrow ends a process that reads the metadata of these columns."""
+    assert attempt(KINDS["Parquet files"], seed, tmp_path) is None
+
+
 def test_what_counts_as_held(tmp_path: Path) -> None:
     def ends_with(error: Exception) -> Kind:
         def trial(chance: random.Random, folder: Path) -> None:

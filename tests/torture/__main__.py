@@ -1,6 +1,7 @@
 """Run `python -m tests.torture --minutes 120`, or `--kind NAME --seed N` to repeat one trial.
 
-Each kind of trials has its turns in a process of its own, so that a crash or a leak is counted and ends nothing else.
+Each kind of trials has its turns in a process of its own, so that a crash or a leak is counted and ends nothing else. Two kinds have
+their turns at a time.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -20,6 +22,7 @@ from tests.torture.trial import Kind, LostError, Tally, attempt
 
 ROOT = Path(__file__).parents[2]
 TURN = 60.0  # seconds of one kind before the next has its turn
+AT_ONCE = 2  # kinds
 GRACE = 300.0  # seconds beyond which a process that does not answer is ended
 MAX_MEMORY = 6 << 30  # bytes of address space of a process
 MAX_KEPT = 20  # failures of a kind whose files are kept
@@ -95,6 +98,32 @@ def watched(kind: Kind, tally: Tally, first: int, seconds: float, kept: Path) ->
     return begun + 1
 
 
+def tortured(minutes: float, first: int, kept: Path) -> dict[str, Tally]:
+    """Give all kinds turns until the minutes are over: always the one that had the least of its share of the time."""
+    tallies = {name: Tally() for name in KINDS}
+    seeds, spent, free = dict.fromkeys(KINDS, first), dict.fromkeys(KINDS, 0.0), set(KINDS)
+    lock, end = threading.Lock(), time.monotonic() + 60 * minutes
+    seconds = min(TURN, 60 * minutes / len(KINDS))
+
+    def give_turns() -> None:
+        while (begin := time.monotonic()) < end:
+            with lock:
+                name = min((one for one in KINDS if one in free), key=lambda one: spent[one] / KINDS[one].share)
+                free.remove(name)
+            seeds[name] = watched(KINDS[name], tallies[name], seeds[name], seconds, kept)
+            print(f"{name}: {tallies[name].tried} tried, {len(tallies[name].failures)} failed", flush=True)
+            with lock:
+                spent[name] += time.monotonic() - begin
+                free.add(name)
+
+    threads = [threading.Thread(target=give_turns) for _ in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tallies
+
+
 def show(tallies: dict[str, Tally]) -> None:
     """Print the table and the first failures of each kind."""
     from rich.table import Table
@@ -127,15 +156,7 @@ def main() -> None:
             raise error
         print("It held.")
         return
-    tallies = {name: Tally() for name in KINDS}
-    seeds = dict.fromkeys(KINDS, given.seed)
-    end = time.monotonic() + 60 * given.minutes
-    seconds = min(TURN, 60 * given.minutes / len(KINDS))
-    while time.monotonic() < end:
-        for name, kind in KINDS.items():
-            if time.monotonic() < end:
-                seeds[name] = watched(kind, tallies[name], seeds[name], seconds, given.kept)
-                print(f"{name}: {tallies[name].tried} tried, {len(tallies[name].failures)} failed", flush=True)
+    tallies = tortured(given.minutes, given.seed, given.kept)
     show(tallies)
     sys.exit(any(tally.failures for tally in tallies.values()))
 

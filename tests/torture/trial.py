@@ -14,12 +14,13 @@ Trial = Callable[[random.Random, Path], None]  # gets a generator and an empty f
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of trials. `seconds`: of the processor, at most, for one; `short`: how many belong to `make test`."""
+    """A kind of trials. `seconds`: of the processor, at most, for one; `short`: how many belong to `make test`; `share`: of the time."""
 
     name: str
     trial: Trial
     seconds: int
     short: int
+    share: int = 1
 
 
 class TooSlowError(Exception):
