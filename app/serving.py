@@ -14,15 +14,17 @@ from core.hosts import LOCAL_HOSTS, leads_here
 
 PORT = 8501  # the first port that is tried
 TRIED = 100  # ports that are tried
+QUIET = {"browser.gatherUsageStats": "false", "server.fileWatcherType": "none"}
 
 
 def options(given: Sequence[str]) -> list[str]:
     """Return Streamlit's options: those given, preceded by safe ones where these, the environment and its files say nothing.
 
     The studio is reached from this computer only, unless `--server.address` says otherwise. There, a page that another site's name leads
-    to gets no data. Prints a line if the usual port is taken.
+    to gets no data. Source files are not watched: Streamlit looks for the files of all modules for each session, and answers nobody
+    meanwhile. Prints a line if the usual port is taken.
     """
-    added = [] if _is_set("browser.gatherUsageStats", given) else ["--browser.gatherUsageStats", "false"]
+    added = [word for name, value in QUIET.items() if not _is_set(name, given) for word in (f"--{name}", value)]
     address = _value("server.address", given)
     if address is None:
         address = LOCAL_HOSTS[0]

@@ -28,6 +28,13 @@ def test_the_studio_is_served_to_this_computer_alone() -> None:
     assert found[found.index("--browser.gatherUsageStats") + 1] == "false"
 
 
+def test_source_files_are_watched_only_where_asked() -> None:
+    """Streamlit looks for the files of all modules for each session, and answers nobody meanwhile."""
+    found = options([])
+    assert found[found.index("--server.fileWatcherType") + 1] == "none"
+    assert options(["--server.fileWatcherType=auto"]).count("--server.fileWatcherType") == 0
+
+
 @pytest.mark.parametrize("given", [["--server.address", "0.0.0.0"], ["--server.address=0.0.0.0"]])
 def test_an_address_that_is_given_is_kept_and_any_host_may_name_it(given: list[str]) -> None:
     found = options(["--server.port=9000", *given])

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from app.form_state import prefill_again
 from app.samples import samples_of
 from app.trace import trace_json
+from core.cli.options import opened
 from core.cli.runs import runs
 from core.cli.train import train_new
 from core.config import run_config
@@ -132,6 +133,9 @@ def test_a_read_only_database_is_read_from_a_copy(
     shown = capsys.readouterr()
     assert "it" in shown.out
     assert "nothing can be saved" in shown.err
+    with pytest.raises(StoreError, match="cannot be written"):
+        opened(store.url, writes=True)
+    assert not capsys.readouterr().err, "a command that cannot go on says so once"
     assert {file.name: file.read_bytes() for file in file_of(store).parent.iterdir() if file.is_file()} == before
 
 

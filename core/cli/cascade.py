@@ -68,7 +68,7 @@ def cascade(
     chosen = settings(sets, dataset=dataset)
     images = choose("datasets", chosen["dataset"])
     assert isinstance(images, Dataset)
-    store = opened(db)
+    store = opened(db, writes=True)
     given = []
     for text in members:
         file, own_size = member_file(text)

@@ -18,5 +18,5 @@ def import_file(
     from core.explain.incoming import check_run
     from core.store.exchange import import_run
 
-    run = import_run(opened(db), file, name, check=lambda header, weights: check_run(header, weights, str(file)))
+    run = import_run(opened(db, writes=True), file, name, check=lambda header, weights: check_run(header, weights, str(file)))
     say(f"Imported as {run.name}.")

@@ -82,10 +82,11 @@ MovedData = Annotated[
 ]
 
 
-def opened(url: str | None, *runs: str) -> Store:
+def opened(url: str | None, *runs: str, writes: bool = False) -> Store:
     """Return the store of the runs, including those that ship with the project. Raises StoreError.
 
-    `runs`: the ids or names of runs that must exist. No database is created where they cannot.
+    `runs`: the ids or names of runs that must exist. No database is created where they cannot. `writes`: the command cannot go on
+    without writing, so a database that is read-only is refused; other commands only say that it is.
     """
     from core.store.references import load_references, shipped
 
@@ -94,7 +95,9 @@ def opened(url: str | None, *runs: str) -> Store:
             raise missing(repr(run), get_close_matches(run, shipped(), 1))
     store = Store(url)
     load_references(store)
-    if store.database.read_only:
+    if writes:
+        store.database.check_writable()
+    elif store.database.read_only:
         print(f"note: {store.database.name} is read-only: nothing can be saved", file=sys.stderr)
     return store
 

@@ -13,7 +13,7 @@ def resume(run: RunName, sets: MovedData = None, log: Log = None, db: Database =
     The run was stopped or interrupted, or it failed.
     """
     check_tracker(log)
-    store = opened(db, run)
+    store = opened(db, run, writes=True)
     stored = store.runs.get(run)
     dataset = moved_dataset(run_config(**stored.config), sets) if sets else None
     train_run(store, stored, as_json=as_json, dataset=dataset, log=log)

@@ -74,7 +74,7 @@ def search(
     notices = console(errors=True)
     for dimension in space:
         notices.print(f"varied: {dimension}", highlight=False, markup=False)
-    found = TrialSearch(opened(db), config, space, name or f"{architecture}-{dataset}-search", trials, prunes=not no_prune)
+    found = TrialSearch(opened(db, writes=True), config, space, name or f"{architecture}-{dataset}-search", trials, prunes=not no_prune)
     runs = found.runs()
     with bar() as progress, closing(found.run(jobs, log)) as trained:
         task = progress.add_task(found.name, total=trials * config.training.epochs)

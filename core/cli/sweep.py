@@ -94,7 +94,7 @@ def sweep(
             raise ConfigError(f"--variant {title}: it is the same as another variant of the sweep")
         seen.append(other)
         varied[title] = planned(other, read_lams(lams) if other.gated else (None,), read_seeds(seeds))
-    store = opened(db)
+    store = opened(db, writes=True)
     cluster = None if ray is None else Cluster(ray, 1.0 if cpus is None else cpus, gpus or 0.0, jobs, log)
     if cluster is not None:
         check_cluster(store, cluster)

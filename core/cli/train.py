@@ -57,7 +57,7 @@ def train(
         check_one_lam(config, (lam,), "--lam")
     if not config.architecture.by_form:
         raise ConfigError(f"{architecture} is trained by a command of its own: python -m core {config.architecture.command.split()[0]}")
-    store = opened(db)
+    store = opened(db, writes=True)
     train_new(store, store.runs.create(config.record(), name=name), as_json=as_json, log=log)
 
 

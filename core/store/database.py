@@ -94,8 +94,8 @@ class Database:
         it also waits until no other transaction with `alone` is left: for what depends on several runs, as names and the queue do.
         `shipped`: write what ships with the project, also into the copy of a database that cannot be written.
         """
-        if self.read_only and not shipped:
-            raise StoreError(f"database {self.name} {SQLITE_WORDS['SQLITE_READONLY']}")
+        if not shipped:
+            self.check_writable()
         with self._transaction(self._durable if durable else self._writers) as session:
             if alone:
                 session.execute(ONLY_ROW.with_for_update())
@@ -105,6 +105,11 @@ class Database:
         """Raise LostDatabaseError if the file of the database was deleted or replaced since it was opened."""
         if self._seen() != self._identity:
             raise LostDatabaseError(f"database {self.name} was deleted or replaced while it was in use: put it back, or start again")
+
+    def check_writable(self) -> None:
+        """Raise StoreError if the database is a file that cannot be written."""
+        if self.read_only:
+            raise StoreError(f"database {self.name} {SQLITE_WORDS['SQLITE_READONLY']}")
 
     def close(self) -> None:
         """Close the connections; new ones are opened if the database is used again."""

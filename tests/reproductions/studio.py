@@ -227,6 +227,7 @@ class Studio:
 def _limit_memory() -> None:
     import resource
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what it starts in the background, and so would the process
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,14 +20,18 @@ from websockets.sync.client import connect
 from tests.torture.words import VALUES
 
 ROOT = Path(__file__).parents[2]
-SESSIONS, PAGES = 30, 3
+SESSIONS, PAGES, SAMPLES = 30, 3, 9
 PATIENCE = 240  # seconds
 MAX_MB = 1500  # memory of the server
+RETURNS, RETURNS_WITHIN = 1.1, 120  # memory after the sessions as a share of that before them, and seconds until then
 NETWORKS = ("cascade-digits", "high-low-digits", "chain-digits", "cascade-faces", "lc-digits")
 
 
 def sessions(chance: random.Random, folder: Path) -> None:
-    """Serve the studio, and let thirty sessions look at networks and odd addresses at once."""
+    """Serve the studio, and let thirty sessions look at networks and odd addresses at once.
+
+    Memory is compared with that after one session saw every picture of each network, whose answers are kept for the next.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -37,6 +42,8 @@ def sessions(chance: random.Random, folder: Path) -> None:
     try:
         _wait(port, server)
         errors: list[str] = []
+        _visit(port, [_page(name, sample) for name in NETWORKS for sample in range(SAMPLES)], errors)
+        before = _settled(server.pid)
         seeds = [chance.randrange(2**31) for _ in range(SESSIONS)]
         threads = [threading.Thread(target=_session, args=(port, random.Random(seed), errors)) for seed in seeds]
         for thread in threads:
@@ -46,20 +53,38 @@ def sessions(chance: random.Random, folder: Path) -> None:
         assert not errors, errors
         assert server.poll() is None, "the server has ended"
         assert "Traceback" not in (folder / "log").read_text(errors="replace")
-        peak = _peak(server.pid)
+        peak = _memory(server.pid, "VmHWM")
         assert peak <= MAX_MB, f"the server took {peak} MB"
+        deadline = time.monotonic() + RETURNS_WITHIN
+        while (after := _memory(server.pid, "VmRSS")) > RETURNS * before and time.monotonic() < deadline:
+            time.sleep(1)
+        assert after <= RETURNS * before, f"the server had {before} MB before the sessions and has {after} MB after them"
     finally:
         server.terminate()
         server.wait(30)
 
 
+def _page(network: str, sample: int) -> dict[str, str]:
+    """Return the query of a page: a network that ships and one of its samples."""
+    return {"run": f"reference/{network}", "sample": str(sample)}
+
+
 def _session(port: int, chance: random.Random, errors: list[str]) -> None:
+    """Open a few pages, some by odd addresses."""
+    queries = []
+    for _ in range(PAGES):
+        query = _page(chance.choice(NETWORKS), chance.randrange(SAMPLES))
+        if chance.random() < 0.3:
+            query[chance.choice(("run", "lam", "node"))] = chance.choice(VALUES)[:200]
+        queries.append(query)
+    _visit(port, queries, errors)
+
+
+def _visit(port: int, queries: Sequence[Mapping[str, str]], errors: list[str]) -> None:
+    """Open the page of each query in turn, in one session. What goes wrong is added to the errors."""
     try:
         with connect(f"ws://localhost:{port}/_stcore/stream", max_size=None, ping_interval=None, subprotocols=["streamlit"]) as line:  # type: ignore[list-item]
-            for _ in range(PAGES):
-                query = {"run": f"reference/{chance.choice(NETWORKS)}", "sample": str(chance.randrange(9))}
-                if chance.random() < 0.3:
-                    query[chance.choice(("run", "lam", "node"))] = chance.choice(VALUES)[:200]
+            for query in queries:
                 asked = BackMsg()
                 asked.rerun_script.query_string = urlencode(query, errors="replace")
                 line.send(asked.SerializeToString())
@@ -90,8 +115,17 @@ def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
     raise TimeoutError("the server does not answer")
 
 
-def _peak(pid: int) -> int:
-    """Return the most memory that a process has taken, in MB; 0 where the system does not tell."""
+def _settled(pid: int) -> int:
+    """Return the memory of a process in MB once it no longer grows."""
+    before = -1
+    while (now := _memory(pid, "VmRSS")) > before + 1:
+        before = now
+        time.sleep(3)
+    return now
+
+
+def _memory(pid: int, which: str) -> int:
+    """Return the memory of a process in MB, now (VmRSS) or at its highest (VmHWM); 0 where the system does not tell."""
     status = Path(f"/proc/{pid}/status")
     lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")), 0)
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith(which)), 0)
