@@ -24,6 +24,7 @@ SESSIONS, PAGES, SAMPLES = 30, 3, 9
 PATIENCE = 240  # seconds
 MAX_MB = 1500  # memory of the server
 RETURNS, RETURNS_WITHIN = 1.1, 120  # memory after the sessions as a share of that before them, and seconds until then
+STEADY = 6  # readings of the memory that have to be alike
 NETWORKS = ("cascade-digits", "high-low-digits", "chain-digits", "cascade-faces", "lc-digits")
 
 
@@ -116,12 +117,15 @@ def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
 
 
 def _settled(pid: int) -> int:
-    """Return the memory of a process in MB once it no longer grows."""
-    before = -1
-    while (now := _memory(pid, "VmRSS")) > before + 1:
-        before = now
-        time.sleep(3)
-    return now
+    """Return the memory of a process in MB once it has stayed the same for a while: what goes on in the background has ended."""
+    seen = list[int]()
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        seen.append(_memory(pid, "VmRSS"))
+        if len(seen) > STEADY and max(seen[-STEADY:]) - min(seen[-STEADY:]) <= 1:
+            break
+        time.sleep(2)
+    return seen[-1]
 
 
 def _memory(pid: int, which: str) -> int:
