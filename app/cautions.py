@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from core.evaluation.report import NO_BETTER_THAN_RANDOM, NO_BETTER_THAN_ROUTES, SAME_FOR_ALL, warnings
+from core.evaluation.report import NO_BETTER_THAN_RANDOM, NO_BETTER_THAN_ROUTES, NO_BETTER_THAN_WIDTHS, SAME_FOR_ALL, warnings
 from core.store import Run
 
 IN_SHORT = {
     NO_BETTER_THAN_ROUTES: "no gain over fixed routes",
     NO_BETTER_THAN_RANDOM: "no gain over random gates",
+    NO_BETTER_THAN_WIDTHS: "no gain over fixed widths",
     SAME_FOR_ALL: "the gates do the same for every image",
 }
 
@@ -15,6 +16,7 @@ ADVICE = {
     NO_BETTER_THAN_ROUTES: "Train for more epochs, or choose images of more varied difficulty: gates gain where some images need more "
     "computation than others.",
     NO_BETTER_THAN_RANDOM: "Train for more epochs. If that does not help, reserve training images for the controllers (Method options).",
+    NO_BETTER_THAN_WIDTHS: "Fit the gates on more images (reserved for gates) or for more steps (Method options).",
     SAME_FOR_ALL: "Compare with a static network of the same cost: it answers the same with no gates to compute.",
 }
 COLLAPSED_ADVICE = "A controller that never decides can be left out. Train for more epochs, or explore more options during the training."

@@ -19,9 +19,14 @@ from core.evaluation.baselines import (
 )
 from core.evaluation.evaluate import evaluate
 from core.graph.builder import Builder
+from core.graph.cost import reward_cost
+from core.graph.execution import execute
 from core.graph.graph import Graph
 from core.graph.node import Edge, GraphError
+from core.graph.policy import Open
+from core.graph.static import static_macs, static_network
 from core.methods.static_gates import RandomStaticGates, gate_statistics
+from core.methods.widths import at_width, width_steps
 from core.modules.controller import Controller
 from core.modules.layers import Add
 
@@ -112,6 +117,36 @@ def test_independent_gates_are_drawn_with_their_own_rates_and_scales() -> None:
     assert passes(graph) == 1
     with pytest.raises(GraphError, match="have no routes"):
         routes(graph)
+
+
+def test_each_width_of_nested_channels_is_a_point_and_what_runs_for_the_gates_is_not_counted() -> None:
+    shape = {
+        "name": "lc_resnet",
+        "depth": 8,
+        "width": 32,
+        "granule": 8,
+        "channel_order": "nested",
+        "gates_see": "answer",
+        "scout_exit": True,
+    }
+    graph = run_config(architecture=shape, dataset="digits", method="slimmable").architecture.build((1, 16, 16), 10).eval()
+    split = Split(torch.randint(0, 256, (40, 1, 16, 16), dtype=torch.uint8), torch.randint(0, 10, (40,)))
+    reports: list[int] = []
+    fronts = baselines(graph, split, reports.append)
+    assert list(fronts) == ["random gates", "fixed widths"]
+    assert sum(reports) == passes(graph) * len(split)
+    scout, *widths = fronts["fixed widths"]
+    assert len(widths) == width_steps(graph) == 4
+    assert scout.cost == pytest.approx(graph.macs["scout"] / static_macs(graph))
+    first = execute(graph, normalised(split.images), Open(), lam=0.5).outputs[graph.outputs[0].name].argmax(dim=1)
+    assert scout.accuracy == pytest.approx((first == split.labels).float().mean().item())
+    assert widths[-1].cost == pytest.approx(1)
+    aside = graph.macs["scout"] + sum(graph.macs[control.name] for control in graph.controls)
+    run = execute(graph, normalised(split.images[:1]), at_width(graph, 1), lam=0.5)
+    assert widths[0].cost == pytest.approx(reward_cost(graph, run).item() - aside / static_macs(graph))
+    whole = execute(static_network(graph), normalised(split.images), Open(), lam=0.5)
+    answers = list(whole.outputs.values())[-1].argmax(dim=1)
+    assert widths[-1].accuracy == pytest.approx((answers == split.labels).float().mean().item())
 
 
 @pytest.mark.parametrize(("architecture", "count"), [("cascade", 4), ("chain", 8), ("hierarchy", 4), ("high_low", 2)])

@@ -30,6 +30,7 @@ MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross")
 BASELINES = {  # gates that do not look at the image, on the network's own modules, and how they are drawn
     "random gates": {"dash": "dot", "symbol": "circle-open"},
     "fixed routes": {"dash": "dash", "symbol": "x"},
+    "fixed widths": {"dash": "dashdot", "symbol": "x"},
     "confidence": {"dash": "longdash", "symbol": "triangle-up-open"},
 }
 

@@ -31,7 +31,7 @@ FIRST_SHOWN = "reference/model-cascade-cifar10"  # where the visitor has no netw
 SHOW = "show"  # parameter of the address
 REACHED = "The lowest cost, as a share of the static network’s, at which the network is within 0.5 points of its accuracy with all modules."
 GAINED = "Mean difference in accuracy at equal cost, over costs from 30% to 70% of the static network’s."
-GAINS = ("gain over random gates", "gain over fixed routes", "gain over confidence")
+GAINS = ("gain over random gates", "gain over fixed routes", "gain over fixed widths", "gain over confidence")
 
 
 def page() -> None:

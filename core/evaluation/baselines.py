@@ -4,9 +4,11 @@ Full path: the route with the largest capacity for all images.
 Random gates: routes drawn independently of the image, at several mean costs.
 Fixed routes: each route for all images; mixes of them form a front.
 Confidence: early exit of a cascade by a threshold on the confidence of each exit, without controllers.
+Fixed widths: each width of nested channels for all images, without gate networks; mixes of them form a front, to which the scout's answer
+belongs where it may stand.
 
-Networks whose gates open independently (LC-Net) have no routes, so only random gates apply. Static networks that are trained separately
-are runs of the method "static".
+Networks whose gates open independently (LC-Net) have no routes, so only random gates and fixed widths apply. Static networks that are
+trained separately are runs of the method "static".
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,7 @@ from core.graph.node import GraphError
 from core.graph.policy import Forced, Open, Random
 from core.graph.static import running_nodes, static_macs
 from core.methods.static_gates import GateStatistics, RandomStaticGates, gate_statistics
+from core.methods.widths import at_width, exit_gate, nested_parts, width_steps
 from core.pareto import ParetoPoint
 from core.scale import TENTHS, cost_share
 
@@ -47,14 +50,17 @@ def baselines(graph: Graph, split: Split, report: CountCallback = no_progress) -
         fronts["fixed routes"] = routes_front(graph, split, report)
     with suppress(GraphError):
         fronts["confidence"] = confidence_front(graph, split)
+    if nested_parts(graph):
+        fronts["fixed widths"] = widths_front(graph, split, report)
     return fronts
 
 
 def passes(graph: Graph) -> int:
     """Return how many times `baselines` reports every image of a split."""
+    widths = width_steps(graph) + (exit_gate(graph) is not None) if nested_parts(graph) else 0
     with suppress(GraphError):
-        return 1 + len(RANDOM_RATES) + len(routes(graph))
-    return len(_random_rates(graph)) + (not _all_independent(graph))
+        return widths + 1 + len(RANDOM_RATES) + len(routes(graph))
+    return widths + len(_random_rates(graph)) + (not _all_independent(graph))
 
 
 def random_front(graph: Graph, split: Split, seed: int = 0, report: CountCallback = no_progress) -> list[ParetoPoint]:
@@ -73,6 +79,24 @@ def random_front(graph: Graph, split: Split, seed: int = 0, report: CountCallbac
 def routes_front(graph: Graph, split: Split, report: CountCallback = no_progress) -> list[ParetoPoint]:
     """Evaluate each of the network's fixed routes on all images. Raises GraphError if there are more than MAX_ROUTES."""
     return _fixed_points(graph, split, routes(graph), report)
+
+
+def widths_front(graph: Graph, split: Split, report: CountCallback = no_progress) -> list[ParetoPoint]:
+    """Evaluate the scout alone, if its answer may stand, and each width of nested channels, narrowest first, on all images.
+
+    What runs for the gates' sake, as gate networks and a scout, is not counted: the widest is the static network. Raises ConfigError if no
+    channels are nested.
+    """
+    policies = [at_width(graph, step) for step in range(1, width_steps(graph) + 1)]
+    points = [pareto_point(evaluation) for evaluation in evaluations(graph, split, [(0.5, policy) for policy in policies], report)]
+    aside = points[-1].cost - 1
+    widths = [ParetoPoint(point.cost - aside, point.accuracy) for point in points]
+    gate = exit_gate(graph)
+    if gate is None:
+        return widths
+    (stands,) = evaluations(graph, split, [(0.5, Forced({gate.control: {gate.column: False}}, Open()))], report)
+    deciding = cost_share(sum(graph.macs[one.name] * stands.execution_rates[one.name] for one in graph.controls), static_macs(graph))
+    return [ParetoPoint(stands.cost_share - deciding, stands.accuracy), *widths]
 
 
 def _fixed_points(graph: Graph, split: Split, choices: Sequence[Mapping[str, int]], report: CountCallback) -> list[ParetoPoint]:

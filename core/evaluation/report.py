@@ -26,8 +26,13 @@ SAVINGS = (0.3, 0.62)  # shares of the cost that the ResNet cascade in the D2NN 
 WITHIN = (0.005, 0.01)  # losses of accuracy
 NO_BETTER_THAN_RANDOM = "The gates do not beat random gates: the network has not learned when to skip."
 NO_BETTER_THAN_ROUTES = "The gates do not beat the network's own fixed routes: a random mix of the best ones is as accurate at equal cost."
+NO_BETTER_THAN_WIDTHS = "The gates do not beat the network's own widths, each the same for every image."
 SAME_FOR_ALL = "The gates do the same for every image."
-RIVALS = {"random gates": NO_BETTER_THAN_RANDOM, "fixed routes": NO_BETTER_THAN_ROUTES}  # the warning where a baseline is not beaten
+RIVALS = {  # the warning where a baseline is not beaten
+    "random gates": NO_BETTER_THAN_RANDOM,
+    "fixed routes": NO_BETTER_THAN_ROUTES,
+    "fixed widths": NO_BETTER_THAN_WIDTHS,
+}
 RANDOM = f"gain over random gates, {SPAN}"
 BEST = "the most accurate compared run"
 

@@ -21,7 +21,6 @@ from tests.torture.kinds import KINDS
 from tests.torture.trial import Kind, LostError, Tally, attempt
 
 ROOT = Path(__file__).parents[2]
-TURN = 60.0  # seconds of one kind before the next has its turn
 AT_ONCE = 2  # kinds
 GRACE = 300.0  # seconds beyond which a process that does not answer is ended
 MAX_MEMORY = 6 << 30  # bytes of address space of a process
@@ -103,14 +102,14 @@ def tortured(minutes: float, first: int, kept: Path) -> dict[str, Tally]:
     tallies = {name: Tally() for name in KINDS}
     seeds, spent, free = dict.fromkeys(KINDS, first), dict.fromkeys(KINDS, 0.0), set(KINDS)
     lock, end = threading.Lock(), time.monotonic() + 60 * minutes
-    seconds = min(TURN, 60 * minutes / len(KINDS))
+    longest = 60 * minutes / len(KINDS)
 
     def give_turns() -> None:
         while (begin := time.monotonic()) < end:
             with lock:
                 name = min((one for one in KINDS if one in free), key=lambda one: spent[one] / KINDS[one].share)
                 free.remove(name)
-            seeds[name] = watched(KINDS[name], tallies[name], seeds[name], seconds, kept)
+            seeds[name] = watched(KINDS[name], tallies[name], seeds[name], min(KINDS[name].turn, longest), kept)
             print(f"{name}: {tallies[name].tried} tried, {len(tallies[name].failures)} failed", flush=True)
             with lock:
                 spent[name] += time.monotonic() - begin

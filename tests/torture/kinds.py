@@ -13,8 +13,8 @@ KINDS = {
         Kind("folders", files.images, 20, 10),
         Kind("configurations", words.configuration, 20, 30, share=4),
         Kind("addresses", words.address, 60, 1),
-        Kind("kills", workers.kill, 300, 0, share=45),
-        Kind("disk faults", workers.disk, 300, 0, share=12),
+        Kind("kills", workers.kill, 300, 0, share=45, turn=300),
+        Kind("disk faults", workers.disk, 300, 0, share=12, turn=300),
         Kind("sessions", sessions.sessions, 600, 0, share=2),
     )
 }

@@ -14,13 +14,18 @@ Trial = Callable[[random.Random, Path], None]  # gets a generator and an empty f
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of trials. `seconds`: of the processor, at most, for one; `short`: how many belong to `make test`; `share`: of the time."""
+    """A kind of trials.
+
+    `seconds`: of the processor, at most, for one; `short`: how many belong to `make test`; `share`: of the time; `turn`: seconds before
+    the next kind has its turn, at most.
+    """
 
     name: str
     trial: Trial
     seconds: int
     short: int
     share: int = 1
+    turn: float = 60.0
 
 
 class TooSlowError(Exception):
