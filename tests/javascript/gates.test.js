@@ -26,3 +26,8 @@ test("the mean is that of the open channels", () => {
   assert.equal(channelsText([0, 0]), "0 of 2 channels are open");
   assert.equal(channelsText([1, 0], "groups of channels"), "1 of 2 groups of channels is open, on average ×1.00");
 });
+
+test("what is open in a node that is skipped would be open", () => {
+  assert.equal(channelsText([1, 0], "groups of channels", true), "1 of 2 groups of channels would be open, but the node is skipped");
+  assert.equal(channelsText([0, 0], "channels", true), "0 of 2 channels are open");
+});

@@ -1,7 +1,7 @@
 // The gates of the selected node at the slider’s λ: the gate of its block, and those of all its channels as a strip and as a table.
 
 import { caption, element } from "./dom.mjs";
-import { scoresAt } from "./lam.mjs";
+import { intervalAt, scoresAt } from "./lam.mjs";
 
 const WIDEST = 2; // the scale from which a cell has the full colour
 
@@ -15,10 +15,11 @@ export function gatesAt({ block, first, channels }, row) {
   return { block: block === null ? null : open(row[block]), channels: channels ? row.slice(first, first + channels).map(open) : null };
 }
 
-// How many channels, or groups of them, are open, and how widely.
-export function channelsText(values, what = "channels") {
+// How many channels, or groups of them, are open, and how widely; or would be where their node is skipped.
+export function channelsText(values, what = "channels", skipped = false) {
   const open = values.filter((value) => value > 0);
   if (!open.length) return `0 of ${values.length} ${what} are open`;
+  if (skipped) return `${open.length} of ${values.length} ${what} would be open, but the node is skipped`;
   const mean = open.reduce((sum, value) => sum + value, 0) / open.length;
   return `${open.length} of ${values.length} ${what} ${open.length === 1 ? "is" : "are"} open, on average ${gateText(mean)}`;
 }
@@ -63,7 +64,7 @@ function strip(page, name, where) {
     own.textContent = held ?? (found.block === null ? "not decided: its controller did not run" : gateText(found.block));
     if (!where.channels) return;
     now = found.channels;
-    count.textContent = now ? channelsText(now, many) : "Its controller did not run";
+    count.textContent = now ? channelsText(now, many, !intervalAt(page.data, step).executed.includes(name)) : "Its controller did not run";
     cells.forEach((cell, index) => {
       const value = now?.[index] ?? 0;
       cell.style.setProperty("--level", String(value <= 0 ? 0 : Math.min(0.35 + (0.65 * value) / WIDEST, 1)));
