@@ -49,7 +49,7 @@ class Scouted(Architecture):
         description="Input of the gate networks: feature maps, or the answer of a small network that runs first (the scout)",
     )
     scout_exit: bool = Field(
-        False, title="Let the scout's answer stand", description="Let a gate decide that the scout's answer stands and nothing else runs"
+        False, title="Let the scout's answer stand", description="Let a gate decide that the scout's answer stands and no block runs"
     )
 
     @property
