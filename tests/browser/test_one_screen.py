@@ -49,6 +49,7 @@ def opened(browser: Browser, server: str, run: str, size: tuple[int, int], schem
 
 
 def box(page: Page, sight: str) -> Box:
+    expect(page.locator(sight).first).to_be_visible()  # it may be drawn again just now
     found: Any = page.locator(sight).first.bounding_box()
     assert found, sight
     return dict(found)

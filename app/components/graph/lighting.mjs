@@ -2,6 +2,7 @@
 
 import { showAnswer } from "./answer.mjs";
 import { describe } from "./compared.mjs";
+import { element } from "./dom.mjs";
 import { intervalAt, lamAt, scoresAt, stepOf } from "./lam.mjs";
 
 function showHeadline(page, interval) {
@@ -101,11 +102,16 @@ export function decimals(control, row) {
 // Reserves room for the longest headline, so that nothing below it moves with λ. `light` has to follow, which shows the one that holds.
 export function reserveHeadline(page) {
   if (!page.data) return;
-  page.headline.style.minHeight = "0";
-  let most = 0;
+  const { headline } = page;
+  headline.style.minHeight = "0";
+  const copies = new Map(); // by what they say; measured together, since the browser lays out the page for each measurement
   for (const interval of page.data.intervals) {
     showHeadline(page, interval);
-    most = Math.max(most, page.headline.offsetHeight);
+    copies.set(headline.textContent, headline.cloneNode(true));
   }
-  page.headline.style.minHeight = `${most}px`;
+  const aside = element("div", {}, ...copies.values());
+  Object.assign(aside.style, { position: "absolute", visibility: "hidden", width: `${headline.offsetWidth}px` });
+  headline.after(aside);
+  headline.style.minHeight = `${Math.max(...[...copies.values()].map((copy) => copy.offsetHeight))}px`;
+  aside.remove();
 }
