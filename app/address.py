@@ -16,15 +16,10 @@ HISTORY = "address"  # key of the session
 
 @dataclass
 class History:
-    """The addresses that the browser may still send: the one it sent last, and those written since. And how often one was arrived at.
-
-    `ours` is the text that was written last. A page that draws itself again gets this very object, while one that the browser asks for
-    gets what has just been read from a message.
-    """
+    """The addresses that the browser may still send: the one it sent last, and those written since. And how often one was arrived at."""
 
     written: list[dict[str, str]] = field(default_factory=list)
     visits: int = 0
-    ours: str | None = None
 
 
 def arrived() -> bool:
@@ -64,10 +59,9 @@ def left() -> None:
 
 
 def _received(sent: Mapping[str, str]) -> None:
-    """Forget the addresses before the one of this drawing, if the browser sent it: it sends them in the order in which it received them."""
+    """Forget the addresses before one that the browser has sent: it sends them in the order in which it received them."""
     history = _history()
-    context = get_script_run_ctx()
-    if sent in history.written and (context is None or context.query_string is not history.ours):
+    if sent in history.written:
         history.written = history.written[history.written.index(dict(sent)) :]
 
 
@@ -141,5 +135,3 @@ def _write(parameters: Mapping[str, str]) -> None:
     lam = {} if start_lam() is None else {LAM: st.query_params[LAM]}
     if st.query_params.to_dict() != {**parameters, **lam}:
         st.query_params.from_dict({**parameters, **lam})
-        context = get_script_run_ctx()
-        _history().ours = None if context is None else context.query_string

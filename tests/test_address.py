@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from app import address
 
@@ -91,18 +90,13 @@ def test_from_another_page_each_address_is_a_link(browser: dict[str, str]) -> No
     assert address.visits() == 1
 
 
-def drawing(**facts: object) -> SimpleNamespace:
-    """What Streamlit tells of a drawing, here for a browser."""
-    return SimpleNamespace(**{"is_history_navigation": False, "fragment_ids_this_run": None, "query_string": "", **facts})
-
-
 def test_back_and_forward_lead_to_an_address_however_new_it_is(browser: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     address.show({"run": "a", "sample": "1"})
     address.show({"run": "a", "sample": "2"})
-    monkeypatch.setattr(address, "get_script_run_ctx", lambda: drawing(is_history_navigation=True))
+    monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=True))
     assert sent(browser, run="a", sample="1")
     assert not sent(browser, run="a", sample="1")
-    monkeypatch.setattr(address, "get_script_run_ctx", drawing)
+    monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=False))
     assert not sent(browser, run="a", sample="2"), "it was on its way to the browser as the person went back"
     assert browser["sample"] == "1"
 
@@ -110,34 +104,6 @@ def test_back_and_forward_lead_to_an_address_however_new_it_is(browser: dict[str
 def test_a_part_that_is_drawn_again_tells_which_address_the_browser_has(browser: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for node in (None, "N1", "N2"):
         address.show({"run": "a", "sample": "1"}, node)
-    monkeypatch.setattr(address, "get_script_run_ctx", lambda: drawing(fragment_ids_this_run=["f"]))
+    monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=False, fragment_ids_this_run=["f"]))
     address.redrawn()
     assert sent(browser, run="a", sample="1", node="N1")
-
-
-def twice_drawn() -> None:
-    """A page that writes two addresses, each after the browser's, and draws itself again after that."""
-    import streamlit as st
-
-    from app import address
-
-    address.arrived()
-    drawn = st.session_state["drawn"] = st.session_state.get("drawn", 0) + 1
-    address.show({"run": "a", "sample": str(min(drawn, 2))})
-    if drawn in (2, 3):
-        st.rerun()
-
-
-def test_a_page_that_draws_itself_again_does_not_tell_which_address_the_browser_has() -> None:
-    page = AppTest.from_function(twice_drawn)
-    page.query_params["run"] = "a"
-    page.run()
-    page.query_params.clear()
-    page.query_params["run"] = "a"  # the first address that was written is still on its way
-    page.run()
-    history = page.session_state[address.HISTORY]
-    assert page.session_state["drawn"] == 4
-    assert history.written == [{"run": "a"}, {"run": "a", "sample": "1"}, {"run": "a", "sample": "2"}]
-    page.query_params["sample"] = "2"
-    page.run()
-    assert history.written == [{"run": "a", "sample": "2"}], "it has come"
