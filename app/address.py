@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app.computing import DRAWN_AGAIN
 from core.graph.node import Node
 
 FORCE = "force"  # parameter with the forced nodes, as "N3:off,N5:on"
@@ -30,11 +31,13 @@ def arrived() -> bool:
     """
     history = _history()
     asked = _without_lam(st.query_params.to_dict())
+    of_server = st.session_state.pop(DRAWN_AGAIN, False)
     if not history.written:  # the first page shows what the address names in any case
         history.written = [asked]
         return False
     if "run" not in asked or asked == history.written[-1]:
-        _received(asked)
+        if not of_server:
+            _received(asked)
         return False
     if asked in history.written and not _walked():
         _received(asked)
@@ -48,7 +51,7 @@ def arrived() -> bool:
 def redrawn() -> None:
     """Note which address the browser has, as a part of the page is drawn again on its own."""
     context = get_script_run_ctx()
-    if context is not None and context.fragment_ids_this_run:
+    if context is not None and context.fragment_ids_this_run and not st.session_state.pop(DRAWN_AGAIN, False):
         _received(_without_lam(st.query_params.to_dict()))
 
 

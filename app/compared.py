@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import address, state
+from app.computing import Computation
 from app.graph_view.folding import costs, fold
 from app.graph_view.payload import ComparedView
 from app.graph_view.view import Subject, seen
@@ -119,9 +120,9 @@ class Waiting:
     image: ShownImage
     forced: Mapping[str, bool]
 
-    def advance(self) -> None:
-        """Wait for the next values of λ."""
-        state.advance(self.run, self.sha256, self.image.image, self.forced)
+    def next_stage(self) -> Computation[None]:
+        """Let the next values of λ be computed."""
+        return state.next_stage(self.run, self.sha256, self.image.image, self.forced)
 
 
 def _fitted(chosen: ShownImage, model: "Model") -> ShownImage:

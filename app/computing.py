@@ -5,6 +5,8 @@ nobody waits for any more is dropped. Computing one at a time bounds memory, and
 """
 
 import atexit
+import gc
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -12,6 +14,8 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 from core.malloc import return_freed_memory
 
@@ -20,6 +24,7 @@ ANSWER, SWEEP, TIMES, SURVEY = range(4)  # urgency: a first answer comes before 
 PATIENCE_SLICE = 0.05  # seconds between looks at whether a page that waits is to stop
 CLOSING = 10.0  # seconds that the end of the process waits for a step
 SURVEYS_REST = 1.0  # seconds after an answer in which surveys rest: a browser draws it meanwhile, perhaps on this computer
+DRAWN_AGAIN = "drawn again"  # key of the session: the request that follows is not the browser's, so its address may not have arrived there
 IDLE = 2.0  # seconds without work after which freed memory is returned
 
 
@@ -117,6 +122,7 @@ class Queue:
                     self._changed.wait(rest)
                 elif not self._changed.wait(None if idle else IDLE):
                     idle = True
+                    gc.collect()
                     return_freed_memory()
             self._turns += 1
             computation.turn = self._turns
@@ -139,18 +145,53 @@ def computed(work: Callable[[], T], urgency: int = ANSWER) -> T:
 
 def wait_for(computation: Computation[T]) -> T:
     """Wait for a computation, as long as the visitor of this page does; return its result."""
-    try:
-        while not computation.ended.wait(PATIENCE_SLICE):
-            "waiting" in st.session_state  # noqa: B015 - here Streamlit stops a page whose visitor did something else
-    except BaseException:
-        computation.dropped = True
-        raise
+    while not _ended(computation):
+        pass
     return computation.result()
+
+
+def ended(computation: Computation[T], seconds: float = math.inf) -> bool:
+    """Return whether a computation ends in this time, and before its visitor does something else in the fragment that runs.
+
+    Streamlit stops a page for whatever concerns all of it, but lets a fragment run to its end.
+    """
+    until = time.monotonic() + seconds
+    while not _ended(computation):
+        if time.monotonic() >= until or _fragment_awaited():
+            return False
+    computation.result()
+    return True
+
+
+def draw_after(computation: Computation[T]) -> None:
+    """Draw the fragment that runs, or the page, once more as soon as a computation has ended, or its visitor does something else."""
+    if ended(computation):
+        draw_again()
+    else:
+        computation.dropped = True  # the request that waits draws it
 
 
 def draw_again() -> None:
     """Draw the fragment that runs, or the page, once more."""
+    st.session_state[DRAWN_AGAIN] = True
     try:
         st.rerun(scope="fragment")
     except StreamlitAPIException:  # the whole page is running
         st.rerun()
+
+
+def _ended(computation: Computation[T]) -> bool:
+    """Wait for a computation for a moment; return whether it has ended."""
+    try:
+        "waiting" in st.session_state  # noqa: B015 - here Streamlit stops a page whose visitor did something else
+        return computation.ended.wait(PATIENCE_SLICE)
+    except BaseException:
+        computation.dropped = True
+        raise
+
+
+def _fragment_awaited() -> bool:
+    """Return whether a request waits to draw a fragment of this page."""
+    context = get_script_run_ctx()
+    requests = None if context is None else context.script_requests
+    return requests is not None and requests._state is ScriptRequestType.RERUN

@@ -9,7 +9,7 @@ from app import state
 from app.charts.lessons import BLUR, gates_chart, rewards_chart, scores_chart, thresholds_chart, values_chart
 from app.charts.tradeoff import along_lam_chart
 from app.components.gate_graph import gate_graph
-from app.computing import SWEEP, computed, draw_again
+from app.computing import SWEEP, computed, draw_again, wait_for
 from app.graph_view.facts import facts
 from app.graph_view.folding import costs, fold
 from app.graph_view.view import Subject, view_of
@@ -54,7 +54,7 @@ class Example:
         """Return a sample along λ, at every step of the slider."""
         image = self.images[number]
         while state.unfinished(self.run, self.sha256, image, {}, timed=False) is not None:
-            state.advance(self.run, self.sha256, image, {})
+            wait_for(state.next_stage(self.run, self.sha256, image, {}))
         return state.sweep(self.run, self.sha256, image, {})
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from app import address, own_picture, state
 from app.background import Background, background_survey
+from app.cache import SizedCache
 from app.components.samples import StripView, Thumbnail, page_of, sample_strip
 from app.images import ShownImage
 from app.rendering import to_picture, url
@@ -28,13 +29,14 @@ STRIP = "sample-strip"  # key of the component
 VIEW = "samples-view"  # key of the session
 PER_PAGE = 60  # pictures on a page of the strip
 THUMB = 48  # side of a small picture in pixels, at most
-KEPT_THUMBS = 4000  # small pictures that are kept in memory, of some kilobytes each
+THUMB_BYTES = 16 << 20  # of the small pictures that are kept in memory
 MAX_SAMPLES = 2000  # test images at hand
 MAX_BYTES = 48_000_000  # of the test images at hand
 POLL_SECONDS = 1.5  # seconds between looks at a survey that grows
 ALL, ROUTES, WRONG, ALWAYS_WRONG, CLASS = "all", "routes", "wrong", "always-wrong", "class "
 SHOWS = [(ALL, "All images"), (ROUTES, "Route changes"), (WRONG, "Wrong at some λ"), (ALWAYS_WRONG, "Wrong at every λ")]
 ORDERS = [("given", "Class by class"), ("cheapest", "Cheapest first"), ("dearest", "Dearest first"), ("shuffled", "Shuffled")]
+_thumbs: SizedCache[str] = SizedCache(THUMB_BYTES, len)
 FIRST_VIEW: StripView = {"show": ALL, "order": "given", "page": 0, "seed": 0}
 
 
@@ -201,13 +203,13 @@ def thumbnail(samples: Samples, survey: "Survey", row: int) -> Thumbnail:
         if one.wrong:
             words.append("wrong at every λ" if one.wrong == len(survey.lams) else f"wrong at {one.wrong} of {len(survey.lams)} values of λ")
     wrong = "" if one is None or not one.wrong else "always" if one.wrong == len(survey.lams) else "partly"
-    small = _small(hashlib.blake2b(samples.images[row].numpy().tobytes()).digest(), samples.images[row])
+    pixels = samples.images[row].numpy()
+    small = _thumbs.get((pixels.shape, hashlib.blake2b(pixels.tobytes()).digest()), lambda: _small(samples.images[row]))
     return {"index": row, "url": small, "title": " · ".join(words), "turns": one is not None and one.changes_route, "wrong": wrong}
 
 
-@st.cache_data(max_entries=KEPT_THUMBS, show_spinner=False)
-def _small(pixels: bytes, _image: "ImageTensor") -> str:
-    """Return the small picture of an image (C, H, W), whose pixels have this hash, as a data URL."""
-    small = to_picture(_image)
+def _small(image: "ImageTensor") -> str:
+    """Return the small picture of an image (C, H, W) as a data URL."""
+    small = to_picture(image)
     small.thumbnail((THUMB, THUMB), Image.Resampling.BILINEAR)
     return url(small)

@@ -14,7 +14,7 @@ from core.hosts import LOCAL_HOSTS, leads_here
 
 PORT = 8501  # the first port that is tried
 TRIED = 100  # ports that are tried
-QUIET = {"browser.gatherUsageStats": "false", "server.fileWatcherType": "none"}
+QUIET = {"browser.gatherUsageStats": "false", "server.fileWatcherType": "none", "runner.postScriptGC": "false"}
 
 
 def options(given: Sequence[str]) -> list[str]:
@@ -22,7 +22,8 @@ def options(given: Sequence[str]) -> list[str]:
 
     The studio is reached from this computer only, unless `--server.address` says otherwise. There, a page that another site's name leads
     to gets no data. Source files are not watched: Streamlit looks for the files of all modules for each session, and answers nobody
-    meanwhile. Prints a line if the usual port is taken.
+    meanwhile. After each drawing it would look for garbage in all networks and answers that are kept, which the studio does when it rests
+    (`app.computing`). Prints a line if the usual port is taken.
     """
     added = [word for name, value in QUIET.items() if not _is_set(name, given) for word in (f"--{name}", value)]
     address = _value("server.address", given)

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app import address
 from app.cache import SizedCache
-from app.computing import PATIENCE_SLICE, QUEUE, SWEEP, TIMES, TIMING, Computation, computed, wait_for
+from app.computing import PATIENCE_SLICE, QUEUE, SWEEP, TIMES, TIMING, Computation, computed
 from app.graph_view.view import Times
 from core.datasets import Dataset
 from core.errors import UserError
@@ -34,6 +34,7 @@ VARIED_RUNS = 64  # runs whose most varied sample is kept in memory
 MODEL_BYTES = 320 << 20  # of all networks kept in memory, those compiled for timing included
 COMPILED = 12  # size of a network with its fastest form, as a multiple of its weights
 SWEEP_BYTES = 64 << 20  # of all sweeps kept in memory
+STAGE_SECONDS = 1.0  # of computing, for which a page waits before it is drawn again with the values of λ that are known
 TIMED_IMAGES = 256  # images whose times are kept in memory
 VARIED_MACS = 2e10  # multiply-adds of samples above which the first one is shown, and not the most varied
 COMPARED_LAMS = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the routes of samples are compared
@@ -173,15 +174,23 @@ def unfinished(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str,
     return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
 
-def advance(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> None:
-    """Wait for the next stage of an image (C, H, W) along λ, or, once all values of λ are known, for its times."""
-    for nodes in (forced, {}):
-        gradual = _gradual(run, sha256, image, nodes)
-        if not gradual.complete:
-            wait_for(QUEUE.add(Computation(gradual.refine, SWEEP)))
-            _sweeps.shrink()
-            return
-    _measure(run, sha256, image, forced)
+def next_stage(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> Computation[None]:
+    """Let the next values of λ of an image (C, H, W) be computed, or, once all are known, its times; return that computation.
+
+    What takes at most STAGE_SECONDS is computed to its end, so that a page is not drawn again for every few values of λ.
+    """
+    sweeps = [one for nodes in (forced, {}) if not (one := _gradual(run, sha256, image, nodes)).complete]
+    if not sweeps:
+        return TIMING.add(_measurement(run, sha256, image, forced))
+
+    def steps() -> Generator[None, None, None]:
+        for one in sweeps:
+            yield from one.refine()
+            while not one.complete and one.seconds() <= STAGE_SECONDS:
+                yield from one.refine()
+        _sweeps.shrink()
+
+    return QUEUE.add(Computation(steps, SWEEP))
 
 
 def _gradual(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> "GradualSweep":
@@ -196,26 +205,27 @@ def times(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool
     return _times.find(_key(run, sha256, image, forced))
 
 
-def _measure(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> None:
-    """Wait until it is measured how long an image (C, H, W) takes at each λ, which must all be known."""
+def _measurement(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> Computation[None]:
+    """Return the measurement of how long an image (C, H, W) takes at each λ, which must all be known."""
     from core.fast.stopwatch import time_along
 
-    network, along = model(run, sha256), sweep(run, sha256, image, forced)
+    key, network, along = _key(run, sha256, image, forced), model(run, sha256), sweep(run, sha256, image, forced)
 
-    def steps() -> Generator[None, None, Times]:
+    def steps() -> Generator[None, None, None]:
         taken = time_along(network, image, along, dict(forced))
         while True:
             try:
                 next(taken)
-            except StopIteration as found:
-                return Times(*found.value)
+            except StopIteration as end:
+                found = Times(*end.value)
+                break
             yield
             while QUEUE.busy:  # answers come first
                 time.sleep(PATIENCE_SLICE)
                 yield
+        _times.get(key, lambda: found)
 
-    found = wait_for(TIMING.add(Computation(steps, TIMES)))
-    _times.get(_key(run, sha256, image, forced), lambda: found)
+    return Computation(steps, TIMES)
 
 
 def _key(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str, bool]) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,16 @@ def hull(points: Sequence[ParetoPoint]) -> list[ParetoPoint]:
 
 def accuracy_at(points: Sequence[ParetoPoint], cost: float) -> float:
     """Return the best accuracy of a mix of the points with this mean cost, or NaN below the cheapest point."""
+    return float(accuracies_at(points, np.array([cost]))[0])
+
+
+def accuracies_at(points: Sequence[ParetoPoint], costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the best accuracies of a mix of the points with each of these mean costs, (N,); NaN below the cheapest point."""
     corners = hull(points)
-    if not corners or cost < corners[0].cost:
-        return float("nan")
-    return float(np.interp(cost, [corner.cost for corner in corners], [corner.accuracy for corner in corners]))
+    if not corners:
+        return np.full(len(costs), np.nan)
+    found = np.interp(costs, [corner.cost for corner in corners], [corner.accuracy for corner in corners])
+    return np.where(costs < corners[0].cost, np.nan, found)
 
 
 def cost_for(points: Sequence[ParetoPoint], accuracy: float) -> float:
@@ -52,7 +59,7 @@ def mean_difference(points: Sequence[ParetoPoint], others: Sequence[ParetoPoint]
     The result is NaN if they share no such cost.
     """
     costs = np.linspace(low, high, 101)
-    differences = [accuracy_at(points, cost) - accuracy_at(others, cost) for cost in costs]
+    differences = accuracies_at(points, costs) - accuracies_at(others, costs)
     return float(np.nanmean(differences)) if np.isfinite(differences).any() else float("nan")
 
 
@@ -62,7 +69,7 @@ def hypervolume(points: Sequence[ParetoPoint], max_cost: float = 1.0, min_accura
     if not corners or corners[0].cost >= max_cost:
         return 0.0
     costs = np.unique([*(corner.cost for corner in corners if corner.cost < max_cost), max_cost])
-    heights = np.array([accuracy_at(corners, cost) for cost in costs]) - min_accuracy
+    heights = accuracies_at(corners, costs) - min_accuracy
     return float(np.trapezoid(heights.clip(min=0), costs))
 
 

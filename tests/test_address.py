@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
-from app import address
+from app import address, computing
 
 
 @pytest.fixture
@@ -107,3 +108,43 @@ def test_a_part_that_is_drawn_again_tells_which_address_the_browser_has(browser:
     monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=False, fragment_ids_this_run=["f"]))
     address.redrawn()
     assert sent(browser, run="a", sample="1", node="N1")
+
+
+def drawn_again() -> None:
+    """A page that writes two addresses, each after the browser's, and draws itself again after that."""
+    import streamlit as st
+
+    from app import address
+    from app.computing import draw_again
+
+    address.arrived()
+    drawn = st.session_state["drawn"] = st.session_state.get("drawn", 0) + 1
+    address.show({"run": "a", "sample": str(min(drawn, 2))})
+    if drawn in (2, 3):
+        draw_again()
+
+
+def test_a_page_that_draws_itself_again_does_not_tell_which_address_the_browser_has() -> None:
+    page = AppTest.from_function(drawn_again)
+    page.query_params["run"] = "a"
+    page.run()
+    page.query_params.clear()
+    page.query_params["run"] = "a"  # the first address that was written is still on its way
+    page.run()
+    history = page.session_state[address.HISTORY]
+    assert page.session_state["drawn"] == 4
+    assert history.written == [{"run": "a"}, {"run": "a", "sample": "1"}, {"run": "a", "sample": "2"}]
+    page.query_params["sample"] = "2"
+    page.run()
+    assert history.written == [{"run": "a", "sample": "2"}], "it has come"
+
+
+def test_a_part_that_draws_itself_again_does_not_tell_which_address_the_browser_has(
+    browser: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for node in ("N1", "N2"):
+        address.show({"run": "a", "sample": "1"}, node)
+    monkeypatch.setattr(address, "get_script_run_ctx", lambda: SimpleNamespace(is_history_navigation=False, fragment_ids_this_run=["f"]))
+    st.session_state[computing.DRAWN_AGAIN] = True
+    address.redrawn()
+    assert not sent(browser, run="a", sample="1", node="N1"), "N2 may still be on its way"

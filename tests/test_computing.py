@@ -3,11 +3,14 @@
 import threading
 import time
 from collections.abc import Generator
+from types import SimpleNamespace
 
 import pytest
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 
+from app import computing
 from app.cache import SizedCache
-from app.computing import ANSWER, SURVEY, SURVEYS_REST, SWEEP, TIMES, Computation, Queue, computed
+from app.computing import ANSWER, SURVEY, SURVEYS_REST, SWEEP, TIMES, Computation, Queue, computed, draw_after, ended
 
 
 def test_a_cache_drops_what_was_not_used_for_longest() -> None:
@@ -118,3 +121,39 @@ def test_what_nobody_waits_for_is_dropped_and_errors_reach_who_waits() -> None:
         wrong.result()
     assert seen == []
     assert computed(lambda: 5) == 5
+
+
+def test_a_page_waits_as_long_as_it_wants_to_and_gets_errors() -> None:
+    queue, held = Queue("test"), threading.Event()
+
+    def wait() -> Generator[None, None, None]:
+        assert held.wait(10)
+        yield
+
+    slow = queue.add(Computation(wait, SWEEP))
+    assert not ended(slow, 0.0)
+    assert not ended(slow, 0.2)
+    assert not slow.dropped
+    held.set()
+    assert ended(slow)
+    wrong = queue.add(Computation(lambda: (_ for _ in [1 // 0]), SWEEP))
+    with pytest.raises(ZeroDivisionError):
+        ended(wrong)
+
+
+def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests, drawn = ScriptRequests(), list[bool]()
+    monkeypatch.setattr(computing, "get_script_run_ctx", lambda: SimpleNamespace(script_requests=requests))
+    monkeypatch.setattr(computing, "draw_again", lambda: drawn.append(True))
+    done, never = (Computation(lambda: steps("", 1, []), TIMES) for _ in range(2))
+    done.found = ""
+    done.ended.set()
+    draw_after(done)
+    assert drawn == [True]
+    requests.request_rerun(RerunData(fragment_id="clicked"))
+    assert requests.on_scriptrunner_yield() is None, "Streamlit would let the page wait"
+    assert not ended(never)
+    assert not never.dropped
+    draw_after(never)
+    assert never.dropped
+    assert drawn == [True], "the request that waits draws it"

@@ -25,7 +25,7 @@ from core.files import MAX_WEIGHTS_BYTES
 from core.graph.weight_file import read_tensors
 from core.store import Run, RunRecord, Store, StoreError
 from core.store.exchange import export_run, import_run, is_exported, read_exported, read_header
-from core.store.record import Point
+from core.store.record import MAX_FIGURES, Point
 from core.store.references import SHIPPED, load_references
 from core.training.worker import machine, work
 from tests.reproductions.imports import HEADERS
@@ -371,6 +371,10 @@ def test_a_description_that_contradicts_its_configuration_is_refused(file: Path,
     [
         lambda header: header["figures"]["test"][0].pop("execution_rates"),
         lambda header: header["figures"]["baselines"].update({"test": {"random gates": [{"cost": 0.1, "accuracy": 0.5, "x": 1}]}}),
+        lambda header: header["figures"]["baselines"].update(
+            {"test": {"random gates": [{"cost": 0.8, "accuracy": 0.5}] * (MAX_FIGURES + 1)}}
+        ),
+        lambda header: [header["figures"][split].extend(header["figures"][split] * MAX_FIGURES) for split in ("val", "test")],
         lambda header: header["figures"]["test"][0].update({"accuracy": 2}),
         lambda header: header.update({"exchange_rate": math.inf}),
         lambda header: header.update({"classes": ["a\ud800"] * 10}),
@@ -441,6 +445,8 @@ def test_the_card_tells_whether_gates_depend_on_the_image_and_have_learnt_anythi
     assert f"The image explains {sum(shares) / len(shares):.0%} of the variance of the gates, mean over the same costs." in card(told)
     assert "learnt nothing" not in card(told)
     better = {"random gates": [Point(cost=0.0, accuracy=1.0)]}
+    bare = told.figures.model_copy(update={"baselines": {"test": {"fixed routes": []}}})
+    assert "Gains on the test split" not in card(told.model_copy(update={"figures": bare}))
     useless = told.figures.model_copy(update={"baselines": {"test": better}})
     assert "The gates do not beat random gates: the network has not learned when to skip." in card(
         told.model_copy(update={"figures": useless})

@@ -1,5 +1,8 @@
 """A sweep along λ in parts and in stages: the same as a whole one, in bounded memory, the slider's λ first."""
 
+import math
+from collections.abc import Iterator
+
 import pytest
 import torch
 from test_predict import IMAGES, fresh
@@ -12,7 +15,7 @@ from core.explain.predict import LamSweep, sweep_lam
 from core.explain.thresholds import EVERY_LAM
 from core.graph import copies
 from core.graph.copies import concatenated, copies_at_once, execute_in_parts
-from core.graph.execution import execute
+from core.graph.execution import Execution, execute
 from core.graph.node import GraphError
 from core.graph.policy import Greedy
 from core.scale import SLIDER_STEPS
@@ -81,6 +84,7 @@ def test_the_slider_s_step_comes_first_then_few_then_all(monkeypatch: pytest.Mon
     model = network(kind)
     expected = sweep_lam(model, IMAGES[0], forced)
     monkeypatch.setattr(copies, "MACS_AT_ONCE", 0)
+    monkeypatch.setattr(gradual, "QUICK_SECONDS", 0)
     sweep = GradualSweep(model, IMAGES[0], forced)
     first = sweep.answer(37)
     assert first.computed == (37,)
@@ -101,7 +105,7 @@ def test_the_slider_s_step_comes_first_then_few_then_all(monkeypatch: pytest.Mon
 
 
 def test_a_step_between_two_known_ones_shows_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "MACS_AT_ONCE", 0)
+    monkeypatch.setattr(gradual, "QUICK_SECONDS", 0)
     model = network("lc")
     whole = sweep_lam(model, IMAGES[0])
     sweep = GradualSweep(model, IMAGES[0])
@@ -117,6 +121,7 @@ def test_a_step_between_two_known_ones_shows_the_nearest(monkeypatch: pytest.Mon
 
 def test_two_sessions_with_the_same_picture_share_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradual, "copies_at_once", lambda graph: 2)
+    monkeypatch.setattr(gradual, "QUICK_SECONDS", 0)
     model = network("lc")
     sweep, executed = GradualSweep(model, IMAGES[0]), []
     known = sweep._execute
@@ -131,13 +136,37 @@ def test_two_sessions_with_the_same_picture_share_what_is_computed(monkeypatch: 
     agree(sweep_lam(model, IMAGES[0]), sweep.sweep)
 
 
-def test_a_small_network_and_one_without_a_slider_answer_completely_at_once() -> None:
+def test_a_quick_network_and_one_without_a_slider_answer_completely_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradual, "QUICK_SECONDS", math.inf)
     for model in (fresh(), fresh(lam=0.3)):
         sweep = GradualSweep(model, IMAGES[0])
-        assert not sweep.needs_stages
         agree(sweep_lam(model, IMAGES[0]), sweep.answer(50))
         assert sweep.complete
         assert sweep.size > 0
+
+
+def test_an_answer_goes_on_as_far_as_its_steps_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that every execution moves on by a second for each step, and then by less: as where they share their computation."""
+    model, clock = network("lc"), [0.0]
+    monkeypatch.setattr(gradual.time, "thread_time", lambda: clock[0])
+    execute_steps = gradual.execute_in_parts
+
+    def answered(seconds: list[float]) -> int:
+        """Return how many steps are known after an answer whose executions take these seconds for a step."""
+        left = iter(seconds)
+
+        def slow(*given: object) -> Iterator[Execution]:
+            clock[0] += next(left) * len(given[3])
+            return execute_steps(*given)
+
+        monkeypatch.setattr(gradual, "execute_in_parts", slow)
+        found = GradualSweep(model, IMAGES[0]).answer(50)
+        return SLIDER_STEPS if found.computed is None else len(found.computed)
+
+    quick = gradual.QUICK_SECONDS / SLIDER_STEPS
+    assert answered([10 * quick * SLIDER_STEPS]) == 1
+    assert answered([10 * quick, 2 * quick]) == 7
+    assert answered([10 * quick, quick / 2, quick / 2]) == SLIDER_STEPS
 
 
 def test_nodes_that_exclude_each_other_are_refused_before_anything_is_computed() -> None:

@@ -50,6 +50,12 @@ def test_a_run_alone() -> None:
     assert "has not learned when to skip" in warnings(gated(random=0.95))[0]
 
 
+def test_a_baseline_without_points_is_left_out() -> None:
+    bare = run("one", [0.31], [0.85], baselines={"test": {"full path": [], "fixed routes": [], "random gates": []}})
+    assert set(alone([bare], "test")) == {"lowest cost", "highest accuracy"}
+    assert warnings(bare) == []
+
+
 def test_a_network_is_held_against_random_gates_where_it_is() -> None:
     """Its one point costs more than the span over which gains are averaged."""
     random = {"random gates": [{"cost": 0.1, "accuracy": 0.5}, {"cost": 1.0, "accuracy": 0.9}]}

@@ -32,6 +32,7 @@ def test_source_files_are_watched_only_where_asked() -> None:
     """Streamlit looks for the files of all modules for each session, and answers nobody meanwhile."""
     found = options([])
     assert found[found.index("--server.fileWatcherType") + 1] == "none"
+    assert found[found.index("--runner.postScriptGC") + 1] == "false"
     assert options(["--server.fileWatcherType=auto"]).count("--server.fileWatcherType") == 0
 
 

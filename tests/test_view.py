@@ -31,11 +31,11 @@ from app.graph_view.payload import (
 from app.graph_view.view import Subject, Times, ViewOptions, seen, view_of
 from app.javascript import ENTRY, joined
 from core.datasets import normalised
+from core.explain import gradual
 from core.explain.gradual import GradualSweep
 from core.explain.model import Model
 from core.explain.predict import forced_policy, sweep_lam
 from core.fast.stopwatch import TIMED_INTERVALS, Spread, timed_along
-from core.graph import copies
 from core.graph.execution import execute
 from core.scale import SLIDER_STEPS, lam_at
 
@@ -210,7 +210,7 @@ def test_a_static_network_is_not_compared_with_itself() -> None:
 
 
 def test_before_all_values_of_lam_and_times_are_known_the_view_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "MACS_AT_ONCE", 0)
+    monkeypatch.setattr(gradual, "QUICK_SECONDS", 0)
     model = varied()
     nodes, sweep = model.graph.nodes, GradualSweep(model, IMAGES[0]).answer(50)
     shown = fold(nodes)

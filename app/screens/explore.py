@@ -10,7 +10,7 @@ from app import address, compared, state
 from app.cautions import cautions
 from app.cheapest import cheapest_over_images
 from app.components.gate_graph import gate_graph, graph_state
-from app.computing import draw_again
+from app.computing import Computation, draw_after, ended
 from app.forcing import force, forcing, free_conflicts
 from app.graph_view.computing_page import TOO_LARGE
 from app.graph_view.facts import facts
@@ -33,11 +33,12 @@ from core.scale import SLIDER_STEPS
 from core.store import Run
 
 if TYPE_CHECKING:
-    from core.explain.model import Model
+    from core.explain.model import ImageTensor, Model
     from core.explain.predict import LamSweep
 
 GRAPH = "gate_graph"  # key of the component
-VISIT = "visit"  # key of the session
+VISIT, BEGUN = "visit", "begun"  # keys of the session
+PATIENCE = 1.0  # seconds that the page is drawn later, so that it is not drawn twice
 
 
 def page() -> None:
@@ -115,6 +116,7 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     st.session_state[VISIT] = address.visits()
     step = round(start_lam * (SLIDER_STEPS - 1)) if follows and start_lam is not None else before.step
     selected = address.selected_node(graph.nodes) if follows else before.selected
+    stage = _awaited(run, sha256, image, forced, before.awaited)
     sweep, problem = free_conflicts(run, sha256, image, forced, step)
     query = address.query(run.name, chosen.query, forced)
     address.show({**(query or {"run": run.name, "sample": OWN_SOURCE}), **compared.in_address()}, selected)
@@ -156,12 +158,23 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name}, width="content")
     if inspection is None and selected in graph.by_name:
         inspect_slowly(inspected, asked)
+    elif stage is not None:
+        draw_after(stage)
     elif pending is not None and now.awaited == pending:
-        if state.unfinished(run, sha256, image, forced, timed=not waiting) is not None:
-            state.advance(run, sha256, image, forced)
-        else:
-            waiting[0].advance()
-        draw_again()
+        unfinished = state.unfinished(run, sha256, image, forced, timed=not waiting) is not None
+        draw_after(state.next_stage(run, sha256, image, forced) if unfinished else waiting[0].next_stage())
+
+
+def _awaited(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool], awaited: str | None) -> Computation[None] | None:
+    """Let the stage that the browser waits for be computed. Return it if it takes longer than PATIENCE, so that the page is drawn first."""
+    pending = state.unfinished(run, sha256, image, forced)
+    if pending is None or pending != awaited or pending == st.session_state.get(BEGUN):
+        return None
+    if compared.compared() and state.unfinished(run, sha256, image, forced, timed=False) is None:
+        return None  # their values of λ come before any times
+    st.session_state[BEGUN] = pending
+    stage = state.next_stage(run, sha256, image, forced)
+    return None if ended(stage, PATIENCE) else stage
 
 
 def _downloads(run: Run, chosen: ShownImage, view: View, sweep: "LamSweep", forced: dict[str, bool], has_slider: bool) -> None:

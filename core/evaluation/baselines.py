@@ -5,7 +5,7 @@ Random gates: routes drawn independently of the image, at several mean costs.
 Fixed routes: each route for all images; mixes of them form a front.
 Confidence: early exit of a cascade by a threshold on the confidence of each exit, without controllers.
 Fixed widths: each width of nested channels for all images, without gate networks; mixes of them form a front, to which the scout's answer
-belongs where it may stand.
+belongs where it may stand. Only where every width was trained, which the method "slimmable" does.
 
 Networks whose gates open independently (LC-Net) have no routes, so only random gates and fixed widths apply. Static networks that are
 trained separately are runs of the method "static".
@@ -26,7 +26,7 @@ from core.graph.node import GraphError
 from core.graph.policy import Forced, Open, Random
 from core.graph.static import running_nodes, static_macs
 from core.methods.static_gates import GateStatistics, RandomStaticGates, gate_statistics
-from core.methods.widths import at_width, exit_gate, nested_parts, width_steps
+from core.methods.widths import at_width, exit_gate, width_steps, widths_trained
 from core.pareto import ParetoPoint
 from core.scale import TENTHS, cost_share
 
@@ -50,14 +50,14 @@ def baselines(graph: Graph, split: Split, report: CountCallback = no_progress) -
         fronts["fixed routes"] = routes_front(graph, split, report)
     with suppress(GraphError):
         fronts["confidence"] = confidence_front(graph, split)
-    if nested_parts(graph):
+    if widths_trained(graph):
         fronts["fixed widths"] = widths_front(graph, split, report)
     return fronts
 
 
 def passes(graph: Graph) -> int:
     """Return how many times `baselines` reports every image of a split."""
-    widths = width_steps(graph) + (exit_gate(graph) is not None) if nested_parts(graph) else 0
+    widths = width_steps(graph) + (exit_gate(graph) is not None) if widths_trained(graph) else 0
     with suppress(GraphError):
         return widths + 1 + len(RANDOM_RATES) + len(routes(graph))
     return widths + len(_random_rates(graph)) + (not _all_independent(graph))

@@ -98,7 +98,7 @@ def _gains(header: Header) -> list[str]:
     share = mean_dependence(own, [row.dependence for row in header.figures.test])
     measured = header.figures.baselines.get("test", {})
     fronts = {name: [ParetoPoint(point.cost, point.accuracy) for point in front] for name, front in measured.items()}
-    gains = {name: gain(own, front) for name, front in fronts.items() if name != "full path"}
+    gains = {name: gain(own, front) for name, front in fronts.items() if front and name != "full path"}
     if not gains:
         return []
     where = f"mean over {LOW:.0%} to {HIGH:.0%} of the static network's cost" if len(own) > 1 else "at its cost"

@@ -11,11 +11,13 @@ from itertools import pairwise
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+
 from core.datasets import Dataset
 from core.evaluation.collapse import Collapsed
 from core.evaluation.dependence import INDEPENDENT
 from core.evaluation.series import runs_of
-from core.pareto import ParetoPoint, accuracy_at, cost_for, hypervolume, mean_difference
+from core.pareto import ParetoPoint, accuracies_at, accuracy_at, cost_for, hypervolume, mean_difference
 from core.registry import ConfigError, choose
 from core.scale import cost_share
 from core.store import Run, Store
@@ -97,7 +99,7 @@ def alone(group: Sequence[Run], split: str) -> Figures:
     if full := fronts.pop("full path", None):
         figures |= {"accuracy of its full path": full[0].accuracy, "cost of its full path": full[0].cost}
         figures |= _reaching(own, full[0].accuracy, "its full path")
-    return figures | {f"gain over {name}, {span(own)}": gain(own, front) for name, front in fronts.items()}
+    return figures | {f"gain over {name}, {span(own)}": gain(own, front) for name, front in fronts.items() if front}
 
 
 def against(group: Sequence[Run], others: Sequence[Run], split: str) -> Figures:
@@ -189,8 +191,8 @@ def _beats(own: Sequence[ParetoPoint], rival: Sequence[ParetoPoint]) -> bool:
     """Return whether a network beats a baseline on its own modules: between the costs LOW and HIGH, else at its own costs."""
     if math.isfinite(gained := gain(own, rival)):
         return gained > 0
-    gains = [point.accuracy - accuracy_at(rival, point.cost) for point in own]
-    known = [gain for gain in gains if math.isfinite(gain)]
+    rivals = accuracies_at(rival, np.array([point.cost for point in own]))
+    known = [point.accuracy - accuracy for point, accuracy in zip(own, rivals.tolist(), strict=True) if math.isfinite(accuracy)]
     return not known or mean(known) > 0
 
 

@@ -1,5 +1,6 @@
 """One image at more and more values of λ: at one, at a few, then at all, so that a large network answers before its sweep ends."""
 
+import time
 from collections.abc import Collection, Generator, Mapping
 
 import torch
@@ -14,6 +15,8 @@ from core.graph.execution import Execution
 from core.scale import SLIDER_STEPS
 
 STRIDES = (20, 10, 5, 1)  # steps of the slider between those that are executed, in the order of the stages
+EVERY_STEP = frozenset(range(SLIDER_STEPS))
+QUICK_SECONDS = 0.25  # of computing, for which a first answer may wait for the other steps
 LIST_ITEM_BYTES = 32  # of a number in a list
 
 
@@ -29,6 +32,7 @@ class GradualSweep:
         self.policy = forced_policy(model.graph, forced or {})
         self.sweep: LamSweep | None = None
         self._parts: list[tuple[tuple[int, ...], Execution]] = []  # steps of the slider, and their execution
+        self._pace = 0.0  # seconds for a step, in the latest execution
         self._reference: Trace | None = None
 
     @property
@@ -41,11 +45,9 @@ class GradualSweep:
         """Whether all steps have been executed, and the thresholds located."""
         return self.sweep is not None and self.sweep.computed is None
 
-    @property
-    def needs_stages(self) -> bool:
-        """Whether executing all steps takes so long that a few come first."""
-        graph = self.model.graph
-        return graph.tradeoff.every_lam and copies_at_once(graph) < SLIDER_STEPS
+    def seconds(self, wanted: Collection[int] = EVERY_STEP) -> float:
+        """Return about how many seconds of computing the steps that are `wanted` still take, at the pace of the latest execution."""
+        return self._pace * len(set(wanted) - self.steps)
 
     @property
     def size(self) -> int:
@@ -60,21 +62,27 @@ class GradualSweep:
 
     @torch.no_grad()
     def answer(self, step: int) -> LamSweep:
-        """Execute one step, or all of them where that is quick; return the sweep as far as it is known."""
+        """Execute one step, and all of them where that is quick; return the sweep as far as it is known."""
         if self.complete or (self.sweep is not None and step in self.steps):
             assert self.sweep is not None
             return self.sweep
-        if self.needs_stages:
+        if self.model.graph.tradeoff.every_lam:
             self._execute([step])
-            return self._assemble()
-        for _ in self.refine():
-            pass
+            few = self._wanted()
+            for wanted in (few, EVERY_STEP):  # a few show how much of their computation the steps share
+                if self.seconds(wanted) > QUICK_SECONDS:
+                    return self._assemble()
+                for _ in self._reach(wanted):
+                    pass
+        else:
+            for _ in self.refine():
+                pass
         assert self.sweep is not None
         return self.sweep
 
     @torch.no_grad()
     def refine(self) -> Generator[None, None, None]:
-        """Execute what the next stage lacks, or all steps where that is quick. Yields after each execution."""
+        """Execute what the next stage lacks. Yields after each execution."""
         graph = self.model.graph
         if self.complete:
             return
@@ -82,8 +90,12 @@ class GradualSweep:
             execution = execute_along(graph, self.image, self.policy, None)
             self.sweep = sweep_of(self.model, execution, full_path(self.model, self.image), [0], [])
             return
-        wanted = self._wanted()
-        while not self.complete and (missing := sorted(wanted - self.steps)):  # another session may have gone on in between
+        yield from self._reach(self._wanted())
+
+    def _reach(self, wanted: Collection[int]) -> Generator[None, None, None]:
+        """Execute those of the `wanted` steps that are missing. Yields after each execution."""
+        graph = self.model.graph
+        while not self.complete and (missing := sorted(set(wanted) - self.steps)):  # another session may have gone on in between
             self._execute(missing[: copies_at_once(graph)])
             yield
         if self.complete:
@@ -97,18 +109,18 @@ class GradualSweep:
 
     def _wanted(self) -> set[int]:
         """Return the steps of the first stage that is not complete."""
-        if not self.needs_stages:
-            return set(range(SLIDER_STEPS))
         known = self.steps
         stages = [set(range(0, SLIDER_STEPS, stride)) for stride in STRIDES]
         return next((stage for stage in stages if not stage <= known), stages[-1])
 
     def _execute(self, steps: Collection[int]) -> None:
         """Execute these steps, as many at a time as fit."""
+        begun, count = time.thread_time(), len(steps)
         for part in execute_in_parts(self.model.graph, normalised(self.image[None]), self.policy, EVERY_LAM[list(steps)]):
             taken = tuple(steps)[: len(part.output)]
             self._parts.append((taken, part))
             steps = tuple(steps)[len(part.output) :]
+        self._pace = (time.thread_time() - begun) / count
 
     def _along(self) -> Execution:
         """Return the execution at all executed steps, in ascending order."""

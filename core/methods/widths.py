@@ -35,6 +35,12 @@ def nested_parts(graph: Graph) -> dict[str, Nested]:
     return {name: part for name, part in graph.parts.items() if isinstance(part, Nested)}
 
 
+def widths_trained(graph: Graph) -> bool:
+    """Return whether a graph has nested channels that were sorted, after which a training runs every width (`Nested.sort_channels`)."""
+    parts = nested_parts(graph).values()
+    return bool(parts) and all(bool(part.ordered) for part in parts)
+
+
 def width_steps(graph: Graph) -> int:
     """Return how many steps the widths have. Raises ConfigError if no channels are nested."""
     found = [part.steps for part in nested_parts(graph).values()]

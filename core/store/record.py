@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from core.scale import cost_share
 
 DEPTH = 20  # levels of a configuration: reading a deeper one could exhaust the stack
+MAX_FIGURES = 1000  # values of λ of a split, and points of a front: every page compares them
 ROUNDING = 1e-6  # by which a mean of shares may exceed 1
 
 Side = Annotated[int, Field(ge=1, le=1024)]
@@ -119,6 +120,9 @@ class Point(BaseModel):
     accuracy: Share
 
 
+Front = Annotated[list[Point], Field(max_length=MAX_FIGURES)]
+
+
 class CollapsedControl(BaseModel):
     """A control node that takes the same option for every image, and its routes as evidence."""
 
@@ -134,10 +138,10 @@ class Figures(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    val: list[Row] = Field(min_length=1)
-    test: list[Row] = Field(min_length=1)
+    val: list[Row] = Field(min_length=1, max_length=MAX_FIGURES)
+    test: list[Row] = Field(min_length=1, max_length=MAX_FIGURES)
     budget: list[Spending] = []  # of validation images and the controllers' holdout together: the λ for a budget
-    baselines: dict[str, dict[str, list[Point]]] = {}  # of each split, the points of each baseline's front
+    baselines: dict[str, dict[str, Front]] = {}  # of each split, the points of each baseline's front
     collapsed: list[CollapsedControl] = []  # control nodes that take the same option for every image
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """Prints how soon Explore answers twelve visitors at once, and how much memory its server takes: `python tests/browser/sessions.py`.
 
-Each visitor changes networks and pictures for a minute, a second or so after each answer. All browsers run on the same computer.
+Each visitor changes networks and pictures for a minute, a second or so after each answer. All browsers run on the same computer, and take
+most of it: connections.py measures without them.
 """
 
 import asyncio
@@ -69,10 +70,8 @@ async def change_picture(page: Page, sample: int) -> float:
     return time.perf_counter() - start
 
 
-async def visitor(browser: Browser, address: str, number: int, taken: list[float]) -> None:
+async def visitor(page: Page, name: str, number: int, taken: list[float]) -> None:
     chance = random.Random(number)
-    name = NETWORKS[number % len(NETWORKS)]
-    page = await opened(browser, address, name)
     end = time.perf_counter() + SECONDS
     while time.perf_counter() < end:
         if chance.random() < 0.4:
@@ -95,8 +94,11 @@ async def visits(address: str, process: int) -> None:
         before = memory(process)[0]
         print(f"the server after one visitor saw each network: {before:.0f} MB; load {os.getloadavg()[0]:.1f}", flush=True)
         taken: list[float] = []
+        names = [NETWORKS[number % len(NETWORKS)] for number in range(VISITORS)]
+        pages = [await opened(browser, address, name) for name in names]
+        await asyncio.sleep(REST / 6)
         started_at, used, busy = time.perf_counter(), processor(process), processor()
-        await asyncio.gather(*(visitor(browser, address, number, taken) for number in range(VISITORS)))
+        await asyncio.gather(*(visitor(page, name, number, taken) for number, (page, name) in enumerate(zip(pages, names, strict=True))))
         used, busy, seconds = processor(process) - used, processor() - busy, time.perf_counter() - started_at
         print(f"processor time in {seconds:.0f} s on {os.cpu_count()} cores: the server {used:.0f} s, all else {busy - used:.0f} s")
         print(f"load at their end: {os.getloadavg()[0]:.1f}; the server then: {memory(process)[0]:.0f} MB")

@@ -34,6 +34,25 @@ def test_requests_of_the_page_that_is_left_do_not_disturb_the_next(page: Page, c
         complaints[:] = [one for one in complaints if "404" not in one]  # Streamlit asks for its health below the page's own path first
 
 
+def test_a_link_is_followed_even_if_the_request_for_its_page_is_lost(page: Page, server: str) -> None:
+    open_explore(page, server)
+    idle(page)
+    page.evaluate(
+        """() => {
+            window.clicks = 0;
+            document.addEventListener("click", (event) => {  // after the listener that notes it, before Streamlit's
+                clicks += 1;
+                if (clicks === 1) { event.preventDefault(); event.stopImmediatePropagation(); }
+            }, true);
+        }"""
+    )
+    page.get_by_role("link", name="Glossary", exact=True).click()
+    expect(page).to_have_url(f"{server}/glossary")
+    expect(page.get_by_role("heading", name="Glossary")).to_be_visible()
+    page.wait_for_timeout(1500)
+    assert page.evaluate("clicks") == 2, "it is not clicked once its page is there"
+
+
 def test_what_the_graph_still_asks_for_does_not_undo_a_click_on_another_page(page: Page, server: str) -> None:
     page.add_init_script(TOGETHER)
     open_explore(page, server)

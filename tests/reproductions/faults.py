@@ -141,6 +141,7 @@ def a_divergence_after_a_checkpoint(studio: Studio) -> None:
     ended = studio.command("resume", "it")
     assert kept >= 1, "no epoch was complete"
     assert ended.status == 2, "it does not diverge"
+    assert len(ended.lines) == 2, "it says how to stop and continue it, and why it ended"
     assert "are kept" in ended.lines[-1], ended.lines[-1][:150]
     studio.works("evaluate", "it")
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from core.cli.output import print_table
@@ -109,17 +110,16 @@ def tortured(minutes: float, first: int, kept: Path) -> dict[str, Tally]:
             with lock:
                 name = min((one for one in KINDS if one in free), key=lambda one: spent[one] / KINDS[one].share)
                 free.remove(name)
-            seeds[name] = watched(KINDS[name], tallies[name], seeds[name], min(KINDS[name].turn, longest), kept)
+            seconds = min(KINDS[name].turn, longest, end - begin)
+            seeds[name] = watched(KINDS[name], tallies[name], seeds[name], seconds, kept)
             print(f"{name}: {tallies[name].tried} tried, {len(tallies[name].failures)} failed", flush=True)
             with lock:
                 spent[name] += time.monotonic() - begin
                 free.add(name)
 
-    threads = [threading.Thread(target=give_turns) for _ in range(AT_ONCE)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for one in [pool.submit(give_turns) for _ in range(AT_ONCE)]:
+            one.result()
     return tallies
 
 

@@ -44,13 +44,16 @@ def sessions(chance: random.Random, folder: Path) -> None:
         _wait(port, server)
         errors: list[str] = []
         _visit(port, [_page(name, sample) for name in NETWORKS for sample in range(SAMPLES)], errors)
+        assert not errors, errors
         before = _settled(server.pid)
         seeds = [chance.randrange(2**31) for _ in range(SESSIONS)]
         threads = [threading.Thread(target=_session, args=(port, random.Random(seed), errors)) for seed in seeds]
         for thread in threads:
             thread.start()
+        deadline = time.monotonic() + PAGES * PATIENCE
         for thread in threads:
-            thread.join(PATIENCE)
+            thread.join(max(deadline - time.monotonic(), 0))
+        assert not any(thread.is_alive() for thread in threads), "a session waits for its page"
         assert not errors, errors
         assert server.poll() is None, "the server has ended"
         assert "Traceback" not in (folder / "log").read_text(errors="replace")
@@ -123,9 +126,9 @@ def _settled(pid: int) -> int:
     while time.monotonic() < deadline:
         seen.append(_memory(pid, "VmRSS"))
         if len(seen) > STEADY and max(seen[-STEADY:]) - min(seen[-STEADY:]) <= 1:
-            break
+            return seen[-1]
         time.sleep(2)
-    return seen[-1]
+    raise TimeoutError(f"the server's memory does not settle: {seen[-STEADY:]} MB")
 
 
 def _memory(pid: int, which: str) -> int:

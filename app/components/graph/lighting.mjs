@@ -110,7 +110,7 @@ export function reserveHeadline(page) {
     copies.set(headline.textContent, headline.cloneNode(true));
   }
   const aside = element("div", {}, ...copies.values());
-  Object.assign(aside.style, { position: "absolute", visibility: "hidden", width: `${headline.offsetWidth}px` });
+  Object.assign(aside.style, { position: "absolute", visibility: "hidden", width: `${headline.getBoundingClientRect().width}px` });
   headline.after(aside);
   headline.style.minHeight = `${Math.max(...[...copies.values()].map((copy) => copy.offsetHeight))}px`;
   aside.remove();
