@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from core.malloc import return_freed_memory
 
@@ -191,7 +192,9 @@ def _ended(computation: Computation[T]) -> bool:
 
 
 def _fragment_awaited() -> bool:
-    """Return whether a request waits to draw a fragment of this page."""
+    """Return whether a request waits to draw the fragment that runs."""
     context = get_script_run_ctx()
     requests = None if context is None else context.script_requests
-    return requests is not None and requests._state is ScriptRequestType.RERUN
+    if requests is None or requests._state is not ScriptRequestType.RERUN:
+        return False
+    return ThreadState.get().fragment_id in requests._rerun_data.fragment_id_queue

@@ -150,7 +150,10 @@ def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch
     done.ended.set()
     draw_after(done)
     assert drawn == [True]
-    requests.request_rerun(RerunData(fragment_id="clicked"))
+    monkeypatch.setattr(computing, "ThreadState", SimpleNamespace(get=lambda: SimpleNamespace(fragment_id="graph")))
+    requests.request_rerun(RerunData(fragment_id="strip"))
+    assert not computing._fragment_awaited(), "nothing would draw this fragment"
+    requests.request_rerun(RerunData(fragment_id="graph"))
     assert requests.on_scriptrunner_yield() is None, "Streamlit would let the page wait"
     assert not ended(never)
     assert not never.dropped
