@@ -15,6 +15,8 @@ class SizedCache(Generic[T]):
         """`limit` of all sizes together, in bytes; `size` estimates that of a value, which may grow."""
         self.limit, self.size = limit, size
         self._values: OrderedDict[Hashable, T] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}  # when they were last estimated
+        self._sum = 0
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -36,7 +38,9 @@ class SizedCache(Generic[T]):
                     self._making.pop(key, None)
             with self._lock:
                 self._values[key] = value
-        self.shrink()
+                self._sizes[key] = self.size(value)
+                self._sum += self._sizes[key]
+                self._give_way()
         return value
 
     def find(self, key: Hashable) -> T | None:
@@ -45,13 +49,16 @@ class SizedCache(Generic[T]):
             return self._values.get(key)
 
     def shrink(self) -> None:
-        """Drop what was not used for longest until the limit holds."""
+        """Estimate all sizes anew, and drop what was not used for longest until the limit holds."""
         with self._lock:
-            sizes = {key: self.size(value) for key, value in self._values.items()}
-            total = sum(sizes.values())
-            while total > self.limit and len(self._values) > 1:
-                key, _ = self._values.popitem(last=False)
-                total -= sizes[key]
+            self._sizes = {key: self.size(value) for key, value in self._values.items()}
+            self._sum = sum(self._sizes.values())
+            self._give_way()
+
+    def _give_way(self) -> None:
+        while self._sum > self.limit and len(self._values) > 1:
+            key, _ = self._values.popitem(last=False)
+            self._sum -= self._sizes.pop(key)
 
     @property
     def total(self) -> int:

@@ -160,16 +160,16 @@ def ended(computation: Computation[T], seconds: float = math.inf) -> bool:
     while not _ended(computation):
         if time.monotonic() >= until or _fragment_awaited():
             return False
-    computation.result()
     return True
 
 
 def draw_after(computation: Computation[T]) -> None:
-    """Draw the fragment that runs, or the page, once more as soon as a computation has ended, or its visitor does something else."""
+    """Draw the fragment that runs, or the page, once more as soon as a computation has ended. Raises what the computation raised."""
     if ended(computation):
+        computation.result()
         draw_again()
     else:
-        computation.dropped = True  # the request that waits draws it
+        computation.dropped = True  # the request that waits draws the fragment
 
 
 def draw_again() -> None:

@@ -73,6 +73,16 @@ def test_explore_shows_networks_without_a_slider(app: AppTest, name: str) -> Non
     assert not app.error
 
 
+def test_modules_in_an_address_that_cannot_run_together_are_set_back(app: AppTest) -> None:
+    app.query_params["run"] = "one"
+    app.query_params["force"] = "low:on,high:on"
+    app.run()
+    assert not app.exception
+    assert app.query_params["force"] in ("low:on", "high:on")
+    app.run()
+    assert not app.exception
+
+
 def test_photographs_stand_for_images_that_are_not_there(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GATESCOPE_DATA", raising=False)
     app.query_params["run"] = "reference/resnet38-cascade-cifar10"

@@ -137,8 +137,9 @@ def test_a_page_waits_as_long_as_it_wants_to_and_gets_errors() -> None:
     held.set()
     assert ended(slow)
     wrong = queue.add(Computation(lambda: (_ for _ in [1 // 0]), SWEEP))
+    assert ended(wrong)
     with pytest.raises(ZeroDivisionError):
-        ended(wrong)
+        draw_after(wrong)
 
 
 def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch: pytest.MonkeyPatch) -> None:

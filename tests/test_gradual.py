@@ -136,6 +136,25 @@ def test_two_sessions_with_the_same_picture_share_what_is_computed(monkeypatch: 
     agree(sweep_lam(model, IMAGES[0]), sweep.sweep)
 
 
+@pytest.mark.parametrize("kind", ["cascade", "lc"])
+def test_a_step_that_an_unfinished_stage_has_executed_is_not_executed_again(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """As where a page that computes the first stage of a picture is left, and another asks for that picture."""
+    for quick in (0, math.inf):
+        monkeypatch.setattr(gradual, "QUICK_SECONDS", quick)
+        model = network(kind)
+        sweep = GradualSweep(model, IMAGES[0])
+        next(sweep.refine())
+        assert 40 in sweep.steps
+        assert sweep.sweep is None
+        first = sweep.answer(40)
+        assert len(first.traces) == len(first.starts)
+        while not sweep.complete:
+            for _ in sweep.refine():
+                pass
+        assert sweep.sweep is not None
+        agree(sweep_lam(model, IMAGES[0]), sweep.sweep)
+
+
 def test_a_quick_network_and_one_without_a_slider_answer_completely_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradual, "QUICK_SECONDS", math.inf)
     for model in (fresh(), fresh(lam=0.3)):

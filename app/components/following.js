@@ -4,31 +4,38 @@
 
 if (!window.followingLink) {
   const PATIENCE = 10_000; // milliseconds after which the next page is no longer awaited
-  const LOOK = 400; // milliseconds between looks at whether the server has come to rest without sending the page
-  let followed = null; // the link, where it was, until when the next page is awaited, and whether the server was at rest at the last look
+  const REPEATS = 2; // clicks on a link for which the page that is left was drawn again
+  let followed = null; // the link, where it was, until when the next page is awaited, whether the server draws since, and the clicks left
 
   window.followingLink = () => followed !== null && followed.from === location.pathname && performance.now() < followed.until;
 
   const arrive = () => {
     if (!window.followingLink()) followed = null;
   };
-  const look = (one) => {
-    if (followed !== one || !window.followingLink() || !one.link.isConnected) return;
-    const rests = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning";
-    const again = rests && one.rested;
-    one.rested = rests && !again;
-    setTimeout(look, LOOK, one);
-    if (again) one.link.click();
+  const stay = (event) => {
+    arrive();
+    if (event.isTrusted && followed) followed.repeats = 0; // the person goes on where they are
   };
   const follow = (event) => {
     arrive();
     const link = event.composedPath().find((one) => one.localName === "a" && one.href);
     const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || (link?.target || "_self") !== "_self";
     if (!link || opensElsewhere || link.hasAttribute("download") || link.origin !== location.origin || link.pathname === location.pathname) return;
-    if (followed?.link === link) return;
-    followed = { link, from: location.pathname, until: performance.now() + PATIENCE, rested: false };
-    setTimeout(look, LOOK, followed);
+    const repeats = event.isTrusted || !followed ? REPEATS : followed.repeats;
+    followed = { link, from: location.pathname, until: performance.now() + PATIENCE, draws: false, repeats };
   };
+  const look = () => {
+    const app = document.querySelector("[data-testid=stApp]");
+    if (!app || !window.followingLink()) return;
+    if (app.dataset.testScriptState === "running") followed.draws = true;
+    if (app.dataset.testScriptState !== "notRunning" || !followed.draws || followed.repeats === 0 || !followed.link.isConnected) return;
+    followed.draws = false;
+    followed.repeats -= 1;
+    followed.link.click();
+  };
+  new MutationObserver(look).observe(document.documentElement, { subtree: true, attributes: true, attributeFilter: ["data-test-script-state"] });
   document.addEventListener("click", follow, true);
-  for (const kind of ["keydown", "popstate"]) window.addEventListener(kind, arrive, true);
+  document.addEventListener("pointerdown", stay, true);
+  window.addEventListener("keydown", stay, true);
+  window.addEventListener("popstate", arrive, true);
 }

@@ -10,7 +10,7 @@ from app import address, compared, state
 from app.cautions import cautions
 from app.cheapest import cheapest_over_images
 from app.components.gate_graph import gate_graph, graph_state
-from app.computing import Computation, draw_after, ended
+from app.computing import draw_after, ended
 from app.forcing import force, forcing, free_conflicts
 from app.graph_view.computing_page import TOO_LARGE
 from app.graph_view.facts import facts
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 GRAPH = "gate_graph"  # key of the component
 VISIT, BEGUN = "visit", "begun"  # keys of the session
-PATIENCE = 1.0  # seconds that the page is drawn later, so that it is not drawn twice
+PATIENCE = 1.0  # seconds by which a page is drawn later, so that it is not drawn twice
 
 
 def page() -> None:
@@ -116,8 +116,9 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     st.session_state[VISIT] = address.visits()
     step = round(start_lam * (SLIDER_STEPS - 1)) if follows and start_lam is not None else before.step
     selected = address.selected_node(graph.nodes) if follows else before.selected
-    stage = _awaited(run, sha256, image, forced, before.awaited)
-    sweep, problem = free_conflicts(run, sha256, image, forced, step)
+    _, problem = free_conflicts(run, sha256, image, forced, step)
+    _hurry(run, sha256, image, forced, before.awaited)
+    sweep = state.sweep(run, sha256, image, forced, step)
     query = address.query(run.name, chosen.query, forced)
     address.show({**(query or {"run": run.name, "sample": OWN_SOURCE}), **compared.in_address()}, selected)
     automatic = state.sweep(run, sha256, image, {}, step)
@@ -158,23 +159,21 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name}, width="content")
     if inspection is None and selected in graph.by_name:
         inspect_slowly(inspected, asked)
-    elif stage is not None:
-        draw_after(stage)
     elif pending is not None and now.awaited == pending:
         unfinished = state.unfinished(run, sha256, image, forced, timed=not waiting) is not None
         draw_after(state.next_stage(run, sha256, image, forced) if unfinished else waiting[0].next_stage())
 
 
-def _awaited(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool], awaited: str | None) -> Computation[None] | None:
-    """Let the stage that the browser waits for be computed. Return it if it takes longer than PATIENCE, so that the page is drawn first."""
+def _hurry(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool], awaited: str | None) -> None:
+    """Compute the stage that the browser waits for before the page is drawn, if that takes at most PATIENCE."""
     pending = state.unfinished(run, sha256, image, forced)
     if pending is None or pending != awaited or pending == st.session_state.get(BEGUN):
-        return None
+        return
     if compared.compared() and state.unfinished(run, sha256, image, forced, timed=False) is None:
-        return None  # their values of λ come before any times
+        return  # their values of λ come before any times
     st.session_state[BEGUN] = pending
     stage = state.next_stage(run, sha256, image, forced)
-    return None if ended(stage, PATIENCE) else stage
+    stage.dropped = not ended(stage, PATIENCE)
 
 
 def _downloads(run: Run, chosen: ShownImage, view: View, sweep: "LamSweep", forced: dict[str, bool], has_slider: bool) -> None:

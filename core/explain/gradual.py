@@ -67,7 +67,8 @@ class GradualSweep:
             assert self.sweep is not None
             return self.sweep
         if self.model.graph.tradeoff.every_lam:
-            self._execute([step])
+            if step not in self.steps:  # without a sweep yet, where a stage has not ended
+                self._execute([step])
             few = self._wanted()
             for wanted in (few, EVERY_STEP):  # a few show how much of their computation the steps share
                 if self.seconds(wanted) > QUICK_SECONDS:

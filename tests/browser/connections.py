@@ -42,6 +42,7 @@ class Session:
         self._open = ExitStack()
         self._line = self._open.enter_context(connect(address, max_size=None, ping_interval=None, subprotocols=["streamlit"]))  # type: ignore[list-item]
         self._query = ""
+        self._pending: str | None = None  # what the graph still waits for
         self._polls: dict[str, tuple[float, float]] = {}  # of each fragment that is drawn again: its interval, and when it is due
 
     def show(self, network: str, sample: int) -> float:
@@ -58,6 +59,14 @@ class Session:
     def stay(self, seconds: float) -> None:
         """Take what comes, and ask for what a browser asks for without a click."""
         self._read(time.perf_counter() + seconds)
+
+    def finish(self) -> None:
+        """Take what comes until all values of λ and times are there."""
+        until = time.perf_counter() + PATIENCE
+        while self._pending is not None:
+            if time.perf_counter() > until:
+                raise TimeoutError(f"the graph still waits for {self._query}")
+            self.stay(0.5)
 
     def close(self) -> None:
         """End the session."""
@@ -94,6 +103,7 @@ class Session:
         if component.component_name != GRAPH:
             return False
         view = json.loads(component.json)
+        self._pending = view["pending"]
         if view["pending"] is not None:
             state = json.dumps(AT_REST | {"awaited": view["pending"]})
             self._ask(message.delta.fragment_id, (component.id, state))
@@ -134,7 +144,7 @@ def visits(port: int, process: int) -> None:
     one = Session(port)
     for name in NETWORKS:
         one.show(name, 0)
-        one.stay(5)
+        one.finish()
     one.close()
     time.sleep(REST)
     before = memory(process)[0]

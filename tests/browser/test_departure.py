@@ -13,6 +13,19 @@ TOGETHER = """  // as where the network delivers several messages at once
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (message) { window.held ? held.push(() => send.call(this, message)) : send.call(this, message); };
 """
+LOST = """() => {  // the first click on a link comes to nothing, after the listener that notes it and before Streamlit's
+    window.clicks = 0;
+    document.addEventListener("click", (event) => {
+        clicks += 1;
+        if (clicks === 1) { event.preventDefault(); event.stopImmediatePropagation(); }
+    }, true);
+}"""
+DRAWN = """async () => {  // as where the page that is left was drawn again instead
+    for (const state of ["running", "notRunning"]) {
+        document.querySelector("[data-testid=stApp]").dataset.testScriptState = state;
+        await new Promise((then) => setTimeout(then, 50));
+    }
+}"""
 LATENCY = 3_000  # milliseconds: more than `app.runs.listed.LIVE_SECONDS`
 
 
@@ -37,20 +50,27 @@ def test_requests_of_the_page_that_is_left_do_not_disturb_the_next(page: Page, c
 def test_a_link_is_followed_even_if_the_request_for_its_page_is_lost(page: Page, server: str) -> None:
     open_explore(page, server)
     idle(page)
-    page.evaluate(
-        """() => {
-            window.clicks = 0;
-            document.addEventListener("click", (event) => {  // after the listener that notes it, before Streamlit's
-                clicks += 1;
-                if (clicks === 1) { event.preventDefault(); event.stopImmediatePropagation(); }
-            }, true);
-        }"""
-    )
+    page.evaluate(LOST)
     page.get_by_role("link", name="Glossary", exact=True).click()
+    page.wait_for_timeout(1500)
+    assert page.evaluate("clicks") == 1, "as long as nothing is drawn, its page may still come"
+    page.evaluate(DRAWN)
     expect(page).to_have_url(f"{server}/glossary")
     expect(page.get_by_role("heading", name="Glossary")).to_be_visible()
     page.wait_for_timeout(1500)
     assert page.evaluate("clicks") == 2, "it is not clicked once its page is there"
+
+
+def test_a_person_who_goes_on_where_they_are_stays_there(page: Page, server: str) -> None:
+    open_explore(page, server)
+    idle(page)
+    page.evaluate(LOST)
+    page.get_by_role("link", name="Glossary", exact=True).click()
+    page.keyboard.press("Tab")
+    page.evaluate(DRAWN)
+    page.wait_for_timeout(1500)
+    assert page.evaluate("clicks") == 1
+    assert "glossary" not in page.url
 
 
 def test_what_the_graph_still_asks_for_does_not_undo_a_click_on_another_page(page: Page, server: str) -> None:
