@@ -33,14 +33,14 @@ class SizedCache(Generic[T]):
                     return self._values[key]
             try:
                 value = make()
+                with self._lock:
+                    size = self.size(value)
+                    self._sum += size - self._sizes.get(key, 0)
+                    self._values[key], self._sizes[key] = value, size
+                    self._give_way()
             finally:
                 with self._lock:
                     self._making.pop(key, None)
-            with self._lock:
-                self._values[key] = value
-                self._sizes[key] = self.size(value)
-                self._sum += self._sizes[key]
-                self._give_way()
         return value
 
     def find(self, key: Hashable) -> T | None:

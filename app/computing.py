@@ -16,7 +16,6 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
-from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from core.malloc import return_freed_memory
 
@@ -152,24 +151,27 @@ def wait_for(computation: Computation[T]) -> T:
 
 
 def ended(computation: Computation[T], seconds: float = math.inf) -> bool:
-    """Return whether a computation ends in this time, and before its visitor does something else in the fragment that runs.
+    """Return whether a computation ends in this time, and before its visitor does something else.
 
-    Streamlit stops a page for whatever concerns all of it, but lets a fragment run to its end.
+    Streamlit itself stops a page only for what concerns all of it, and not for what concerns a fragment.
     """
     until = time.monotonic() + seconds
     while not _ended(computation):
-        if time.monotonic() >= until or _fragment_awaited():
+        if time.monotonic() >= until or _fragment_asked():
             return False
     return True
 
 
 def draw_after(computation: Computation[T]) -> None:
-    """Draw the fragment that runs, or the page, once more as soon as a computation has ended. Raises what the computation raised."""
+    """Draw the fragment that runs, or the page, once more as soon as a computation has ended. Raises what the computation raised.
+
+    If its visitor does something else in a fragment, that is done with the drawing, and the computation is dropped.
+    """
     if ended(computation):
         computation.result()
-        draw_again()
     else:
-        computation.dropped = True  # the request that waits draws the fragment
+        computation.dropped = True
+    draw_again()
 
 
 def draw_again() -> None:
@@ -191,10 +193,11 @@ def _ended(computation: Computation[T]) -> bool:
         raise
 
 
-def _fragment_awaited() -> bool:
-    """Return whether a request waits to draw the fragment that runs."""
+def _fragment_asked() -> bool:
+    """Return whether a request of a person waits to draw a fragment: not one that a fragment makes every second."""
     context = get_script_run_ctx()
     requests = None if context is None else context.script_requests
-    if requests is None or requests._state is not ScriptRequestType.RERUN:
+    if requests is None:
         return False
-    return ThreadState.get().fragment_id in requests._rerun_data.fragment_id_queue
+    with requests._lock:
+        return requests._state is ScriptRequestType.RERUN and not requests._rerun_data.is_auto_rerun

@@ -1,7 +1,6 @@
 """The options with which the studio is served: those that are given, and safe values for the others."""
 
 import os
-import re
 import socket
 import tomllib
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from streamlit.config import get_config_files
+from streamlit.string_util import to_snake_case
 
 from core.hosts import LOCAL_HOSTS, leads_here
 
@@ -68,7 +68,7 @@ def _value(name: str, given: Sequence[str]) -> str | None:
         if option == f"--{name}":
             return value if equals else "".join(given[index + 1 : index + 2])
     section, _, option = name.partition(".")
-    variable = re.sub("([A-Z])", r"_\1", f"streamlit_{section}_{option}").upper()
+    variable = f"STREAMLIT_{to_snake_case(section)}_{to_snake_case(option)}".upper()
     found = [os.environ[variable]] if variable in os.environ else []
     for file in reversed(get_config_files("config.toml")):
         with suppress(OSError, ValueError):  # Streamlit names a file that it cannot read

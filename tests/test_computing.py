@@ -58,6 +58,20 @@ def test_a_value_is_made_once_for_all_who_ask_and_again_after_an_error() -> None
     assert cache.get("other", lambda: 3) == 3
 
 
+def test_a_key_that_is_made_twice_counts_once() -> None:
+    cache: SizedCache[bytes] = SizedCache(100, len)
+
+    def make() -> bytes:
+        cache._making.clear()  # as where the making before failed
+        cache.get("key", lambda: bytes(40))
+        return bytes(40)
+
+    cache.get("key", make)
+    cache.get("other", lambda: bytes(60))
+    assert len(cache) == 2
+    assert cache._sum == cache.total == 100
+
+
 def steps(name: str, count: int, seen: list[str]) -> Generator[None, None, str]:
     for _ in range(count):
         seen.append(name)
@@ -151,13 +165,13 @@ def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch
     done.ended.set()
     draw_after(done)
     assert drawn == [True]
-    monkeypatch.setattr(computing, "ThreadState", SimpleNamespace(get=lambda: SimpleNamespace(fragment_id="graph")))
-    requests.request_rerun(RerunData(fragment_id="strip"))
-    assert not computing._fragment_awaited(), "nothing would draw this fragment"
-    requests.request_rerun(RerunData(fragment_id="graph"))
+    requests.request_rerun(RerunData(fragment_id="strip", is_auto_rerun=True))
+    assert not ended(never, 0.2), "what a fragment asks for every second does not count"
+    assert not computing._fragment_asked()
+    requests.request_rerun(RerunData(fragment_id="clicked"))
     assert requests.on_scriptrunner_yield() is None, "Streamlit would let the page wait"
     assert not ended(never)
     assert not never.dropped
     draw_after(never)
     assert never.dropped
-    assert drawn == [True], "the request that waits draws it"
+    assert drawn == [True, True], "together with what was clicked"

@@ -155,6 +155,32 @@ def test_a_step_that_an_unfinished_stage_has_executed_is_not_executed_again(monk
         agree(sweep_lam(model, IMAGES[0]), sweep.sweep)
 
 
+def test_an_answer_that_completes_a_stage_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the last stage was left on its way, and the slider moved to a step that it lacks."""
+    monkeypatch.setattr(gradual, "QUICK_SECONDS", 0)
+    model = network("lc")
+    sweep = GradualSweep(model, IMAGES[0])
+    sweep.answer(50)
+    for _ in range(3):
+        for _ in sweep.refine():
+            pass
+    monkeypatch.setattr(gradual, "copies_at_once", lambda graph: 70)
+    next(sweep.refine())
+    (missing, *_) = sorted(gradual.EVERY_STEP - sweep.steps)
+    assert 0 < SLIDER_STEPS - len(sweep.steps) < 20
+    monkeypatch.setattr(gradual, "QUICK_SECONDS", 0.2)
+    monkeypatch.setattr(GradualSweep, "_pace", property(lambda self: 0.01, lambda self, seconds: None), raising=False)
+    agree(sweep_lam(model, IMAGES[0]), sweep.answer(missing))
+
+
+def test_a_step_that_was_executed_and_not_assembled_is_in_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradual, "QUICK_SECONDS", 0)
+    sweep = GradualSweep(network("lc"), IMAGES[0])
+    sweep.answer(50)
+    next(sweep.refine())
+    assert sweep.answer(40).computed == (0, 20, 40, 50, 60, 80, 100)
+
+
 def test_a_quick_network_and_one_without_a_slider_answer_completely_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradual, "QUICK_SECONDS", math.inf)
     for model in (fresh(), fresh(lam=0.3)):

@@ -33,6 +33,9 @@ def test_source_files_are_watched_only_where_asked() -> None:
     found = options([])
     assert found[found.index("--server.fileWatcherType") + 1] == "none"
     assert found[found.index("--runner.postScriptGC") + 1] == "false"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMLIT_RUNNER_POST_SCRIPT_GC", "true")
+        assert "--runner.postScriptGC" not in options([])
     assert options(["--server.fileWatcherType=auto"]).count("--server.fileWatcherType") == 0
 
 

@@ -5,7 +5,7 @@
 if (!window.followingLink) {
   const PATIENCE = 10_000; // milliseconds after which the next page is no longer awaited
   const REPEATS = 2; // clicks on a link for which the page that is left was drawn again
-  let followed = null; // the link, where it was, until when the next page is awaited, whether the server draws since, and the clicks left
+  let followed = null; // link and address, where it was, until when its page is awaited, whether the server draws since, and the clicks left
 
   window.followingLink = () => followed !== null && followed.from === location.pathname && performance.now() < followed.until;
 
@@ -20,15 +20,19 @@ if (!window.followingLink) {
     arrive();
     const link = event.composedPath().find((one) => one.localName === "a" && one.href);
     const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || (link?.target || "_self") !== "_self";
-    if (!link || opensElsewhere || link.hasAttribute("download") || link.origin !== location.origin || link.pathname === location.pathname) return;
+    if (!link || opensElsewhere || link.hasAttribute("download") || link.origin !== location.origin || link.pathname === location.pathname) {
+      stay(event);
+      return;
+    }
     const repeats = event.isTrusted || !followed ? REPEATS : followed.repeats;
-    followed = { link, from: location.pathname, until: performance.now() + PATIENCE, draws: false, repeats };
+    followed = { link, href: link.href, from: location.pathname, until: performance.now() + PATIENCE, draws: false, repeats };
   };
   const look = () => {
     const app = document.querySelector("[data-testid=stApp]");
     if (!app || !window.followingLink()) return;
     if (app.dataset.testScriptState === "running") followed.draws = true;
-    if (app.dataset.testScriptState !== "notRunning" || !followed.draws || followed.repeats === 0 || !followed.link.isConnected) return;
+    if (app.dataset.testScriptState !== "notRunning" || !followed.draws || followed.repeats === 0) return;
+    if (!followed.link.isConnected || followed.link.href !== followed.href) return;
     followed.draws = false;
     followed.repeats -= 1;
     followed.link.click();
@@ -37,5 +41,7 @@ if (!window.followingLink) {
   document.addEventListener("click", follow, true);
   document.addEventListener("pointerdown", stay, true);
   window.addEventListener("keydown", stay, true);
-  window.addEventListener("popstate", arrive, true);
+  window.addEventListener("popstate", () => {
+    followed = null;
+  }, true);
 }

@@ -47,7 +47,7 @@ class GradualSweep:
 
     def seconds(self, wanted: Collection[int] = EVERY_STEP) -> float:
         """Return about how many seconds of computing the steps that are `wanted` still take, at the pace of the latest execution."""
-        return self._pace * len(set(wanted) - self.steps)
+        return 0.0 if self.complete else self._pace * len(set(wanted) - self.steps)
 
     @property
     def size(self) -> int:
@@ -63,14 +63,15 @@ class GradualSweep:
     @torch.no_grad()
     def answer(self, step: int) -> LamSweep:
         """Execute one step, and all of them where that is quick; return the sweep as far as it is known."""
-        if self.complete or (self.sweep is not None and step in self.steps):
-            assert self.sweep is not None
+        if self.sweep is not None and (self.sweep.computed is None or step in self.sweep.computed):
             return self.sweep
         if self.model.graph.tradeoff.every_lam:
             if step not in self.steps:  # without a sweep yet, where a stage has not ended
                 self._execute([step])
             few = self._wanted()
             for wanted in (few, EVERY_STEP):  # a few show how much of their computation the steps share
+                if self.complete:
+                    break
                 if self.seconds(wanted) > QUICK_SECONDS:
                     return self._assemble()
                 for _ in self._reach(wanted):

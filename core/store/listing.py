@@ -45,6 +45,7 @@ class RunListing:
                 for run in session.scalars(select(Run).where(Run.id.in_(changed[start : start + MANY]))):
                     self._known[run.id] = (marks[run.id], run)
         if len(changed) >= MANY:
+            gc.collect()
             gc.freeze()  # what is kept for long is not looked through again and again
         self._known = {number: known for number, known in self._known.items() if number in marks}
 
