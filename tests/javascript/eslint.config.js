@@ -1,7 +1,7 @@
 import js from "@eslint/js";
 
 const BROWSER = ["window", "document", "location", "history", "navigator", "performance", "getComputedStyle", "requestAnimationFrame"];
-const MORE = ["clearInterval", "localStorage", "sessionStorage", "setInterval", "cancelAnimationFrame", "setTimeout", "clearTimeout", "URL", "Blob", "Image", "FileReader", "XMLSerializer", "ResizeObserver", "globalThis", "createImageBitmap", "CSS", "process", "CustomEvent", "URLSearchParams", "atob", "DecompressionStream", "Response", "ImageData"];
+const MORE = ["clearInterval", "localStorage", "sessionStorage", "setInterval", "cancelAnimationFrame", "setTimeout", "clearTimeout", "URL", "Blob", "Image", "FileReader", "XMLSerializer", "ResizeObserver", "MutationObserver", "globalThis", "createImageBitmap", "CSS", "process", "CustomEvent", "URLSearchParams", "atob", "DecompressionStream", "Response", "ImageData"];
 
 export default [
   js.configs.recommended,
