@@ -37,10 +37,12 @@ class SizedCache(Generic[T]):
                     size = self.size(value)
                     self._sum += size - self._sizes.get(key, 0)
                     self._values[key], self._sizes[key] = value, size
+                    self._values.move_to_end(key)
                     self._give_way()
             finally:
                 with self._lock:
-                    self._making.pop(key, None)
+                    if self._making.get(key) is making:
+                        del self._making[key]
         return value
 
     def find(self, key: Hashable) -> T | None:

@@ -9,13 +9,15 @@ import gc
 import math
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from core.malloc import return_freed_memory
 
@@ -80,6 +82,7 @@ class Queue:
     def add(self, computation: "Computation[T]") -> "Computation[T]":
         """Let a computation wait for its turn; return it."""
         with self._changed:
+            computation.turn = self._turns  # behind those that wait already
             self._waiting.append(computation)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
@@ -162,6 +165,17 @@ def ended(computation: Computation[T], seconds: float = math.inf) -> bool:
     return True
 
 
+@contextmanager
+def kept(computation: Computation[T] | None) -> Iterator[None]:
+    """Drop a computation, if there is one, where what is done before it is waited for comes to no end."""
+    try:
+        yield
+    except BaseException:
+        if computation is not None:
+            computation.dropped = True
+        raise
+
+
 def draw_after(computation: Computation[T]) -> None:
     """Draw the fragment that runs, or the page, once more as soon as a computation has ended. Raises what the computation raised.
 
@@ -194,10 +208,15 @@ def _ended(computation: Computation[T]) -> bool:
 
 
 def _fragment_asked() -> bool:
-    """Return whether a request of a person waits to draw a fragment: not one that a fragment makes every second."""
+    """Return whether a request waits to draw the fragment that runs, or one of a person to draw another: none that comes every second."""
     context = get_script_run_ctx()
     requests = None if context is None else context.script_requests
     if requests is None:
         return False
     with requests._lock:
-        return requests._state is ScriptRequestType.RERUN and not requests._rerun_data.is_auto_rerun
+        asked = requests._rerun_data
+        return requests._state is ScriptRequestType.RERUN and (not asked.is_auto_rerun or _this_fragment() in asked.fragment_id_queue)
+
+
+def _this_fragment() -> str | None:
+    return ThreadState.get().fragment_id

@@ -10,7 +10,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, Scri
 
 from app import computing
 from app.cache import SizedCache
-from app.computing import ANSWER, SURVEY, SURVEYS_REST, SWEEP, TIMES, Computation, Queue, computed, draw_after, ended
+from app.computing import ANSWER, SURVEY, SURVEYS_REST, SWEEP, TIMES, Computation, Queue, computed, draw_after, ended, kept
 
 
 def test_a_cache_drops_what_was_not_used_for_longest() -> None:
@@ -160,6 +160,7 @@ def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch
     requests, drawn = ScriptRequests(), list[bool]()
     monkeypatch.setattr(computing, "get_script_run_ctx", lambda: SimpleNamespace(script_requests=requests))
     monkeypatch.setattr(computing, "draw_again", lambda: drawn.append(True))
+    monkeypatch.setattr(computing, "_this_fragment", lambda: "graph")
     done, never = (Computation(lambda: steps("", 1, []), TIMES) for _ in range(2))
     done.found = ""
     done.ended.set()
@@ -168,6 +169,10 @@ def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch
     requests.request_rerun(RerunData(fragment_id="strip", is_auto_rerun=True))
     assert not ended(never, 0.2), "what a fragment asks for every second does not count"
     assert not computing._fragment_asked()
+    requests.request_rerun(RerunData(fragment_id="graph"))
+    requests.request_rerun(RerunData(fragment_id="strip", is_auto_rerun=True))
+    assert computing._fragment_asked(), "what the fragment itself was asked for counts, whatever else is asked for with it"
+    assert requests.on_scriptrunner_ready().rerun_data.fragment_id_queue == ["strip", "graph"]
     requests.request_rerun(RerunData(fragment_id="clicked"))
     assert requests.on_scriptrunner_yield() is None, "Streamlit would let the page wait"
     assert not ended(never)
@@ -175,3 +180,30 @@ def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch
     draw_after(never)
     assert never.dropped
     assert drawn == [True, True], "together with what was clicked"
+
+
+def test_what_is_left_before_it_is_waited_for_is_dropped() -> None:
+    left, waited = (Computation(lambda: steps("", 1, []), SWEEP) for _ in range(2))
+    with kept(waited), kept(None):
+        pass
+    with pytest.raises(ZeroDivisionError), kept(left):
+        1 // 0  # noqa: B018
+    assert (left.dropped, waited.dropped) == (True, False)
+
+
+def test_one_who_comes_later_waits_behind_those_who_had_their_turn() -> None:
+    queue, seen, held = Queue("test"), list[str](), threading.Event()
+
+    def wait() -> Generator[None, None, None]:
+        for _ in range(3):
+            yield
+        assert held.wait(10)
+
+    first = queue.add(Computation(wait, ANSWER))
+    early = queue.add(Computation(lambda: steps("early", 1, seen), SWEEP))
+    while queue._turns < 4:
+        time.sleep(0.01)
+    late = queue.add(Computation(lambda: steps("late", 1, seen), SWEEP))
+    held.set()
+    assert all(one.ended.wait(10) for one in (first, early, late))
+    assert seen == ["early", "late"]

@@ -31,8 +31,11 @@ if (!window.followingLink) {
     const app = document.querySelector("[data-testid=stApp]");
     if (!app || !window.followingLink()) return;
     if (app.dataset.testScriptState === "running") followed.draws = true;
-    if (app.dataset.testScriptState !== "notRunning" || !followed.draws || followed.repeats === 0) return;
-    if (!followed.link.isConnected || followed.link.href !== followed.href) return;
+    if (app.dataset.testScriptState !== "notRunning" || !followed.draws) return;
+    if (followed.repeats === 0 || !followed.link.isConnected || followed.link.href !== followed.href) {
+      followed = null; // the page that was left is there to stay
+      return;
+    }
     followed.draws = false;
     followed.repeats -= 1;
     followed.link.click();

@@ -10,7 +10,7 @@ from app import address, compared, state
 from app.cautions import cautions
 from app.cheapest import cheapest_over_images
 from app.components.gate_graph import gate_graph, graph_state
-from app.computing import draw_after, ended
+from app.computing import Computation, draw_after, ended, kept
 from app.forcing import force, forcing, free_conflicts
 from app.graph_view.computing_page import TOO_LARGE
 from app.graph_view.facts import facts
@@ -117,63 +117,69 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
     step = round(start_lam * (SLIDER_STEPS - 1)) if follows and start_lam is not None else before.step
     selected = address.selected_node(graph.nodes) if follows else before.selected
     _, problem = free_conflicts(run, sha256, image, forced, step)
-    _hurry(run, sha256, image, forced, before.awaited)
-    sweep = state.sweep(run, sha256, image, forced, step)
-    query = address.query(run.name, chosen.query, forced)
-    address.show({**(query or {"run": run.name, "sample": OWN_SOURCE}), **compared.in_address()}, selected)
-    automatic = state.sweep(run, sha256, image, {}, step)
-    shown = fold(graph.nodes, before.expanded)
-    inspected = Inspected(model, image, dict(forced), sweep, step)
-    asked = Asked(run.id, sha256, selected, before.option, before.method)
-    inspection = inspection_of(inspected, asked)
-    names = {node.name for node in shown}
-    rows = run.figures.get("val", [])
-    known = facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, forced, automatic)
-    beside, waiting = compared.views(chosen, step, before.expanded)
-    pending = state.unfinished(run, sha256, image, forced) or next((one.pending for one in waiting), None)
-    options = ViewOptions(
-        start_lam=start_lam,
-        visit=address.visits(),
-        expanded=before.expanded,
-        link=urlencode({**query, **compared.in_address()}) if query else None,
-        compared=beside,
-        automatic=automatic if forced else None,
-        selected=selected,
-        inspection=inspection,
-        forced=dict(forced),
-        forcing=forcing(graph.nodes, forced, automatic, problem),
-        pending=pending,
-    )
-    subject = Subject(run.name, chosen.description, data_url(image), chosen.label, chosen.outside)
-    times = state.times(run, sha256, image, forced)
-    view = view_of(graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, subject, options)
-    now = gate_graph(
-        view,
-        key=GRAPH,
-        on_force=lambda wanted: force(run, graph.nodes, automatic, wanted),
-        on_compare=lambda wanted: compared.change(run, chosen, forced, wanted),
-    )
-    with st.container(horizontal=True):
-        _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
-        _offline(run, model, chosen, view, shown, sweep, dict(forced))
-        st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name}, width="content")
-    if inspection is None and selected in graph.by_name:
-        inspect_slowly(inspected, asked)
-    elif pending is not None and now.awaited == pending:
-        unfinished = state.unfinished(run, sha256, image, forced, timed=not waiting) is not None
-        draw_after(state.next_stage(run, sha256, image, forced) if unfinished else waiting[0].next_stage())
+    stage = _awaited(run, sha256, image, forced, before.awaited)
+    with kept(stage):
+        sweep = state.sweep(run, sha256, image, forced, step)
+        query = address.query(run.name, chosen.query, forced)
+        address.show({**(query or {"run": run.name, "sample": OWN_SOURCE}), **compared.in_address()}, selected)
+        automatic = state.sweep(run, sha256, image, {}, step)
+        shown = fold(graph.nodes, before.expanded)
+        inspected = Inspected(model, image, dict(forced), sweep, step)
+        asked = Asked(run.id, sha256, selected, before.option, before.method)
+        inspection = inspection_of(inspected, asked)
+        names = {node.name for node in shown}
+        rows = run.figures.get("val", [])
+        known = facts(graph.nodes, names, graph.shapes, state.parameters(model), graph.macs, rows, sweep, forced, automatic)
+        beside, waiting = compared.views(chosen, step, before.expanded)
+        pending = state.unfinished(run, sha256, image, forced) or next((one.pending for one in waiting), None)
+        pending = pending if stage is None else before.awaited  # as long as it is computed, the browser need not ask again
+        options = ViewOptions(
+            start_lam=start_lam,
+            visit=address.visits(),
+            expanded=before.expanded,
+            link=urlencode({**query, **compared.in_address()}) if query else None,
+            compared=beside,
+            automatic=automatic if forced else None,
+            selected=selected,
+            inspection=inspection,
+            forced=dict(forced),
+            forcing=forcing(graph.nodes, forced, automatic, problem),
+            pending=pending,
+        )
+        subject = Subject(run.name, chosen.description, data_url(image), chosen.label, chosen.outside)
+        times = state.times(run, sha256, image, forced)
+        view = view_of(
+            graph.nodes, shown, costs(shown, graph.macs), sweep, times, model.lam, graph.tradeoff.every_lam, known, subject, options
+        )
+        now = gate_graph(
+            view,
+            key=GRAPH,
+            on_force=lambda wanted: force(run, graph.nodes, automatic, wanted),
+            on_compare=lambda wanted: compared.change(run, chosen, forced, wanted),
+        )
+        with st.container(horizontal=True):
+            _downloads(run, chosen, view, sweep, dict(forced), graph.tradeoff.every_lam)
+            _offline(run, model, chosen, view, shown, sweep, dict(forced))
+            st.page_link("screens/atlas.py", label="Open the Atlas", icon=":material/map:", query_params={"run": run.name}, width="content")
+        if inspection is None and selected in graph.by_name:
+            inspect_slowly(inspected, asked)
+        elif stage is not None:
+            draw_after(stage)
+        elif pending is not None and now.awaited == pending:
+            unfinished = state.unfinished(run, sha256, image, forced, timed=not waiting) is not None
+            draw_after(state.next_stage(run, sha256, image, forced) if unfinished else waiting[0].next_stage())
 
 
-def _hurry(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool], awaited: str | None) -> None:
-    """Compute the stage that the browser waits for before the page is drawn, if that takes at most PATIENCE."""
+def _awaited(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool], awaited: str | None) -> Computation[None] | None:
+    """Let the stage that the browser waits for be computed. Return it if it has not ended after PATIENCE: then the page is drawn first."""
     pending = state.unfinished(run, sha256, image, forced)
     if pending is None or pending != awaited or pending == st.session_state.get(BEGUN):
-        return
+        return None
     if compared.compared() and state.unfinished(run, sha256, image, forced, timed=False) is None:
-        return  # their values of λ come before any times
+        return None  # their values of λ come before any times
     st.session_state[BEGUN] = pending
     stage = state.next_stage(run, sha256, image, forced)
-    stage.dropped = not ended(stage, PATIENCE)
+    return None if ended(stage, PATIENCE) else stage
 
 
 def _downloads(run: Run, chosen: ShownImage, view: View, sweep: "LamSweep", forced: dict[str, bool], has_slider: bool) -> None:

@@ -72,7 +72,7 @@ class GradualSweep:
             for wanted in (few, EVERY_STEP):  # a few show how much of their computation the steps share
                 if self.complete:
                     break
-                if self.seconds(wanted) > QUICK_SECONDS:
+                if self.seconds(wanted) > QUICK_SECONDS or self.steps == EVERY_STEP:  # a stage on its way locates the thresholds
                     return self._assemble()
                 for _ in self._reach(wanted):
                     pass

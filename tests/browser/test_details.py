@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from conftest import idle
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from test_one_screen import TEXTS, box, inside, opened
@@ -39,6 +40,7 @@ def test_the_gates_of_a_block_follow_the_slider(browser: Browser, server: str) -
         expect(page.locator(f"{PANEL} .gates > .cap").first).to_contain_text(f"{opening} of 40 channels")
         seen.append(written)
     assert seen[0] != seen[1], "the channels of this image change along λ"
+    idle(page)  # what is drawn anew under the mouse is not pointed at
     cells.nth(6).hover()
     expect(page.locator(f"{PANEL} .pointed")).to_have_text(f"Channel 7: {seen[1][6]}")
     page.context.close()

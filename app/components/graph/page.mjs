@@ -169,7 +169,11 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   const page = pages.get(root) ?? mount(root);
   pages.set(root, page);
   page.data = data;
-  page.send = (name, value) => window.followingLink?.() || setStateValue(name, value); // see following.js
+  page.send = (name, value) => {
+    const leaves = window.followingLink?.() ?? false; // see following.js
+    if (!leaves) setStateValue(name, value);
+    return !leaves;
+  };
   page.compare = (wanted) => setTriggerValue("compare", wanted);
   page.force = (wanted) => setTriggerValue("force", wanted);
   const first = !page.shown;
@@ -188,7 +192,9 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   if (data.live && (named || lacks(data, page.step))) sendSelection(page);
   if (data.live && data.pending !== null && data.pending !== page.awaited) {
     page.awaited = data.pending; // the server goes on as long as this is what the browser waits for
-    painted(() => root.isConnected && data.pending === page.awaited && page.send("awaited", data.pending));
+    painted(() => {
+      if (root.isConnected && data.pending === page.awaited && !page.send("awaited", data.pending)) page.awaited = null;
+    });
   }
   return () => {
     page.watcher.disconnect();
