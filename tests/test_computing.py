@@ -171,7 +171,7 @@ def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch
     assert not computing._fragment_asked()
     requests.request_rerun(RerunData(fragment_id="graph"))
     requests.request_rerun(RerunData(fragment_id="strip", is_auto_rerun=True))
-    assert computing._fragment_asked(), "what the fragment itself was asked for counts, whatever else is asked for with it"
+    assert computing._fragment_asked(), "a request for the fragment that waits counts, whatever poll was joined with it"
     assert requests.on_scriptrunner_ready().rerun_data.fragment_id_queue == ["strip", "graph"]
     requests.request_rerun(RerunData(fragment_id="clicked"))
     assert requests.on_scriptrunner_yield() is None, "Streamlit would let the page wait"
