@@ -103,8 +103,8 @@ class Session:
         if component.component_name != GRAPH:
             return False
         view = json.loads(component.json)
-        self._pending = view["pending"]
-        if view["pending"] is not None:
+        known, self._pending = self._pending, view["pending"]
+        if view["pending"] not in (None, known):
             state = json.dumps(AT_REST | {"awaited": view["pending"]})
             self._ask(message.delta.fragment_id, (component.id, state))
         return parse_qs(view["link"]) == parse_qs(self._query)
