@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType, _has_active_trigger_value
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from core.malloc import return_freed_memory
@@ -190,7 +190,7 @@ def draw_after(computation: Computation[T]) -> None:
 
 def draw_again() -> None:
     """Draw the fragment that runs, or the page, once more."""
-    st.session_state[DRAWN_AGAIN] = True
+    st.session_state[DRAWN_AGAIN] = True  # here, too, Streamlit stops a page for what concerns all of it
     try:
         st.rerun(scope="fragment")
     except StreamlitAPIException:  # the whole page is running
@@ -214,8 +214,11 @@ def _fragment_asked() -> bool:
     if requests is None:
         return False
     with requests._lock:
+        if requests._state is not ScriptRequestType.RERUN:
+            return False
         asked = requests._rerun_data
-        return requests._state is ScriptRequestType.RERUN and (not asked.is_auto_rerun or _this_fragment() in asked.fragment_id_queue)
+        clicked = asked.widget_states is not None and any(map(_has_active_trigger_value, asked.widget_states.widgets))
+        return not asked.is_auto_rerun or clicked or _this_fragment() in asked.fragment_id_queue
 
 
 def _this_fragment() -> str | None:

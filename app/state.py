@@ -186,7 +186,7 @@ def next_stage(run: Run, sha256: str, image: "ImageTensor", forced: Mapping[str,
     def steps() -> Generator[None, None, None]:
         for one in sweeps:
             yield from one.refine()
-            while not one.complete and one.seconds() <= STAGE_SECONDS:
+            while not one.complete and one.seconds_left <= STAGE_SECONDS:
                 yield from one.refine()
         _sweeps.shrink()
 

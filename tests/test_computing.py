@@ -6,6 +6,7 @@ from collections.abc import Generator
 from types import SimpleNamespace
 
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 
 from app import computing
@@ -173,6 +174,12 @@ def test_a_page_waits_no_longer_once_its_visitor_asks_for_a_fragment(monkeypatch
     requests.request_rerun(RerunData(fragment_id="strip", is_auto_rerun=True))
     assert computing._fragment_asked(), "a request for the fragment that waits counts, whatever poll was joined with it"
     assert requests.on_scriptrunner_ready().rerun_data.fragment_id_queue == ["strip", "graph"]
+    clicks = WidgetStates()
+    clicks.widgets.add(id="sample", json_trigger_value='{"choose": 3}')
+    requests.request_rerun(RerunData(fragment_id="strip", widget_states=clicks))
+    requests.request_rerun(RerunData(fragment_id="strip", is_auto_rerun=True))
+    assert computing._fragment_asked(), "a click counts, although a poll of the same fragment was joined with it"
+    requests.on_scriptrunner_ready()
     requests.request_rerun(RerunData(fragment_id="clicked"))
     assert requests.on_scriptrunner_yield() is None, "Streamlit would let the page wait"
     assert not ended(never)

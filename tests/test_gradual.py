@@ -169,7 +169,8 @@ def test_an_answer_that_completes_a_stage_is_whole(monkeypatch: pytest.MonkeyPat
     (missing, *_) = sorted(gradual.EVERY_STEP - sweep.steps)
     assert 0 < SLIDER_STEPS - len(sweep.steps) < 20
     monkeypatch.setattr(gradual, "QUICK_SECONDS", 0.2)
-    monkeypatch.setattr(GradualSweep, "_pace", property(lambda self: 0.01, lambda self, seconds: None), raising=False)
+    paces = iter([0.001, 0.01])
+    monkeypatch.setattr(GradualSweep, "_pace", property(lambda self: next(paces), lambda self, seconds: None), raising=False)
     agree(sweep_lam(model, IMAGES[0]), sweep.answer(missing))
 
 

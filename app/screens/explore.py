@@ -10,7 +10,7 @@ from app import address, compared, state
 from app.cautions import cautions
 from app.cheapest import cheapest_over_images
 from app.components.gate_graph import gate_graph, graph_state
-from app.computing import Computation, draw_after, ended, kept
+from app.computing import Computation, draw_after, draw_again, ended, kept
 from app.forcing import force, forcing, free_conflicts
 from app.graph_view.computing_page import TOO_LARGE
 from app.graph_view.facts import facts
@@ -166,8 +166,12 @@ def _network(run: Run, sha256: str, model: "Model", chosen: ShownImage) -> None:
         elif stage is not None:
             draw_after(stage)
         elif pending is not None and now.awaited == pending:
-            unfinished = state.unfinished(run, sha256, image, forced, timed=not waiting) is not None
-            draw_after(state.next_stage(run, sha256, image, forced) if unfinished else waiting[0].next_stage())
+            if state.unfinished(run, sha256, image, forced, timed=not waiting) is not None:
+                draw_after(state.next_stage(run, sha256, image, forced))
+            elif waiting:
+                draw_after(waiting[0].next_stage())
+            else:
+                draw_again()  # another visitor's session has computed it meanwhile
 
 
 def _awaited(run: Run, sha256: str, image: "ImageTensor", forced: dict[str, bool], awaited: str | None) -> Computation[None] | None:

@@ -45,9 +45,10 @@ class GradualSweep:
         """Whether all steps have been executed, and the thresholds located."""
         return self.sweep is not None and self.sweep.computed is None
 
-    def seconds(self, wanted: Collection[int] = EVERY_STEP) -> float:
-        """Return about how many seconds of computing the steps that are `wanted` still take, at the pace of the latest execution."""
-        return 0.0 if self.complete else self._pace * len(set(wanted) - self.steps)
+    @property
+    def seconds_left(self) -> float:
+        """About how many seconds of computing the steps that are missing take, at the pace of the latest execution."""
+        return 0.0 if self.complete else self._pace * (SLIDER_STEPS - len(self.steps))
 
     @property
     def size(self) -> int:
@@ -72,7 +73,7 @@ class GradualSweep:
             for wanted in (few, EVERY_STEP):  # a few show how much of their computation the steps share
                 if self.complete:
                     break
-                if self.seconds(wanted) > QUICK_SECONDS or self.steps == EVERY_STEP:  # a stage on its way locates the thresholds
+                if self._pace * len(wanted) > QUICK_SECONDS or self.steps == EVERY_STEP:  # a stage on its way locates the thresholds
                     return self._assemble()
                 for _ in self._reach(wanted):
                     pass

@@ -20,6 +20,7 @@ import { noticeLine, notify } from "./notice.mjs";
 import { playLam, stop } from "./playback.mjs";
 import { toolbar } from "./toolbar.mjs";
 
+const AGAIN = 500; // milliseconds after which the server is asked again, where another page was about to come
 const pages = new WeakMap(); // each mounted component's elements and state
 
 function mount(root) {
@@ -192,9 +193,10 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   if (data.live && (named || lacks(data, page.step))) sendSelection(page);
   if (data.live && data.pending !== null && data.pending !== page.awaited) {
     page.awaited = data.pending; // the server goes on as long as this is what the browser waits for
-    painted(() => {
-      if (root.isConnected && data.pending === page.awaited && !page.send("awaited", data.pending)) page.awaited = null;
-    });
+    const ask = () => {
+      if (root.isConnected && data.pending === page.awaited && !page.send("awaited", data.pending)) setTimeout(ask, AGAIN);
+    };
+    painted(ask);
   }
   return () => {
     page.watcher.disconnect();
