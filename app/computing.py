@@ -27,7 +27,7 @@ PATIENCE_SLICE = 0.05  # seconds between looks at whether a page that waits is t
 CLOSING = 10.0  # seconds that the end of the process waits for a step
 SURVEYS_REST = 1.0  # seconds after an answer in which surveys rest: a browser draws it meanwhile, perhaps on this computer
 DRAWN_AGAIN = "drawn again"  # key of the session: the request that follows is not the browser's, so its address may not have arrived there
-IDLE = 2.0  # seconds without work after which freed memory is returned
+IDLE, LONG_IDLE = 2.0, 30.0  # seconds without work after which garbage is collected and freed memory returned, at first and then
 
 
 class Computation(Generic[T]):
@@ -114,17 +114,17 @@ class Queue:
     def _next(self) -> "Computation[Any]":
         """Return the most urgent computation; of equally urgent ones the one whose last turn was longest ago. Waits until there is one."""
         with self._changed:
-            idle = False
+            rest = IDLE
             while True:
                 self._waiting = [one for one in self._waiting if not one.dropped]
                 if self._waiting:
                     computation = min(self._waiting, key=lambda one: (one.urgency, one.turn))
-                    rest = self._answered + SURVEYS_REST - time.monotonic() if computation.urgency == SURVEY else 0.0
-                    if rest <= 0:
+                    early = self._answered + SURVEYS_REST - time.monotonic() if computation.urgency == SURVEY else 0.0
+                    if early <= 0:
                         break
-                    self._changed.wait(rest)
-                elif not self._changed.wait(None if idle else IDLE):
-                    idle = True
+                    self._changed.wait(early)
+                elif not self._changed.wait(rest):
+                    rest = LONG_IDLE  # sessions may end meanwhile
                     gc.collect()
                     return_freed_memory()
             self._turns += 1

@@ -31,7 +31,8 @@ NETWORKS = ("cascade-digits", "high-low-digits", "chain-digits", "cascade-faces"
 def sessions(chance: random.Random, folder: Path) -> None:
     """Serve the studio, and let thirty sessions look at networks and odd addresses at once.
 
-    Memory is compared with that after one session saw every picture of each network, whose answers are kept for the next.
+    Memory is compared with that after one session saw every picture of each network, and the network that is shown where an address names
+    none that is there: their answers are kept for the next.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -43,7 +44,7 @@ def sessions(chance: random.Random, folder: Path) -> None:
     try:
         _wait(port, server)
         errors: list[str] = []
-        _visit(port, [_page(name, sample) for name in NETWORKS for sample in range(SAMPLES)], errors)
+        _visit(port, [*(_page(name, sample) for name in NETWORKS for sample in range(SAMPLES)), {"run": "gone"}], errors)
         assert not errors, errors
         before = _settled(server.pid)
         seeds = [chance.randrange(2**31) for _ in range(SESSIONS)]
