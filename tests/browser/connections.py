@@ -8,25 +8,16 @@ import json
 import os
 import random
 import statistics
-import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
-
-from conftest import started
-from large import memory, settle
-from sessions import NETWORKS, REST, SECONDS, VISITORS, processor
+from large import memory
+from sessions import NETWORKS, REST, SECONDS, VISITORS, print_memory, processor, studio
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
-
-from core.store import Store
-from core.store.references import load_references
 
 PATIENCE = 120  # seconds
 SAMPLES = 8
@@ -163,17 +154,12 @@ def visits(port: int, process: int) -> None:
     figures = f"median {statistics.median(taken):.2f} s, 95% below {most:.2f} s, worst {max(taken):.2f} s"
     print(f"{VISITORS} visitors: {len(taken)} answers: {figures}")
     time.sleep(REST)
-    now, peak = memory(process)
-    print(f"the server {REST} s after they left: {now:.0f} MB, {now / before - 1:+.0%}; at its peak {peak:.0f} MB")
+    print_memory(process, before)
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/runs.db"
-        load_references(Store(url))
-        with started(url, Path(folder)) as (address, process):
-            settle(process)
-            visits(int(address.rpartition(":")[2]), process)
+    with studio() as (address, process):
+        visits(int(address.rpartition(":")[2]), process)
 
 
 if __name__ == "__main__":

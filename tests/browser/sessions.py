@@ -11,6 +11,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script it would not find the project
@@ -105,17 +107,29 @@ async def visits(address: str, process: int) -> None:
         print(f"{VISITORS} visitors: {len(taken)} answers: median {statistics.median(taken):.2f} s, worst {max(taken):.2f} s", flush=True)
         await browser.close()
         await asyncio.sleep(REST)
-        now, peak = memory(process)
-        print(f"the server {REST} s after they left: {now:.0f} MB, {now / before - 1:+.0%}; at its peak {peak:.0f} MB")
+        print_memory(process, before)
 
 
-def main() -> None:
+def print_memory(process: int, before: float) -> None:
+    """Print the memory of a server after its visitors have left, against that before they came, in MB."""
+    now, peak = memory(process)
+    print(f"the server {REST} s after they left: {now:.0f} MB, {now / before - 1:+.0%}; at its peak {peak:.0f} MB")
+
+
+@contextmanager
+def studio() -> Iterator[tuple[str, int]]:
+    """The address and the process of a server with the networks that ship, which has loaded what it loads ahead."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/runs.db"
         load_references(Store(url))
         with started(url, Path(folder)) as (address, process):
             settle(process)
-            asyncio.run(visits(address, process))
+            yield address, process
+
+
+def main() -> None:
+    with studio() as (address, process):
+        asyncio.run(visits(address, process))
 
 
 if __name__ == "__main__":
