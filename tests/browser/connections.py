@@ -26,7 +26,7 @@ AT_REST = {"inspected": {"selected": None, "step": 50, "option": None, "method":
 
 
 class Session:
-    """A visitor's connection. `taken` gets the seconds from each request to the lit graph."""
+    """A visitor's connection."""
 
     def __init__(self, port: int) -> None:
         address = f"ws://localhost:{port}/_stcore/stream"
